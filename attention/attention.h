@@ -1,0 +1,52 @@
+// Softmax attention, tiled and online, with its log-sum-exp.
+//
+//   O_i = Σ_j softmax_j(s_ij) v_j        s_ij = scale · q_i·k_j over the keys that row i may see
+//   LSE_i = log Σ_j exp(s_ij)
+//
+// One call serves a batch of runs. A run is a group of consecutive rows of one sequence: prefill, one decoded token, or all patches
+// of an image. Scores never exist as a matrix: a block of rows walks over the pages of 64 keys with a running maximum and sum.
+//
+// Every row is computed from its own query and its own pages in page order, so a row's result does not depend, bit for bit, on which
+// rows share the call, on how a prompt is cut into chunks, or on the number of threads.
+// Reference: attention_ref.cc (the explicit matrix in double). Derivations: attention/README.md.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+
+#include "attention/kv_pages.h"
+#include "core/exec.h"
+#include "core/tensor.h"
+
+namespace binocle {
+
+enum class Mask : uint8_t {
+  kCausal,  // row at position p sees positions 0 … p
+  kNone,    // every row sees all `keys` positions
+};
+
+struct QueryRun {
+  int64_t first_row = 0;              // in q and out
+  int64_t rows = 0;                   //
+  int64_t first_position = 0;         // of first_row; the others follow
+  int64_t keys = 0;                   // positions present; kCausal: at least first_position + rows
+  std::span<const int32_t> pages{};   // of this sequence
+};
+
+struct AttentionArgs {
+  TensorView q;                    // [T, H·d] f32, rows may be strided; H a multiple of kv.kv_heads
+  KvLayer kv;
+  std::span<const QueryRun> runs;  // disjoint rows
+  Mask mask = Mask::kCausal;
+  float scale = 1.0F;
+};
+
+// out [T, H·d] f32, rows may be strided, may alias q.   lse [T, H] f32.
+// A row that sees no key gets O = 0 and LSE = −∞.
+void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse);
+
+// The weights of one row and head, exp(s_ij − LSE_i) for j in [0, keys): a map is recomputed when somebody asks, never stored.
+void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head, float lse, std::span<float> weights);
+
+}  // namespace binocle

@@ -1,0 +1,88 @@
+// Keys and values in pages of kPageTokens tokens.
+//
+// A page holds, for each kv head, the keys transposed, [d][64], and the values, [64][d rounded up to 16]: both products of
+// attention then read whole 64-wide panels (core/simd/panel-inl.h). A sequence is a list of page numbers; the token at position p
+// lives in page pages[p / 64], column p % 64, and that place is its *slot*: pages[p / 64]·64 + p % 64.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/exec.h"
+#include "core/tensor.h"
+
+namespace binocle {
+
+inline constexpr int64_t kPageTokens = 64;
+inline constexpr int64_t kMaxHeadDim = 256;
+
+constexpr int64_t PagesFor(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
+constexpr int64_t ValueStride(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
+
+// The pages of one layer, borrowed.
+struct KvLayer {
+  float* keys = nullptr;    // [pages, K, d, 64]
+  float* values = nullptr;  // [pages, K, 64, ValueStride(d)]
+  int64_t kv_heads = 0;
+  int64_t head_dim = 0;
+
+  float* key_page(int64_t page, int64_t head) const { return keys + (page * kv_heads + head) * head_dim * kPageTokens; }
+  float* value_page(int64_t page, int64_t head) const {
+    return values + (page * kv_heads + head) * kPageTokens * ValueStride(head_dim);
+  }
+};
+
+// Writes the rows of k and v, [T, K·d] f32, into `slots` [T].
+void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots, const KvLayer& layer);
+
+// Pages of all layers, and which of them are free. Memory is committed as pages are first written.
+class KvPool {
+ public:
+  KvPool() = default;
+  KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages);
+
+  int64_t pages() const { return pages_; }
+  int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
+  KvLayer layer(int64_t index) const;
+  // Throws RESOURCE_EXHAUSTED when no page is left.
+  int32_t Take();
+  void Give(int32_t page);
+
+  static int64_t BytesPerPage(int64_t layers, int64_t kv_heads, int64_t head_dim);
+
+ private:
+  int64_t kv_heads_ = 0;
+  int64_t head_dim_ = 0;
+  int64_t pages_ = 0;
+  std::vector<Tensor> keys_;    // one per layer
+  std::vector<Tensor> values_;  // one per layer
+  std::vector<int32_t> free_;
+};
+
+// The pages of one sequence. Gives them back when it ends.
+class KvSequence {
+ public:
+  explicit KvSequence(KvPool& pool) : pool_(&pool) {}
+  ~KvSequence() { Truncate(0); }
+  KvSequence(const KvSequence&) = delete;
+  KvSequence& operator=(const KvSequence&) = delete;
+
+  int64_t length() const { return length_; }
+  std::span<const int32_t> pages() const { return pages_; }
+  // Room for `tokens` more positions; returns the first of them. Throws RESOURCE_EXHAUSTED and changes nothing when pages run out.
+  int64_t Extend(int64_t tokens);
+  // Forgets every position from `length` on.
+  void Truncate(int64_t length);
+  int32_t Slot(int64_t position) const {
+    return pages_[static_cast<size_t>(position / kPageTokens)] * static_cast<int32_t>(kPageTokens) +
+           static_cast<int32_t>(position % kPageTokens);
+  }
+
+ private:
+  KvPool* pool_;
+  int64_t length_ = 0;
+  std::vector<int32_t> pages_;
+};
+
+}  // namespace binocle

@@ -1,0 +1,70 @@
+#include "cli/line_reader.h"
+
+#include <histedit.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <iostream>
+
+#include "cli/interrupt.h"
+
+namespace binocle::cli {
+
+struct LineEditor::Terminal {
+  EditLine* edit = nullptr;
+  History* history = nullptr;
+  std::string prompt;
+
+  static char* Prompt(EditLine* edit) {
+    void* self = nullptr;
+    el_get(edit, EL_CLIENTDATA, &self);
+    return static_cast<Terminal*>(self)->prompt.data();
+  }
+};
+
+LineEditor::LineEditor() {
+  if (isatty(STDIN_FILENO) != 1) return;
+  terminal_ = new Terminal;
+  terminal_->edit = el_init("binocle", stdin, stdout, stderr);
+  terminal_->history = history_init();
+  HistEvent event;
+  history(terminal_->history, &event, H_SETSIZE, 1000);
+  el_set(terminal_->edit, EL_CLIENTDATA, terminal_);
+  el_set(terminal_->edit, EL_PROMPT, &Terminal::Prompt);
+  el_set(terminal_->edit, EL_EDITOR, "emacs");
+  el_set(terminal_->edit, EL_HIST, history, terminal_->history);
+}
+
+LineEditor::~LineEditor() {
+  if (terminal_ == nullptr) return;
+  history_end(terminal_->history);
+  el_end(terminal_->edit);
+  delete terminal_;
+}
+
+std::optional<std::string> LineEditor::Read(const std::string& prompt) {
+  if (terminal_ == nullptr) {
+    std::string line;
+    if (!std::getline(std::cin, line)) return std::nullopt;
+    return line;
+  }
+  terminal_->prompt = prompt;
+  InterruptFlag::Clear();
+  int length = 0;
+  const char* line = el_gets(terminal_->edit, &length);
+  if (line == nullptr || length <= 0) {
+    if (!InterruptFlag::raised()) return std::nullopt;
+    InterruptFlag::Clear();
+    el_reset(terminal_->edit);
+    std::fputc('\n', stdout);
+    return "";
+  }
+  HistEvent event;
+  if (length > 1) history(terminal_->history, &event, H_ENTER, line);
+  std::string text(line, static_cast<size_t>(length));
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.pop_back();
+  return text;
+}
+
+}  // namespace binocle::cli

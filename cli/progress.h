@@ -1,0 +1,29 @@
+// How far a long run is: a bar on a terminal, a line now and then elsewhere. On stderr.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace binocle::cli {
+
+class Progress {
+ public:
+  Progress(std::string what, int64_t total);
+  ~Progress() { Finish(); }
+  void Advance();
+  void Finish();
+
+ private:
+  std::string Line() const;
+
+  std::string what_;
+  int64_t total_;
+  int64_t done_ = 0;
+  bool terminal_;
+  bool drawn_ = false;
+  bool finished_ = false;
+  std::chrono::steady_clock::time_point start_, last_;
+};
+
+}  // namespace binocle::cli

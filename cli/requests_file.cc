@@ -1,0 +1,191 @@
+#include "cli/requests_file.h"
+
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <limits>
+
+#include "binocle/error.h"
+#include "cli/flags.h"
+
+namespace binocle::cli {
+namespace {
+
+constexpr size_t kMaxLineBytes = size_t{16} << 20;
+constexpr size_t kMaxLines = 10'000'000;
+
+// One line's object with errors that name line and key.
+class LineReader {
+ public:
+  LineReader(const Json& json, int64_t number) : json_(json), number_(number) {}
+
+  [[noreturn]] void Fail(const std::string& key, const std::string& expected) const {
+    const auto it = json_.find(key);
+    std::string found = it == json_.end() ? "missing" : Line(*it);
+    if (found.size() > 60) found = found.substr(0, 60) + "…";
+    throw Error(Code::kInvalidArgument, "line " + std::to_string(number_) + ": " + key + " is " + found + ", expected " + expected);
+  }
+  const Json* Find(const std::string& key) const {
+    const auto it = json_.find(key);
+    return it == json_.end() || it->is_null() ? nullptr : &*it;
+  }
+  std::optional<std::string> Text(const std::string& key) const {
+    const Json* value = Find(key);
+    if (value == nullptr) return std::nullopt;
+    if (!value->is_string()) Fail(key, "a string");
+    return value->get<std::string>();
+  }
+  void Integer(const std::string& key, int64_t& out) const {
+    const Json* value = Find(key);
+    if (value == nullptr) return;
+    if (!value->is_number_integer()) Fail(key, "an integer");
+    if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) Fail(key, "at most 63 bits");
+    out = value->get<int64_t>();
+  }
+  void Number(const std::string& key, double& out) const {
+    const Json* value = Find(key);
+    if (value == nullptr) return;
+    if (!value->is_number()) Fail(key, "a number");
+    out = value->get<double>();
+  }
+  std::vector<std::string> Texts(const std::string& key) const {
+    const Json* value = Find(key);
+    std::vector<std::string> texts;
+    if (value == nullptr) return texts;
+    if (value->is_string()) return {value->get<std::string>()};
+    if (!value->is_array()) Fail(key, "a list of strings");
+    for (const Json& item : *value) {
+      if (!item.is_string()) Fail(key, "a list of strings");
+      texts.push_back(item.get<std::string>());
+    }
+    return texts;
+  }
+
+ private:
+  const Json& json_;
+  int64_t number_;
+};
+
+void CheckKeys(const Json& json, const LineReader& reader) {
+  static const char* const kKnown[] = {"id", "image", "images", "prompt", "messages", "system", "prompt_format", "answer", "kind", "max_new_tokens",
+                                       "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "n", "logprobs"};
+  for (const auto& [key, value] : json.items()) {
+    bool known = false;
+    for (const char* name : kKnown) known = known || key == name;
+    if (!known) reader.Fail(key, "no such key");
+  }
+}
+
+std::vector<ImageInput> Images(const LineReader& reader, const std::filesystem::path& folder) {
+  std::vector<ImageInput> images;
+  std::error_code ignored;
+  for (const char* key : {"images", "image"}) {
+    for (const std::string& name : reader.Texts(key)) {
+      const std::filesystem::path path(name);
+      const bool beside = path.is_relative() && !std::filesystem::exists(path, ignored) && std::filesystem::exists(folder / path, ignored);
+      images.push_back(ImageInput::FromFile(beside ? (folder / path).string() : name));
+    }
+  }
+  return images;
+}
+
+std::vector<Message> Messages(const LineReader& reader, const std::filesystem::path& folder, int64_t number) {
+  const Json* messages = reader.Find("messages");
+  const auto prompt = reader.Text("prompt");
+  if (messages == nullptr) {
+    if (!prompt) reader.Fail("prompt", "a string");
+    return {{.role = MessageRole::kUser, .text = *prompt, .images = Images(reader, folder)}};
+  }
+  if (prompt || reader.Find("images") != nullptr || reader.Find("image") != nullptr) reader.Fail("messages", "no prompt and images beside it");
+  if (!messages->is_array()) reader.Fail("messages", "a list");
+  std::vector<Message> result;
+  for (const Json& item : *messages) {
+    const LineReader message(item, number);
+    if (!item.is_object()) reader.Fail("messages", "a list of objects");
+    const auto role = message.Text("role");
+    if (role != "user" && role != "assistant") message.Fail("role", "user or assistant");
+    result.push_back({.role = role == "user" ? MessageRole::kUser : MessageRole::kAssistant, .text = message.Text("text").value_or(""), .images = Images(message, folder)});
+  }
+  return result;
+}
+
+void ReadGeneration(const LineReader& reader, GenerationOptions& g) {
+  reader.Integer("max_new_tokens", g.max_new_tokens);
+  reader.Number("temperature", g.temperature);
+  reader.Integer("top_k", g.top_k);
+  reader.Number("top_p", g.top_p);
+  reader.Number("min_p", g.min_p);
+  reader.Number("repetition_penalty", g.repetition_penalty);
+  reader.Integer("n", g.n);
+  reader.Integer("logprobs", g.logprobs);
+  if (reader.Find("stop") != nullptr) g.stop = reader.Texts("stop");
+  if (const Json* seed = reader.Find("seed")) {
+    if (!seed->is_number_unsigned()) reader.Fail("seed", "an integer of 0 or more");
+    g.seed = seed->get<uint64_t>();
+  }
+}
+
+Json ParseLine(const RequestLine& line) {
+  const std::string where = "line " + std::to_string(line.number);
+  int depth = 0;  // the parser's values nest on the stack when they are destroyed
+  for (const char c : line.text) {
+    depth += c == '[' || c == '{';
+    depth -= c == ']' || c == '}';
+    if (depth > 1000) throw Error(Code::kInvalidArgument, where + ": is nested too deeply");
+  }
+  try {
+    Json json = Json::parse(line.text);
+    if (!json.is_object()) throw Error(Code::kInvalidArgument, where + ": is a JSON " + std::string(json.type_name()) + ", expected an object");
+    return json;
+  } catch (const Json::exception& e) {
+    throw Error(Code::kInvalidArgument, where + ": not valid JSON: " + e.what());
+  }
+}
+
+}  // namespace
+
+std::vector<RequestLine> ReadRequestLines(const std::string& path) {
+  std::ifstream file;
+  std::error_code ignored;
+  if (path != "-") {
+    if (std::filesystem::is_directory(path, ignored)) throw Error(Code::kInvalidArgument, path + ": is a directory, expected a JSONL file");
+    file.open(path);
+    if (!file) throw Error(std::filesystem::exists(path, ignored) ? Code::kPermissionDenied : Code::kNotFound, path + ": cannot open");
+  }
+  std::istream& in = path == "-" ? std::cin : file;
+  std::vector<RequestLine> lines;
+  std::string text;
+  int64_t number = 0;
+  char c = 0;
+  const auto take = [&] {
+    ++number;
+    if (text.find_first_not_of(" \t\r") != std::string::npos) lines.push_back({.id = number, .text = std::move(text), .number = number});
+    text.clear();
+    if (lines.size() > kMaxLines) throw Error(Code::kResourceExhausted, path + ": more than " + std::to_string(kMaxLines) + " requests");
+  };
+  while (in.get(c)) {
+    if (c == '\n') {
+      take();
+    } else if (text.size() >= kMaxLineBytes) {
+      throw Error(Code::kResourceExhausted, path + ": line " + std::to_string(number + 1) + " is longer than " + std::to_string(kMaxLineBytes) + " bytes");
+    } else {
+      text += c;
+    }
+  }
+  if (!text.empty()) take();
+  return lines;
+}
+
+ParsedRequest ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults) {
+  const Json json = ParseLine(line);
+  const LineReader reader(json, line.number);
+  CheckKeys(json, reader);
+  ParsedRequest parsed{.id = json.contains("id") ? json["id"] : line.id, .request = defaults};
+  parsed.request.messages = Messages(reader, folder, line.number);
+  if (const auto system = reader.Text("system")) parsed.request.system = system;
+  if (const auto format = reader.Text("prompt_format")) parsed.request.prompt_format = ParsePromptFormat(*format);
+  ReadGeneration(reader, parsed.request.generation);
+  return parsed;
+}
+
+}  // namespace binocle::cli

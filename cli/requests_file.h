@@ -1,0 +1,37 @@
+// --requests FILE.jsonl: one request a line.
+//
+//   {"id": 7, "images": ["a.png"], "prompt": "What is it?"}
+//
+// Keys: id (any JSON value, default the line number), prompt or messages ([{"role", "text", "images"}]), images or image, system,
+// prompt_format, and the generation options of the command line with underscores (max_new_tokens, temperature, …). `answer` and
+// `kind`, which data sets carry, are allowed and not used. Anything else is refused.
+// A relative picture path is looked for in the working directory, then beside the file.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "binocle/request.h"
+#include "cli/json_output.h"
+
+namespace binocle::cli {
+
+struct RequestLine {
+  Json id;
+  std::string text;  // the line
+  int64_t number = 0;
+};
+
+// The non-empty lines of the file ("-": standard input). Throws NOT_FOUND and the like; a line longer than 16 MiB is RESOURCE_EXHAUSTED.
+std::vector<RequestLine> ReadRequestLines(const std::string& path);
+
+// The request a line asks for, on top of `defaults`, and its id. Throws INVALID_ARGUMENT naming the line and the key.
+struct ParsedRequest {
+  Json id;
+  Request request;
+};
+ParsedRequest ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults);
+
+}  // namespace binocle::cli

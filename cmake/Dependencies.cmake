@@ -1,0 +1,39 @@
+# What the build takes from the distribution. tools/install_deps.sh names the packages.
+find_package(Threads REQUIRED)
+
+if(BINOCLE_HIGHWAY)
+  find_package(hwy CONFIG REQUIRED)
+endif()
+
+if(BINOCLE_ONEDNN)
+  # The package's own CMake file asks for OpenCL, which the CPU engine does not need.
+  find_library(DNNL_LIBRARY dnnl REQUIRED)
+  find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  add_library(binocle_onednn INTERFACE)
+  target_include_directories(binocle_onednn SYSTEM INTERFACE ${DNNL_INCLUDE_DIR})
+  target_link_libraries(binocle_onednn INTERFACE ${DNNL_LIBRARY} OpenMP::OpenMP_CXX)
+endif()
+
+if(BINOCLE_ENGINE)
+  find_package(nlohmann_json 3.10 CONFIG REQUIRED)
+  find_package(CLI11 CONFIG REQUIRED)
+  find_package(PkgConfig REQUIRED)
+  pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+  pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
+endif()
+
+if(BINOCLE_OPENCV)
+  find_package(ZLIB REQUIRED)
+  # The small -dev packages have no CMake file; libopencv-dev, which has, brings 500 MB.
+  find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
+  find_library(OPENCV_CORE opencv_core REQUIRED)
+  find_library(OPENCV_IMGCODECS opencv_imgcodecs REQUIRED)
+  add_library(binocle_opencv INTERFACE)
+  target_include_directories(binocle_opencv SYSTEM INTERFACE ${OPENCV_INCLUDE_DIR})
+  target_link_libraries(binocle_opencv INTERFACE ${OPENCV_IMGCODECS} ${OPENCV_CORE})
+endif()
+
+if(BINOCLE_TESTS)
+  find_package(GTest REQUIRED)
+endif()

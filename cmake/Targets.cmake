@@ -1,0 +1,21 @@
+# binocle_folder(NAME SOURCES … DEPENDS …): the library of one folder. Every target sees the repository root and the public headers;
+# which folder may include which is checked by tools/check_layers.py.
+function(binocle_folder name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(binocle_${name} STATIC ${ARG_SOURCES})
+  target_include_directories(binocle_${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
+  target_compile_definitions(binocle_${name} PRIVATE BINOCLE_BUILDING_LIBRARY)
+  target_link_libraries(binocle_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
+  binocle_compile_options(binocle_${name})
+endfunction()
+
+function(binocle_compile_options target)
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow=local -Wno-psabi -Wno-missing-field-initializers)
+  if(BINOCLE_WERROR)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(BINOCLE_SANITIZE)
+    target_compile_options(${target} PUBLIC -fsanitize=${BINOCLE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(${target} PUBLIC -fsanitize=${BINOCLE_SANITIZE})
+  endif()
+endfunction()

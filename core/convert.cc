@@ -1,0 +1,28 @@
+#include "core/convert.h"
+
+namespace binocle {
+namespace {
+
+template <float (*Convert)(uint16_t)>
+void ReadHalves(const char* source, int64_t count, float* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, source + 2 * i, 2);
+    out[i] = Convert(bits);
+  }
+}
+
+}  // namespace
+
+void ReadAsF32(const TensorView& stored, int64_t begin, int64_t count, float* out) {
+  BINOCLE_CHECK(stored.contiguous() && begin >= 0 && begin + count <= stored.elements(), stored.name(), " ", begin, "+", count);
+  const char* source = static_cast<const char*>(stored.data()) + begin * DTypeSize(stored.dtype());
+  switch (stored.dtype()) {
+    case DType::kF32: std::memcpy(out, source, static_cast<size_t>(count) * 4); return;
+    case DType::kF16: ReadHalves<F32FromF16>(source, count, out); return;
+    case DType::kBF16: ReadHalves<F32FromBf16>(source, count, out); return;
+    default: BINOCLE_CHECK(false, stored.name(), " is ", DTypeName(stored.dtype()));
+  }
+}
+
+}  // namespace binocle

@@ -1,0 +1,29 @@
+// Reading stored elements (f32, f16, bf16, possibly unaligned) as f32. Exact: every f16 and bf16 is an f32.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "core/tensor.h"
+
+namespace binocle {
+
+inline float F32FromBf16(uint16_t bits) { return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16); }
+
+inline float F32FromF16(uint16_t bits) {
+  const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
+  const uint32_t exponent = (bits >> 10) & 0x1Fu;
+  const uint32_t mantissa = bits & 0x3FFu;
+  if (exponent == 0) {  // zero and subnormals: mantissa · 2⁻²⁴
+    const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
+    return sign ? -magnitude : magnitude;
+  }
+  const uint32_t wide = exponent == 31 ? 0xFFu : exponent + 112;
+  return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
+}
+
+// out[0 … count) = elements `begin` … of a contiguous f32, f16 or bf16 tensor.
+void ReadAsF32(const TensorView& stored, int64_t begin, int64_t count, float* out);
+
+}  // namespace binocle

@@ -1,0 +1,47 @@
+// Helpers to throw binocle::Error and to check invariants.
+//
+// Throw* is for what a user can cause. CHECK is for what the loader has already proved: it aborts, and a user who can trigger one
+// has found a bug.
+#pragma once
+
+#include <sstream>
+#include <string>
+
+#include "binocle/error.h"
+
+namespace binocle {
+
+namespace internal {
+template <typename... Parts>
+std::string Concat(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+[[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const std::string& detail);
+}  // namespace internal
+
+template <typename... Parts>
+[[noreturn]] void Throw(Code code, const Parts&... parts) {
+  throw Error(code, internal::Concat(parts...));
+}
+
+template <typename... Parts>
+[[noreturn]] void ThrowInvalid(const Parts&... parts) {
+  throw Error(Code::kInvalidArgument, internal::Concat(parts...));
+}
+
+// The same error with `prefix: ` in front, so that context grows outwards while the code stays the one nearest the cause.
+Error WithContext(const Error& error, const std::string& prefix);
+
+// Text from outside, made safe for a one-line message: control characters and invalid bytes escaped, cut at `limit` bytes.
+std::string Printable(std::string_view text, size_t limit = 200);
+
+}  // namespace binocle
+
+#define BINOCLE_CHECK(condition, ...)                                                                        \
+  do {                                                                                                       \
+    if (!(condition)) [[unlikely]]                                                                           \
+      ::binocle::internal::CheckFailed(__FILE__, __LINE__, #condition, ::binocle::internal::Concat(__VA_ARGS__)); \
+  } while (false)

@@ -1,0 +1,38 @@
+// Where and how ops run. Passed to every op; there is no ambient device, stream or thread count.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "core/tensor.h"
+#include "core/thread_pool.h"
+
+namespace binocle {
+
+class GemmPlans;  // compiled matrix products, keyed by shape (core/ops/linear_onednn.cc)
+
+class Exec {
+ public:
+  // A CPU backend with `threads` threads, the caller's included.
+  explicit Exec(int threads);
+  ~Exec();
+  Exec(const Exec&) = delete;
+  Exec& operator=(const Exec&) = delete;
+
+  Device device() const { return Device::kCpu; }
+  int threads() const { return pool_.threads(); }
+  GemmPlans& gemm_plans() { return *gemm_plans_; }
+
+  // body(i) for i in [0, tasks), in any order, on all threads.
+  void Parallel(int64_t tasks, const std::function<void(int64_t)>& body) { pool_.Run(tasks, body); }
+
+  // body(begin, end) over disjoint ranges that cover [0, items), each of at least `grain` items where possible.
+  void ParallelRanges(int64_t items, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+
+ private:
+  ThreadPool pool_;
+  std::unique_ptr<GemmPlans> gemm_plans_;
+};
+
+}  // namespace binocle

@@ -1,0 +1,33 @@
+// A read-only file mapping.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace binocle {
+
+class MappedFile {
+ public:
+  // Throws NOT_FOUND, PERMISSION_DENIED, or INVALID_ARGUMENT for anything that is not a regular file.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&&) = delete;
+
+  const char* data() const { return data_; }
+  size_t size() const { return size_; }
+  const std::string& path() const { return path_; }
+  std::string_view bytes() const { return {data_, size_}; }
+
+ private:
+  std::string path_;
+  const char* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+// The whole of a regular file. Throws like MappedFile, and RESOURCE_EXHAUSTED when it is longer than `limit` bytes.
+std::string ReadFile(const std::filesystem::path& path, size_t limit);
+
+}  // namespace binocle

@@ -1,0 +1,10 @@
+// One row each; called by activation.cc after its checks.
+#pragma once
+
+#include <cstdint>
+
+namespace binocle {
+void GeluRowCpu(float* x, int64_t width);
+void QuickGeluRowCpu(float* x, int64_t width);
+void SiluMulRowCpu(const float* gate, const float* up, float* out, int64_t width);
+}  // namespace binocle

@@ -1,0 +1,90 @@
+#include <dnnl.hpp>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <tuple>
+
+#include "core/ops/gemm_plans.h"
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+namespace binocle {
+namespace {
+
+using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, Accumulate>;  // rows, depth, columns, lda, ldc
+
+struct Plan {
+  dnnl::matmul primitive;
+  dnnl::memory::desc a, b, c, scratchpad;
+};
+
+// oneDNN's own threads would fight with ours: every call here runs on the calling thread.
+void UseCallingThreadOnly() {
+#if defined(_OPENMP)
+  omp_set_num_threads(1);
+#endif
+}
+
+}  // namespace
+
+struct GemmPlans::Impl {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::mutex mutex;
+  std::map<Key, std::optional<Plan>> plans;  // nullopt: no suitable kernel
+
+  std::optional<Plan> Make(const LinearBlock& block) const {
+    using dnnl::memory;
+    const memory::desc a({block.rows, block.depth}, memory::data_type::f32, memory::dims{block.lda, 1});
+    const memory::desc b({block.depth, block.columns}, memory::data_type::f32, memory::format_tag::BA16a64b);
+    const memory::desc c({block.rows, block.columns}, memory::data_type::f32, memory::dims{block.ldc, 1});
+    dnnl::primitive_attr attr;
+    attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    if (block.accumulate == Accumulate::kAdd) {
+      dnnl::post_ops ops;
+      ops.append_sum(1.0F);
+      attr.set_post_ops(ops);
+    }
+    try {
+      const dnnl::matmul::primitive_desc desc(dnnl::matmul::desc(a, b, c), attr, engine);
+      // Its blocked kernels keep one chain of additions per element up to 512 k (linear_test.cc checks it); others need not.
+      if (std::string_view(desc.impl_info_str()).substr(0, 4) != "brg:") return std::nullopt;
+      return Plan{dnnl::matmul(desc), a, b, c, desc.scratchpad_desc()};
+    } catch (const dnnl::error&) {
+      return std::nullopt;
+    }
+  }
+
+  const Plan* Find(const LinearBlock& block) {
+    const Key key{block.rows, block.depth, block.columns, block.lda, block.ldc, block.accumulate};
+    const std::lock_guard lock(mutex);
+    auto it = plans.find(key);
+    if (it == plans.end()) it = plans.emplace(key, Make(block)).first;
+    return it->second ? &*it->second : nullptr;
+  }
+};
+
+GemmPlans::GemmPlans() : impl_(std::make_unique<Impl>()) {}
+GemmPlans::~GemmPlans() = default;
+
+bool GemmPlans::Run(const LinearBlock& block) {
+  UseCallingThreadOnly();
+  const Plan* plan = impl_->Find(block);
+  if (plan == nullptr) return false;
+  alignas(64) char scratch[16384];
+  if (plan->scratchpad.get_size() > sizeof scratch) return false;
+  const auto memory = [&](const dnnl::memory::desc& desc, const void* data) {
+    return dnnl::memory(desc, impl_->engine, const_cast<void*>(data));
+  };
+  dnnl::stream stream(impl_->engine);
+  plan->primitive.execute(stream, {{DNNL_ARG_SRC, memory(plan->a, block.a)},
+                                   {DNNL_ARG_WEIGHTS, memory(plan->b, block.b)},
+                                   {DNNL_ARG_DST, memory(plan->c, block.c)},
+                                   {DNNL_ARG_SCRATCHPAD, memory(plan->scratchpad, scratch)}});
+  stream.wait();
+  return true;
+}
+
+}  // namespace binocle

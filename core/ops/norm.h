@@ -1,0 +1,29 @@
+// LayerNorm and RMSNorm over the last dimension of x [T, D].
+//
+//   LayerNorm(x) = (x − mean(x)) / √(var(x) + ε) · w + b      var is the biased variance
+//   RmsNorm(x)   =  x / √(mean(x²) + ε) · w
+//
+//   x, out [T, D] f32, rows may be strided; out may alias x.    w, b [D] f32.    Accumulates in f32 (mean) over D.
+// Reference: norm_ref.cc; torch.nn.LayerNorm, transformers LlamaRMSNorm.
+#pragma once
+
+#include "core/exec.h"
+#include "core/tensor.h"
+
+namespace binocle {
+
+struct LayerNormWeights {
+  Tensor weight;  // [D]
+  Tensor bias;    // [D]
+  float epsilon = 1e-5F;
+};
+
+struct RmsNormWeights {
+  Tensor weight;  // [D]
+  float epsilon = 1e-5F;
+};
+
+void LayerNorm(Exec& ex, const TensorView& x, const LayerNormWeights& w, const TensorView& out);
+void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const TensorView& out);
+
+}  // namespace binocle

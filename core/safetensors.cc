@@ -1,0 +1,130 @@
+#include "core/safetensors.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "core/json.h"
+
+namespace binocle {
+namespace {
+
+// The limit of the reference implementation.
+constexpr uint64_t kMaxHeaderBytes = 100'000'000;
+
+std::optional<DType> ParseDType(std::string_view name) {
+  if (name == "F32") return DType::kF32;
+  if (name == "F16") return DType::kF16;
+  if (name == "BF16") return DType::kBF16;
+  if (name == "I32") return DType::kI32;
+  if (name == "U8") return DType::kU8;
+  return std::nullopt;
+}
+
+// Types that appear in public checkpoints for tensors no model of ours reads (position ids, for one). They are skipped, with the
+// same checks on their byte range.
+std::optional<int64_t> SkippedTypeSize(std::string_view name) {
+  if (name == "I64" || name == "U64" || name == "F64") return 8;
+  if (name == "U32") return 4;
+  if (name == "I16" || name == "U16") return 2;
+  if (name == "I8" || name == "BOOL" || name == "F8_E4M3" || name == "F8_E5M2") return 1;
+  return std::nullopt;
+}
+
+// A non-negative integer that fits int64, from a JSON value.
+std::optional<int64_t> AsSize(const Json& value) {
+  if (value.is_number_unsigned()) {
+    const auto number = value.get<uint64_t>();
+    if (number <= static_cast<uint64_t>(INT64_MAX)) return static_cast<int64_t>(number);
+  }
+  return std::nullopt;
+}
+
+struct Entry {
+  Shape shape;
+  int64_t elements = 1;
+  int64_t rank = 0;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+Entry ParseEntry(const JsonObject& object, int64_t data_bytes) {
+  Entry entry;
+  const Json& shape = object.json().value("shape", Json());
+  if (!shape.is_array()) object.Fail("shape", "a list of extents");
+  for (const Json& item : shape) {
+    const auto extent = AsSize(item);
+    if (!extent) object.Fail("shape", "extents of 0 or more");
+    if (__builtin_mul_overflow(entry.elements, *extent, &entry.elements)) object.Fail("shape", "a product that fits 63 bits");
+    if (entry.rank++ < Shape::kMaxRank) entry.shape.Append(*extent);
+  }
+  if (entry.rank == 0) entry.shape.Append(1);  // a scalar
+  const Json& offsets = object.json().value("data_offsets", Json());
+  if (!offsets.is_array() || offsets.size() != 2) object.Fail("data_offsets", "[begin, end]");
+  const auto begin = AsSize(offsets[0]);
+  const auto end = AsSize(offsets[1]);
+  if (!begin || !end || *begin > *end || *end > data_bytes) {
+    object.Fail("data_offsets", "0 ≤ begin ≤ end ≤ " + std::to_string(data_bytes) + " (the bytes after the header)");
+  }
+  entry.begin = *begin;
+  entry.end = *end;
+  return entry;
+}
+
+}  // namespace
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
+  const std::string_view bytes = file_.bytes();
+  if (bytes.size() < 8) ThrowInvalid(file_.path(), ": is ", bytes.size(), " bytes, expected a safetensors file of at least 8");
+  uint64_t header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), 8);
+  if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - 8) {
+    ThrowInvalid(file_.path(), ": header length ", header_bytes, ", expected at most ",
+                 std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - 8), " (the file has ", bytes.size(), " bytes)");
+  }
+  ParseHeader(bytes.substr(8, header_bytes), bytes.substr(8 + header_bytes));
+}
+
+void SafetensorsFile::ParseHeader(std::string_view header, std::string_view data) {
+  const Json json = ParseJson(header, file_.path() + ": header");
+  const JsonObject root(json, file_.path() + ": header");
+  std::vector<std::tuple<int64_t, int64_t, std::string>> ranges;
+  for (const auto& [name, value] : json.items()) {
+    if (name == "__metadata__") continue;
+    const JsonObject object(value, file_.path() + ": " + Printable(name, 120));
+    const std::string type = object.String("dtype");
+    const Entry entry = ParseEntry(object, static_cast<int64_t>(data.size()));
+    const auto dtype = ParseDType(type);
+    const auto skipped = SkippedTypeSize(type);
+    if (!dtype && !skipped) object.Fail("dtype", "F32, F16, BF16, I32 or U8");
+    const int64_t size = dtype ? DTypeSize(*dtype) : *skipped;
+    int64_t expected = 0;
+    if (__builtin_mul_overflow(entry.elements, size, &expected) || entry.end - entry.begin != expected) {
+      object.Fail("data_offsets", "a range of " + std::to_string(expected) + " bytes = " + std::to_string(entry.elements) + " × " +
+                                      std::to_string(size) + " (shape and dtype " + type + ")");
+    }
+    ranges.emplace_back(entry.begin, entry.end, name);
+    if (!dtype) continue;
+    if (entry.rank > Shape::kMaxRank) object.Fail("shape", "at most 4 dimensions");
+    const char* begin = data.data() + entry.begin;
+    // The map owns the name that the view points to.
+    const auto [it, inserted] = tensors_.emplace(name, TensorView());
+    it->second = TensorView(const_cast<char*>(begin), *dtype, entry.shape, it->first);
+  }
+  std::sort(ranges.begin(), ranges.end());
+  int64_t end = 0;
+  for (const auto& [begin, next_end, name] : ranges) {
+    if (begin != end) {
+      ThrowInvalid(file_.path(), ": ", Printable(name, 120), " starts at byte ", begin, ", expected ", end, ": tensors ",
+                   begin < end ? "overlap" : "leave a hole");
+    }
+    end = next_end;
+  }
+  if (end != static_cast<int64_t>(data.size())) {
+    ThrowInvalid(file_.path(), ": tensors end at byte ", end, " of the data, expected ", data.size(), " (the end of the file)");
+  }
+}
+
+}  // namespace binocle

@@ -1,0 +1,89 @@
+// A stand-in for Highway, one lane wide: the few of its functions and macros that our kernels use, for builds that have nothing but
+// a compiler (preset `minimal`, BINOCLE_HIGHWAY=OFF). Written from the meaning of Highway's interface; a vector is one float, there
+// is one target, and dispatch is a plain call. A kernel that needs another function adds it here, with Highway's name and meaning.
+//
+// Same kernels, same order of summation as with one Highway lane. Without a fused multiply-add in hardware products round before
+// they are added, as core/ops/linear.h allows.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+
+// Targets. Numbers order them as Highway does: smaller is wider.
+#define HWY_AVX3 256
+#define HWY_SCALAR 65536
+#define HWY_TARGET HWY_SCALAR
+#define HWY_NAMESPACE N_ONE_LANE
+#define HWY_MAX_BYTES 4
+
+// One pass over each kernel file, no attributes around it. HWY_TARGET_TOGGLE stays undefined: an -inl.h is included once.
+#define HWY_ONCE 1
+#define HWY_BEFORE_NAMESPACE() static_assert(true, "")
+#define HWY_AFTER_NAMESPACE() static_assert(true, "")
+
+// Dispatch: the only target's function.
+#define HWY_EXPORT(function) static_assert(true, "")
+#define HWY_DYNAMIC_DISPATCH(function) (&N_ONE_LANE::function)
+
+#define HWY_INLINE inline
+#define HWY_NOINLINE __attribute__((noinline))
+#define HWY_ALIGN alignas(64)
+#define HWY_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define HWY_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+namespace hwy::HWY_NAMESPACE {
+
+// The tag that says which vector is meant, and the vector. A type of its own, so that what compiles here compiles with Highway.
+template <typename T>
+struct ScalableTag {
+  static_assert(std::is_same_v<T, float>, "one lane holds a float");
+};
+struct Vec1 {
+  float raw;
+};
+template <typename D>
+using Vec = Vec1;
+
+using Tag = ScalableTag<float>;
+
+inline constexpr size_t Lanes(Tag) { return 1; }
+
+// Memory. Load and Store need aligned pointers in Highway.
+inline Vec1 Load(Tag, const float* from) { return {*from}; }
+inline Vec1 LoadU(Tag, const float* from) { return {*from}; }
+inline void Store(Vec1 v, Tag, float* to) { *to = v.raw; }
+inline void StoreU(Vec1 v, Tag, float* to) { *to = v.raw; }
+
+// Values.
+inline Vec1 Set(Tag, float value) { return {value}; }
+inline Vec1 Zero(Tag) { return {0.0F}; }
+inline float GetLane(Vec1 v) { return v.raw; }
+
+// Arithmetic.
+inline Vec1 Add(Vec1 a, Vec1 b) { return {a.raw + b.raw}; }
+inline Vec1 Sub(Vec1 a, Vec1 b) { return {a.raw - b.raw}; }
+inline Vec1 Mul(Vec1 a, Vec1 b) { return {a.raw * b.raw}; }
+inline Vec1 Div(Vec1 a, Vec1 b) { return {a.raw / b.raw}; }
+inline Vec1 Neg(Vec1 v) { return {-v.raw}; }
+inline Vec1 Abs(Vec1 v) { return {std::fabs(v.raw)}; }
+inline Vec1 CopySign(Vec1 magnitude, Vec1 sign) { return {std::copysign(magnitude.raw, sign.raw)}; }
+inline Vec1 Min(Vec1 a, Vec1 b) { return {a.raw < b.raw ? a.raw : b.raw}; }
+inline Vec1 Max(Vec1 a, Vec1 b) { return {a.raw > b.raw ? a.raw : b.raw}; }
+
+// factor · x + add. Where the hardware fuses it, so do we; in software std::fma would be fifty times slower.
+inline Vec1 MulAdd(Vec1 factor, Vec1 x, Vec1 add) {
+#if defined(__FP_FAST_FMAF) || defined(FP_FAST_FMAF)
+  return {std::fma(factor.raw, x.raw, add.raw)};
+#else
+  return {factor.raw * x.raw + add.raw};
+#endif
+}
+// add − factor · x.
+inline Vec1 NegMulAdd(Vec1 factor, Vec1 x, Vec1 add) { return MulAdd(Neg(factor), x, add); }
+
+// Reductions: the result in every lane.
+inline Vec1 SumOfLanes(Tag, Vec1 v) { return v; }
+inline Vec1 MaxOfLanes(Tag, Vec1 v) { return v; }
+
+}  // namespace hwy::HWY_NAMESPACE

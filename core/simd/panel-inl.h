@@ -1,0 +1,120 @@
+// The one inner loop of matrix products: a few rows of A times one 64-wide panel of B.
+//
+//   c[r, 0…64) (+)= Σ_k a[r, k] · b[k, 0…64)        r < R, k < depth
+//
+// Each element is one chain of multiply-adds in ascending k from zero. R × 4 accumulators live in registers; per k that is 4 loads
+// of B and R broadcasts for 4R multiply-adds. Serves Linear (panels of W), and attention twice (panels of Kᵀ, panels of V).
+// Rows of B are read in whole vectors, so they must be readable up to the used columns rounded up to 16.
+//
+// Include after hwy/highway.h, once per target (Highway's foreach_target pattern).
+
+#if defined(BINOCLE_CORE_SIMD_PANEL_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef BINOCLE_CORE_SIMD_PANEL_INL_H_
+#undef BINOCLE_CORE_SIMD_PANEL_INL_H_
+#else
+#define BINOCLE_CORE_SIMD_PANEL_INL_H_
+#endif
+
+#include <cstdint>
+
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace binocle::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+inline constexpr int64_t kPanel = 64;
+
+// 32 vector registers allow 6 × 4 accumulators, 16 allow 3 × 4.
+#if HWY_TARGET <= HWY_AVX3 && HWY_TARGET != HWY_SCALAR
+inline constexpr int kPanelRows = 6;
+#else
+inline constexpr int kPanelRows = 3;
+#endif
+
+enum class Store { kOverwrite, kAdd };
+
+struct PanelArgs {
+  const float* a;
+  int64_t lda;
+  const float* b;  // [depth][64]
+  int64_t ldb;     // distance between rows of b, usually 64
+  float* c;
+  int64_t ldc;
+  int64_t depth;
+  int64_t columns;  // used columns of the panel, 1 … 64
+};
+
+// V vectors' worth of columns starting at `column`.
+template <int R, int V, Store kStore>
+HWY_INLINE void PanelStrip(const PanelArgs& p, int64_t column) {
+  const hn::ScalableTag<float> d;
+  using Vec = hn::Vec<decltype(d)>;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  Vec acc[R][V];
+  for (int r = 0; r < R; ++r) {
+    for (int v = 0; v < V; ++v) acc[r][v] = hn::Zero(d);
+  }
+  const float* b = p.b + column;
+  for (int64_t k = 0; k < p.depth; ++k, b += p.ldb) {
+    Vec bk[V];
+    for (int v = 0; v < V; ++v) bk[v] = hn::LoadU(d, b + v * lanes);
+    for (int r = 0; r < R; ++r) {
+      const Vec a = hn::Set(d, p.a[r * p.lda + k]);
+      for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(a, bk[v], acc[r][v]);
+    }
+  }
+  for (int r = 0; r < R; ++r) {
+    float* c = p.c + r * p.ldc;
+    for (int v = 0; v < V; ++v) {
+      const int64_t at = column + v * lanes;
+      if (at + lanes <= p.columns) {
+        hn::StoreU(kStore == Store::kAdd ? hn::Add(hn::LoadU(d, c + at), acc[r][v]) : acc[r][v], d, c + at);
+      } else {
+        HWY_ALIGN float tail[HWY_MAX_BYTES / sizeof(float)];
+        hn::Store(acc[r][v], d, tail);
+        for (int64_t i = 0; at + i < p.columns; ++i) c[at + i] = kStore == Store::kAdd ? c[at + i] + tail[i] : tail[i];
+      }
+    }
+  }
+}
+
+template <int R, Store kStore>
+HWY_INLINE void PanelRowsOf(const PanelArgs& p) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  for (int64_t column = 0; column < p.columns; column += 4 * lanes) {
+    switch (HWY_MIN(4, (p.columns - column + lanes - 1) / lanes)) {
+      case 1: PanelStrip<R, 1, kStore>(p, column); break;
+      case 2: PanelStrip<R, 2, kStore>(p, column); break;
+      case 3: PanelStrip<R, 3, kStore>(p, column); break;
+      default: PanelStrip<R, 4, kStore>(p, column); break;
+    }
+  }
+}
+
+// All `rows` rows of A against one panel.
+template <Store kStore>
+HWY_NOINLINE void Panel(PanelArgs p, int64_t rows) {
+  while (rows >= kPanelRows) {
+    PanelRowsOf<kPanelRows, kStore>(p);
+    p.a += kPanelRows * p.lda;
+    p.c += kPanelRows * p.ldc;
+    rows -= kPanelRows;
+  }
+  switch (rows) {
+    case 1: PanelRowsOf<1, kStore>(p); break;
+    case 2: PanelRowsOf<2, kStore>(p); break;
+    case 3: PanelRowsOf<3, kStore>(p); break;
+#if HWY_TARGET <= HWY_AVX3 && HWY_TARGET != HWY_SCALAR
+    case 4: PanelRowsOf<4, kStore>(p); break;
+    case 5: PanelRowsOf<5, kStore>(p); break;
+#endif
+    default: break;
+  }
+}
+
+}  // namespace binocle::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // BINOCLE_CORE_SIMD_PANEL_INL_H_

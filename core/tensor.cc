@@ -1,0 +1,112 @@
+#include "core/tensor.h"
+
+#include <cstring>
+#include <utility>
+
+namespace binocle {
+
+std::string_view DTypeName(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return "f32";
+    case DType::kF16: return "f16";
+    case DType::kBF16: return "bf16";
+    case DType::kI32: return "i32";
+    case DType::kU8: return "u8";
+  }
+  return "?";
+}
+
+int64_t DTypeSize(DType dtype) {
+  switch (dtype) {
+    case DType::kF32:
+    case DType::kI32: return 4;
+    case DType::kF16:
+    case DType::kBF16: return 2;
+    case DType::kU8: return 1;
+  }
+  return 0;
+}
+
+Shape::Shape(std::initializer_list<int64_t> dims) {
+  for (const int64_t extent : dims) Append(extent);
+}
+
+void Shape::Append(int64_t extent) {
+  BINOCLE_CHECK(rank_ < kMaxRank && extent >= 0, "rank ", rank_, " extent ", extent);
+  dims_[rank_++] = extent;
+}
+
+int64_t Shape::elements() const {
+  int64_t product = rank_ == 0 ? 0 : 1;
+  for (int i = 0; i < rank_; ++i) product *= dims_[i];
+  return product;
+}
+
+std::string Shape::ToString() const {
+  std::string out = "[";
+  for (int i = 0; i < rank_; ++i) out += (i ? ", " : "") + std::to_string(dims_[i]);
+  return out + "]";
+}
+
+TensorView::TensorView(void* data, DType dtype, Shape shape, std::string_view name)
+    : data_(data), dtype_(dtype), shape_(shape), name_(name) {
+  int64_t stride = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    strides_[i] = stride;
+    stride *= shape[i];
+  }
+}
+
+bool TensorView::contiguous() const {
+  int64_t stride = 1;
+  for (int i = rank() - 1; i >= 0; --i) {
+    if (strides_[i] != stride && shape_[i] > 1) return false;
+    stride *= shape_[i];
+  }
+  return true;
+}
+
+TensorView TensorView::Rows(int64_t begin, int64_t end) const {
+  BINOCLE_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], name_, shape_.ToString(), " rows ", begin, "..", end);
+  TensorView view = *this;
+  view.data_ = static_cast<char*>(data_) + begin * strides_[0] * DTypeSize(dtype_);
+  view.shape_[0] = end - begin;
+  return view;
+}
+
+TensorView TensorView::Columns(int64_t begin, int64_t end) const {
+  BINOCLE_CHECK(rank() == 2 && 0 <= begin && begin <= end && end <= shape_[1], name_, shape_.ToString(), " columns ", begin, "..", end);
+  TensorView view = *this;
+  view.data_ = static_cast<char*>(data_) + begin * strides_[1] * DTypeSize(dtype_);
+  view.shape_[1] = end - begin;
+  return view;
+}
+
+TensorView TensorView::Reshape(Shape shape) const {
+  BINOCLE_CHECK(contiguous() && shape.elements() == elements(), name_, shape_.ToString(), " as ", shape.ToString());
+  return TensorView(data_, dtype_, shape, name_);
+}
+
+TensorView TensorView::Named(std::string_view name) const {
+  TensorView view = *this;
+  view.name_ = name;
+  return view;
+}
+
+Tensor::Tensor(DType dtype, Shape shape, std::string_view name)
+    : buffer_(shape.elements() * DTypeSize(dtype)), view_(buffer_.data(), dtype, shape, name) {}
+
+Tensor Tensor::Clone() const {
+  if (empty()) return {};
+  Tensor copy(view_.dtype(), view_.shape(), view_.name());
+  std::memcpy(copy.buffer_.data(), buffer_.data(), static_cast<size_t>(buffer_.size()));
+  return copy;
+}
+
+Tensor Tensor::Reshaped(Shape shape) && {
+  Tensor moved = std::move(*this);
+  moved.view_ = moved.view_.Reshape(shape);
+  return moved;
+}
+
+}  // namespace binocle

@@ -1,0 +1,113 @@
+// Tensors: TensorView borrows, Tensor owns. Neither computes anything; ops do.
+//
+// A view is a pointer, an element type, a shape and strides counted in elements, plus a name for messages. Views are passed by
+// value and are mutable views, like std::span. No operators, no lazy graph, no resize; copies are spelled Clone().
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+
+#include "core/aligned_buffer.h"
+#include "core/error.h"
+
+namespace binocle {
+
+enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kU8 };
+
+std::string_view DTypeName(DType dtype);
+int64_t DTypeSize(DType dtype);
+
+enum class Device : uint8_t { kCpu, kCuda };
+
+// Up to four extents, all ≥ 0. Rank 0 is an absent tensor.
+class Shape {
+ public:
+  static constexpr int kMaxRank = 4;
+
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> dims);
+
+  int rank() const { return rank_; }
+  int64_t operator[](int axis) const { return dims_[axis]; }
+  int64_t& operator[](int axis) { return dims_[axis]; }
+  void Append(int64_t extent);
+  int64_t elements() const;
+  bool operator==(const Shape&) const = default;
+  std::string ToString() const;  // "[577, 1024]"
+
+ private:
+  std::array<int64_t, kMaxRank> dims_{};
+  int rank_ = 0;
+};
+
+class TensorView {
+ public:
+  TensorView() = default;
+  // A contiguous (row-major) view.
+  TensorView(void* data, DType dtype, Shape shape, std::string_view name = {});
+
+  bool empty() const { return data_ == nullptr; }
+  void* data() const { return data_; }
+  DType dtype() const { return dtype_; }
+  const Shape& shape() const { return shape_; }
+  int rank() const { return shape_.rank(); }
+  int64_t dim(int axis) const { return shape_[axis]; }
+  int64_t stride(int axis) const { return strides_[axis]; }
+  int64_t elements() const { return shape_.elements(); }
+  // The view's owner keeps the characters alive (static text or the tensor file's header).
+  std::string_view name() const { return name_; }
+  bool contiguous() const;
+
+  // Pointer to the first element, which must be f32 (checked).
+  float* f32() const {
+    BINOCLE_CHECK(dtype_ == DType::kF32, name_, " is ", DTypeName(dtype_));
+    return static_cast<float*>(data_);
+  }
+  int32_t* i32() const {
+    BINOCLE_CHECK(dtype_ == DType::kI32, name_, " is ", DTypeName(dtype_));
+    return static_cast<int32_t*>(data_);
+  }
+  // Row i of a matrix of f32.
+  float* row(int64_t i) const { return f32() + i * strides_[0]; }
+
+  TensorView Rows(int64_t begin, int64_t end) const;     // [T, …] -> [end − begin, …]
+  TensorView Columns(int64_t begin, int64_t end) const;  // [T, D] -> [T, end − begin], strided
+  TensorView Reshape(Shape shape) const;                 // contiguous views only, same number of elements
+  TensorView Named(std::string_view name) const;
+
+ private:
+  void* data_ = nullptr;
+  DType dtype_ = DType::kF32;
+  Shape shape_;
+  std::array<int64_t, Shape::kMaxRank> strides_{};
+  std::string_view name_;
+};
+
+// Owns its elements, zero-initialised, 64-byte aligned. Moves, does not copy.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(DType dtype, Shape shape, std::string_view name = {});
+  static Tensor F32(Shape shape, std::string_view name = {}) { return Tensor(DType::kF32, shape, name); }
+
+  operator TensorView() const { return view_; }  // NOLINT(google-explicit-constructor): a Tensor is usable as its view
+  const TensorView& view() const { return view_; }
+  float* f32() const { return view_.f32(); }
+  float* row(int64_t i) const { return view_.row(i); }
+  int64_t dim(int axis) const { return view_.dim(axis); }
+  const Shape& shape() const { return view_.shape(); }
+  bool empty() const { return view_.empty(); }
+  int64_t bytes() const { return buffer_.size(); }
+  Tensor Clone() const;
+  // The same elements under another shape.
+  Tensor Reshaped(Shape shape) &&;
+
+ private:
+  AlignedBuffer buffer_;
+  TensorView view_;
+};
+
+}  // namespace binocle

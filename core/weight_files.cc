@@ -1,0 +1,44 @@
+#include "core/weight_files.h"
+
+#include "core/json.h"
+#include "core/safetensors.h"
+
+namespace binocle {
+namespace {
+
+void AddFile(const std::filesystem::path& path, TensorSet& set) {
+  const auto file = std::make_shared<SafetensorsFile>(path);
+  for (const auto& [name, view] : file->tensors()) set.Add(name, view, file, file->path());
+}
+
+// A shard is a file beside its index: names that lead elsewhere are refused.
+std::set<std::string> ShardNames(const std::filesystem::path& index_path) {
+  const Json index = ReadJsonFile(index_path);
+  const JsonObject map = JsonObject(index, index_path.string()).Object("weight_map");
+  std::set<std::string> shards;
+  for (const auto& [tensor, file] : map.json().items()) {
+    const std::string name = map.String(tensor);
+    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) map.Fail(tensor, "a file name");
+    shards.insert(name);
+  }
+  if (shards.empty()) ThrowInvalid(index_path.string(), ": weight_map is empty");
+  return shards;
+}
+
+}  // namespace
+
+TensorSet ReadTensors(const std::filesystem::path& path) {
+  TensorSet set;
+  std::error_code ignored;
+  const auto index_path = path / "model.safetensors.index.json";
+  if (!std::filesystem::is_directory(path, ignored)) {
+    AddFile(path, set);
+  } else if (std::filesystem::exists(index_path, ignored)) {
+    for (const std::string& shard : ShardNames(index_path)) AddFile(path / shard, set);
+  } else {
+    AddFile(path / "model.safetensors", set);
+  }
+  return set;
+}
+
+}  // namespace binocle

@@ -1,0 +1,108 @@
+// From tensors in files to the weights of a model.
+//
+// A model part asks a WeightBinder for what it needs, by name and shape. It is asked twice: first with checking() true, when nothing
+// is copied and every problem is collected; then, only if there was none, for real. So a user sees all missing, unexpected and
+// mis-shaped tensors in one error, and no half-loaded model exists.
+//
+//   const auto bind = [&](WeightBinder& b) { model.llama = BindLlama(config, b.Under("language_model.")); };
+//   CheckWeights(tensors, {}, "models/x", bind);
+//   LoadWeights(ex, tensors, {}, bind);
+#pragma once
+
+#include <functional>
+#include <initializer_list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/ops/linear.h"
+#include "core/ops/norm.h"
+
+namespace binocle {
+
+// All tensors of a model, by name: views into mapped files (core/weight_files.h) or tensors of its own.
+class TensorSet {
+ public:
+  // `view` and its name stay valid while `owner` lives. Throws INVALID_ARGUMENT when the name is taken; `where` names the source.
+  void Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner, const std::string& where);
+  void Add(std::string name, Tensor tensor);
+
+  const TensorView* Find(std::string_view name) const;
+  bool HasPrefix(std::string_view prefix) const;
+  const std::map<std::string, TensorView, std::less<>>& tensors() const { return tensors_; }
+
+ private:
+  std::set<std::shared_ptr<const void>> owners_;
+  std::map<std::string, TensorView, std::less<>> tensors_;
+};
+
+// How a family of checkpoints spells the names that models ask for: the first entry whose `asked` is a prefix of a name replaces it.
+struct NameMap {
+  struct Entry {
+    std::string asked;
+    std::string stored;
+  };
+  std::vector<Entry> entries;
+
+  std::string Stored(std::string_view asked) const;
+};
+
+enum class Bias : uint8_t { kAbsent, kPresent };
+
+class WeightBinder {
+ public:
+  bool checking() const;
+  // The same binder for names below `prefix`.
+  WeightBinder Under(std::string_view prefix) const;
+
+  // A tensor of the given shape as f32. `why` says where the shape comes from: "hidden_size=64, intermediate_size=160".
+  Tensor F32(std::string_view name, const Shape& shape, std::string_view why);
+  // The stored tensor itself, for tables that are read row by row. Valid as long as the TensorSet.
+  TensorView Stored(std::string_view name, const Shape& shape, std::string_view why);
+
+  struct Rows {
+    std::string_view name;  // without ".weight"
+    int64_t n;
+  };
+  // `parts` stacked into one packed matrix, each [n, k] with bias [n] where asked.
+  LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias, std::string_view why);
+  // A convolution whose kernel is its stride, [n, channels, p, p], as the matrix [n, channels·p·p].
+  LinearWeights Convolution(std::string_view name, const Shape& shape, Bias bias, std::string_view why);
+  LayerNormWeights LayerNorm(std::string_view name, int64_t width, float epsilon, std::string_view why);
+  RmsNormWeights RmsNorm(std::string_view name, int64_t width, float epsilon, std::string_view why);
+
+  // Tensors that may be present and are not used.
+  void Ignore(std::string_view name);
+  void IgnoreUnder(std::string_view prefix);
+
+ private:
+  struct State;
+  friend std::map<std::string, struct WeightPlan> CheckWeights(const TensorSet&, const NameMap&, const std::string&,
+                                                              const std::function<void(WeightBinder&)>&);
+  friend void LoadWeights(Exec&, const TensorSet&, const NameMap&, const std::function<void(WeightBinder&)>&);
+  WeightBinder(std::shared_ptr<State> state, std::string prefix) : state_(std::move(state)), prefix_(std::move(prefix)) {}
+  void Count(std::string_view name, int64_t parameters, int64_t bytes);
+  const TensorView* Require(std::string_view name, const Shape& shape, std::string_view why);
+
+  std::shared_ptr<State> state_;  // shared by the binder and those Under() it
+  std::string prefix_;
+};
+
+// What a model's weights will take in memory once loaded.
+struct WeightPlan {
+  int64_t parameters = 0;
+  int64_t bytes = 0;  // packed and copied; tables that are read in place are the file's
+};
+
+// The checking pass alone. Throws INVALID_ARGUMENT with all problems, also for a weight that is NaN or infinite; `where` names the
+// model. Returns the plan per part: the name up to the first dot, as asked ("anchor", "language_model").
+std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names, const std::string& where,
+                                               const std::function<void(WeightBinder&)>& bind);
+
+// The loading pass, after CheckWeights accepted the same `bind`.
+void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names, const std::function<void(WeightBinder&)>& bind);
+
+}  // namespace binocle

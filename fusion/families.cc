@@ -1,0 +1,95 @@
+#include "fusion/families.h"
+
+#include <algorithm>
+
+#include "vision/vision_config.h"
+
+namespace binocle {
+namespace {
+
+constexpr ModelFamily kFamilies[] = {
+    {"binocle", ParseBinocleFamily, BinocleNames},
+    {"llava", ParseLlavaFamily, LlavaNames},
+};
+
+// The size that every picture comes out with. A tower is built for one size.
+std::pair<int64_t, int64_t> PixelsOf(const ProcessorConfig& processor, const JsonObject& json) {
+  if (processor.crop) return {processor.crop->height, processor.crop->width};
+  if (processor.resize && processor.resize->shortest_edge == 0) return {processor.resize->height, processor.resize->width};
+  if (processor.resize && processor.pad_to_square) return {processor.resize->shortest_edge, processor.resize->shortest_edge};
+  ThrowInvalid(json.where(), ": does not fix the size of its pictures, expected a centre crop or a size with height and width");
+}
+
+std::vector<bool> CompositeLayers(const JsonObject& composite, int64_t layers) {
+  const Json& value = composite.json().contains("layers") ? composite.json()["layers"] : Json("all");
+  if (value.is_string() && value.get<std::string>() == "all") return std::vector<bool>(static_cast<size_t>(layers), true);
+  std::vector<bool> chosen(static_cast<size_t>(layers), false);
+  for (const double number : composite.Numbers("layers")) {
+    if (number != static_cast<double>(static_cast<int64_t>(number)) || number < 0 || number >= static_cast<double>(layers)) {
+      composite.Fail("layers", "\"all\" or layer indices from 0 to " + std::to_string(layers - 1));
+    }
+    chosen[static_cast<size_t>(number)] = true;
+  }
+  return chosen;
+}
+
+}  // namespace
+
+const ModelFamily& FindFamily(const JsonObject& config) {
+  const std::string type = config.String("model_type");
+  std::string known;
+  for (const ModelFamily& family : kFamilies) {
+    if (family.model_type == type) return family;
+    known += internal::Concat(known.empty() ? "" : ", ", family.model_type);
+  }
+  Throw(Code::kUnimplemented, config.where(), ": model_type is ", Printable(type, 60), ", expected one of ", known);
+}
+
+TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json) {
+  const std::string type = tower.String("model_type");
+  const FeatureSelection feature = ParseFeatureSelection(tower);
+  const ProcessorConfig processor = ParseProcessorConfig(processor_json);
+  const auto [height, width] = PixelsOf(processor, processor_json);
+  if (type == "clip_vision_model") {
+    const ClipConfig clip = ParseClipConfig(tower, feature);
+    if (height != clip.image_size || width != clip.image_size) {
+      ThrowInvalid(processor_json.where(), ": makes pictures of ", height, "×", width, ", expected ", clip.image_size, "×", clip.image_size,
+                   " (", tower.where(), ": image_size)");
+    }
+    return {.shape = clip, .processor = ImageProcessor(processor)};
+  }
+  if (type == "dinov2" || type == "dinov2_with_registers") {
+    return {.shape = ParseDinov2Config(tower, feature, height, width), .processor = ImageProcessor(processor)};
+  }
+  Throw(Code::kUnimplemented, tower.where(), ": model_type is ", Printable(type, 60), ", expected one of clip_vision_model, dinov2, dinov2_with_registers");
+}
+
+LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverrides& overrides) {
+  LayerPlan plan = LayerPlan::Stock(layers);
+  if (config.Has("composite_attention")) {
+    const JsonObject composite = config.Object("composite_attention");
+    composite.OnlyKeys({"layers", "aligner"});
+    plan.aligner = ParseAligner(composite.Choice("aligner", "vo", {"vo", "vo_ffn", "none"}), composite.where());
+    const std::vector<bool> chosen = CompositeLayers(composite, layers);
+    for (size_t l = 0; l < chosen.size(); ++l) plan.kinds[l] = chosen[l] ? LayerKind::kComposite : LayerKind::kStock;
+  }
+  const bool any = std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) != plan.kinds.end();
+  // A model that was not trained with composite attention needs its FFN on visual rows: the closest to stock.
+  if (!any) plan.aligner = Aligner::kVoFfn;
+  if (overrides.aligner) plan.aligner = *overrides.aligner;
+  if (overrides.attention == LayerKind::kStock) {
+    if (overrides.composite_layers) ThrowInvalid("--composite-layers goes with --attention composite, not stock");
+    plan.kinds.assign(plan.kinds.size(), LayerKind::kStock);
+  } else if (overrides.composite_layers) {
+    const auto [first, last] = *overrides.composite_layers;
+    if (first < 0 || last < first || last >= layers) {
+      ThrowInvalid("--composite-layers ", first, "-", last, ": expected a range within 0-", layers - 1, " (the model has ", layers, " layers)");
+    }
+    for (int64_t l = 0; l < layers; ++l) plan.kinds[static_cast<size_t>(l)] = l >= first && l <= last ? LayerKind::kComposite : LayerKind::kStock;
+  } else if (overrides.attention == LayerKind::kComposite && !any) {
+    plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
+  }
+  return plan;
+}
+
+}  // namespace binocle

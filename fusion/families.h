@@ -1,0 +1,38 @@
+// The table of model families: one row says how a family's configuration is read and how its checkpoints spell tensor names.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "core/json.h"
+#include "core/weights.h"
+#include "fusion/model_config.h"
+
+namespace binocle {
+
+// What a family reads.
+struct ModelFiles {
+  std::filesystem::path directory;
+  JsonObject config;  // config.json
+};
+
+struct ModelFamily {
+  std::string_view model_type;                        // of config.json
+  ModelConfig (*parse)(const ModelFiles& files, const ModelOverrides& overrides);
+  NameMap (*names)(const TensorSet& tensors);         // from docs/model_format.md's names to the file's
+};
+
+// Throws UNIMPLEMENTED naming the known families.
+const ModelFamily& FindFamily(const JsonObject& config);
+
+// Pieces that families share.
+TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor);
+LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverrides& overrides);
+
+// Rows of the table, one file each.
+ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& overrides);
+NameMap BinocleNames(const TensorSet& tensors);
+ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);
+NameMap LlavaNames(const TensorSet& tensors);
+
+}  // namespace binocle

@@ -1,0 +1,59 @@
+// LlavaForConditionalGeneration of transformers: one CLIP tower, the two-layer projector, a LLaMA text model.
+#include "fusion/families.h"
+#include "llm/llm_config.h"
+#include "vision/vision_config.h"
+
+namespace binocle {
+namespace {
+
+// LLaVA keeps the feature selection beside the towers; a tower's own configuration carries it here.
+Json TowerWithSelection(const JsonObject& config) {
+  Json tower = config.Object("vision_config").json();
+  for (const char* key : {"vision_feature_layer", "vision_feature_select_strategy"}) {
+    if (config.Has(key)) tower[key] = config.json()[key];
+  }
+  if (!tower.contains("model_type")) tower["model_type"] = "clip_vision_model";
+  return tower;
+}
+
+}  // namespace
+
+ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
+  const JsonObject& config = files.config;
+  if (overrides.fusion && *overrides.fusion != FusionType::kAnchor) {
+    ThrowInvalid("--fusion ", FusionTypeName(*overrides.fusion), ": ", files.directory.string(), " is a LLaVA model with one tower, expected anchor");
+  }
+  const auto processor_path = files.directory / "preprocessor_config.json";
+  const Json processor = ReadJsonFile(processor_path);
+  const Json tower = TowerWithSelection(config);
+  ModelConfig c;
+  c.family = "llava";
+  c.name = files.directory.filename().string();
+  c.conversation = ConversationStyle::kVicunaV1;
+  const JsonObject text = config.Object("text_config");
+  text.Choice("model_type", "llama", {"llama"});
+  c.text = ParseLlamaConfig(text);
+  const char* image_key = config.Has("image_token_index") ? "image_token_index" : "image_token_id";
+  c.image_token = static_cast<int32_t>(config.IntOr(image_key, 32000, 0, c.text.vocabulary - 1));
+  c.anchor = ParseTower(JsonObject(tower, config.where() + ": vision_config"), JsonObject(processor, processor_path.string()));
+  c.fusion.type = FusionType::kAnchor;
+  config.Choice("projector_hidden_act", "gelu", {"gelu"});
+  if (!config.BoolOr("multimodal_projector_bias", true)) {
+    Throw(Code::kUnimplemented, config.where(), ": multimodal_projector_bias is false; a projector without biases is not supported yet");
+  }
+  c.projector = {.hidden = c.text.width, .out = c.text.width};
+  c.layers = PlanLayers(config, c.text.layers, overrides);
+  return c;
+}
+
+NameMap LlavaNames(const TensorSet& tensors) {
+  if (tensors.HasPrefix("model.vision_tower.")) {
+    return {{{"anchor.", "model.vision_tower."},
+             {"projector.", "model.multi_modal_projector."},
+             {"language_model.model.", "model.language_model."},
+             {"language_model.lm_head.", "lm_head."}}};
+  }
+  return {{{"anchor.", "vision_tower."}, {"projector.", "multi_modal_projector."}}};
+}
+
+}  // namespace binocle

@@ -1,0 +1,87 @@
+#include "fusion/model_config.h"
+
+#include "fusion/families.h"
+
+namespace binocle {
+namespace {
+
+// end-of-sequence ids: a number or a list.
+void AddEndTokens(const JsonObject& json, const ModelConfig& config, std::vector<int32_t>& ends) {
+  if (!json.Has("eos_token_id")) return;
+  const Json& value = json.json()["eos_token_id"];
+  const Json list = value.is_array() ? value : Json::array({value});
+  for (const Json& item : list) {
+    if (!item.is_number_integer() || item.get<int64_t>() < 0 || item.get<int64_t>() >= config.text.vocabulary) {
+      json.Fail("eos_token_id", "ids from 0 to " + std::to_string(config.text.vocabulary - 1));
+    }
+    ends.push_back(item.get<int32_t>());
+  }
+}
+
+}  // namespace
+
+FeatureShape TowerConfig::features() const {
+  const auto shape_of = [](PatchGrid grid, int64_t width, const FeatureSelection& feature) {
+    return FeatureShape{.tokens = grid.patches() + (feature.keep_class_token ? 1 : 0), .width = width, .grid = grid, .class_token = feature.keep_class_token};
+  };
+  if (const auto* clip = std::get_if<ClipConfig>(&shape)) {
+    return shape_of({clip->patches_per_side(), clip->patches_per_side()}, clip->width, clip->feature);
+  }
+  const auto& dino = std::get<Dinov2Config>(shape);
+  return shape_of(dino.grid(), dino.width, dino.feature);
+}
+
+std::string_view TowerConfig::type() const {
+  if (std::holds_alternative<ClipConfig>(shape)) return "clip_vision_model";
+  return std::get<Dinov2Config>(shape).registers > 0 ? "dinov2_with_registers" : "dinov2";
+}
+
+int64_t ModelConfig::visual_tokens() const {
+  const int64_t a = anchor ? anchor->features().tokens : 0;
+  const int64_t b = augment ? augment->features().tokens : 0;
+  switch (fusion.type) {
+    case FusionType::kAugment: return b;
+    case FusionType::kTokenConcat: return a + b;
+    case FusionType::kInterleave: return 2 * a;
+    default: return a;
+  }
+}
+
+ModelConfig ReadModelConfig(const std::filesystem::path& directory, const ModelOverrides& overrides) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(directory, ignored)) Throw(Code::kNotFound, directory.string(), ": no such model directory");
+  if (!std::filesystem::is_directory(directory, ignored)) {
+    ThrowInvalid(directory.string(), ": is not a directory, expected a model directory with config.json");
+  }
+  const auto path = directory / "config.json";
+  const Json json = ReadJsonFile(path);
+  const JsonObject config(json, path.string());
+  ModelConfig c = FindFamily(config).parse({.directory = directory, .config = config}, overrides);
+
+  AddEndTokens(config, c, c.end_tokens);
+  AddEndTokens(config.Object("text_config"), c, c.end_tokens);
+  const auto generation_path = directory / "generation_config.json";
+  if (std::filesystem::exists(generation_path, ignored)) {
+    const Json generation = ReadJsonFile(generation_path);
+    AddEndTokens(JsonObject(generation, generation_path.string()), c, c.end_tokens);
+  }
+  return c;
+}
+
+std::string_view AlignerName(Aligner aligner) {
+  switch (aligner) {
+    case Aligner::kNone: return "none";
+    case Aligner::kVo: return "vo";
+    case Aligner::kVoFfn: return "vo_ffn";
+  }
+  return "?";
+}
+
+Aligner ParseAligner(std::string_view name, const std::string& where) {
+  for (const Aligner aligner : {Aligner::kNone, Aligner::kVo, Aligner::kVoFfn}) {
+    if (AlignerName(aligner) == name) return aligner;
+  }
+  ThrowInvalid(where, " is ", Printable(name, 40), ", expected one of vo, vo_ffn, none");
+}
+
+}  // namespace binocle

@@ -1,0 +1,62 @@
+// Everything that config.json and its neighbours say about a model, checked, with families' differences resolved.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "fusion/fusion.h"
+#include "llm/conversation.h"
+#include "llm/llama_decoder.h"
+#include "vision/clip_encoder.h"
+#include "vision/dinov2_encoder.h"
+#include "vision/preprocess.h"
+
+namespace binocle {
+
+// A tower and the image processor that feeds it.
+struct TowerConfig {
+  std::variant<ClipConfig, Dinov2Config> shape;
+  ImageProcessor processor;
+
+  FeatureShape features() const;  // what it hands over
+  std::string_view type() const;  // "clip_vision_model", "dinov2"
+};
+
+struct ModelConfig {
+  std::string name;
+  std::string family;                  // model_type of config.json
+  ConversationStyle conversation = ConversationStyle::kPlain;
+  int32_t image_token = -1;            // the id that stands for a picture
+  std::vector<int32_t> end_tokens;     // from generation_config.json and text_config; the tokenizer's is added later
+  std::optional<TowerConfig> anchor;
+  std::optional<TowerConfig> augment;
+  FusionConfig fusion;
+  bool fusion_overridden = false;      // tensors of the file's own fusion may be unused
+  ProjectorConfig projector;
+  LlamaConfig text;
+  LayerPlan layers;
+
+  int64_t visual_tokens() const;       // per picture
+};
+
+// What a caller may change: --fusion, --attention, --composite-layers, --aligner.
+struct ModelOverrides {
+  std::optional<FusionType> fusion;
+  std::optional<LayerKind> attention;                        // all layers, or those of composite_layers
+  std::optional<std::pair<int64_t, int64_t>> composite_layers;  // inclusive
+  std::optional<Aligner> aligner;
+};
+
+// Reads config.json, preprocessor_config.json and generation_config.json of a directory. Throws NOT_FOUND, INVALID_ARGUMENT (file,
+// key, found, expected) or UNIMPLEMENTED (a kind we know of and do not run).
+ModelConfig ReadModelConfig(const std::filesystem::path& directory, const ModelOverrides& overrides);
+
+// "none", "vo", "vo_ffn", and back; `where` names the option or key.
+std::string_view AlignerName(Aligner aligner);
+Aligner ParseAligner(std::string_view name, const std::string& where);
+
+}  // namespace binocle

@@ -1,0 +1,116 @@
+#include "fusion/vlm_model.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/weight_files.h"
+#include "fusion/families.h"
+#include "vision/tower.h"
+#include "llm/tokenizer_sentencepiece.h"
+
+namespace binocle {
+namespace {
+
+// Milliseconds since the last call.
+class Stopwatch {
+ public:
+  double Lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const std::chrono::duration<double, std::milli> passed = now - last_;
+    last_ = now;
+    return passed.count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+std::unique_ptr<VisionEncoder> BindTower(const std::optional<TowerConfig>& config, std::string_view prefix, WeightBinder& binder) {
+  if (!config) {
+    binder.IgnoreUnder(prefix);
+    return nullptr;
+  }
+  WeightBinder tower = binder.Under(prefix);
+  if (const auto* clip = std::get_if<ClipConfig>(&config->shape)) {
+    ClipWeights weights = BindClip(*clip, tower);
+    return binder.checking() ? nullptr : MakeClipEncoder(*clip, std::move(weights));
+  }
+  const auto& dino = std::get<Dinov2Config>(config->shape);
+  Dinov2Weights weights = BindDinov2(dino, tower);
+  return binder.checking() ? nullptr : MakeDinov2Encoder(dino, std::move(weights));
+}
+
+FeatureShape FeaturesOf(const std::optional<TowerConfig>& config) { return config ? config->features() : FeatureShape{}; }
+
+VlmModel::Parts BindParts(const ModelConfig& config, WeightBinder& b) {
+  VlmModel::Parts parts;
+  parts.anchor = BindTower(config.anchor, "anchor.", b);
+  parts.augment = BindTower(config.augment, "augment.", b);
+  parts.fusion = BindFusion(config.fusion, config.projector, FeaturesOf(config.anchor), FeaturesOf(config.augment), b);
+  if (config.fusion_overridden) b.IgnoreUnder("fusion.");  // what the file's own fusion would have used
+  parts.text = BindLlama(config.text, b.Under("language_model."));
+  return parts;
+}
+
+int64_t TowerBytes(const TowerConfig& tower) {
+  return std::visit([](const auto& shape) { return TowerActivations::Bytes(shape.tower_shape()); }, tower.shape);
+}
+
+NameMap NamesOf(const std::filesystem::path& directory, const TensorSet& tensors) {
+  const Json json = ReadJsonFile(directory / "config.json");
+  return FindFamily(JsonObject(json, (directory / "config.json").string())).names(tensors);
+}
+
+}  // namespace
+
+CheckedModel::CheckedModel(const std::filesystem::path& directory, const ModelOverrides& overrides)
+    : directory_(directory), config_(ReadModelConfig(directory, overrides)), tensors_(ReadTensors(directory)), names_(NamesOf(directory, tensors_)) {
+  plan_.weights = CheckWeights(tensors_, names_, directory.string(), [&](WeightBinder& b) { BindParts(config_, b); });
+  if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
+  if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
+  plan_.activations["fusion"] = FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+}
+
+VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions) : checked_(std::move(checked)) {
+  const ModelConfig& c = config();
+  tokenizer_ = LoadSentencePieceTokenizer(checked_.directory_);
+  if (tokenizer_->vocabulary_size() > c.text.vocabulary) {
+    ThrowInvalid(checked_.directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(), " ids, expected at most ", c.text.vocabulary,
+                 " (config.json: text_config: vocab_size)");
+  }
+  if (tokenizer_->eos_id() >= 0) checked_.config_.end_tokens.push_back(tokenizer_->eos_id());
+  LoadWeights(ex, checked_.tensors_, checked_.names_, [&](WeightBinder& b) { parts_ = BindParts(c, b); });
+  decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers, std::min(max_positions, c.text.max_positions));
+  if (parts_.anchor) anchor_features_ = Tensor::F32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
+  if (parts_.augment) augment_features_ = Tensor::F32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
+  fused_ = Tensor::F32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
+}
+
+bool VlmModel::IsEndToken(int32_t id) const {
+  const auto& ends = config().end_tokens;
+  return std::find(ends.begin(), ends.end(), id) != ends.end();
+}
+
+void VlmModel::EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings, VisionStages* stages,
+                           ClassAttention* attention) {
+  Stopwatch watch;
+  Tensor anchor_pixels, augment_pixels;
+  if (parts_.anchor) anchor_pixels = config().anchor->processor.Pixels(image);       // [3, H_a, W_a]
+  if (parts_.augment) augment_pixels = config().augment->processor.Pixels(image);    // [3, H_b, W_b]
+  timings.pixels += watch.Lap();
+  if (parts_.anchor) parts_.anchor->Encode(ex, anchor_pixels, anchor_features_, attention);       // A [n_a, d_a]
+  timings.anchor += watch.Lap();
+  if (parts_.augment) parts_.augment->Encode(ex, augment_pixels, augment_features_, nullptr);     // B [n_b, d_b]
+  timings.augment += watch.Lap();
+  parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused_);                     // [n, ·]
+  parts_.fusion->Project(ex, fused_, visual);                                               // V [n, D]
+  timings.fusion += watch.Lap();
+  if (stages == nullptr) return;
+  stages->anchor = anchor_features_.Clone();
+  stages->augment = augment_features_.Clone();
+  stages->fused = fused_.Clone();
+  stages->anchor_pixels = std::move(anchor_pixels);
+  stages->augment_pixels = std::move(augment_pixels);
+}
+
+}  // namespace binocle

@@ -1,0 +1,93 @@
+// A whole model: towers, fusion, projector, tokenizer, decoder.
+//
+//   image ─ processors ─ A = anchor(pixels_a), B = augment(pixels_b) ─ fused = fuse(A, B) ─ V = project(fused)   [n, D]
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "core/exec.h"
+#include "core/weights.h"
+#include "fusion/fusion.h"
+#include "fusion/model_config.h"
+#include "llm/llama_decoder.h"
+#include "llm/tokenizer.h"
+#include "vision/encoder.h"
+#include "vision/image.h"
+
+namespace binocle {
+
+// Where the time of EncodeImage went, in milliseconds.
+struct VisionTimings {
+  double pixels = 0;
+  double anchor = 0;
+  double augment = 0;
+  double fusion = 0;  // with the projector
+};
+
+// What each stage produced, for parity checks. Absent stages stay empty.
+struct VisionStages {
+  Tensor anchor_pixels, augment_pixels;  // [3, H, W]
+  Tensor anchor, augment;                // [n_a, d_a], [n_b, d_b]
+  Tensor fused;                          // [n, ·]
+};
+
+// What the weights and buffers of a model take, known before anything is loaded.
+struct ModelPlan {
+  std::map<std::string, WeightPlan> weights;      // per part: "anchor", "augment", "fusion", "projector", "language_model"
+  std::map<std::string, int64_t> activations;     // bytes, per part
+};
+
+// A model directory, read and checked, with nothing loaded: the configuration fits the tensors.
+class CheckedModel {
+ public:
+  CheckedModel(const std::filesystem::path& directory, const ModelOverrides& overrides);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const ModelConfig& config() const { return config_; }
+  const TensorSet& tensors() const { return tensors_; }
+  const ModelPlan& plan() const { return plan_; }
+
+ private:
+  friend class VlmModel;
+
+  std::filesystem::path directory_;
+  ModelConfig config_;
+  TensorSet tensors_;
+  NameMap names_;
+  ModelPlan plan_;
+};
+
+class VlmModel {
+ public:
+  // `max_positions` bounds prompt and answer, at most the model's own limit.
+  VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions);
+
+  const ModelConfig& config() const { return checked_.config_; }
+  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const LlamaDecoder& decoder() const { return *decoder_; }
+  int64_t tokens_per_image() const { return parts_.fusion->tokens(); }
+  bool IsEndToken(int32_t id) const;
+
+  // The picture's visual tokens, [n, D]. `stages` and `attention` (of the anchor's class token) may be null.
+  void EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings, VisionStages* stages,
+                   ClassAttention* attention);
+
+  // The parts that hold weights. Empty while binding is only checked.
+  struct Parts {
+    std::unique_ptr<VisionEncoder> anchor, augment;  // nullptr where the fusion does not use it
+    std::unique_ptr<Fusion> fusion;
+    LlamaWeights text;
+  };
+
+ private:
+  CheckedModel checked_;  // keeps the files mapped: the embedding table is read in place
+  std::unique_ptr<Tokenizer> tokenizer_;
+  Parts parts_;
+  std::unique_ptr<LlamaDecoder> decoder_;
+  Tensor anchor_features_, augment_features_, fused_;
+};
+
+}  // namespace binocle

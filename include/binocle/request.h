@@ -1,0 +1,129 @@
+// What one asks of a model and what comes back.
+//
+// Every option has the same name here, on the command line and in the documents. Defaults are greedy decoding without penalties.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "binocle/export.h"
+
+namespace binocle {
+
+// A picture: a file, or the bytes of one (JPEG, PNG or WebP).
+struct ImageInput {
+  std::string path;   // used when bytes is empty
+  std::string bytes;
+
+  static ImageInput FromFile(std::string path) { return {.path = std::move(path), .bytes = {}}; }
+  // `name` stands for the picture in errors.
+  static ImageInput FromBytes(std::string bytes, std::string name = "image") { return {.path = std::move(name), .bytes = std::move(bytes)}; }
+};
+
+enum class MessageRole : uint8_t { kUser, kAssistant };
+
+// One turn of a dialogue. Pictures belong to user turns; the text may place them with `<image>`, otherwise they come first.
+struct Message {
+  MessageRole role = MessageRole::kUser;
+  std::string text;
+  std::vector<ImageInput> images;
+};
+
+enum class PromptFormat : uint8_t {
+  kChat,  // messages are rendered with the model's conversation template
+  kRaw,   // the one message's text is the whole prompt, `<image>` marks each picture
+};
+
+// Which tokens come next. Ranges are inclusive; a value outside them is INVALID_ARGUMENT.
+struct GenerationOptions {
+  int64_t max_new_tokens = 256;     // 1 … the model's context
+  double temperature = 0;           // 0 … 100; 0 takes the most probable token
+  int64_t top_k = 0;                // 0 … : keep the k most probable; 0 keeps all
+  double top_p = 1;                 // (0, 1]: keep the smallest set of this mass
+  double min_p = 0;                 // [0, 1]: drop tokens below min_p × the best probability
+  double repetition_penalty = 1;    // (0, 100]: above 1 makes repeated tokens less likely
+  uint64_t seed = 0;                // same request, seed and backend: same tokens
+  std::vector<std::string> stop;    // the answer ends before the first of these
+  int64_t n = 1;                    // 1 … 64 answers; answer i uses seed + i
+  int64_t logprobs = 0;             // 0 … 1000: report the K most probable tokens at each step
+};
+
+struct Request {
+  std::string id;                   // returned unchanged
+  std::vector<Message> messages;    // user first, user and assistant in turn, user last
+  PromptFormat prompt_format = PromptFormat::kChat;
+  std::optional<std::string> system;  // absent: the template's own; empty: none
+  bool exif = true;                 // turn pictures upright by their EXIF orientation
+  GenerationOptions generation;
+};
+
+// One user message about some pictures.
+inline Request Ask(std::string prompt, std::vector<ImageInput> images = {}) {
+  Request request;
+  request.messages.push_back({.role = MessageRole::kUser, .text = std::move(prompt), .images = std::move(images)});
+  return request;
+}
+
+enum class FinishReason : uint8_t {
+  kStop,       // an end token or a stop string
+  kLength,     // max_new_tokens, or the context is full
+  kCancelled,  // the caller said so
+};
+
+// "stop", "length", "cancelled".
+BINOCLE_EXPORT std::string_view FinishReasonName(FinishReason reason);
+
+struct TokenLogProbability {
+  int32_t id = 0;
+  double value = 0;  // natural logarithm, before sampling filters
+};
+
+struct Answer {
+  std::string text;
+  FinishReason finish_reason = FinishReason::kStop;
+  std::vector<int32_t> token_ids;                          // with the end token, when there was one
+  std::vector<std::vector<TokenLogProbability>> logprobs;  // per token, the K most probable first; empty unless asked for
+};
+
+// Milliseconds.
+struct Timings {
+  double load = 0;         // of the model, when it was loaded
+  double decode = 0;       // pictures: decoding, resizing, normalising
+  double anchor = 0;       // anchor tower
+  double augment = 0;      // augmenting tower
+  double fusion = 0;       // fusion and projector
+  double prefill = 0;      // the prompt through the language model
+  double first_token = 0;  // from the call to the first token
+  double total = 0;        // from the call to the last token
+  double per_token = 0;    // mean over the tokens after the first
+};
+
+struct Response {
+  std::string id;
+  std::string model;
+  std::vector<Answer> answers;            // n of them
+  int64_t prompt_tokens = 0;              // with image positions
+  int64_t image_tokens = 0;               // image positions
+  std::vector<int32_t> prompt_token_ids;  // image positions hold the model's image token id
+  Timings timings;
+};
+
+// New text of one answer. Deltas are never cumulative and always whole characters.
+struct Delta {
+  int64_t answer = 0;  // index
+  std::string_view text;
+  std::vector<int32_t> token_ids;  // tokens since the previous delta of this answer; text may lag behind them
+};
+
+// Both may be empty.
+struct Observer {
+  std::function<void(const Delta&)> on_delta;
+  std::function<bool()> keep_going;  // asked before every prefill chunk and every token; false ends the request as kCancelled
+};
+
+}  // namespace binocle

@@ -1,0 +1,187 @@
+#include "llm/llama_decoder.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "core/ops/activation.h"
+#include "core/ops/elementwise.h"
+
+// T rows of the batch (Tt text, Tv visual), D width, H query heads, K kv heads, d head width, F ffn width, V vocabulary, L layers.
+
+namespace binocle {
+namespace {
+
+// What every layer function needs beside its weights and rows.
+struct LayerContext {
+  Exec& ex;
+  const RopeTable& rope;
+  KvLayer kv;
+  std::span<const int32_t> positions;  // of the rows at hand
+  std::span<const int32_t> slots;      // of the rows at hand
+};
+
+// y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
+void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+  RmsNorm(ex, a.x, w.ffn_norm, a.n);      // m       [T, D]
+  Linear(ex, a.n, w.gate_up, a.gate_up);  // [g | u] [T, 2F]
+  SiluMul(ex, a.gate_up, a.ff);           // ff      [T, F]
+  LinearAdd(ex, a.ff, w.down, a.x);       // x      += ff·Wdᵀ
+}
+
+// h = x + Wo·Attn(RoPE(Wq n), RoPE(Wk n), Wv n)    n = N₁(x)
+// y = h + Wd·(SiLU(Wg m) ⊙ Wu m)                   m = N₂(h)
+void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<const QueryRun> runs, const DecoderActivations::Rows& a) {
+  RmsNorm(c.ex, a.x, w.attn_norm, a.n);      // n    [T, D]
+  Linear(c.ex, a.n, w.q, a.q);               // q    [T, H·d]
+  Linear(c.ex, a.n, w.kv, a.kv);             // k, v [T, K·d]
+  Rope(c.ex, c.rope, c.positions, a.q);
+  Rope(c.ex, c.rope, c.positions, a.k);
+  WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(c.kv.head_dim));
+  Attention(c.ex, {.q = a.q, .kv = c.kv, .runs = runs, .mask = Mask::kCausal, .scale = scale}, a.attn, a.lse);  // [T, H·d]
+  LinearAdd(c.ex, a.attn, w.out, a.x);       // x   += attn·Woᵀ
+  FeedForward(c.ex, w, a);                   // x   += ffn
+}
+
+// Each kv head's value, once per query head that reads it: [Tv, K·d] -> [Tv, H·d].
+void RepeatHeads(Exec& ex, const TensorView& v, int64_t head_dim, const TensorView& out) {
+  const int64_t heads = out.dim(1) / head_dim;
+  const int64_t group = out.dim(1) / v.dim(1);
+  ex.ParallelRanges(v.dim(0), 32, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t h = 0; h < heads; ++h) {
+        std::memcpy(out.row(t) + h * head_dim, v.row(t) + h / group * head_dim, static_cast<size_t>(head_dim) * sizeof(float));
+      }
+    }
+  });
+}
+
+// The visual rows of a composite layer: keys and values for the text to look at, and no query.
+//   k = RoPE(Wk n), v = Wv n    n = N₁(x)
+void WriteVisualKv(const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+  RmsNorm(c.ex, a.x, w.attn_norm, a.n);      // n    [Tv, D]
+  Linear(c.ex, a.n, w.kv, a.kv);             // k, v [Tv, K·d]
+  Rope(c.ex, c.rope, c.positions, a.k);
+  WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
+}
+
+// x' = x + Wo·Wv·N₁(x): stock attention for a row that sees only itself, whose softmax is 1.
+void AlignVo(const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+  WriteVisualKv(c, w, a);
+  RepeatHeads(c.ex, a.v, c.kv.head_dim, a.attn);  // [Tv, H·d]
+  LinearAdd(c.ex, a.attn, w.out, a.x);            // x += v·Woᵀ
+}
+
+// x' = x + Wo·Wv·N₁(x);  x'' = x' + FFN(N₂(x'))
+void AlignVoFfn(const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+  AlignVo(c, w, a);
+  FeedForward(c.ex, w, a);
+}
+
+void Align(Aligner aligner, const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+  switch (aligner) {
+    case Aligner::kNone: return WriteVisualKv(c, w, a);
+    case Aligner::kVo: return AlignVo(c, w, a);
+    case Aligner::kVoFfn: return AlignVoFfn(c, w, a);
+  }
+}
+
+LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
+  const Bias attn = c.attention_bias ? Bias::kPresent : Bias::kAbsent;
+  const Bias mlp = c.mlp_bias ? Bias::kPresent : Bias::kAbsent;
+  const int64_t q_rows = c.heads * c.head_dim;
+  const int64_t kv_rows = c.kv_heads * c.head_dim;
+  b.Ignore("self_attn.rotary_emb.inv_freq");
+  return {.attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
+          .q = b.Linear({{"self_attn.q_proj", q_rows}}, c.width, attn, why),
+          .kv = b.Linear({{"self_attn.k_proj", kv_rows}, {"self_attn.v_proj", kv_rows}}, c.width, attn, why),
+          .out = b.Linear({{"self_attn.o_proj", c.width}}, q_rows, attn, why),
+          .ffn_norm = b.RmsNorm("post_attention_layernorm", c.width, c.epsilon, why),
+          .gate_up = b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width, mlp, why),
+          .down = b.Linear({{"mlp.down_proj", c.width}}, c.ff_width, mlp, why)};
+}
+
+}  // namespace
+
+LlamaWeights BindLlama(const LlamaConfig& c, WeightBinder b) {
+  const std::string why = internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width, ", heads ", c.heads, "/", c.kv_heads,
+                                           " of ", c.head_dim, ", vocab_size=", c.vocabulary);
+  LlamaWeights w;
+  w.embeddings = b.Stored("model.embed_tokens.weight", {c.vocabulary, c.width}, why);
+  for (int64_t l = 0; l < c.layers; ++l) w.blocks.push_back(BindBlock(c, b.Under("model.layers." + std::to_string(l) + "."), why));
+  w.norm = b.RmsNorm("model.norm", c.width, c.epsilon, why);
+  if (c.tied_head) {
+    b.Ignore("lm_head.weight");
+    w.head = b.Linear({{"model.embed_tokens", c.vocabulary}}, c.width, Bias::kAbsent, why);
+  } else {
+    w.head = b.Linear({{"lm_head", c.vocabulary}}, c.width, Bias::kAbsent, why);
+  }
+  return w;
+}
+
+DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64_t logit_row_count)
+    : max_rows(rows),
+      max_logit_rows(logit_row_count),
+      x(Tensor::F32({rows, c.width}, "decoder.x")),
+      n(Tensor::F32({rows, c.width}, "decoder.n")),
+      q(Tensor::F32({rows, c.heads * c.head_dim}, "decoder.q")),
+      kv(Tensor::F32({rows, 2 * c.kv_heads * c.head_dim}, "decoder.kv")),
+      attn(Tensor::F32({rows, c.heads * c.head_dim}, "decoder.attn")),
+      lse(Tensor::F32({rows, c.heads}, "decoder.lse")),
+      gate_up(Tensor::F32({rows, 2 * c.ff_width}, "decoder.gate_up")),
+      ff(Tensor::F32({rows, c.ff_width}, "decoder.ff")),
+      logit_rows(Tensor::F32({logit_row_count, c.width}, "decoder.logit_rows")),
+      logits(Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits")) {}
+
+int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
+  const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim + c.heads + 3 * c.ff_width;
+  return 4 * (rows * per_row + logit_row_count * (c.width + c.vocabulary));
+}
+
+DecoderActivations::Rows DecoderActivations::Slice(int64_t begin, int64_t end) const {
+  const auto rows = [&](const Tensor& t) { return t.view().Rows(begin, end); };
+  const int64_t half = kv.dim(1) / 2;
+  return {.x = rows(x), .n = rows(n), .q = rows(q), .kv = rows(kv),
+          .k = rows(kv).Columns(0, half), .v = rows(kv).Columns(half, 2 * half),
+          .attn = rows(attn), .lse = rows(lse), .gate_up = rows(gate_up), .ff = rows(ff)};
+}
+
+LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan, int64_t max_positions)
+    : config_(config),
+      weights_(std::move(weights)),
+      plan_(std::move(plan)),
+      rope_(RopeTable::Make(config.head_dim, config.rope_theta, max_positions)) {
+  BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
+}
+
+void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const { Embedding(weights_.embeddings, ids, rows); }
+
+void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const {
+  const int64_t rows = batch.rows();
+  const auto text = static_cast<size_t>(batch.text_rows);
+  BINOCLE_CHECK(rows <= a.max_rows && batch.text_rows <= rows, rows, " of ", a.max_rows);
+  const DecoderActivations::Rows all = a.Slice(0, rows);
+  const DecoderActivations::Rows text_rows = a.Slice(0, batch.text_rows);
+  const DecoderActivations::Rows visual_rows = a.Slice(batch.text_rows, rows);
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
+    const KvLayer kv = pool.layer(l);
+    if (plan_.kinds[static_cast<size_t>(l)] == LayerKind::kStock) {
+      DecoderBlock({ex, rope_, kv, batch.positions, batch.slots}, w, batch.runs, all);
+      continue;
+    }
+    if (batch.text_rows < rows) Align(plan_.aligner, {ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)}, w, visual_rows);
+    if (batch.text_rows > 0) DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w, batch.text_runs, text_rows);
+  }
+}
+
+void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {
+  const auto count = static_cast<int64_t>(rows.size());
+  BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
+  for (int64_t i = 0; i < count; ++i) CopyRows(a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1), a.logit_rows.view().Rows(i, i + 1));
+  const TensorView normed = a.logit_rows.view().Rows(0, count);
+  RmsNorm(ex, normed, weights_.norm, normed);
+  Linear(ex, normed, weights_.head, a.logits.view().Rows(0, count));
+}
+
+}  // namespace binocle

@@ -1,0 +1,122 @@
+// The LLaMA decoder over paged keys and values, with stock and composite layers.
+//
+// A batch is a set of rows of one or more sequences. Text rows come first, visual rows after them; a row's place in its sequence is
+// its position, not its place in the batch. In a stock layer both kinds are treated alike. In a composite layer (EE-MLLM) text rows
+// are ordinary, while visual rows issue no queries: they write their keys and values and go on through the aligner.
+//
+//   T rows in the batch, Tt of them text, Tv visual; D width, H query heads, K kv heads, d head width, F ffn width, V vocabulary.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "attention/attention.h"
+#include "attention/kv_pages.h"
+#include "core/exec.h"
+#include "core/ops/rope.h"
+#include "core/weights.h"
+#include "llm/llama_config.h"
+
+namespace binocle {
+
+// What a visual token goes through from one composite layer to the next (reference: papers on composite attention, docs/glossary.md).
+enum class Aligner : uint8_t {
+  kNone,   // x' = x
+  kVo,     // x' = x + Wo·Wv·N₁(x)
+  kVoFfn,  // x' as kVo, x'' = x' + FFN(N₂(x'))
+};
+
+enum class LayerKind : uint8_t { kStock, kComposite };
+
+// Per layer: stock or composite.
+struct LayerPlan {
+  std::vector<LayerKind> kinds;  // [L]
+  Aligner aligner = Aligner::kVo;
+
+  static LayerPlan Stock(int64_t layers) { return {.kinds = std::vector(static_cast<size_t>(layers), LayerKind::kStock)}; }
+};
+
+struct LlamaBlockWeights {
+  RmsNormWeights attn_norm;
+  LinearWeights q;        // [H·d, D]
+  LinearWeights kv;       // [2K·d, D]: apart from q, since visual rows of composite layers need only these
+  LinearWeights out;      // [D, H·d]
+  RmsNormWeights ffn_norm;
+  LinearWeights gate_up;  // [2F, D]
+  LinearWeights down;     // [D, F]
+};
+
+struct LlamaWeights {
+  TensorView embeddings;  // [V, D] as stored
+  std::vector<LlamaBlockWeights> blocks;
+  RmsNormWeights norm;
+  LinearWeights head;     // [V, D]
+};
+
+// Names below `binder` are those of LlamaForCausalLM: model.embed_tokens.weight, model.layers.N.…, lm_head.weight.
+LlamaWeights BindLlama(const LlamaConfig& config, WeightBinder binder);
+
+struct DecoderBatch {
+  int64_t text_rows = 0;                   // Tt: rows [0, Tt) are text, [Tt, T) visual
+  std::span<const int32_t> positions;      // [T]
+  std::span<const int32_t> slots;          // [T] where each row's key and value go
+  std::span<const QueryRun> text_runs;     // rows [0, Tt)
+  std::span<const QueryRun> visual_runs;   // rows [Tt, T)
+  std::span<const QueryRun> runs;          // both
+
+  int64_t rows() const { return static_cast<int64_t>(positions.size()); }
+};
+
+// Buffers for up to max_rows rows, allocated once. A forward pass writes only here and into the KV pages.
+struct DecoderActivations {
+  DecoderActivations(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows);
+  static int64_t Bytes(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows);  // what the constructor takes
+
+  // Views of the first `rows` rows of every buffer.
+  struct Rows {
+    TensorView x;        // [T, D]
+    TensorView n;        // [T, D]
+    TensorView q;        // [T, H·d]
+    TensorView kv;       // [T, 2K·d]
+    TensorView k, v;     // [T, K·d] halves of kv
+    TensorView attn;     // [T, H·d]
+    TensorView lse;      // [T, H]
+    TensorView gate_up;  // [T, 2F]
+    TensorView ff;       // [T, F]
+  };
+  Rows Slice(int64_t begin, int64_t end) const;
+
+  int64_t max_rows;
+  int64_t max_logit_rows;
+  Tensor x, n, q, kv, attn, lse, gate_up, ff;
+  Tensor logit_rows;  // [R, D]
+  Tensor logits;      // [R, V]
+};
+
+class LlamaDecoder {
+ public:
+  LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan, int64_t max_positions);
+
+  const LlamaConfig& config() const { return config_; }
+  const LlamaWeights& weights() const { return weights_; }
+  const LayerPlan& plan() const { return plan_; }
+  int64_t max_positions() const { return rope_.cos.dim(0); }
+
+  // ids [n] -> rows [n, D].
+  void Embed(std::span<const int32_t> ids, const TensorView& rows) const;
+
+  // Takes a.x[0, T) through all layers, in place, and writes keys and values into `pool`.
+  void Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const;
+
+  // a.logits[i] = head(norm(a.x[rows[i]])).
+  void Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
+
+ private:
+  LlamaConfig config_;
+  LlamaWeights weights_;
+  LayerPlan plan_;
+  RopeTable rope_;
+};
+
+}  // namespace binocle

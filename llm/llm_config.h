@@ -1,0 +1,13 @@
+// Decoder shapes from the configuration of a public checkpoint.
+#pragma once
+
+#include "core/json.h"
+#include "llm/llama_config.h"
+
+namespace binocle {
+
+// Keys absent from the file take the defaults of transformers' LlamaConfig. Scaled rotary embeddings are refused by name:
+// UNIMPLEMENTED.
+LlamaConfig ParseLlamaConfig(const JsonObject& json);
+
+}  // namespace binocle

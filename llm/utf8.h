@@ -1,0 +1,27 @@
+// UTF-8, strictly: no overlong forms, no surrogates, nothing above U+10FFFF. The same verdicts as sentencepiece's.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace binocle {
+
+inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
+
+// Bytes of the character at the front of `text`, or 0 when there is none (empty, invalid or cut off).
+size_t Utf8CharacterLength(std::string_view text);
+
+// Whether `text` is the beginning of one character that more bytes could complete.
+bool IsUnfinishedCharacter(std::string_view text);
+
+bool IsUtf8(std::string_view text);
+
+// Every byte that belongs to no character becomes U+FFFD, as sentencepiece does it: two stray bytes give two of them.
+std::string ReplaceInvalidUtf8(std::string_view text);
+
+// The text without the white space (Unicode's, as in Python's str.strip) at its front or its end.
+std::string_view TrimFront(std::string_view text);
+std::string_view TrimBack(std::string_view text);
+
+}  // namespace binocle

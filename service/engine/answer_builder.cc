@@ -1,0 +1,40 @@
+#include "service/engine/answer_builder.h"
+
+#include <utility>
+
+namespace binocle {
+
+bool AnswerBuilder::Push(int32_t token) {
+  answer_.token_ids.push_back(token);
+  unreported_.push_back(token);
+  if (model_->IsEndToken(token)) return false;
+  std::string text = decoder_.Push(token);
+  if (!started_ && !text.empty()) {
+    started_ = true;
+    // A template puts a space between its mark and the answer; the space is the template's.
+    if (format_ == PromptFormat::kChat && text.front() == ' ') text.erase(0, 1);
+  }
+  Emit(stops_.Push(text));
+  return !stops_.stopped();
+}
+
+Answer AnswerBuilder::Finish(FinishReason reason) {
+  if (!stops_.stopped()) {
+    std::string rest = stops_.Push(decoder_.Finish());
+    if (!stops_.stopped()) rest += stops_.Finish();
+    Emit(std::move(rest));
+  }
+  if (!unreported_.empty() && observer_->on_delta) {
+    observer_->on_delta({.answer = index_, .text = {}, .token_ids = std::exchange(unreported_, {})});
+  }
+  answer_.finish_reason = reason;
+  return std::move(answer_);
+}
+
+void AnswerBuilder::Emit(std::string text) {
+  if (text.empty()) return;
+  answer_.text += text;
+  if (observer_->on_delta) observer_->on_delta({.answer = index_, .text = text, .token_ids = std::exchange(unreported_, {})});
+}
+
+}  // namespace binocle

@@ -1,0 +1,21 @@
+// EngineOptions, checked and parsed.
+#pragma once
+
+#include "binocle/engine.h"
+#include "fusion/model_config.h"
+
+namespace binocle {
+
+struct LoadOptions {
+  ModelOverrides overrides;
+  int threads = 1;
+  int64_t context_tokens = 0;
+  int64_t prefill_chunk_tokens = 0;
+  int64_t memory_limit = 0;
+};
+
+// Throws INVALID_ARGUMENT naming the option, what was found and what is possible; UNIMPLEMENTED for a device or compute kind that we
+// know of and this build does not run.
+LoadOptions ParseLoadOptions(const EngineOptions& options);
+
+}  // namespace binocle

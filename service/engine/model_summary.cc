@@ -1,0 +1,116 @@
+#include "service/engine/model_summary.h"
+
+#include <algorithm>
+
+namespace binocle {
+namespace {
+
+using Properties = std::vector<std::pair<std::string, std::string>>;
+
+Properties TowerProperties(const TowerConfig& tower) {
+  const FeatureShape features = tower.features();
+  const auto common = [&](const auto& c, int64_t height, int64_t width) {
+    return Properties{{"layers", std::to_string(c.layers)},
+                      {"width", std::to_string(c.width)},
+                      {"heads", std::to_string(c.heads)},
+                      {"patch", std::to_string(c.patch_size)},
+                      {"pixels", internal::Concat(height, "x", width)},
+                      {"feature layer", std::to_string(c.feature.layer)},
+                      {"tokens", std::to_string(features.tokens)}};
+  };
+  if (const auto* clip = std::get_if<ClipConfig>(&tower.shape)) return common(*clip, clip->image_size, clip->image_size);
+  const auto& dino = std::get<Dinov2Config>(tower.shape);
+  Properties properties = common(dino, dino.height, dino.image_width);
+  properties.emplace_back("registers", std::to_string(dino.registers));
+  return properties;
+}
+
+Properties FusionProperties(const FusionConfig& fusion) {
+  if (fusion.type != FusionType::kFtz) return {};
+  const char* norms[] = {"post", "pre", "none"};
+  return {{"width", std::to_string(fusion.width)},
+          {"heads", std::to_string(fusion.heads)},
+          {"norm", norms[static_cast<int>(fusion.norm)]},
+          {"residual", fusion.residual == Residual::kOn ? "yes" : "no"}};
+}
+
+Properties TextProperties(const LlamaConfig& c) {
+  return {{"layers", std::to_string(c.layers)},   {"width", std::to_string(c.width)},
+          {"heads", std::to_string(c.heads)},     {"kv heads", std::to_string(c.kv_heads)},
+          {"head width", std::to_string(c.head_dim)}, {"ffn width", std::to_string(c.ff_width)},
+          {"vocabulary", std::to_string(c.vocabulary)}, {"head", c.tied_head ? "tied" : "untied"}};
+}
+
+void DescribeAttention(const ModelConfig& c, ModelInfo& info) {
+  for (size_t l = 0; l < c.layers.kinds.size(); ++l) {
+    if (c.layers.kinds[l] == LayerKind::kComposite) info.composite_layers.push_back(static_cast<int64_t>(l));
+  }
+  const size_t composite = info.composite_layers.size();
+  info.attention = composite == 0 ? "stock" : composite == c.layers.kinds.size() ? "composite" : "mixed";
+  if (composite > 0) info.aligner = AlignerName(c.layers.aligner);
+}
+
+void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info) {
+  const ModelConfig& c = model.config();
+  const auto add = [&](const std::string& name, std::string type, Properties properties) {
+    PartInfo part{.name = name, .type = std::move(type), .properties = std::move(properties)};
+    if (const auto it = model.plan().weights.find(name); it != model.plan().weights.end()) {
+      part.parameters = it->second.parameters;
+      part.weight_bytes = it->second.bytes;
+    }
+    if (const auto it = model.plan().activations.find(name); it != model.plan().activations.end()) part.activation_bytes = it->second;
+    if (name == "language_model") part.activation_bytes = decoder_bytes;
+    info.parts.push_back(std::move(part));
+  };
+  if (c.anchor) add("anchor", std::string(c.anchor->type()), TowerProperties(*c.anchor));
+  if (c.augment) add("augment", std::string(c.augment->type()), TowerProperties(*c.augment));
+  add("fusion", std::string(FusionTypeName(c.fusion.type)), FusionProperties(c.fusion));
+  add("projector", "mlp2x_gelu", {{"hidden width", std::to_string(c.projector.hidden)}});
+  add("language_model", "llama", TextProperties(c.text));
+}
+
+}  // namespace
+
+int64_t ContextTokens(const ModelConfig& config, const LoadOptions& options) {
+  const int64_t limit = config.text.max_positions;
+  return options.context_tokens > 0 ? std::min(options.context_tokens, limit) : limit;
+}
+
+int64_t ChunkRows(const ModelConfig& config, const LoadOptions& options) {
+  return std::min(options.prefill_chunk_tokens, ContextTokens(config, options));
+}
+
+ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
+  const ModelConfig& c = model.config();
+  ModelInfo info{.name = c.name, .family = c.family, .path = model.directory().string()};
+  info.vocabulary = c.text.vocabulary;
+  info.context_tokens = ContextTokens(c, options);
+  info.image_tokens = c.visual_tokens();
+  info.image_token_id = c.image_token;
+  info.fusion = FusionTypeName(c.fusion.type);
+  info.conversation = ConversationStyleName(c.conversation);
+  DescribeAttention(c, info);
+  const int64_t rope = info.context_tokens * c.text.head_dim * 4;
+  AddParts(model, DecoderActivations::Bytes(c.text, ChunkRows(c, options), 1) + rope, info);
+  for (const auto& [name, view] : model.tensors().tensors()) {
+    TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
+    for (int axis = 0; axis < view.rank(); ++axis) tensor.shape.push_back(view.dim(axis));
+    info.tensors.push_back(std::move(tensor));
+    info.file_bytes += view.elements() * DTypeSize(view.dtype());
+  }
+  info.kv_bytes = PagesFor(info.context_tokens) * KvPool::BytesPerPage(c.text.layers, c.text.kv_heads, c.text.head_dim);
+  info.planned_bytes = info.kv_bytes;
+  for (const PartInfo& part : info.parts) {
+    info.planned_bytes += part.weight_bytes + part.activation_bytes;
+    info.parameters += part.parameters;
+  }
+  // The embedding table is read in place; a tied head has been counted as the head.
+  info.planned_bytes += c.text.vocabulary * c.text.width * 2;
+  if (!c.text.tied_head) {
+    info.parameters += c.text.vocabulary * c.text.width;
+    info.parts.back().parameters += c.text.vocabulary * c.text.width;
+  }
+  return info;
+}
+
+}  // namespace binocle

@@ -1,0 +1,18 @@
+// ModelInfo from a checked model: what it is and what it will take, before anything is loaded.
+#pragma once
+
+#include "binocle/model_info.h"
+#include "fusion/vlm_model.h"
+#include "service/engine/load_options.h"
+
+namespace binocle {
+
+// Positions that a request may take: the model's limit, or less where the caller says so.
+int64_t ContextTokens(const ModelConfig& config, const LoadOptions& options);
+
+// Rows of the decoder's buffers.
+int64_t ChunkRows(const ModelConfig& config, const LoadOptions& options);
+
+ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options);
+
+}  // namespace binocle

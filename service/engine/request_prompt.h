@@ -1,0 +1,22 @@
+// From a request to the positions a decoder sees.
+#pragma once
+
+#include <vector>
+
+#include "binocle/request.h"
+#include "fusion/prompt.h"
+#include "fusion/vlm_model.h"
+
+namespace binocle {
+
+struct PreparedPrompt {
+  ExpandedPrompt expanded;
+  std::vector<const ImageInput*> images;  // in the order of their marks
+  std::vector<std::string> stops;         // the template's
+};
+
+// Renders, encodes and expands. Throws INVALID_ARGUMENT for roles out of order, a number of marks that is not the number of pictures, an
+// empty prompt, and a prompt that does not fit `context_tokens` with one new token.
+PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model, int64_t context_tokens);
+
+}  // namespace binocle

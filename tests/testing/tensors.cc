@@ -1,0 +1,84 @@
+#include "tests/testing/tensors.h"
+
+#include <cmath>
+#include <cstring>
+#include <numbers>
+
+#include "tests/testing/tolerances.h"
+
+namespace binocle::testing {
+namespace {
+
+std::string Place(const TensorView& view, int64_t row, int64_t column) {
+  return internal::Concat(view.name().empty() ? "tensor" : view.name(), "[", row, ", ", column, "]");
+}
+
+// Rows and columns of a tensor of any rank: the last axis is the columns.
+int64_t ColumnsOf(const TensorView& view) { return view.dim(view.rank() - 1); }
+int64_t RowsOf(const TensorView& view) { return ColumnsOf(view) == 0 ? 0 : view.elements() / ColumnsOf(view); }
+const float* RowOf(const TensorView& view, int64_t row) { return view.rank() == 2 ? view.row(row) : view.f32() + row * ColumnsOf(view); }
+
+::testing::AssertionResult SameShape(const TensorView& got, const TensorView& want) {
+  if (got.elements() == want.elements() && ColumnsOf(got) == ColumnsOf(want)) return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << want.name() << ": got " << got.shape().ToString() << ", want " << want.shape().ToString();
+}
+
+}  // namespace
+
+uint64_t Numbers::Bits() {
+  uint64_t z = (state_ += 0x9E3779B97F4A7C15ULL);
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+double Numbers::Uniform() { return static_cast<double>(Bits() >> 11) * 0x1p-53; }
+
+float Numbers::Normal(float scale) {
+  const double radius = std::sqrt(-2 * std::log(1 - Uniform()));
+  return static_cast<float>(radius * std::cos(2 * std::numbers::pi * Uniform())) * scale;
+}
+
+int64_t Numbers::Int(int64_t low, int64_t high) { return low + static_cast<int64_t>(Bits() % static_cast<uint64_t>(high - low + 1)); }
+
+Tensor RandomTensor(Shape shape, Numbers& numbers, float scale) {
+  Tensor tensor = Tensor::F32(shape);
+  for (int64_t i = 0; i < shape.elements(); ++i) tensor.f32()[i] = numbers.Normal(scale);
+  return tensor;
+}
+
+::testing::AssertionResult Near(const TensorView& got, const TensorView& want, std::string_view op) {
+  if (const auto same = SameShape(got, want); !same) return same;
+  const Tolerance tolerance = ToleranceOf(op, "f32");
+  double largest = 0;
+  for (int64_t r = 0; r < RowsOf(want); ++r) {
+    for (int64_t c = 0; c < ColumnsOf(want); ++c) {
+      if (std::isfinite(RowOf(want, r)[c])) largest = std::max(largest, std::abs(static_cast<double>(RowOf(want, r)[c])));
+    }
+  }
+  for (int64_t r = 0; r < RowsOf(want); ++r) {
+    for (int64_t c = 0; c < ColumnsOf(want); ++c) {
+      const double g = RowOf(got, r)[c];
+      const double w = RowOf(want, r)[c];
+      if (g == w) continue;
+      const double difference = std::abs(g - w);
+      if (difference <= tolerance.relative * largest) continue;  // false for NaN
+      return ::testing::AssertionFailure() << Place(want, r, c) << ": got " << g << ", want " << w << " (|Δ| = " << difference << " > "
+                                           << tolerance.relative << " × " << largest << ", f32 " << op << ")";
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+::testing::AssertionResult SameBits(const TensorView& got, const TensorView& want) {
+  if (const auto same = SameShape(got, want); !same) return same;
+  for (int64_t r = 0; r < RowsOf(want); ++r) {
+    for (int64_t c = 0; c < ColumnsOf(want); ++c) {
+      if (std::memcmp(RowOf(got, r) + c, RowOf(want, r) + c, sizeof(float)) == 0) continue;
+      return ::testing::AssertionFailure() << Place(want, r, c) << ": got " << RowOf(got, r)[c] << ", want exactly " << RowOf(want, r)[c];
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+}  // namespace binocle::testing

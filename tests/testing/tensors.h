@@ -1,0 +1,35 @@
+// Making and comparing tensors in tests.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/exec.h"
+#include "core/tensor.h"
+
+namespace binocle::testing {
+
+// Deterministic numbers on every platform.
+class Numbers {
+ public:
+  explicit Numbers(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 1) {}
+  uint64_t Bits();
+  double Uniform();                       // [0, 1)
+  float Normal(float scale = 1);          // mean 0
+  int64_t Int(int64_t low, int64_t high);  // inclusive
+
+ private:
+  uint64_t state_;
+};
+
+Tensor RandomTensor(Shape shape, Numbers& numbers, float scale = 1);
+
+// Success when got is within the table's tolerance for (op, f32) of want everywhere; else the first difference:
+// "features[17, 403]: got 0.731, want 0.742 (|Δ| = 1.1e-2 > 2e-5 × 0.9, f32 tower)".
+::testing::AssertionResult Near(const TensorView& got, const TensorView& want, std::string_view op);
+// Bit for bit.
+::testing::AssertionResult SameBits(const TensorView& got, const TensorView& want);
+
+}  // namespace binocle::testing

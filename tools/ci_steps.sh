@@ -1,0 +1,64 @@
+#!/bin/bash
+# The steps of `make test`, in order, each with its time. Stops at the first that fails. ctest runs last: its summary closes the log.
+#
+#   tools/ci_steps.sh [STEP …]     without names: all of them
+set -euo pipefail
+cd "$(dirname "$0")/.."
+JOBS=${JOBS:-$(nproc)}
+DEPS=${DEPS:-tools/install_deps.sh}
+
+all_steps=(deps layers text headers scripts tools build minimal install asan tests)
+
+# Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
+asan_tests='Safetensors|Json|ImageHeader|Decode|Tokenizer|BadInput|Fuzz'
+
+step_deps() { $DEPS --test; }
+step_layers() { python3 tools/check_layers.py; }
+step_text() { python3 tools/check_text.py; }
+step_headers() { tools/check_headers.sh; }
+step_tools() { python3 -m unittest discover -q -s tools/tests -p '*_test.py'; }
+
+step_scripts() {
+  local script
+  for script in $(find tools training .ci -name '*.sh' -o -path .ci/run); do
+    bash -n "$script"
+  done
+  python3 - <<'PYTHON'
+import ast, pathlib
+for folder in ("tools", "training", "tests"):
+    for path in pathlib.Path(folder).rglob("*.py"):
+        if ".venv" not in path.parts:
+            ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+PYTHON
+}
+
+configure_and_build() {  # preset [target …]
+  local preset=$1
+  shift
+  [ -f "build/$preset/CMakeCache.txt" ] || cmake --preset "$preset"
+  cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
+}
+
+step_build() { configure_and_build dev; }
+
+step_minimal() {
+  configure_and_build minimal
+  build/minimal/bin/minimal_check
+}
+
+step_install() { tools/test_install.sh build/dev; }
+
+step_asan() {
+  configure_and_build asan
+  ctest --test-dir build/asan -j "$JOBS" -R "$asan_tests" --output-on-failure --no-tests=error
+}
+
+step_tests() { ctest --test-dir build/dev -j "$JOBS" --output-on-failure --no-tests=error; }
+
+for step in "${@:-${all_steps[@]}}"; do
+  echo "== $step"
+  start=$(date +%s.%N)
+  "step_$step" </dev/null
+  # The closing lines of the last step are its own.
+  [ "$step" = tests ] || awk -v a="$start" -v b="$(date +%s.%N)" -v s="$step" 'BEGIN { printf "== %s passed in %.1f s\n", s, b - a }'
+done

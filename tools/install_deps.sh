@@ -1,0 +1,79 @@
+#!/bin/sh
+# Installs the system packages that Binocle needs, and is the only place that names them. Debian 12; Ubuntu 24.04 has the same names.
+#
+#   tools/install_deps.sh [--test] [--package] [--training] [--format]
+#
+# Without options: what the build and the unit tests need. Asks nothing; works as root or through sudo; does nothing, and needs no
+# rights and no network, when everything is there already.
+set -eu
+
+# Compiler, build tools; pictures; tokenizer; matrix products; SIMD; JSON; command line; line editing; unit tests.
+packages="g++ cmake ninja-build pkgconf
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libsentencepiece-dev
+  libdnnl-dev
+  libhwy-dev
+  nlohmann-json3-dev
+  libcli11-dev
+  libedit-dev
+  libgtest-dev"
+
+usage() {
+  sed -n '2,7s/^# \{0,1\}//p' "$0"
+}
+
+for option in "$@"; do
+  case "$option" in
+    --test) packages="$packages python3 make" ;;                    # the checks of `make test`
+    --package) packages="$packages dpkg-dev file" ;;                # `make package` asks dpkg-shlibdeps
+    --training) packages="$packages fonts-noto-color-emoji unicode-data fonts-dejavu-core fonts-liberation
+                          python3-numpy python3-pil python3-venv" ;;  # scenes, words in several fonts
+    --format) packages="$packages clang-format-14 clang-tidy-14" ;;  # one version, so that two people format alike
+    --help | -h) usage; exit 0 ;;
+    *) echo "install_deps.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;
+  esac
+done
+
+fail() {
+  echo "install_deps.sh: $1" >&2
+  echo "install_deps.sh: the packages are:" $packages >&2
+  exit 1
+}
+
+command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+  fail "this system has no apt-get. Install the equivalents of these Debian packages by hand, then say \`make DEPS=true …\`."
+
+missing=""
+for package in $packages; do
+  # Another architecture's copy does not count: plain names are the native ones.
+  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" -eq 0 ]; then
+  as_root=""
+elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+  as_root="sudo -n"
+else
+  fail "not root, and sudo is absent or wants a password. Run \`sudo tools/install_deps.sh $*\` once. Missing:$missing"
+fi
+
+apt() {
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" </dev/null
+}
+
+retry() {
+  for attempt in 1 2 3; do
+    if "$@"; then return 0; fi
+    echo "install_deps.sh: attempt $attempt failed: $*" >&2
+    sleep $((attempt * 2))
+  done
+  return 1
+}
+
+echo "install_deps.sh: installing$missing"
+retry apt update || fail "apt-get update failed (is there a network?). Missing:$missing"
+# shellcheck disable=SC2086  # one word per package
+retry apt install -y --no-install-recommends $missing ||
+  fail "apt-get could not install:$missing. On Ubuntu the 'universe' component must be enabled."

@@ -1,0 +1,145 @@
+"""Tiny random checkpoints of published families: CLIP, DINOv2, LLaMA, LLaVA."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from transformers import (
+    CLIPImageProcessor,
+    LlamaConfig,
+    LlamaForCausalLM,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+
+import tokenizers_tiny
+from common import DTYPES, quiet_rows, randomize, write_tensors
+from towers import clip_config, dinov2_config, make_tower, registers_config
+
+TOWERS = {
+    "clip": lambda: (clip_config(48, 2), "f16"),
+    "clip_gelu": lambda: (clip_config(24, 2, act="gelu", eps=2e-2), "bf16"),
+    "dinov2": lambda: (dinov2_config(28, 2), "bf16"),
+    "dinov2_swiglu": lambda: (dinov2_config(24, 2, swiglu=True), "f16"),
+    "dinov2_registers": lambda: (registers_config(24, 2), "bf16"),
+}
+
+
+def save(model: torch.nn.Module, folder: Path, dtype: str) -> None:
+    model.to(DTYPES[dtype]).save_pretrained(str(folder), safe_serialization=True)
+
+
+def write_tower(name: str, folder: Path, seed: int) -> None:
+    config, dtype = TOWERS[name]()
+    save(make_tower(config, seed, dtype), folder, dtype)
+
+
+def llama_config(name: str) -> LlamaConfig:
+    """llama: 6 query heads on 2 key heads of width 80, hidden size 14. llama_tied: width 24."""
+    common = dict(
+        vocab_size=331, num_hidden_layers=3, max_position_embeddings=512, pad_token_id=None
+    )
+    if name == "llama":
+        return LlamaConfig(
+            hidden_size=14,
+            intermediate_size=36,
+            num_attention_heads=6,
+            num_key_value_heads=2,
+            head_dim=80,
+            **common,
+        )
+    return LlamaConfig(
+        hidden_size=36,
+        intermediate_size=40,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=24,
+        tie_word_embeddings=True,
+        rms_norm_eps=1e-5,
+        rope_theta=500.0,
+        **common,
+    )
+
+
+def write_llama(name: str, folder: Path, seed: int) -> None:
+    dtype = {"llama": "f16", "llama_tied": "bf16"}[name]
+    model = LlamaForCausalLM._from_config(llama_config(name), attn_implementation="eager")
+    randomize(model, seed, DTYPES[dtype])
+    if name == "llama_tied":  # small tied rows need a large final gain to give wide logits
+        model.model.norm.weight.data *= 8
+    save(model, folder, dtype)
+
+
+def llava_config(name: str) -> LlavaConfig:
+    """The table has 331 rows, the tokenizer 321 ids: the last ten must never come out."""
+    small = name != "llava"
+    text = LlamaConfig(
+        vocab_size=331,
+        hidden_size=20 if small else 28,
+        intermediate_size=36,
+        num_hidden_layers=2 if small else 3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=10,
+        max_position_embeddings=512,
+    )
+    return LlavaConfig(
+        vision_config=clip_config(24, 2, layers=2 if small else 3),
+        text_config=text,
+        image_token_index=320,
+        vision_feature_layer=-2,
+        image_seq_length=25,
+        vision_feature_select_strategy="full" if name == "llava_full" else "default",
+    )
+
+
+def random_llava(name: str, seed: int, dtype: str) -> LlavaForConditionalGeneration:
+    model = LlavaForConditionalGeneration._from_config(
+        llava_config(name), attn_implementation="eager"
+    )
+    randomize(model, seed, DTYPES[dtype])
+    quiet_rows(model.lm_head.weight, [0, 1, 2, *range(320, 331)], DTYPES[dtype])
+    return model
+
+
+def write_llava_processor(folder: Path, strategy: str) -> None:
+    tokenizers_tiny.write_llava_tokenizer(folder, legacy=True)
+    images = CLIPImageProcessor(size={"shortest_edge": 70}, crop_size={"height": 70, "width": 70})
+    processor = LlavaProcessor(
+        images,
+        tokenizers_tiny.load(folder),
+        patch_size=14,
+        vision_feature_select_strategy=strategy,
+        num_additional_image_tokens=1,
+    )
+    processor.save_pretrained(str(folder))
+
+
+def rename_tensors(folder: Path, names: dict[str, str]) -> None:
+    """Rewrites model.safetensors with other prefixes (longest match first)."""
+    path = folder / "model.safetensors"
+    renamed = {}
+    for name, tensor in load_file(str(path)).items():
+        prefix = next((p for p in sorted(names, key=len, reverse=True) if name.startswith(p)), "")
+        renamed[names.get(prefix, "") + name[len(prefix) :]] = tensor
+    write_tensors(path, renamed)
+
+
+def write_llava(name: str, folder: Path, seed: int) -> None:
+    """save_pretrained still writes the older naming; llava_model_prefix has the other one."""
+    dtype = "bf16" if name == "llava_full" else "f16"
+    save(random_llava(name, seed, dtype), folder, dtype)
+    write_llava_processor(folder, "full" if name == "llava_full" else "default")
+    if name == "llava_model_prefix":
+        rename_tensors(
+            folder,
+            {
+                "language_model.model.": "model.language_model.",
+                "language_model.lm_head.": "lm_head.",
+                "vision_tower.": "model.vision_tower.",
+                "multi_modal_projector.": "model.multi_modal_projector.",
+            },
+        )

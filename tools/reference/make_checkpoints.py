@@ -1,0 +1,49 @@
+"""Writes every tiny checkpoint: make_checkpoints.py --out DIR [--seed S] [--only NAME ...]."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import checkpoints_binocle as binocle
+import checkpoints_hf as hf
+from common import GOLDEN, setup
+
+# Seeds other than 1, for cases where golden.py finds no acceptable request. None is needed now.
+SEEDS: dict[str, int] = {}
+TEXTS = ("llama", "llama_tied")
+LLAVAS = ("llava", "llava_full", "llava_model_prefix")
+
+
+def all_cases() -> list[str]:
+    return [*hf.TOWERS, *TEXTS, *LLAVAS, "binocle_base", *binocle.CASES]
+
+
+def write_checkpoint(name: str, root: Path, seed: int) -> None:
+    folder = root / name
+    if name in hf.TOWERS:
+        hf.write_tower(name, folder, seed)
+    elif name in TEXTS:
+        hf.write_llama(name, folder, seed)
+    elif name in LLAVAS:
+        hf.write_llava(name, folder, seed)
+    elif name == "binocle_base":
+        binocle.write_base(folder, seed)
+    else:
+        binocle.write_case(name, folder, root / "binocle_base", seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=GOLDEN)
+    parser.add_argument("--seed", type=int, default=0, help="added to every case's own seed")
+    parser.add_argument("--only", nargs="*", help="cases to write; all by default")
+    args = parser.parse_args()
+    setup()
+    for name in args.only or all_cases():
+        write_checkpoint(name, args.out, SEEDS.get(name, 1) + args.seed)
+        print(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""tests/golden/MANIFEST.json: how each file was made, with what, and its checksum.
+
+manifest.py writes it; --check compares the files with it and lists every difference; --clean
+removes the files that it lists (and nothing else).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from checkpoints_binocle import CASES
+from checkpoints_hf import TOWERS
+from common import GOLDEN, read_json, write_compact_json
+from make_checkpoints import SEEDS, all_cases
+
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "numpy",
+    "pillow",
+    "sentencepiece",
+    "safetensors",
+    "tokenizers",
+)
+HAND_WRITTEN = ("README.md", "MANIFEST.json")
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def command_of(relative: str) -> str:
+    top = relative.split("/")[0]
+    if top in ("tokenizer", "conversations"):
+        return "text_goldens.py"
+    if top == "pixels":
+        return "pillow_resize.py"
+    return "golden.py" if top == "images" else f"golden.py --only {top}"
+
+
+def model_hash(folder: Path) -> str | None:
+    """sha256 over the sha256 of the folder's weight files, in order of name, links followed."""
+    weights = sorted(p for p in folder.glob("*.safetensors") if p.name != "reference.safetensors")
+    if not weights:
+        return None
+    return hashlib.sha256("".join(sha256(p) for p in weights).encode()).hexdigest()
+
+
+def files(root: Path) -> list[Path]:
+    """Regular files; a link is recorded by its target."""
+    found = (p for p in root.rglob("*") if p.is_symlink() or p.is_file())
+    return sorted(p for p in found if p.relative_to(root).as_posix() not in HAND_WRITTEN)
+
+
+def entry(path: Path, root: Path) -> dict[str, Any]:
+    name = path.relative_to(root).as_posix()
+    if path.is_symlink():
+        return {"file": name, "link": str(path.readlink())}
+    return {
+        "file": name,
+        "bytes": path.stat().st_size,
+        "sha256": sha256(path),
+        "command": command_of(name),
+    }
+
+
+def build(root: Path) -> dict[str, Any]:
+    models = []
+    for name in all_cases():
+        about = "towers" if name in TOWERS else "binocle" if name in CASES else "text or llava"
+        models.append(
+            {
+                "case": name,
+                "seed": SEEDS.get(name, 1),
+                "kind": about,
+                "model": model_hash(root / name),
+            }
+        )
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "regenerate": "tools/reference/regenerate.sh",
+        "models": models,
+        "files": [entry(p, root) for p in files(root)],
+    }
+
+
+def check(root: Path) -> list[str]:
+    known = {e["file"]: e for e in read_json(root / "MANIFEST.json")["files"]}
+    found = {p.relative_to(root).as_posix(): entry(p, root) for p in files(root)}
+    problems = [f"{name}: not in MANIFEST.json" for name in found.keys() - known.keys()]
+    problems += [f"{name}: missing" for name in known.keys() - found.keys()]
+    problems += [
+        f"{name}: differs from MANIFEST.json"
+        for name in known.keys() & found.keys()
+        if known[name] != found[name]
+    ]
+    return sorted(problems)
+
+
+def clean(root: Path) -> None:
+    if not (root / "MANIFEST.json").exists():
+        return
+    for item in read_json(root / "MANIFEST.json")["files"]:
+        (root / item["file"]).unlink(missing_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=GOLDEN)
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--clean", action="store_true")
+    args = parser.parse_args()
+    if args.clean:
+        clean(args.out)
+        return
+    if args.check:
+        problems = check(args.out)
+        print("\n".join(problems) or "all files are as MANIFEST.json says")
+        sys.exit(1 if problems else 0)
+    write_compact_json(args.out / "MANIFEST.json", build(args.out))
+
+
+if __name__ == "__main__":
+    main()

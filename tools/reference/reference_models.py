@@ -1,0 +1,169 @@
+"""One interface over the generating checkpoints: LLaMA, LLaVA and Binocle directories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image
+from transformers import (
+    CLIPImageProcessor,
+    LlamaForCausalLM,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+)
+
+import conversations
+import tokenizers_tiny
+from binocle_torch import Binocle
+from common import read_json
+
+Stages = dict[str, torch.Tensor]
+Request = dict[str, Any]
+
+
+class ReferenceModel(Protocol):
+    vocab_limit: int  # ids from here on belong to no token
+    special_ids: set[int]
+    image_id: int
+    processors: dict[str, Any]  # tower role -> slow image processor
+
+    def encode(self, picture: Image.Image) -> Stages: ...
+    def prompt(self, request: Request, visual_tokens: int) -> list[int]: ...
+    def forward(
+        self, ids: list[int], visual: torch.Tensor | None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]: ...
+    def text(self, ids: list[int]) -> str | None: ...
+
+
+class TextReference:
+    """LlamaForCausalLM alone; requests carry prompt_token_ids."""
+
+    image_id = -1
+    processors: dict[str, Any] = {}
+
+    def __init__(self, folder: Path):
+        self.model = LlamaForCausalLM.from_pretrained(
+            str(folder), dtype=torch.float32, attn_implementation="eager"
+        ).eval()
+        self.vocab_limit = self.model.config.vocab_size
+        self.special_ids = {1, 2}
+
+    def encode(self, picture: Image.Image) -> Stages:
+        raise NotImplementedError("a text model sees no pictures")
+
+    def prompt(self, request: Request, visual_tokens: int) -> list[int]:
+        return list(request["prompt_token_ids"])
+
+    def forward(
+        self, ids: list[int], visual: torch.Tensor | None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        out = self.model(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
+        return out.logits[0], [h[0] for h in out.hidden_states[:-1]]  # the last one is normed
+
+    def text(self, ids: list[int]) -> str | None:
+        return None
+
+
+class LlavaReference:
+    """LlavaForConditionalGeneration with the slow processor and the slow tokenizer."""
+
+    def __init__(self, folder: Path):
+        self.model = LlavaForConditionalGeneration.from_pretrained(
+            str(folder), dtype=torch.float32, attn_implementation="eager"
+        ).eval()
+        tokenizer = tokenizers_tiny.load(folder)
+        settings = read_json(folder / "processor_config.json")
+        self.processor = LlavaProcessor(
+            CLIPImageProcessor.from_pretrained(str(folder)),
+            tokenizer,
+            patch_size=settings["patch_size"],
+            vision_feature_select_strategy=settings["vision_feature_select_strategy"],
+            num_additional_image_tokens=settings["num_additional_image_tokens"],
+        )
+        self.processors = {"anchor": self.processor.image_processor}
+        self.vocab_limit = len(tokenizer)
+        self.image_id = self.model.config.image_token_index
+        self.special_ids = {0, 1, 2, self.image_id}
+
+    def encode(self, picture: Image.Image) -> Stages:
+        pixels = self.processor.image_processor(picture, return_tensors="pt")["pixel_values"]
+        states = self.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+        chosen = states[self.model.config.vision_feature_layer]
+        if self.model.config.vision_feature_select_strategy == "default":
+            chosen = chosen[:, 1:]
+        projected = self.model.get_image_features(pixel_values=pixels)[0]
+        return {"pixels.anchor": pixels[0], "anchor": chosen[0], "projected": projected}
+
+    def prompt(self, request: Request, visual_tokens: int) -> list[int]:
+        """LlavaProcessor expands every mark itself; it is called here as users call it."""
+        pictures = [np.zeros((70, 70, 3), dtype=np.uint8)] * len(request["images"])
+        ids = self.processor(images=pictures or None, text=request["prompt"])["input_ids"][0]
+        assert ids.count(self.image_id) == visual_tokens * len(pictures)
+        return ids
+
+    def forward(
+        self, ids: list[int], visual: torch.Tensor | None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        tokens = torch.tensor([ids])
+        x = self.model.get_input_embeddings()(tokens)
+        if visual is not None:
+            x = x.masked_scatter((tokens == self.image_id)[..., None], visual)
+        out = self.model(inputs_embeds=x, output_hidden_states=True, use_cache=False)
+        return out.logits[0], [h[0] for h in out.hidden_states[:-1]]
+
+    def text(self, ids: list[int]) -> str | None:
+        return self.processor.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+class BinocleReference:
+    """A Binocle directory through binocle_torch."""
+
+    def __init__(self, folder: Path):
+        self.model = Binocle(folder)
+        self.tokenizer = tokenizers_tiny.load(folder)
+        self.processors = {}
+        for role, settings in read_json(folder / "preprocessor_config.json").items():
+            kind = getattr(transformers, settings["image_processor_type"])
+            self.processors[role] = kind(**settings)
+        self.vocab_limit = len(self.tokenizer)
+        self.image_id = self.model.config["image_token_index"]
+        self.special_ids = set(range(6))
+
+    def encode(self, picture: Image.Image) -> Stages:
+        pixels = {
+            role: self.processors[role](picture, return_tensors="pt")["pixel_values"][0]
+            for role in self.model.towers
+        }
+        return {f"pixels.{role}": p for role, p in pixels.items()} | self.model.encode(pixels)
+
+    def prompt(self, request: Request, visual_tokens: int) -> list[int]:
+        text = request["prompt"]
+        if request["prompt_format"] == "chat":
+            text = conversations.render(
+                self.model.config["conversation"],
+                [(text, None)],
+                request.get("system"),
+                [len(request["images"])],
+            )
+        ids = self.tokenizer(text)["input_ids"]
+        assert ids.count(self.image_id) == len(request["images"]), (text, ids)
+        return [
+            i for token in ids for i in [token] * (visual_tokens if token == self.image_id else 1)
+        ]
+
+    def forward(
+        self, ids: list[int], visual: torch.Tensor | None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        return self.model.forward(ids, visual)
+
+    def text(self, ids: list[int]) -> str | None:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
+
+
+def load_reference(folder: Path) -> ReferenceModel:
+    kinds = {"llama": TextReference, "llava": LlavaReference, "binocle": BinocleReference}
+    return kinds[read_json(folder / "config.json")["model_type"]](folder)

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Makes everything in tests/golden again (about one minute on one core) and writes the manifest.
+# PYTHON: an interpreter with tools/reference/requirements.txt installed.
+set -eu
+cd "$(dirname "$0")"
+python="${PYTHON:-/opt/binocle-venv/bin/python}"
+out="${1:-../../tests/golden}"
+mkdir -p "$out"
+"$python" manifest.py --out "$out" --clean
+"$python" golden.py --out "$out"
+"$python" pillow_resize.py --out "$out"
+"$python" text_goldens.py --out "$out"
+"$python" manifest.py --out "$out"
+"$python" manifest.py --out "$out" --check

@@ -1,0 +1,1 @@
+"""Batches, losses, the optimiser and the training loop."""

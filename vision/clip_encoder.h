@@ -1,0 +1,59 @@
+// The CLIP vision tower (CLIPVisionModel), as in LLaVA.
+//
+//   x₀ = LN_pre([class ; patches·Wᵀ] + positions)
+//   h  = x + Wo·Attn(LN₁ x) + bo            bidirectional, q, k, v with bias
+//   y  = h + W₂·act(W₁·LN₂ h + b₁) + b₂     act: quick-GELU, or GELU for newer checkpoints
+//
+// Feature layer −2 (LLaVA) is the input of the last layer, which then does not run. Reference: transformers modeling_clip.
+#pragma once
+
+#include <memory>
+
+#include "core/ops/activation.h"
+#include "core/weights.h"
+#include "vision/tower.h"
+
+namespace binocle {
+
+struct ClipConfig {
+  int64_t width = 0;         // hidden_size
+  int64_t ff_width = 0;      // intermediate_size
+  int64_t layers = 0;        // num_hidden_layers
+  int64_t heads = 0;         // num_attention_heads
+  int64_t image_size = 0;
+  int64_t patch_size = 0;
+  Activation activation = Activation::kQuickGelu;
+  float epsilon = 1e-5F;
+  FeatureSelection feature;
+
+  int64_t patches_per_side() const { return image_size / patch_size; }
+  TowerShape tower_shape() const {
+    const int64_t patches = patches_per_side() * patches_per_side();
+    return {.images = 1, .tokens = 1 + patches, .width = width, .heads = heads, .ff_width = ff_width,
+            .patch_width = 3 * patch_size * patch_size, .patches = patches};
+  }
+};
+
+struct ClipBlockWeights {
+  LayerNormWeights norm1;
+  LinearWeights qkv;  // [3·Dv, Dv]
+  LinearWeights out;  // [Dv, Dv]
+  LayerNormWeights norm2;
+  LinearWeights fc1;  // [F, Dv]
+  LinearWeights fc2;  // [Dv, F]
+};
+
+struct ClipWeights {
+  LinearWeights patch;    // [Dv, 3·p·p], no bias
+  Tensor class_token;     // [1, Dv]
+  Tensor positions;       // [1 + P, Dv]
+  LayerNormWeights pre_norm;
+  std::vector<ClipBlockWeights> blocks;
+  LayerNormWeights post_norm;  // only where the feature selection asks for it
+};
+
+ClipWeights BindClip(const ClipConfig& config, WeightBinder binder);
+
+std::unique_ptr<VisionEncoder> MakeClipEncoder(const ClipConfig& config, ClipWeights weights);
+
+}  // namespace binocle

@@ -1,0 +1,74 @@
+#include "vision/tower.h"
+
+#include <cmath>
+
+#include "core/ops/elementwise.h"
+
+namespace binocle {
+
+TowerActivations::TowerActivations(const TowerShape& s)
+    : shape(s),
+      patch_rows(Tensor::F32({s.images * s.patches, s.patch_width}, "tower.patch_rows")),
+      patch_embeddings(Tensor::F32({s.images * s.patches, s.width}, "tower.patch_embeddings")),
+      x(Tensor::F32({s.images * s.tokens, s.width}, "tower.x")),
+      n(Tensor::F32({s.images * s.tokens, s.width}, "tower.n")),
+      qkv(Tensor::F32({s.images * s.tokens, 3 * s.width}, "tower.qkv")),
+      attn(Tensor::F32({s.images * s.tokens, s.width}, "tower.attn")),
+      lse(Tensor::F32({s.images * s.tokens, s.heads}, "tower.lse")),
+      ff(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff")),
+      ff_gated(Tensor::F32({s.images * s.tokens, s.ff_width / 2}, "tower.ff_gated")),
+      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens)) {
+  const int64_t pages_per_image = PagesFor(s.tokens);
+  for (int64_t page = 0; page < s.images * pages_per_image; ++page) pages.push_back(static_cast<int32_t>(page));
+  for (int64_t b = 0; b < s.images; ++b) {
+    for (int64_t t = 0; t < s.tokens; ++t) slots.push_back(static_cast<int32_t>(b * pages_per_image * kPageTokens + t));
+    runs.push_back({.first_row = b * s.tokens,
+                    .rows = s.tokens,
+                    .first_position = 0,
+                    .keys = s.tokens,
+                    .pages = std::span(pages).subspan(static_cast<size_t>(b * pages_per_image), static_cast<size_t>(pages_per_image))});
+  }
+}
+
+int64_t TowerActivations::Bytes(const TowerShape& s) {
+  const int64_t rows = s.images * s.tokens;
+  const int64_t floats = s.images * s.patches * (s.patch_width + s.width) + rows * (6 * s.width + s.heads + s.ff_width + s.ff_width / 2);
+  return floats * 4 + s.images * PagesFor(s.tokens) * KvPool::BytesPerPage(1, s.heads, s.head_dim());
+}
+
+void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights) {
+  const KvLayer layer = a.kv.layer(0);
+  WriteKv(ex, a.k(), a.v(), a.slots, layer);
+  const AttentionArgs args{.q = a.q(),
+                           .kv = layer,
+                           .runs = a.runs,
+                           .mask = Mask::kNone,
+                           .scale = 1.0F / std::sqrt(static_cast<float>(a.shape.head_dim()))};
+  Attention(ex, args, a.attn, a.lse);
+  if (class_weights == nullptr) return;
+  const int64_t patches = a.shape.patches;
+  *class_weights = Tensor::F32({a.shape.heads, patches}, "class_attention");
+  std::vector<float> row(static_cast<size_t>(a.shape.tokens));
+  for (int64_t h = 0; h < a.shape.heads; ++h) {
+    AttentionWeights(args, a.runs[0], 0, h, a.lse.row(0)[h], row);
+    std::copy(row.end() - patches, row.end(), class_weights->row(h));
+  }
+}
+
+void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection, const TensorView& features) {
+  const int64_t tokens = a.shape.tokens;
+  const int64_t patches = a.shape.patches;
+  const int64_t kept = patches + (selection.keep_class_token ? 1 : 0);
+  for (int64_t b = 0; b < a.shape.images; ++b) {
+    const TensorView image = a.x.view().Rows(b * tokens, (b + 1) * tokens);
+    const TensorView out = features.Rows(b * kept, (b + 1) * kept);
+    if (selection.keep_class_token) CopyRows(image.Rows(0, 1), out.Rows(0, 1));
+    CopyRows(image.Rows(tokens - patches, tokens), out.Rows(kept - patches, kept));
+  }
+}
+
+int64_t LayersToRun(const FeatureSelection& selection, int64_t layers) {
+  return selection.layer >= 0 ? selection.layer : layers + 1 + selection.layer;
+}
+
+}  // namespace binocle
