@@ -25,12 +25,12 @@ bench: ## build and run the benchmarks of the kernels
 
 install: ## build and install to PREFIX=/usr/local, below DESTDIR when given
 	@$(DEPS)
-	@$(MAKE) --no-print-directory release TARGET=all
+	@$(MAKE) --no-print-directory release TARGET="binocle binocle_cli"
 	DESTDIR=$(DESTDIR) cmake --install build/release --prefix $(PREFIX)
 
 package: ## make a .deb in dist/
 	@$(DEPS) --package
-	@$(MAKE) --no-print-directory release TARGET=all
+	@$(MAKE) --no-print-directory release TARGET="binocle binocle_cli"
 	cpack --config build/release/CPackConfig.cmake -G DEB -B dist
 	@rm -rf dist/_CPack_Packages
 

@@ -1,5 +1,6 @@
 # Build options. `minimal` (see CMakePresets.json) turns off everything that needs more than a compiler.
 include(CMakeDependentOption)
+include(GNUInstallDirs)
 
 option(BINOCLE_ENGINE "The loader, the engine and the command line (needs sentencepiece, nlohmann-json, CLI11)" ON)
 cmake_dependent_option(BINOCLE_OPENCV "Decode pictures with OpenCV" ON BINOCLE_ENGINE OFF)

@@ -78,12 +78,12 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
   if (!any) plan.aligner = Aligner::kVoFfn;
   if (overrides.aligner) plan.aligner = *overrides.aligner;
   if (overrides.attention == LayerKind::kStock) {
-    if (overrides.composite_layers) ThrowInvalid("--composite-layers goes with --attention composite, not stock");
+    if (overrides.composite_layers) ThrowInvalid("composite_layers goes with attention composite, not stock");
     plan.kinds.assign(plan.kinds.size(), LayerKind::kStock);
   } else if (overrides.composite_layers) {
     const auto [first, last] = *overrides.composite_layers;
     if (first < 0 || last < first || last >= layers) {
-      ThrowInvalid("--composite-layers ", first, "-", last, ": expected a range within 0-", layers - 1, " (the model has ", layers, " layers)");
+      ThrowInvalid("composite_layers ", first, "-", last, ": expected a range within 0-", layers - 1, " (the model has ", layers, " layers)");
     }
     for (int64_t l = 0; l < layers; ++l) plan.kinds[static_cast<size_t>(l)] = l >= first && l <= last ? LayerKind::kComposite : LayerKind::kStock;
   } else if (overrides.attention == LayerKind::kComposite && !any) {

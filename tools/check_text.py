@@ -22,14 +22,21 @@ SOURCES = ["*.h", "*.cc", "*.cu", "*.py", "*.sh", "*.cmake", "*.cmake.in", "*.pc
 MACHINE_PATH = re.compile(r"(?<![\w./$}-])(/wor" + r"k/|/roo" + r"t/|/hom" + r"e/\w+/|/User" + r"s/\w+/)")
 
 
+def git_files(root):
+    command = ["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        git = subprocess.run(command, capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None  # no git, or not a checkout
+    return {name for name in git.stdout.decode().split("\0") if name}
+
+
 def files_of(root):
     """Tracked files, and untracked ones that are not ignored; every file where there is no git."""
-    git = subprocess.run(["git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard"], capture_output=True, check=False)
-    if git.returncode == 0:
-        names = {name for name in git.stdout.decode().split("\0") if name}
-    else:
+    names = git_files(root)
+    if names is None:
         names = {os.path.relpath(os.path.join(directory, name), root) for directory, _, files in os.walk(root) for name in files}
-        names = {name for name in names if not name.startswith(("build/", "dist/"))}
+        names = {name for name in names if not name.startswith((".git/", "build/", "dist/"))}
     return sorted(name for name in names if os.path.isfile(os.path.join(root, name)) and not os.path.islink(os.path.join(root, name)))
 
 

@@ -10,7 +10,7 @@ while IFS= read -r question; do
   echo
   echo "Question: $question"
   printf 'Answer:   '
-  "$program" ask --model models/binocle-tiny --image "$picture" "$question" </dev/null
+  "$program" ask --image "$picture" "$question" </dev/null
 done <<'QUESTIONS'
 What is in the picture?
 How many things are there?

@@ -9,14 +9,14 @@ set -eu
 
 # Compiler, build tools; pictures; tokenizer; matrix products; SIMD; JSON; command line; line editing; unit tests.
 packages="g++ cmake ninja-build pkgconf
-  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev zlib1g-dev
   libsentencepiece-dev
   libdnnl-dev
   libhwy-dev
   nlohmann-json3-dev
   libcli11-dev
   libedit-dev
-  libgtest-dev"
+  libgtest-dev libgmock-dev"
 
 usage() {
   sed -n '2,7s/^# \{0,1\}//p' "$0"
@@ -40,8 +40,10 @@ fail() {
   exit 1
 }
 
-command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+no_apt() {
   fail "this system has no apt-get. Install the equivalents of these Debian packages by hand, then say \`make DEPS=true …\`."
+}
+command -v dpkg-query >/dev/null || no_apt
 
 missing=""
 for package in $packages; do
@@ -50,6 +52,7 @@ for package in $packages; do
   [ "$status" = installed ] || missing="$missing $package"
 done
 [ -n "$missing" ] || exit 0
+command -v apt-get >/dev/null || no_apt
 
 if [ "$(id -u)" -eq 0 ]; then
   as_root=""
@@ -59,8 +62,15 @@ else
   fail "not root, and sudo is absent or wants a password. Run \`sudo tools/install_deps.sh $*\` once. Missing:$missing"
 fi
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Says something only when it fails.
 apt() {
-  $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 "$@" </dev/null
+  $as_root env DEBIAN_FRONTEND=noninteractive \
+    apt-get -q -o Acquire::Retries=3 -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null >"$log" 2>&1 && return 0
+  cat "$log" >&2
+  return 1
 }
 
 retry() {
@@ -72,7 +82,7 @@ retry() {
   return 1
 }
 
-echo "install_deps.sh: installing$missing"
+echo "install_deps.sh: installing$missing (about a minute)"
 retry apt update || fail "apt-get update failed (is there a network?). Missing:$missing"
 # shellcheck disable=SC2086  # one word per package
 retry apt install -y --no-install-recommends $missing ||

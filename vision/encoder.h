@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -34,6 +35,10 @@ struct ClassAttention {
     Tensor weights;     // out: [heads, P], softmax weights over all tokens, patches only; empty for a layer that does not run
   };
   std::vector<Layer> layers;
+
+  explicit ClassAttention(std::initializer_list<int64_t> wanted) {
+    for (const int64_t index : wanted) layers.emplace_back().index = index;
+  }
 
   // Where layer `index` is to be written, nullptr when it was not asked for.
   Tensor* Find(int64_t index) {

@@ -19,7 +19,9 @@
 namespace binocle {
 
 inline constexpr int64_t kPanelWidth = 64;   // output features per panel
-inline constexpr int64_t kDepthBlock = 512;  // k per block
+// k per block. Rounding errors of a chain grow with the square root of its length: 128 halves what 512 gives, and is still long
+// enough for oneDNN, which keeps one chain up to 512.
+inline constexpr int64_t kDepthBlock = 128;
 
 // Weights packed once at load: [K / kDepthBlock] blocks of [N / kPanelWidth] panels of [block depth rounded up to 16][kPanelWidth],
 // zero-padded. One copy serves our own kernel and oneDNN (whose name for a block is BA16a64b).

@@ -44,9 +44,9 @@ struct GenerationOptions {
   int64_t max_new_tokens = 256;     // 1 … the model's context
   double temperature = 0;           // 0 … 100; 0 takes the most probable token
   int64_t top_k = 0;                // 0 … : keep the k most probable; 0 keeps all
-  double top_p = 1;                 // (0, 1]: keep the smallest set of this mass
-  double min_p = 0;                 // [0, 1]: drop tokens below min_p × the best probability
-  double repetition_penalty = 1;    // (0, 100]: above 1 makes repeated tokens less likely
+  double top_p = 1;                 // 0 … 1: keep the smallest set of this mass
+  double min_p = 0;                 // 0 … 1: drop tokens below min_p × the best probability
+  double repetition_penalty = 1;    // 0.01 … 100: above 1 makes repeated tokens less likely
   uint64_t seed = 0;                // same request, seed and backend: same tokens
   std::vector<std::string> stop;    // the answer ends before the first of these
   int64_t n = 1;                    // 1 … 64 answers; answer i uses seed + i

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
 void CheckOption(const char* option, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) ThrowInvalid("--", option, " is ", value, ", expected ", low, " to ", high);
+  if (value < low || value > high) ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
 }
 
 SamplingParams SamplingOf(const GenerationOptions& g, int64_t answer) {
@@ -35,7 +35,7 @@ SamplingParams SamplingOf(const GenerationOptions& g, int64_t answer) {
 
 void CheckRequest(const Request& request, const EngineOptions& options, int64_t context_tokens) {
   const GenerationOptions& g = request.generation;
-  CheckOption("max-new-tokens", g.max_new_tokens, 1, context_tokens);
+  CheckOption("max_new_tokens", g.max_new_tokens, 1, context_tokens);
   CheckOption("n", g.n, 1, 64);
   CheckOption("logprobs", g.logprobs, 0, 1000);
   CheckSamplingParams(SamplingOf(g, 0));
@@ -49,7 +49,7 @@ void CheckRequest(const Request& request, const EngineOptions& options, int64_t 
 
 int64_t MemoryChecked(const ModelInfo& info, int64_t limit) {
   if (limit > 0 && info.planned_bytes > limit) {
-    Throw(Code::kResourceExhausted, info.path, ": the plan needs ", info.planned_bytes, " bytes (see `binocle inspect`), --memory-limit is ", limit);
+    Throw(Code::kResourceExhausted, info.path, ": the plan needs ", info.planned_bytes, " bytes (see `binocle inspect`), memory_limit is ", limit);
   }
   return info.planned_bytes;
 }

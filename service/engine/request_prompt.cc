@@ -25,9 +25,9 @@ std::vector<int32_t> EncodeWithMarks(const std::string& text, const VlmModel& mo
 
 std::string RenderRaw(const Request& request) {
   if (request.messages.size() != 1 || request.messages[0].role != MessageRole::kUser) {
-    ThrowInvalid("--prompt-format raw takes one user message, found ", request.messages.size(), " messages");
+    ThrowInvalid("prompt_format raw takes one user message, found ", request.messages.size(), " messages");
   }
-  if (request.system) ThrowInvalid("--system goes with --prompt-format chat: a raw prompt is the whole prompt");
+  if (request.system) ThrowInvalid("system goes with prompt_format chat: a raw prompt is the whole prompt");
   const Message& message = request.messages[0];
   CheckImageMarks(message.text, static_cast<int>(message.images.size()), "prompt");
   return message.text;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "core/ops/norm_ref.h"
 #include "tests/testing/tensors.h"
 

@@ -33,8 +33,8 @@ class Comparison {
   Comparison(std::string op, double tolerance) : op_(std::move(op)), tolerance_(tolerance) {}
   ~Comparison() {
     const bool good = worst_ <= tolerance_;
-    std::printf("%-10s %8lld values, worst error %.2e, allowed %.0e: %s\n", op_.c_str(), static_cast<long long>(values_), worst_,
-                tolerance_, good ? "ok" : "FAILED");
+    std::printf("%-10s %8lld values, worst error %.2e, allowed %.0e: %s\n", op_.c_str(),
+                static_cast<long long>(values_), worst_, tolerance_, good ? "ok" : "FAILED");
     failures += good ? 0 : 1;
   }
   Comparison(const Comparison&) = delete;
@@ -139,7 +139,8 @@ void CheckAttention(Exec& ex) {
       WriteKv(ex, Random({keys, kv_heads * d}, 10), Random({keys, kv_heads * d}, 11), slots, pool.layer(0));
       const int64_t rows = keys < 40 ? keys : 40;
       const Tensor q = Random({rows, heads * d}, 12);
-      const QueryRun run{.first_row = 0, .rows = rows, .first_position = keys - rows, .keys = keys, .pages = sequence.pages()};
+      const QueryRun run{
+          .first_row = 0, .rows = rows, .first_position = keys - rows, .keys = keys, .pages = sequence.pages()};
       for (const Mask mask : {Mask::kCausal, Mask::kNone}) {
         const AttentionArgs args{.q = q, .kv = pool.layer(0), .runs = {&run, 1}, .mask = mask, .scale = 0.3F};
         const Tensor got = Tensor::F32({rows, heads * d});

@@ -1,0 +1,158 @@
+#include "attention/attention.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "attention/attention_ref.h"
+#include "tests/testing/tensors.h"
+
+namespace binocle {
+namespace {
+
+using testing::Near;
+using testing::Numbers;
+using testing::RandomTensor;
+using testing::SameBits;
+
+// Several sequences with their keys and values in shuffled pages, and queries at their ends.
+struct Problem {
+  Problem(int64_t heads, int64_t kv_heads, int64_t d, const std::vector<std::pair<int64_t, int64_t>>& rows_and_keys, uint64_t seed, float scale = 1)
+      : numbers(seed), heads(heads), d(d), pool(1, kv_heads, d, 64) {
+    Exec ex(1);
+    int64_t rows = 0;
+    for (const auto& [r, keys] : rows_and_keys) {
+      sequences.push_back(std::make_unique<KvSequence>(pool));
+      const auto spare = std::make_unique<KvSequence>(pool);  // so that pages are not in order
+      spare->Extend(1);
+      sequences.back()->Extend(keys);
+      std::vector<int32_t> slots;
+      for (int64_t p = 0; p < keys; ++p) slots.push_back(sequences.back()->Slot(p));
+      const Tensor k = RandomTensor({keys, kv_heads * d}, numbers, scale);
+      const Tensor v = RandomTensor({keys, kv_heads * d}, numbers);
+      WriteKv(ex, k, v, slots, pool.layer(0));
+      runs.push_back({.first_row = rows, .rows = r, .first_position = keys - r, .keys = keys, .pages = sequences.back()->pages()});
+      rows += r;
+    }
+    q = RandomTensor({rows, heads * d}, numbers, scale);
+    out = Tensor::F32({rows, heads * d}, "out");
+    lse = Tensor::F32({rows, heads}, "lse");
+  }
+  AttentionArgs args(Mask mask) const { return {.q = q, .kv = pool.layer(0), .runs = runs, .mask = mask, .scale = 1.0F / std::sqrt(static_cast<float>(d))}; }
+
+  Numbers numbers;
+  int64_t heads, d;
+  KvPool pool;
+  std::vector<std::unique_ptr<KvSequence>> sequences;
+  std::vector<QueryRun> runs;
+  Tensor q, out, lse;
+};
+
+struct AttentionCase {
+  int64_t heads, kv_heads, d;
+  std::vector<std::pair<int64_t, int64_t>> rows_and_keys;
+};
+
+class AttentionShapes : public ::testing::TestWithParam<AttentionCase> {};
+
+// Head widths around vector and panel sizes; one key, page edges ± 1, decode, prefill, ragged batches, grouped queries.
+INSTANTIATE_TEST_SUITE_P(Awkward, AttentionShapes,
+                         ::testing::Values(AttentionCase{1, 1, 64, {{1, 1}}}, AttentionCase{2, 1, 24, {{5, 5}}}, AttentionCase{6, 2, 80, {{1, 64}, {1, 65}, {3, 63}}},
+                                           AttentionCase{4, 4, 16, {{130, 130}}}, AttentionCase{8, 1, 128, {{9, 200}, {1, 7}}}, AttentionCase{3, 3, 1, {{17, 70}}},
+                                           AttentionCase{4, 2, 256, {{50, 129}}}, AttentionCase{96, 1, 8, {{3, 90}}}, AttentionCase{5, 5, 33, {{64, 128}, {1, 128}}}));
+
+TEST_P(AttentionShapes, EqualsTheExplicitMatrixCausalAndNot) {
+  const AttentionCase& c = GetParam();
+  for (const Mask mask : {Mask::kCausal, Mask::kNone}) {
+    Problem p(c.heads, c.kv_heads, c.d, c.rows_and_keys, 11);
+    Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+    Exec ex(2);
+    Attention(ex, p.args(mask), p.out, p.lse);
+    AttentionRef(p.args(mask), want, want_lse);
+    EXPECT_TRUE(Near(p.out, want, "attention"));
+    EXPECT_TRUE(Near(p.lse, want_lse, "lse"));
+  }
+}
+
+TEST_P(AttentionShapes, ARowDoesNotDependOnWhatSharesTheCall) {
+  const AttentionCase& c = GetParam();
+  Problem p(c.heads, c.kv_heads, c.d, c.rows_and_keys, 12);
+  Exec two(2), one(1);
+  Attention(two, p.args(Mask::kCausal), p.out, p.lse);
+  Tensor alone = p.out.Clone(), alone_lse = p.lse.Clone();
+  // Every row as a decode step of its own, with no more keys than it sees.
+  for (const QueryRun& run : p.runs) {
+    for (int64_t i = 0; i < run.rows; ++i) {
+      const QueryRun step{.first_row = run.first_row + i, .rows = 1, .first_position = run.first_position + i, .keys = run.first_position + i + 1, .pages = run.pages};
+      AttentionArgs args = p.args(Mask::kCausal);
+      args.runs = {&step, 1};
+      Attention(one, args, alone, alone_lse);
+    }
+  }
+  EXPECT_TRUE(SameBits(alone, p.out));
+  EXPECT_TRUE(SameBits(alone_lse, p.lse));
+}
+
+TEST(Attention, LargeScoresNeitherOverflowNorLoseTheWinner) {
+  Problem p(2, 2, 32, {{3, 150}}, 13, 60);  // scores of several hundred
+  Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+  Exec ex(2);
+  Attention(ex, p.args(Mask::kNone), p.out, p.lse);
+  AttentionRef(p.args(Mask::kNone), want, want_lse);
+  for (int64_t i = 0; i < p.lse.view().elements(); ++i) {
+    EXPECT_TRUE(std::isfinite(p.lse.f32()[i]));
+    EXPECT_NEAR(p.lse.f32()[i], want_lse.f32()[i], 1e-5 * std::abs(want_lse.f32()[i]));
+  }
+}
+
+TEST(Attention, OneKeyReturnsItsValue) {
+  Problem p(2, 1, 10, {{1, 1}}, 14);
+  Exec ex(1);
+  Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
+  const float* value = p.pool.layer(0).value_page(p.runs[0].pages[0], 0);
+  for (int64_t i = 0; i < 10; ++i) {
+    EXPECT_FLOAT_EQ(p.out.f32()[i], value[i]);
+    EXPECT_FLOAT_EQ(p.out.f32()[10 + i], value[i]);
+  }
+}
+
+TEST(Attention, NoKeysGiveZeroAndMinusInfinity) {
+  Problem p(1, 1, 8, {{2, 4}}, 15);
+  QueryRun none = p.runs[0];
+  none.keys = 0;
+  AttentionArgs args = p.args(Mask::kNone);
+  args.runs = {&none, 1};
+  Exec ex(1);
+  std::fill_n(p.out.f32(), 16, 5.0F);
+  Attention(ex, args, p.out, p.lse);
+  for (int64_t i = 0; i < 16; ++i) EXPECT_EQ(p.out.f32()[i], 0);
+  EXPECT_EQ(p.lse.f32()[0], -INFINITY);
+}
+
+TEST(Attention, OutputMayReplaceTheQueries) {
+  Problem p(4, 2, 16, {{20, 90}}, 16);
+  Exec ex(2);
+  Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
+  Attention(ex, p.args(Mask::kCausal), p.q, p.lse);
+  EXPECT_TRUE(SameBits(p.q, p.out));
+}
+
+TEST(Attention, WeightsOfARowSumToOneAndRebuildItsOutput) {
+  Problem p(4, 2, 16, {{3, 70}}, 17);
+  Exec ex(1);
+  const AttentionArgs args = p.args(Mask::kCausal);
+  Attention(ex, args, p.out, p.lse);
+  std::vector<float> weights(70);
+  for (const int64_t head : {0, 3}) {
+    AttentionWeights(args, p.runs[0], 1, head, p.lse.row(1)[head], weights);
+    EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-5);
+    EXPECT_EQ(weights[69], 0) << "the last key lies after the row";
+    double o = 0;
+    for (size_t j = 0; j < 70; ++j) o += weights[j] * p.args(Mask::kCausal).kv.value_page(p.runs[0].pages[j / 64], head / 2)[(j % 64) * 16 + 5];
+    EXPECT_NEAR(o, p.out.row(1)[head * 16 + 5], 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace binocle

@@ -1,0 +1,64 @@
+#include "attention/kv_pages.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "tests/testing/tensors.h"
+
+namespace binocle {
+namespace {
+
+TEST(KvSequence, TakesPagesAsItGrowsAndGivesThemBack) {
+  KvPool pool(1, 1, 8, 4);
+  {
+    KvSequence sequence(pool);
+    EXPECT_EQ(sequence.Extend(64), 0);
+    EXPECT_EQ(pool.free_pages(), 3);
+    EXPECT_EQ(sequence.Extend(1), 64);
+    EXPECT_EQ(pool.free_pages(), 2);
+    sequence.Truncate(64);
+    EXPECT_EQ(pool.free_pages(), 3);
+  }
+  EXPECT_EQ(pool.free_pages(), 4);
+}
+
+TEST(KvSequence, RunningOutOfPagesChangesNothing) {
+  KvPool pool(1, 1, 8, 3);
+  KvSequence a(pool), b(pool);
+  a.Extend(100);
+  EXPECT_THROW(b.Extend(65), Error);
+  EXPECT_EQ(b.length(), 0);
+  EXPECT_EQ(pool.free_pages(), 1);
+  EXPECT_EQ(b.Extend(64), 0);
+}
+
+TEST(KvSequence, SlotsOfTwoSequencesNeverMeet) {
+  KvPool pool(1, 1, 8, 8);
+  KvSequence a(pool), b(pool);
+  std::set<int32_t> slots;
+  for (int i = 0; i < 10; ++i) {
+    a.Extend(13);
+    b.Extend(20);
+  }
+  for (int64_t p = 0; p < a.length(); ++p) slots.insert(a.Slot(p));
+  for (int64_t p = 0; p < b.length(); ++p) slots.insert(b.Slot(p));
+  EXPECT_EQ(slots.size(), static_cast<size_t>(a.length() + b.length()));
+}
+
+TEST(WriteKv, PutsKeysTransposedAndValuesInRows) {
+  testing::Numbers numbers(1);
+  KvPool pool(2, 2, 24, 2);
+  const Tensor k = testing::RandomTensor({3, 48}, numbers), v = testing::RandomTensor({3, 48}, numbers);
+  const std::vector<int32_t> slots = {5, 63, 64};
+  Exec ex(2);
+  const KvLayer layer = pool.layer(1);
+  WriteKv(ex, k, v, slots, layer);
+  EXPECT_EQ(layer.key_page(0, 1)[7 * 64 + 63], k.row(1)[24 + 7]);
+  EXPECT_EQ(layer.key_page(1, 0)[23 * 64 + 0], k.row(2)[23]);
+  EXPECT_EQ(layer.value_page(0, 1)[5 * ValueStride(24) + 3], v.row(0)[24 + 3]);
+  EXPECT_EQ(pool.layer(0).key_page(0, 1)[7 * 64 + 63], 0) << "another layer";
+}
+
+}  // namespace
+}  // namespace binocle

@@ -1,0 +1,45 @@
+#include "core/convert.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+namespace binocle {
+namespace {
+
+TEST(Convert, EveryFiniteHalfHasItsIeeeValue) {
+  for (uint32_t bits = 0; bits < 65536; ++bits) {
+    const int exponent = static_cast<int>((bits >> 10) & 31);
+    const double mantissa = bits & 1023;
+    if (exponent == 31) continue;
+    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+    EXPECT_EQ(F32FromF16(static_cast<uint16_t>(bits)), static_cast<float>(bits & 0x8000 ? -magnitude : magnitude)) << bits;
+  }
+}
+
+TEST(Convert, HalvesKeepInfinityNanAndTheSignOfZero) {
+  EXPECT_EQ(F32FromF16(0x7C00), std::numeric_limits<float>::infinity());
+  EXPECT_EQ(F32FromF16(0xFC00), -std::numeric_limits<float>::infinity());
+  EXPECT_TRUE(std::isnan(F32FromF16(0x7E01)));
+  EXPECT_TRUE(std::signbit(F32FromF16(0x8000)));
+}
+
+TEST(Convert, Bfloat16IsTheUpperHalfOfAnF32) {
+  EXPECT_EQ(F32FromBf16(0x3F80), 1.0F);
+  EXPECT_EQ(F32FromBf16(0xC049), -3.140625F);
+  EXPECT_TRUE(std::isnan(F32FromBf16(0x7FC0)));
+}
+
+TEST(Convert, ElementsMayLieAtOddAddresses) {
+  alignas(8) unsigned char bytes[32] = {};
+  const uint16_t stored[] = {0x3F80, 0x4000, 0x4040};
+  std::memcpy(bytes + 1, stored, sizeof stored);
+  float out[2];
+  ReadAsF32(TensorView(bytes + 1, DType::kBF16, {3}, "odd"), 1, 2, out);
+  EXPECT_EQ(out[0], 2.0F);
+  EXPECT_EQ(out[1], 3.0F);
+}
+
+}  // namespace
+}  // namespace binocle

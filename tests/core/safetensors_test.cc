@@ -1,0 +1,97 @@
+#include "core/safetensors.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+
+namespace binocle {
+namespace {
+
+using ::testing::HasSubstr;
+
+// A file that goes away with the test.
+class SafetensorsFileTest : public ::testing::Test {
+ protected:
+  ~SafetensorsFileTest() override { std::filesystem::remove(path_); }
+
+  std::filesystem::path Write(const std::string& header, size_t data_bytes, int64_t header_length = -1) {
+    std::ofstream out(path_, std::ios::binary);
+    const uint64_t length = header_length < 0 ? header.size() : static_cast<uint64_t>(header_length);
+    out.write(reinterpret_cast<const char*>(&length), 8);
+    out << header << std::string(data_bytes, '\x01');
+    return path_;
+  }
+  std::string ErrorOf(const std::string& header, size_t data_bytes, int64_t header_length = -1) {
+    try {
+      SafetensorsFile file(Write(header, data_bytes, header_length));
+      return "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kInvalidArgument) << error.what();
+      EXPECT_THAT(error.message(), HasSubstr(path_.string())) << "the file is named";
+      return error.message();
+    }
+  }
+
+  std::filesystem::path path_ = std::filesystem::temp_directory_path() / ("binocle_safetensors_" + std::to_string(getpid()));
+};
+
+TEST_F(SafetensorsFileTest, ReadsTensorsOfEveryKnownType) {
+  Write(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},)"
+        R"("ids":{"dtype":"I64","shape":[1],"data_offsets":[28,36]},"s":{"dtype":"F16","shape":[],"data_offsets":[36,38]}})", 38);
+  const SafetensorsFile file(path_);
+  EXPECT_EQ(file.tensors().at("a").shape(), (Shape{2, 3}));
+  EXPECT_EQ(file.tensors().at("b").dtype(), DType::kBF16);
+  EXPECT_EQ(file.tensors().at("s").elements(), 1) << "a scalar";
+  EXPECT_FALSE(file.tensors().contains("ids")) << "types that no model reads are skipped";
+  EXPECT_EQ(file.tensors().at("a").name(), "a");
+}
+
+TEST_F(SafetensorsFileTest, RefusesDamagedFilesByNameAndPlace) {
+  EXPECT_THAT(ErrorOf("{}", 0, 100), HasSubstr("header length 100"));
+  EXPECT_THAT(ErrorOf("{}", 0, INT64_MAX), HasSubstr("header length"));
+  EXPECT_THAT(ErrorOf("{\"a\":", 0), HasSubstr("not valid JSON"));
+  EXPECT_THAT(ErrorOf("[1]", 0), HasSubstr("expected an object"));
+  EXPECT_THAT(ErrorOf(R"({"a":3})", 0), HasSubstr("a: is a JSON number"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4), HasSubstr("dtype is \"F99\""));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), HasSubstr("extents of 0 or more"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4), HasSubstr("fits 63 bits"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}})", 4), HasSubstr("data_offsets"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", 4), HasSubstr("extents"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4), HasSubstr("a range of 8 bytes = 2 × 4"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4), HasSubstr("data_offsets"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3), HasSubstr("data_offsets"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4), HasSubstr("[begin, end]"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1],"data_offsets":[0,4]}})", 4), HasSubstr("at most 4 dimensions"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4), HasSubstr("dtype is missing"));
+}
+
+TEST_F(SafetensorsFileTest, RangesMayNeitherOverlapNorLeaveHoles) {
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8),
+              HasSubstr("b starts at byte 4, expected 8: tensors overlap"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})", 12),
+              HasSubstr("leave a hole"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 8), HasSubstr("the end of the file"));
+}
+
+TEST_F(SafetensorsFileTest, EveryPrefixOfAFileIsAnError) {
+  const std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+  Write(header, 8);
+  const auto size = std::filesystem::file_size(path_);
+  for (uintmax_t length = 0; length < size; ++length) {
+    Write(header, 8);
+    std::filesystem::resize_file(path_, length);
+    EXPECT_THROW(SafetensorsFile{path_}, Error) << length << " bytes";
+  }
+}
+
+TEST(Safetensors, WhatIsNoFileIsRefusedAtOnce) {
+  EXPECT_THROW(SafetensorsFile("/dev/zero"), Error);
+  EXPECT_THROW(SafetensorsFile("/"), Error);
+  EXPECT_THROW(SafetensorsFile("/nonexistent"), Error);
+}
+
+}  // namespace
+}  // namespace binocle

@@ -1,0 +1,96 @@
+#include "core/weights.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/testing/tensors.h"
+
+namespace binocle {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using testing::Numbers;
+using testing::RandomTensor;
+
+TensorSet Stored() {
+  Numbers numbers(1);
+  TensorSet set;
+  set.Add("net.proj.weight", RandomTensor({4, 6}, numbers));
+  set.Add("net.proj.bias", RandomTensor({4}, numbers));
+  set.Add("net.norm.weight", RandomTensor({6}, numbers));
+  return set;
+}
+
+std::string ErrorOf(const TensorSet& set, const NameMap& names, const std::function<void(WeightBinder&)>& bind) {
+  try {
+    CheckWeights(set, names, "models/x", bind);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::kInvalidArgument);
+    return error.message();
+  }
+  return "no error";
+}
+
+TEST(Weights, AllProblemsAreReportedAtOnce) {
+  TensorSet set = Stored();
+  set.Add("left.over", Tensor::F32({1}));
+  Tensor bad = Tensor::F32({3});
+  bad.f32()[1] = NAN;
+  set.Add("net.bad", std::move(bad));
+  const std::string error = ErrorOf(set, {}, [](WeightBinder& b) {
+    WeightBinder net = b.Under("net.");
+    net.Linear({{"proj", 5}}, 6, Bias::kPresent, "width=5");
+    net.RmsNorm("norm", 6, 1e-5F, "width=6");
+    net.F32("absent", {2}, "");
+    net.F32("bad", {3}, "");
+  });
+  EXPECT_THAT(error, AllOf(HasSubstr("models/x: the weights do not fit"), HasSubstr("1 missing: net.absent"),
+                           HasSubstr("net.proj.weight is f32 [4, 6], expected [5, 6]"), HasSubstr("(width=5)"),
+                           HasSubstr("1 not finite: net.bad element 1"), HasSubstr("1 unexpected: left.over")));
+}
+
+TEST(Weights, IgnoredTensorsMayBeThereOrNot) {
+  const auto bind = [](WeightBinder& b) {
+    b.IgnoreUnder("net.proj.");
+    b.Ignore("net.nothing");
+    b.F32("net.norm.weight", {6}, "");
+  };
+  EXPECT_EQ(ErrorOf(Stored(), {}, bind), "no error");
+}
+
+TEST(Weights, NamesOfAFamilyAreTranslatedAndErrorsUseTheFilesSpelling) {
+  const NameMap names{{{"tower.", "net."}}};
+  EXPECT_THAT(ErrorOf(Stored(), names, [](WeightBinder& b) { b.F32("tower.none", {1}, ""); }), HasSubstr("missing: net.none"));
+  Exec ex(1);
+  Tensor norm;
+  LoadWeights(ex, Stored(), names, [&](WeightBinder& b) { norm = b.F32("tower.norm.weight", {6}, ""); });
+  EXPECT_EQ(norm.dim(0), 6);
+}
+
+TEST(Weights, ThePlanIsWhatLoadingTakes) {
+  const TensorSet set = Stored();
+  LinearWeights linear;
+  Tensor norm;
+  const auto bind = [&](WeightBinder& b) {
+    linear = b.Under("net.").Linear({{"proj", 4}}, 6, Bias::kPresent, "");
+    norm = b.F32("net.norm.weight", {6}, "");
+  };
+  const auto plan = CheckWeights(set, {}, "x", bind);
+  EXPECT_TRUE(linear.packed.empty()) << "checking loads nothing";
+  Exec ex(1);
+  LoadWeights(ex, set, {}, bind);
+  EXPECT_EQ(plan.at("net").bytes, linear.bytes() + norm.bytes());
+  EXPECT_EQ(plan.at("net").parameters, 4 * 6 + 4 + 6);
+}
+
+TEST(Weights, ATensorInTwoFilesIsAnError) {
+  TensorSet set = Stored();
+  const Tensor other = Tensor::F32({1});
+  EXPECT_THROW(set.Add("net.proj.bias", other, nullptr, "shard 2"), Error);
+}
+
+}  // namespace
+}  // namespace binocle

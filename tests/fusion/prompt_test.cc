@@ -1,0 +1,29 @@
+#include "fusion/prompt.h"
+
+#include <gtest/gtest.h>
+
+#include "core/error.h"
+
+namespace binocle {
+namespace {
+
+TEST(ExpandPrompt, EachMarkBecomesItsPicturesTokens) {
+  const std::vector<int32_t> ids = {1, 9, 5, 6, 9, 7};
+  const ExpandedPrompt prompt = ExpandPrompt(ids, 9, 2, 3);
+  EXPECT_EQ(prompt.ids, (std::vector<int32_t>{1, 9, 9, 9, 5, 6, 9, 9, 9, 7}));
+  ASSERT_EQ(prompt.images.size(), 2U);
+  EXPECT_EQ(prompt.images[0].first_position, 1);
+  EXPECT_EQ(prompt.images[1].first_position, 6);
+  EXPECT_EQ(prompt.images[1].image, 1);
+  EXPECT_EQ(prompt.images[1].tokens, 3);
+}
+
+TEST(ExpandPrompt, MarksAndPicturesMustAgree) {
+  const std::vector<int32_t> ids = {1, 9, 5};
+  EXPECT_THROW(ExpandPrompt(ids, 9, 0, 3), Error);
+  EXPECT_THROW(ExpandPrompt(ids, 9, 2, 3), Error);
+  EXPECT_EQ(ExpandPrompt({}, 9, 0, 3).ids.size(), 0U);
+}
+
+}  // namespace
+}  // namespace binocle

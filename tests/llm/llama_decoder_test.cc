@@ -1,0 +1,174 @@
+// The decoder against transformers, and the properties that caching and batching rely on.
+#include "llm/llama_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include "core/weight_files.h"
+#include "llm/llm_config.h"
+#include "tests/testing/golden.h"
+#include "tests/testing/tensors.h"
+
+namespace binocle {
+namespace {
+
+using testing::GoldenCase;
+using testing::Near;
+using testing::SameBits;
+
+struct Loaded {
+  explicit Loaded(const std::string& name, LayerPlan plan = {}) : golden(name), tensors(ReadTensors(golden.directory())) {
+    const Json json = ReadJsonFile(golden.directory() / "config.json");
+    config = ParseLlamaConfig(JsonObject(json, "config.json"));
+    LlamaWeights weights;
+    const auto bind = [&](WeightBinder& b) { weights = BindLlama(config, b); };
+    CheckWeights(tensors, {}, name, bind);
+    LoadWeights(ex, tensors, {}, bind);
+    if (plan.kinds.empty()) plan = LayerPlan::Stock(config.layers);
+    decoder = std::make_unique<LlamaDecoder>(config, std::move(weights), plan, 256);
+    pool = KvPool(config.layers, config.kv_heads, config.head_dim, 16);
+    activations = std::make_unique<DecoderActivations>(config, 128, 4);
+  }
+
+  // Rows of one sequence from ids, appended to it.
+  void Forward(const std::vector<int32_t>& ids, KvSequence& sequence) {
+    const auto count = static_cast<int64_t>(ids.size());
+    const int64_t first = sequence.Extend(count);
+    std::vector<int32_t> positions, slots;
+    for (int64_t p = first; p < first + count; ++p) {
+      positions.push_back(static_cast<int32_t>(p));
+      slots.push_back(sequence.Slot(p));
+    }
+    const QueryRun run{.first_row = 0, .rows = count, .first_position = first, .keys = first + count, .pages = sequence.pages()};
+    decoder->Embed(ids, activations->x.view().Rows(0, count));
+    decoder->Forward(ex, {.text_rows = count, .positions = positions, .slots = slots, .text_runs = {&run, 1}, .visual_runs = {}, .runs = {&run, 1}}, pool, *activations);
+  }
+  TensorView LogitsOf(int64_t row) {
+    decoder->Logits(ex, {&row, 1}, *activations);
+    return activations->logits.view().Rows(0, 1);
+  }
+
+  GoldenCase golden;
+  TensorSet tensors;
+  Exec ex{2};
+  LlamaConfig config;
+  std::unique_ptr<LlamaDecoder> decoder;
+  KvPool pool;
+  std::unique_ptr<DecoderActivations> activations;
+};
+
+class Decoders : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, Decoders, ::testing::Values("llama", "llama_tied"));
+
+TEST_P(Decoders, SixtyFourGreedyTokensAndTheirLogitsEqualTransformers) {
+  Loaded m(GetParam());
+  for (size_t k = 0; k < m.golden.json()["requests"].size(); ++k) {
+    const Json& request = m.golden.json()["requests"][k];
+    KvSequence sequence(m.pool);
+    const auto prompt = request["prompt_token_ids"].get<std::vector<int32_t>>();
+    const auto expected = request["token_ids"].get<std::vector<int32_t>>();
+    m.Forward(prompt, sequence);
+    int64_t row = static_cast<int64_t>(prompt.size()) - 1;
+    for (size_t step = 0; step < expected.size(); ++step) {
+      const TensorView logits = m.LogitsOf(row);
+      const std::string name = "req" + std::to_string(k) + ".logits." + std::to_string(step);
+      if (m.golden.Has(name)) {
+        const TensorView want = m.golden.Tensor(name);
+        EXPECT_TRUE(Near(logits, want.Reshape({1, want.dim(0)}), "logits"));
+      }
+      const float* best = std::max_element(logits.f32(), logits.f32() + m.config.vocabulary);
+      ASSERT_EQ(best - logits.f32(), expected[step]) << "request " << k << ", step " << step;
+      m.Forward({expected[step]}, sequence);
+      row = 0;
+    }
+  }
+}
+
+TEST_P(Decoders, EveryLayersOutputEqualsTransformers) {
+  const GoldenCase golden(GetParam());
+  const auto ids = golden.json()["requests"][0]["prompt_token_ids"].get<std::vector<int32_t>>();
+  // A decoder cut after `l` layers gives hidden state l.
+  Loaded m(GetParam());
+  for (int64_t l = 0; l < m.config.layers; ++l) {
+    const std::string name = "req0.hidden." + std::to_string(l);
+    if (!golden.Has(name)) continue;
+    Loaded cut(GetParam());
+    LlamaConfig config = cut.config;
+    LlamaWeights weights;
+    config.layers = l;
+    const auto bind = [&](WeightBinder& b) {
+      b.IgnoreUnder("model.layers.");
+      weights = BindLlama(config, b);
+    };
+    CheckWeights(cut.tensors, {}, name, bind);
+    LoadWeights(cut.ex, cut.tensors, {}, bind);
+    cut.decoder = std::make_unique<LlamaDecoder>(config, std::move(weights), LayerPlan::Stock(l), 256);
+    KvSequence sequence(cut.pool);
+    cut.Forward(ids, sequence);
+    EXPECT_TRUE(Near(cut.activations->x.view().Rows(0, static_cast<int64_t>(ids.size())), golden.Tensor(name), "hidden"));
+  }
+}
+
+TEST_P(Decoders, ChunkedPrefillAndDecodeGiveTheSameBitsAsOneCall) {
+  Loaded m(GetParam());
+  testing::Numbers numbers(5);
+  std::vector<int32_t> ids;
+  for (int i = 0; i < 100; ++i) ids.push_back(static_cast<int32_t>(numbers.Int(0, m.config.vocabulary - 1)));
+  KvSequence whole(m.pool);
+  m.Forward(ids, whole);
+  const Tensor want = [&] {
+    Tensor t = Tensor::F32({1, m.config.vocabulary}, "logits");
+    std::copy_n(m.LogitsOf(99).f32(), m.config.vocabulary, t.f32());
+    return t;
+  }();
+  for (const size_t chunk : {1, 7, 63, 64, 65}) {
+    KvSequence sequence(m.pool);
+    size_t last = 0;
+    for (size_t begin = 0; begin < ids.size(); begin += chunk) {
+      const std::vector<int32_t> part(ids.begin() + static_cast<ptrdiff_t>(begin), ids.begin() + static_cast<ptrdiff_t>(std::min(begin + chunk, ids.size())));
+      m.Forward(part, sequence);
+      last = part.size() - 1;
+    }
+    EXPECT_TRUE(SameBits(m.LogitsOf(static_cast<int64_t>(last)), want)) << "chunks of " << chunk;
+  }
+}
+
+TEST(LlamaDecoder, AllTextThroughCompositeLayersIsStock) {
+  Loaded stock("llama");
+  LayerPlan plan = LayerPlan::Stock(stock.config.layers);
+  plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
+  Loaded composite("llama", plan);
+  const std::vector<int32_t> ids = {1, 5, 9, 200, 33};
+  KvSequence a(stock.pool), b(composite.pool);
+  stock.Forward(ids, a);
+  composite.Forward(ids, b);
+  EXPECT_TRUE(SameBits(composite.activations->x.view().Rows(0, 5), stock.activations->x.view().Rows(0, 5)));
+}
+
+TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
+  const auto error_of = [](const char* text) {
+    const Json json = Json::parse(text);
+    try {
+      ParseLlamaConfig(JsonObject(json, "config.json"));
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})"), "UNIMPLEMENTED: config.json: rope_scaling of kind yarn is not supported yet");
+  EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "default"}})"), "no error");
+  EXPECT_NE(error_of(R"({"num_attention_heads": 6, "num_key_value_heads": 4, "head_dim": 8})").find("a divisor of num_attention_heads=6"), std::string::npos);
+  EXPECT_NE(error_of(R"({"hidden_size": -4})").find("hidden_size is -4"), std::string::npos);
+  EXPECT_NE(error_of(R"({"hidden_act": "gelu"})").find("hidden_act is \"gelu\", expected one of silu"), std::string::npos);
+  EXPECT_NE(error_of(R"({"head_dim": 7})").find("head_dim is 7, expected an even number"), std::string::npos);
+}
+
+TEST(DecoderActivations, TheMemoryPlanIsWhatIsAllocated) {
+  const LlamaConfig c{.width = 28, .ff_width = 36, .layers = 2, .heads = 6, .kv_heads = 2, .head_dim = 10, .vocabulary = 331, .max_positions = 64};
+  const DecoderActivations a(c, 100, 3);
+  int64_t bytes = 0;
+  for (const Tensor* t : {&a.x, &a.n, &a.q, &a.kv, &a.attn, &a.lse, &a.gate_up, &a.ff, &a.logit_rows, &a.logits}) bytes += t->bytes();
+  EXPECT_EQ(DecoderActivations::Bytes(c, 100, 3), bytes);
+}
+
+}  // namespace
+}  // namespace binocle

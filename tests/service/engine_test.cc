@@ -1,0 +1,203 @@
+// What the engine promises beside the right tokens: streaming, stopping, cancelling, limits, errors.
+#include "binocle/engine.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cctype>
+
+#include "core/mapped_file.h"
+
+namespace binocle {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kModel = std::string(BINOCLE_TEST_DATA) + "/binocle_ftz";
+const std::string kPicture = std::string(BINOCLE_TEST_DATA) + "/images/scene_61x83.png";
+
+Request Question(int64_t tokens = 20) {
+  Request request = Ask("What colour is the cat?", {ImageInput::FromFile(kPicture)});
+  request.generation.max_new_tokens = tokens;
+  return request;
+}
+
+std::string ErrorOf(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  Engine engine_ = Engine::Load(kModel, {});
+};
+
+TEST_F(EngineTest, DeltasAddUpToTheAnswerAndItsTokens) {
+  std::string text;
+  std::vector<int32_t> tokens;
+  const Response response = engine_.Generate(Question(40), {.on_delta = [&](const Delta& delta) {
+                                               text += delta.text;
+                                               tokens.insert(tokens.end(), delta.token_ids.begin(), delta.token_ids.end());
+                                             }});
+  EXPECT_EQ(text, response.answers[0].text);
+  EXPECT_EQ(tokens, response.answers[0].token_ids);
+  EXPECT_EQ(response.answers[0].token_ids.size(), 40U);
+}
+
+TEST_F(EngineTest, TheSameRequestGivesTheSameTokensAgain) {
+  Request request = Question();
+  request.generation.temperature = 1.5;
+  request.generation.seed = 9;
+  const auto first = engine_.Generate(request).answers[0].token_ids;
+  engine_.Generate(Question());
+  EXPECT_EQ(engine_.Generate(request).answers[0].token_ids, first);
+  request.generation.seed = 10;
+  EXPECT_NE(engine_.Generate(request).answers[0].token_ids, first);
+}
+
+TEST_F(EngineTest, AnswerIUsesSeedPlusI) {
+  Request request = Question();
+  request.generation.temperature = 1.5;
+  request.generation.seed = 4;
+  request.generation.n = 3;
+  const Response three = engine_.Generate(request);
+  ASSERT_EQ(three.answers.size(), 3U);
+  request.generation.n = 1;
+  request.generation.seed = 6;
+  EXPECT_EQ(engine_.Generate(request).answers[0].token_ids, three.answers[2].token_ids);
+}
+
+TEST_F(EngineTest, AStopStringCutsTheAnswerBeforeIt) {
+  const std::string whole = engine_.Generate(Question(60)).answers[0].text;
+  // Two plain characters in a row, well inside the answer.
+  size_t at = 6;
+  while (at + 2 < whole.size() && !(std::isalpha(static_cast<unsigned char>(whole[at])) && std::isalpha(static_cast<unsigned char>(whole[at + 1])))) ++at;
+  ASSERT_LT(at + 2, whole.size()) << whole;
+  const std::string stop = whole.substr(at, 2);
+  Request request = Question(60);
+  request.generation.stop = {stop};
+  const Response response = engine_.Generate(request);
+  EXPECT_EQ(response.answers[0].text, whole.substr(0, whole.find(stop)));
+  EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kStop);
+}
+
+TEST_F(EngineTest, CancellingEndsTheAnswerAtTheNextStep) {
+  int64_t steps = 0;
+  const Response response = engine_.Generate(Question(), {.keep_going = [&] { return ++steps <= 6; }});
+  EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kCancelled);
+  EXPECT_LE(response.answers[0].token_ids.size(), 6U);
+  const Response none = engine_.Generate(Question(), {.keep_going = [] { return false; }});
+  EXPECT_TRUE(none.answers[0].token_ids.empty());
+  EXPECT_EQ(engine_.Generate(Question()).answers[0].token_ids.size(), 20U) << "the engine goes on";
+}
+
+TEST_F(EngineTest, PicturesMayComeAsBytes) {
+  Request request = Ask("What colour is the cat?", {ImageInput::FromBytes(ReadFile(kPicture, 1 << 20))});
+  request.generation.max_new_tokens = 20;
+  EXPECT_EQ(engine_.Generate(request).answers[0].token_ids, engine_.Generate(Question()).answers[0].token_ids);
+}
+
+TEST_F(EngineTest, QuestionsWithoutPicturesAreAnswered) {
+  Request request = Ask("What is it?");
+  request.generation.max_new_tokens = 5;
+  const Response response = engine_.Generate(request);
+  EXPECT_EQ(response.image_tokens, 0);
+  EXPECT_EQ(response.answers[0].token_ids.size(), 5U);
+}
+
+TEST_F(EngineTest, ADialogueIsItsRenderedPrompt) {
+  Request request;
+  request.messages = {{.role = MessageRole::kUser, .text = "What is it?", .images = {ImageInput::FromFile(kPicture)}},
+                      {.role = MessageRole::kAssistant, .text = "a cat"},
+                      {.role = MessageRole::kUser, .text = "What colour?"}};
+  request.generation.max_new_tokens = 8;
+  Request raw = Ask("<image><|user|> What is it?<|assistant|> a cat</s><|user|> What colour?<|assistant|>", {ImageInput::FromFile(kPicture)});
+  raw.prompt_format = PromptFormat::kRaw;
+  raw.generation.max_new_tokens = 8;
+  EXPECT_EQ(engine_.Generate(request).prompt_token_ids, engine_.Generate(raw).prompt_token_ids);
+}
+
+TEST_F(EngineTest, TheContextBoundsPromptAndAnswer) {
+  Engine small = Engine::Load(kModel, {.context_tokens = 64});
+  const Response response = small.Generate(Question(64));
+  EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kLength);
+  EXPECT_LE(response.prompt_tokens + static_cast<int64_t>(response.answers[0].token_ids.size()), 65);
+  Request long_prompt = Ask(std::string(400, 'x'), {ImageInput::FromFile(kPicture)});
+  long_prompt.generation.max_new_tokens = 1;
+  EXPECT_THAT(ErrorOf([&] { small.Generate(long_prompt); }), HasSubstr("expected at most 63"));
+  EXPECT_EQ(small.Generate(Question(3)).answers[0].token_ids.size(), 3U) << "no page is lost to the refused prompt";
+}
+
+TEST_F(EngineTest, OptionsOutOfRangeAreNamed) {
+  const auto error_of = [&](const std::function<void(GenerationOptions&)>& change) {
+    Request request = Question();
+    change(request.generation);
+    return ErrorOf([&] { engine_.Generate(request); });
+  };
+  EXPECT_THAT(error_of([](auto& g) { g.max_new_tokens = 0; }), HasSubstr("INVALID_ARGUMENT: max_new_tokens is 0, expected 1 to 512"));
+  EXPECT_THAT(error_of([](auto& g) { g.n = 65; }), HasSubstr("n is 65"));
+  EXPECT_THAT(error_of([](auto& g) { g.logprobs = -1; }), HasSubstr("logprobs is -1"));
+  EXPECT_THAT(error_of([](auto& g) { g.temperature = -1; }), HasSubstr("temperature"));
+  EXPECT_THAT(error_of([](auto& g) { g.top_p = 1.5; }), HasSubstr("top_p is 1.5"));
+  EXPECT_THAT(error_of([](auto& g) { g.min_p = 2; }), HasSubstr("min_p is 2"));
+  EXPECT_THAT(error_of([](auto& g) { g.top_k = -1; }), HasSubstr("top_k is -1"));
+  EXPECT_THAT(error_of([](auto& g) { g.repetition_penalty = 0; }), HasSubstr("repetition_penalty is 0"));
+  EXPECT_THAT(error_of([](auto& g) { g.stop = {""}; }), HasSubstr("stop"));
+}
+
+TEST_F(EngineTest, RequestsThatMakeNoSenseAreRefused) {
+  EXPECT_THAT(ErrorOf([&] { engine_.Generate(Request{}); }), HasSubstr("INVALID_ARGUMENT"));
+  EXPECT_THAT(ErrorOf([&] { engine_.Generate(Ask("<image> <image>", {ImageInput::FromFile(kPicture)})); }), HasSubstr("2"));
+  EXPECT_THAT(ErrorOf([&] { engine_.Generate(Ask("what?", {ImageInput::FromFile("/nonexistent.png")})); }), HasSubstr("NOT_FOUND: /nonexistent.png"));
+  Request raw = Question();
+  raw.prompt_format = PromptFormat::kRaw;
+  EXPECT_THAT(ErrorOf([&] { engine_.Generate(raw); }), HasSubstr("image"));
+  Engine strict = Engine::Load(kModel, {.max_images = 0});
+  EXPECT_THAT(ErrorOf([&] { strict.Generate(Question()); }), HasSubstr("RESOURCE_EXHAUSTED: request: has 1 pictures"));
+}
+
+TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
+  EXPECT_EQ(Engine::Load(kModel, {}).info().attention, "stock");
+  const Engine composite = Engine::Load(kModel, {.attention = "composite", .composite_layers = "1-2", .aligner = "vo"});
+  EXPECT_EQ(composite.info().attention, "mixed");
+  EXPECT_EQ(composite.info().composite_layers, (std::vector<int64_t>{1, 2}));
+  EXPECT_EQ(Engine::Load(kModel, {.fusion = "anchor"}).info().fusion, "anchor");
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.attention = "sideways"}); }), HasSubstr("attention is sideways"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "0-99"}); }), HasSubstr("within 0-3"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "1-x"}); }), HasSubstr("expected a range"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.aligner = "sideways"}); }), HasSubstr("aligner is sideways"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.fusion = "glue"}); }), HasSubstr("fusion is glue"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.device = "cuda:0"}); }), HasSubstr("UNIMPLEMENTED: device"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "int8"}); }), HasSubstr("UNIMPLEMENTED: compute"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "f64"}); }), HasSubstr("INVALID_ARGUMENT: compute"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.threads = -1}); }), HasSubstr("threads is -1"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.memory_limit = 1000}); }), HasSubstr("RESOURCE_EXHAUSTED"));
+}
+
+TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
+  const ModelInfo plan = Engine::Inspect(kModel, {});
+  const Engine engine = Engine::Load(kModel, {});
+  EXPECT_EQ(plan.planned_bytes, engine.info().planned_bytes);
+  EXPECT_EQ(plan.parameters, engine.info().parameters);
+  int64_t elements = 0;
+  for (const TensorInfo& tensor : plan.tensors) {
+    int64_t product = 1;
+    for (const int64_t extent : tensor.shape) product *= extent;
+    elements += product;
+  }
+  EXPECT_NEAR(static_cast<double>(plan.parameters), static_cast<double>(elements), 0.1 * static_cast<double>(elements)) << "unused tensors aside";
+}
+
+TEST(EngineEmbed, APictureGivesItsVisualTokens) {
+  Engine engine = Engine::Load(kModel, {});
+  const ImageEmbedding embedding = engine.EmbedImage(ImageInput::FromFile(kPicture));
+  EXPECT_EQ(embedding.tokens, engine.info().image_tokens);
+  EXPECT_EQ(static_cast<int64_t>(embedding.values.size()), embedding.tokens * embedding.width);
+}
+
+}  // namespace
+}  // namespace binocle

@@ -1,0 +1,142 @@
+// The towers against transformers, hidden state by hidden state.
+#include <gtest/gtest.h>
+
+#include "core/weight_files.h"
+#include "tests/testing/golden.h"
+#include "tests/testing/tensors.h"
+#include "vision/position_embedding.h"
+#include "vision/vision_config.h"
+
+namespace binocle {
+namespace {
+
+using testing::GoldenCase;
+using testing::Near;
+
+// A tower that returns hidden state `layer`, class token and patches.
+std::unique_ptr<VisionEncoder> LoadTower(Exec& ex, const GoldenCase& golden, FeatureSelection feature, int64_t height, int64_t width) {
+  const Json json = ReadJsonFile(golden.directory() / "config.json");
+  const JsonObject config(json, "config.json");
+  const TensorSet tensors = ReadTensors(golden.directory());
+  std::unique_ptr<VisionEncoder> tower;
+  const auto bind = [&](WeightBinder& b) {
+    if (config.String("model_type") == "clip_vision_model") {
+      const ClipConfig clip = ParseClipConfig(config, feature);
+      ClipWeights weights = BindClip(clip, b);
+      if (!b.checking()) tower = MakeClipEncoder(clip, std::move(weights));
+    } else {
+      const Dinov2Config dino = ParseDinov2Config(config, feature, height, width);
+      Dinov2Weights weights = BindDinov2(dino, b);
+      if (!b.checking()) tower = MakeDinov2Encoder(dino, std::move(weights));
+    }
+  };
+  CheckWeights(tensors, {}, golden.directory().string(), bind);
+  LoadWeights(ex, tensors, {}, bind);
+  return tower;
+}
+
+// Class token and patches of a reference state; its registers lie between them.
+Tensor ClassAndPatches(const TensorView& hidden, int64_t rows) {
+  Tensor kept = Tensor::F32({rows, hidden.dim(1)}, hidden.name());
+  const int64_t registers = hidden.dim(0) - rows;
+  for (int64_t r = 0; r < rows; ++r) std::copy_n(hidden.row(r == 0 ? 0 : r + registers), hidden.dim(1), kept.row(r));
+  return kept;
+}
+
+class Towers : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, Towers, ::testing::Values("clip", "clip_gelu", "dinov2", "dinov2_swiglu", "dinov2_registers"));
+
+TEST_P(Towers, EveryHiddenStateEqualsTransformers) {
+  const GoldenCase golden(GetParam());
+  Exec ex(2);
+  const auto layers = golden.json()["layers"].get<int64_t>();
+  int64_t compared = 0;
+  for (size_t i = 0; i < golden.json()["inputs"].size(); ++i) {
+    const Json& input = golden.json()["inputs"][i];
+    const int64_t height = input["height"], width = input["width"];
+    const Tensor pixels = testing::HashPixels(height, width, input["seed"].get<uint32_t>());
+    for (int64_t layer = 0; layer <= layers; ++layer) {
+      const std::string name = "input" + std::to_string(i) + ".hidden." + std::to_string(layer);
+      if (!golden.Has(name)) continue;
+      const auto tower = LoadTower(ex, golden, {.layer = layer, .keep_class_token = true}, height, width);
+      Tensor got = Tensor::F32({tower->tokens(), tower->width()});
+      tower->Encode(ex, pixels, got, nullptr);
+      EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor(name), tower->tokens()), "tower")) << height << " × " << width;
+      ++compared;
+    }
+  }
+  EXPECT_GE(compared, layers + 1);
+}
+
+// CLIP's last_hidden_state is not normed, so its references have no such state.
+class NormedTowers : public ::testing::TestWithParam<const char*> {};
+INSTANTIATE_TEST_SUITE_P(All, NormedTowers, ::testing::Values("dinov2", "dinov2_swiglu", "dinov2_registers"));
+
+TEST_P(NormedTowers, TheFinalNormEqualsTransformers) {
+  const GoldenCase golden(GetParam());
+  const Json& input = golden.json()["inputs"][0];
+  Exec ex(2);
+  const auto tower = LoadTower(ex, golden, {.layer = -1, .keep_class_token = true, .final_norm = true}, input["height"], input["width"]);
+  Tensor got = Tensor::F32({tower->tokens(), tower->width()});
+  tower->Encode(ex, testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>()), got, nullptr);
+  EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor("input0.normed"), tower->tokens()), "tower"));
+}
+
+TEST_P(Towers, NegativeLayersCountFromTheEnd) {
+  const GoldenCase golden(GetParam());
+  const Json& input = golden.json()["inputs"][0];
+  const auto layers = golden.json()["layers"].get<int64_t>();
+  Exec ex(2);
+  const Tensor pixels = testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
+  const auto run = [&](int64_t layer) {
+    const auto tower = LoadTower(ex, golden, {.layer = layer}, input["height"], input["width"]);
+    Tensor got = Tensor::F32({tower->tokens(), tower->width()}, "features");
+    tower->Encode(ex, pixels, got, nullptr);
+    return got;
+  };
+  EXPECT_TRUE(testing::SameBits(run(-2), run(layers - 1)));
+}
+
+TEST_P(Towers, ClassAttentionIsADistributionAndIsSharedByNoHead) {
+  const GoldenCase golden(GetParam());
+  const Json& input = golden.json()["inputs"][0];
+  Exec ex(2);
+  const auto tower = LoadTower(ex, golden, {.layer = -1}, input["height"], input["width"]);
+  const Tensor pixels = testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
+  Tensor plain = Tensor::F32({tower->tokens(), tower->width()}, "features"), tapped = plain.Clone();
+  tower->Encode(ex, pixels, plain, nullptr);
+  ClassAttention attention({0, 2});
+  tower->Encode(ex, pixels, tapped, &attention);
+  EXPECT_TRUE(testing::SameBits(tapped, plain)) << "looking changes nothing";
+  for (const auto& layer : attention.layers) {
+    ASSERT_FALSE(layer.weights.empty());
+    EXPECT_EQ(layer.weights.dim(1), tower->grid().patches());
+    for (int64_t h = 0; h < layer.weights.dim(0); ++h) {
+      double sum = 0;
+      for (int64_t p = 0; p < layer.weights.dim(1); ++p) sum += layer.weights.row(h)[p];
+      EXPECT_GT(sum, 0);
+      EXPECT_LE(sum, 1 + 1e-5) << "the class token's own share and the registers' are missing";
+    }
+  }
+  EXPECT_FALSE(testing::SameBits(attention.layers[0].weights.view().Rows(0, 1), attention.layers[0].weights.view().Rows(1, 2)));
+}
+
+TEST(PositionEmbedding, AConstantGridStaysConstant) {
+  Tensor grid = Tensor::F32({20, 3});
+  std::fill_n(grid.f32(), 60, 0.7F);
+  for (const Antialias antialias : {Antialias::kOff, Antialias::kOn}) {
+    const Tensor out = ResampleBicubic(grid, {4, 5}, {9, 2}, antialias);
+    for (int64_t i = 0; i < out.view().elements(); ++i) EXPECT_NEAR(out.f32()[i], 0.7F, 1e-6);
+  }
+}
+
+TEST(PositionEmbedding, TheSameGridIsTheIdentity) {
+  testing::Numbers numbers(1);
+  const Tensor grid = testing::RandomTensor({12, 5}, numbers);
+  for (const Antialias antialias : {Antialias::kOff, Antialias::kOn}) {
+    EXPECT_TRUE(Near(ResampleBicubic(grid, {3, 4}, {3, 4}, antialias), grid, "tower"));
+  }
+}
+
+}  // namespace
+}  // namespace binocle

@@ -1,0 +1,46 @@
+#!/bin/bash
+# Installs a build into an empty prefix, moves it, and builds examples/embed against it with CMake and with pkg-config.
+#   tools/test_install.sh [BUILD_DIRECTORY]     default: build/release
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${1:-build/release}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+picture=examples/images/scene.png
+compiler=${CXX:-c++}
+
+fail() {
+  echo "test_install: $1" >&2
+  exit 1
+}
+
+cmake --install "$build" --prefix "$work/first" >"$work/install.log" || { cat "$work/install.log"; fail "cmake --install failed"; }
+prefix=$work/moved
+mv "$work/first" "$prefix"
+if grep -rIl "$work/first" "$prefix"; then fail "these files remember where they were installed"; fi
+[ -z "$(find "$prefix/include" -type f -not -path "$prefix/include/binocle/*.h")" ] || fail "a header outside include/binocle"
+
+answers() {  # program [argument …]: it must print an answer for each of two questions
+  local out
+  out=$("$@" </dev/null) || fail "failed: $*"
+  printf '%s\n' "$out"
+  [ "$(grep -c '^\[load ' <<<"$out")" -eq 2 ] || fail "not two answers: $*"
+  [ "$(grep -vc -e '^\[load ' -e '^$' <<<"$out")" -ge 3 ] || fail "an empty answer: $*"
+}
+
+echo "-- CMake"
+cmake -S examples/embed -B "$work/embed" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$work/embed.log" 2>&1 &&
+  cmake --build "$work/embed" >>"$work/embed.log" 2>&1 || { cat "$work/embed.log"; fail "examples/embed does not build"; }
+answers "$work/embed/embed" "$prefix/share/binocle/models/binocle-tiny" "$picture"
+
+echo "-- pkg-config"
+PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name binocle.pc)")
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046  # words
+"$compiler" -std=c++20 examples/embed/main.cc $(pkg-config --cflags --libs binocle) -o "$work/embed_pc"
+LD_LIBRARY_PATH=$(pkg-config --variable=libdir binocle) answers "$work/embed_pc" "$(pkg-config --variable=model binocle)" "$picture"
+
+echo "-- the program finds its library and its model"
+[ -n "$("$prefix/bin/binocle" ask --image "$picture" "What is in the picture?" </dev/null)" ] || fail "binocle ask printed nothing"
+"$prefix/bin/binocle" inspect --json </dev/null | grep -q '"binocle-tiny"' || fail "binocle inspect does not name the default model"
+echo "test_install: everything works from $(basename "$prefix")"
