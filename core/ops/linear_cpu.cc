@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 
 #include "core/ops/gemm_plans.h"
 #include "core/ops/linear_kernels.h"
@@ -46,47 +47,84 @@ namespace {
 
 HWY_EXPORT(BlockSimd);
 
-// Row counts for which oneDNN plans are made, so that a stream of prompts of every length compiles a handful of plans and not one
-// per length. What is left over, and every decode step, goes through our own kernel, which sums in the same order.
-constexpr int64_t kPlannedRows[] = {128, 32};
-
 // A rectangle of y: rows [m0, m1) × columns [n0, n1), n0 a multiple of the panel width.
 struct Rectangle {
   int64_t m0, m1, n0, n1;
 };
 
-void RunBlock(Exec& ex, LinearBlock block) {
-  for (const int64_t planned : kPlannedRows) {
-    while (block.rows >= planned) {
-      LinearBlock part = block;
-      part.rows = planned;
-      if (!ex.gemm_plans().Run(part)) LinearBlockSimd(part);
-      block.rows -= planned;
-      block.a += planned * block.lda;
-      block.c += planned * block.ldc;
-    }
+// The operands of one call.
+struct Product {
+  const TensorView& x;
+  const LinearWeights& w;
+  const TensorView& y;
+  Accumulate accumulate;
+
+  LinearBlock Block(const Rectangle& r, int64_t k0) const {
+    const int64_t depth = std::min(kDepthBlock, w.k - k0);
+    return {.a = x.row(r.m0) + k0,
+            .lda = x.stride(0),
+            .b = w.block(k0) + r.n0 * PaddedDepth(depth),
+            .c = y.row(r.m0) + r.n0,
+            .ldc = y.stride(0),
+            .rows = r.m1 - r.m0,
+            .depth = depth,
+            .columns = r.n1 - r.n0,
+            .accumulate = k0 > 0 ? Accumulate::kAdd : accumulate};
   }
-  if (block.rows > 0) LinearBlockSimd(block);
+};
+
+void ComputeSimd(const Product& p, const Rectangle& r) {
+  for (int64_t k0 = 0; k0 < p.w.k; k0 += kDepthBlock) LinearBlockSimd(p.Block(r, k0));
 }
 
-void Compute(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y, Accumulate accumulate, const Rectangle& r) {
-  for (int64_t k0 = 0; k0 < w.k; k0 += kDepthBlock) {
-    const int64_t depth = std::min(kDepthBlock, w.k - k0);
-    RunBlock(ex, {.a = x.row(r.m0) + k0,
-                  .lda = x.stride(0),
-                  .b = w.block(k0) + r.n0 * PaddedDepth(depth),
-                  .c = y.row(r.m0) + r.n0,
-                  .ldc = y.stride(0),
-                  .rows = r.m1 - r.m0,
-                  .depth = depth,
-                  .columns = r.n1 - r.n0,
-                  .accumulate = k0 > 0 ? Accumulate::kAdd : accumulate});
+// oneDNN's blocked kernels want dense operands, so a tile of y is gathered on the stack, summed over all depth blocks, and put back.
+// One row count and at most two widths keep the number of compiled plans small, whatever lengths prompts have.
+constexpr int64_t kPlannedRows = 128;
+constexpr int64_t kPlannedColumns = 256;
+
+void CopyTile(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows, int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_stride, from + i * from_stride, static_cast<size_t>(columns) * sizeof(float));
+}
+
+// One tile of at most kPlannedRows × kPlannedColumns. Returns false, with y untouched, where oneDNN will not do it.
+bool ComputePlanned(GemmPlans& plans, const Product& p, const Rectangle& r) {
+  alignas(64) float a[kPlannedRows * kDepthBlock];
+  alignas(64) float c[kPlannedRows * kPlannedColumns];
+  const int64_t rows = r.m1 - r.m0;
+  const int64_t columns = r.n1 - r.n0;
+  if (p.accumulate == Accumulate::kAdd) CopyTile(p.y.row(r.m0) + r.n0, p.y.stride(0), c, columns, rows, columns);
+  for (int64_t k0 = 0; k0 < p.w.k; k0 += kDepthBlock) {
+    LinearBlock block = p.Block(r, k0);
+    CopyTile(block.a, block.lda, a, block.depth, rows, block.depth);
+    block.a = a;
+    block.lda = block.depth;
+    block.c = c;
+    block.ldc = columns;
+    if (!plans.Run(block)) return false;
   }
-  if (w.bias.empty()) return;
+  CopyTile(c, columns, p.y.row(r.m0) + r.n0, p.y.stride(0), rows, columns);
+  return true;
+}
+
+void AddBias(const Product& p, const Rectangle& r) {
+  if (p.w.bias.empty()) return;
+  const float* bias = p.w.bias.f32();
   for (int64_t m = r.m0; m < r.m1; ++m) {
-    float* row = y.row(m);
-    for (int64_t n = r.n0; n < r.n1; ++n) row[n] += w.bias.f32()[n];
+    float* row = p.y.row(m);
+    for (int64_t n = r.n0; n < r.n1; ++n) row[n] += bias[n];
   }
+}
+
+void Compute(Exec& ex, const Product& p, Rectangle r) {
+  const Rectangle whole = r;
+  for (; r.m1 - r.m0 >= kPlannedRows; r.m0 += kPlannedRows) {
+    for (int64_t n = r.n0; n < r.n1; n += kPlannedColumns) {
+      const Rectangle tile{.m0 = r.m0, .m1 = r.m0 + kPlannedRows, .n0 = n, .n1 = std::min(n + kPlannedColumns, r.n1)};
+      if (!ComputePlanned(ex.gemm_plans(), p, tile)) ComputeSimd(p, tile);
+    }
+  }
+  if (r.m1 > r.m0) ComputeSimd(p, r);
+  AddBias(p, whole);
 }
 
 }  // namespace
@@ -96,21 +134,15 @@ void LinearBlockSimd(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(BlockSimd)
 void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y, Accumulate accumulate) {
   const int64_t rows = x.dim(0);
   if (rows == 0) return;
+  const Product product{x, w, y, accumulate};
   // Panels are shared out first: then each thread reads its own part of the weights once. Few panels and many rows: share rows.
   const int64_t threads = ex.threads();
   if (w.panels() >= 4 * threads || rows < 2 * threads) {
     ex.ParallelRanges(w.panels(), 1, [&](int64_t begin, int64_t end) {
-      const Rectangle part{.m0 = 0, .m1 = rows, .n0 = begin * kPanelWidth, .n1 = std::min(end * kPanelWidth, w.n)};
-      // Bounded row groups keep the active part of x and y in cache while a group of panels is reused.
-      constexpr int64_t kRowGroup = 256;
-      for (int64_t m = 0; m < rows; m += kRowGroup) {
-        Compute(ex, x, w, y, accumulate, {.m0 = m, .m1 = std::min(m + kRowGroup, rows), .n0 = part.n0, .n1 = part.n1});
-      }
+      Compute(ex, product, {.m0 = 0, .m1 = rows, .n0 = begin * kPanelWidth, .n1 = std::min(end * kPanelWidth, w.n)});
     });
   } else {
-    ex.ParallelRanges(rows, 16, [&](int64_t begin, int64_t end) {
-      Compute(ex, x, w, y, accumulate, {.m0 = begin, .m1 = end, .n0 = 0, .n1 = w.n});
-    });
+    ex.ParallelRanges(rows, 16, [&](int64_t begin, int64_t end) { Compute(ex, product, {.m0 = begin, .m1 = end, .n0 = 0, .n1 = w.n}); });
   }
 }
 

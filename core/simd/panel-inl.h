@@ -52,20 +52,27 @@ HWY_INLINE void PanelStrip(const PanelArgs& p, int64_t column) {
   using Vec = hn::Vec<decltype(d)>;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   Vec acc[R][V];
+#pragma GCC unroll 8  // at -O2 the compiler would keep the accumulators in memory otherwise
   for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) acc[r][v] = hn::Zero(d);
   }
   const float* b = p.b + column;
   for (int64_t k = 0; k < p.depth; ++k, b += p.ldb) {
     Vec bk[V];
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) bk[v] = hn::LoadU(d, b + v * lanes);
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       const Vec a = hn::Set(d, p.a[r * p.lda + k]);
+#pragma GCC unroll 4
       for (int v = 0; v < V; ++v) acc[r][v] = hn::MulAdd(a, bk[v], acc[r][v]);
     }
   }
+#pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     float* c = p.c + r * p.ldc;
+#pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
       const int64_t at = column + v * lanes;
       if (at + lanes <= p.columns) {

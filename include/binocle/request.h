@@ -41,7 +41,7 @@ enum class PromptFormat : uint8_t {
 
 // Which tokens come next. Ranges are inclusive; a value outside them is INVALID_ARGUMENT.
 struct GenerationOptions {
-  int64_t max_new_tokens = 256;     // 1 … the model's context
+  int64_t max_new_tokens = 256;     // 1 … 1048576; the model's context ends an answer too
   double temperature = 0;           // 0 … 100; 0 takes the most probable token
   int64_t top_k = 0;                // 0 … : keep the k most probable; 0 keeps all
   double top_p = 1;                 // 0 … 1: keep the smallest set of this mass
@@ -50,7 +50,7 @@ struct GenerationOptions {
   uint64_t seed = 0;                // same request, seed and backend: same tokens
   std::vector<std::string> stop;    // the answer ends before the first of these
   int64_t n = 1;                    // 1 … 64 answers; answer i uses seed + i
-  int64_t logprobs = 0;             // 0 … 1000: report the K most probable tokens at each step
+  int64_t logprobs = 0;             // 0 … vocabulary: report the K most probable tokens at each step
 };
 
 struct Request {

@@ -22,6 +22,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// The context ends an answer before this; it bounds what a caller may ask for.
+constexpr int64_t kMaxNewTokens = int64_t{1} << 20;
+
 double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
 
 void CheckOption(const char* option, int64_t value, int64_t low, int64_t high) {
@@ -33,11 +36,11 @@ SamplingParams SamplingOf(const GenerationOptions& g, int64_t answer) {
           .seed = g.seed + static_cast<uint64_t>(answer)};
 }
 
-void CheckRequest(const Request& request, const EngineOptions& options, int64_t context_tokens) {
+void CheckRequest(const Request& request, const EngineOptions& options, int64_t vocabulary) {
   const GenerationOptions& g = request.generation;
-  CheckOption("max_new_tokens", g.max_new_tokens, 1, context_tokens);
+  CheckOption("max_new_tokens", g.max_new_tokens, 1, kMaxNewTokens);
   CheckOption("n", g.n, 1, 64);
-  CheckOption("logprobs", g.logprobs, 0, 1000);
+  CheckOption("logprobs", g.logprobs, 0, vocabulary);
   CheckSamplingParams(SamplingOf(g, 0));
   StopMatcher{g.stop};  // checks them
   int64_t images = 0;
@@ -148,7 +151,7 @@ void Engine::Impl::Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& 
 
 Response Engine::Impl::Generate(const Request& request, const Observer& observer) {
   const auto start = Clock::now();
-  CheckRequest(request, options, info.context_tokens);
+  CheckRequest(request, options, info.vocabulary);
   PreparedPrompt prompt = PreparePrompt(request, model, info.context_tokens);
   Response response{.id = request.id, .model = info.name};
   response.timings.load = load_ms;

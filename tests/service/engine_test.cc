@@ -138,7 +138,7 @@ TEST_F(EngineTest, OptionsOutOfRangeAreNamed) {
     change(request.generation);
     return ErrorOf([&] { engine_.Generate(request); });
   };
-  EXPECT_THAT(error_of([](auto& g) { g.max_new_tokens = 0; }), HasSubstr("INVALID_ARGUMENT: max_new_tokens is 0, expected 1 to 512"));
+  EXPECT_THAT(error_of([](auto& g) { g.max_new_tokens = 0; }), HasSubstr("INVALID_ARGUMENT: max_new_tokens is 0, expected 1 to 1048576"));
   EXPECT_THAT(error_of([](auto& g) { g.n = 65; }), HasSubstr("n is 65"));
   EXPECT_THAT(error_of([](auto& g) { g.logprobs = -1; }), HasSubstr("logprobs is -1"));
   EXPECT_THAT(error_of([](auto& g) { g.temperature = -1; }), HasSubstr("temperature"));
