@@ -19,7 +19,7 @@ test: ## install what is missing, build, and run every check and test
 	@JOBS=$(JOBS) DEPS="$(DEPS)" tools/ci_steps.sh
 
 bench: ## build and run the benchmarks of the kernels
-	@$(DEPS)
+	@$(DEPS) --bench
 	@$(MAKE) --no-print-directory release TARGET=bench_ops
 	build/release/bin/bench_ops
 

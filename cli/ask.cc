@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/requests_file.h"
 
@@ -35,6 +36,9 @@ Request Defaults(const AskFlags& flags) {
 }
 
 void AskOne(const AskFlags& flags) {
+  if (flags.generation.generation.logprobs != 0 && !flags.json) {
+    throw Error(Code::kInvalidArgument, "--logprobs is reported in the JSON object: it goes with --json or --requests");
+  }
   Request request = Defaults(flags);
   Message message{.role = MessageRole::kUser, .text = flags.prompt, .images = {}};
   for (const std::string& image : flags.images) message.images.push_back(ImageInput::FromFile(image));
@@ -51,7 +55,8 @@ void AskOne(const AskFlags& flags) {
                         },
                         .keep_going = {}};
   const Response response = engine.Generate(request, flags.json ? Observer{} : stream);
-  std::cout << (flags.json ? Line(ResponseJson(response, nullptr, engine.info(), options)) : "") << std::endl;
+  std::cout << (flags.json ? Line(ResponseJson(response, nullptr, engine.info(), options)) : "") << '\n';
+  FlushOutput();
   if (flags.timings) PrintTimings(response);
 }
 
@@ -61,6 +66,7 @@ void AskFile(const AskFlags& flags) {
     throw Error(Code::kInvalidArgument, "--requests takes its questions and pictures from the file, found a question or --image beside it");
   }
   const std::vector<RequestLine> lines = ReadRequestLines(flags.requests);
+  if (lines.empty()) throw Error(Code::kInvalidArgument, flags.requests + ": holds no requests, expected one JSON object a line");
   const std::filesystem::path folder = flags.requests == "-" ? "." : std::filesystem::path(flags.requests).parent_path();
   const Request defaults = Defaults(flags);
   const EngineOptions options = flags.model.Options();
@@ -70,14 +76,13 @@ void AskFile(const AskFlags& flags) {
   for (const RequestLine& line : lines) {
     Json id = line.id;
     try {
-      const ParsedRequest parsed = ParseRequestLine(line, folder, defaults);
-      id = parsed.id;
-      std::cout << Line(ResponseJson(engine.Generate(parsed.request), id, engine.info(), options)) << '\n';
+      const Request request = ParseRequestLine(line, folder, defaults, id);
+      std::cout << Line(ResponseJson(engine.Generate(request), id, engine.info(), options)) << '\n';
     } catch (const Error& error) {
       ++failed;
       std::cout << Line(ErrorJson(error, id)) << '\n';
     }
-    std::cout.flush();
+    FlushOutput();
     progress.Advance();
   }
   progress.Finish();

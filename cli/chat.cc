@@ -89,6 +89,8 @@ class Chat {
 
 void Run(const ChatFlags& flags) {
   if (flags.generation.prompt_format != "chat") throw Error(Code::kInvalidArgument, "chat renders turns with the model's template: --prompt-format raw goes with ask");
+  if (flags.generation.generation.n != 1) throw Error(Code::kInvalidArgument, "chat gives one answer a turn: --n goes with ask");
+  if (flags.generation.generation.logprobs != 0) throw Error(Code::kInvalidArgument, "chat prints text only: --logprobs goes with ask --json");
   Chat chat(Engine::Load(flags.model.Path(), flags.model.Options()), flags);
   const InterruptFlag interrupt;
   LineEditor editor;

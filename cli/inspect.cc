@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
+#include "cli/output.h"
 
 namespace binocle::cli {
 namespace {
@@ -63,12 +64,16 @@ void AddInspect(CLI::App& app) {
   command->add_flag("--tensors", flags->tensors, "list the tensors");
   flags->model.Add(*command);
   command->callback([flags] {
+    if (!flags->path.empty() && !flags->model.model.empty()) {
+      throw Error(Code::kInvalidArgument, "inspect takes one model, found " + flags->path + " and --model " + flags->model.model);
+    }
     const ModelInfo info = Engine::Inspect(flags->path.empty() ? flags->model.Path() : flags->path, flags->model.Options());
     if (flags->json) {
       std::cout << Line(ModelJson(info)) << std::endl;
     } else {
       Print(info, flags->tensors);
     }
+    FlushOutput();
   });
 }
 

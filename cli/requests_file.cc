@@ -1,9 +1,13 @@
 #include "cli/requests_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <iostream>
+#include <initializer_list>
 #include <limits>
+#include <set>
+#include <string_view>
 
 #include "binocle/error.h"
 #include "cli/flags.h"
@@ -66,13 +70,14 @@ class LineReader {
   int64_t number_;
 };
 
-void CheckKeys(const Json& json, const LineReader& reader) {
-  static const char* const kKnown[] = {"id", "image", "images", "prompt", "messages", "system", "prompt_format", "answer", "kind", "max_new_tokens",
-                                       "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "seed", "stop", "n", "logprobs"};
+constexpr std::initializer_list<std::string_view> kRequestKeys = {
+    "id",          "image", "images", "prompt", "messages",           "system", "prompt_format", "answer", "kind",    "max_new_tokens",
+    "temperature", "top_k", "top_p",  "min_p",  "repetition_penalty", "seed",   "stop",          "n",      "logprobs"};
+constexpr std::initializer_list<std::string_view> kMessageKeys = {"role", "text", "image", "images"};
+
+void CheckKeys(const Json& json, const LineReader& reader, std::initializer_list<std::string_view> known) {
   for (const auto& [key, value] : json.items()) {
-    bool known = false;
-    for (const char* name : kKnown) known = known || key == name;
-    if (!known) reader.Fail(key, "no such key");
+    if (std::find(known.begin(), known.end(), key) == known.end()) reader.Fail(key, "no such key");
   }
 }
 
@@ -102,6 +107,7 @@ std::vector<Message> Messages(const LineReader& reader, const std::filesystem::p
   for (const Json& item : *messages) {
     const LineReader message(item, number);
     if (!item.is_object()) reader.Fail("messages", "a list of objects");
+    CheckKeys(item, message, kMessageKeys);
     const auto role = message.Text("role");
     if (role != "user" && role != "assistant") message.Fail("role", "user or assistant");
     result.push_back({.role = role == "user" ? MessageRole::kUser : MessageRole::kAssistant, .text = message.Text("text").value_or(""), .images = Images(message, folder)});
@@ -125,16 +131,39 @@ void ReadGeneration(const LineReader& reader, GenerationOptions& g) {
   }
 }
 
+// Deep values would exhaust the stack when they are printed. Brackets inside strings do not count.
+bool IsTooDeep(const std::string& text) {
+  constexpr int kMaxDepth = 64;
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      in_string = !in_string;
+    } else if (!in_string) {
+      depth += (c == '[' || c == '{') - (c == ']' || c == '}');
+      if (depth > kMaxDepth) return true;
+    }
+  }
+  return false;
+}
+
 Json ParseLine(const RequestLine& line) {
   const std::string where = "line " + std::to_string(line.number);
-  int depth = 0;  // the parser's values nest on the stack when they are destroyed
-  for (const char c : line.text) {
-    depth += c == '[' || c == '{';
-    depth -= c == ']' || c == '}';
-    if (depth > 1000) throw Error(Code::kInvalidArgument, where + ": is nested too deeply");
-  }
+  if (IsTooDeep(line.text)) throw Error(Code::kInvalidArgument, where + ": is nested too deeply");
+  std::vector<std::set<std::string>> keys;  // of the objects that are open
+  const auto unique = [&](int, Json::parse_event_t event, const Json& value) {
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
+      throw Error(Code::kInvalidArgument, where + ": " + value.get<std::string>() + " is given twice");
+    }
+    return true;
+  };
   try {
-    Json json = Json::parse(line.text);
+    Json json = Json::parse(line.text, unique);
     if (!json.is_object()) throw Error(Code::kInvalidArgument, where + ": is a JSON " + std::string(json.type_name()) + ", expected an object");
     return json;
   } catch (const Json::exception& e) {
@@ -176,16 +205,20 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path) {
   return lines;
 }
 
-ParsedRequest ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults) {
+Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults, Json& id) {
   const Json json = ParseLine(line);
+  if (json.contains("id")) id = json["id"];
   const LineReader reader(json, line.number);
-  CheckKeys(json, reader);
-  ParsedRequest parsed{.id = json.contains("id") ? json["id"] : line.id, .request = defaults};
-  parsed.request.messages = Messages(reader, folder, line.number);
-  if (const auto system = reader.Text("system")) parsed.request.system = system;
-  if (const auto format = reader.Text("prompt_format")) parsed.request.prompt_format = ParsePromptFormat(*format);
-  ReadGeneration(reader, parsed.request.generation);
-  return parsed;
+  CheckKeys(json, reader, kRequestKeys);
+  Request request = defaults;
+  request.messages = Messages(reader, folder, line.number);
+  if (const auto system = reader.Text("system")) request.system = system;
+  if (const auto format = reader.Text("prompt_format")) {
+    if (*format != "chat" && *format != "raw") reader.Fail("prompt_format", "chat or raw");
+    request.prompt_format = ParsePromptFormat(*format);
+  }
+  ReadGeneration(reader, request.generation);
+  return request;
 }
 
 }  // namespace binocle::cli

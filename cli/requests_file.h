@@ -27,11 +27,8 @@ struct RequestLine {
 // The non-empty lines of the file ("-": standard input). Throws NOT_FOUND and the like; a line longer than 16 MiB is RESOURCE_EXHAUSTED.
 std::vector<RequestLine> ReadRequestLines(const std::string& path);
 
-// The request a line asks for, on top of `defaults`, and its id. Throws INVALID_ARGUMENT naming the line and the key.
-struct ParsedRequest {
-  Json id;
-  Request request;
-};
-ParsedRequest ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults);
+// The request a line asks for, on top of `defaults`. `id` becomes the line's own id, if it has one, before anything else is looked at,
+// so that an error can carry it. Throws INVALID_ARGUMENT naming the line and the key.
+Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults, Json& id);
 
 }  // namespace binocle::cli

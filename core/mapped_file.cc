@@ -46,6 +46,7 @@ Code CodeOfErrno(int error) {
 
 // Opens a regular file. O_NONBLOCK so that a pipe without a writer is refused and not waited for.
 int OpenRegular(const std::string& path, size_t& size) {
+  if (path.find('\0') != std::string::npos) ThrowInvalid(path, ": is no path: it holds a NUL character");
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     const int error = errno;

@@ -25,7 +25,8 @@ std::vector<bool> CompositeLayers(const JsonObject& composite, int64_t layers) {
   if (value.is_string() && value.get<std::string>() == "all") return std::vector<bool>(static_cast<size_t>(layers), true);
   std::vector<bool> chosen(static_cast<size_t>(layers), false);
   for (const double number : composite.Numbers("layers")) {
-    if (number != static_cast<double>(static_cast<int64_t>(number)) || number < 0 || number >= static_cast<double>(layers)) {
+    const bool within = number >= 0 && number < static_cast<double>(layers);  // before the cast, which has to fit
+    if (!within || number != static_cast<double>(static_cast<int64_t>(number))) {
       composite.Fail("layers", "\"all\" or layer indices from 0 to " + std::to_string(layers - 1));
     }
     chosen[static_cast<size_t>(number)] = true;

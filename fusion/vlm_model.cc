@@ -69,16 +69,16 @@ CheckedModel::CheckedModel(const std::filesystem::path& directory, const ModelOv
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
   plan_.activations["fusion"] = FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+  tokenizer_ = LoadSentencePieceTokenizer(directory_);
+  if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
+    ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(), " ids, expected at most ", config_.text.vocabulary,
+                 " (config.json: text_config: vocab_size)");
+  }
+  if (tokenizer_->eos_id() >= 0) config_.end_tokens.push_back(tokenizer_->eos_id());
 }
 
 VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions) : checked_(std::move(checked)) {
   const ModelConfig& c = config();
-  tokenizer_ = LoadSentencePieceTokenizer(checked_.directory_);
-  if (tokenizer_->vocabulary_size() > c.text.vocabulary) {
-    ThrowInvalid(checked_.directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(), " ids, expected at most ", c.text.vocabulary,
-                 " (config.json: text_config: vocab_size)");
-  }
-  if (tokenizer_->eos_id() >= 0) checked_.config_.end_tokens.push_back(tokenizer_->eos_id());
   LoadWeights(ex, checked_.tensors_, checked_.names_, [&](WeightBinder& b) { parts_ = BindParts(c, b); });
   decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers, std::min(max_positions, c.text.max_positions));
   if (parts_.anchor) anchor_features_ = Tensor::F32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");

@@ -40,7 +40,7 @@ struct ModelPlan {
   std::map<std::string, int64_t> activations;     // bytes, per part
 };
 
-// A model directory, read and checked, with nothing loaded: the configuration fits the tensors.
+// A model directory, read and checked, with no weights loaded: the configuration fits the tensors and the tokenizer.
 class CheckedModel {
  public:
   CheckedModel(const std::filesystem::path& directory, const ModelOverrides& overrides);
@@ -58,6 +58,7 @@ class CheckedModel {
   TensorSet tensors_;
   NameMap names_;
   ModelPlan plan_;
+  std::unique_ptr<Tokenizer> tokenizer_;
 };
 
 class VlmModel {
@@ -66,7 +67,7 @@ class VlmModel {
   VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions);
 
   const ModelConfig& config() const { return checked_.config_; }
-  const Tokenizer& tokenizer() const { return *tokenizer_; }
+  const Tokenizer& tokenizer() const { return *checked_.tokenizer_; }
   const LlamaDecoder& decoder() const { return *decoder_; }
   int64_t tokens_per_image() const { return parts_.fusion->tokens(); }
   bool IsEndToken(int32_t id) const;
@@ -84,7 +85,6 @@ class VlmModel {
 
  private:
   CheckedModel checked_;  // keeps the files mapped: the embedding table is read in place
-  std::unique_ptr<Tokenizer> tokenizer_;
   Parts parts_;
   std::unique_ptr<LlamaDecoder> decoder_;
   Tensor anchor_features_, augment_features_, fused_;

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 DEPS=${DEPS:-tools/install_deps.sh}
 
-all_steps=(deps layers text headers scripts tools build minimal install asan tests)
+all_steps=(deps layers text headers scripts tools training build minimal install asan tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
 asan_programs=(core vision llm)
@@ -30,6 +30,12 @@ for folder in ("tools", "training", "tests"):
         if ".venv" not in path.parts:
             ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 PYTHON
+}
+
+# The scene generator, which outsiders run with the distribution's Python.
+step_training() {
+  $DEPS --training
+  (cd training && /usr/bin/python3 -m unittest -q tests.test_generator)
 }
 
 configure_and_build() {  # preset [target …]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages that Binocle needs, and is the only place that names them. Debian 12; Ubuntu 24.04 has the same names.
 #
-#   tools/install_deps.sh [--test] [--package] [--training] [--format]
+#   tools/install_deps.sh [--test] [--bench] [--package] [--training] [--format]
 #
 # Without options: what the build and the unit tests need. Asks nothing; works as root or through sudo; does nothing, and needs no
 # rights and no network, when everything is there already.
@@ -25,6 +25,7 @@ usage() {
 for option in "$@"; do
   case "$option" in
     --test) packages="$packages python3 make" ;;                    # the checks of `make test`
+    --bench) packages="$packages libbenchmark-dev" ;;               # `make bench`
     --package) packages="$packages dpkg-dev file" ;;                # `make package` asks dpkg-shlibdeps
     --training) packages="$packages fonts-noto-color-emoji unicode-data fonts-dejavu-core fonts-liberation
                           python3-numpy python3-pil python3-venv" ;;  # scenes, words in several fonts

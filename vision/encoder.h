@@ -36,7 +36,7 @@ struct ClassAttention {
   };
   std::vector<Layer> layers;
 
-  explicit ClassAttention(std::initializer_list<int64_t> wanted) {
+  ClassAttention(std::initializer_list<int64_t> wanted) {
     for (const int64_t index : wanted) layers.emplace_back().index = index;
   }
 

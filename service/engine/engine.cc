@@ -42,7 +42,7 @@ void CheckRequest(const Request& request, const EngineOptions& options, int64_t 
   CheckOption("n", g.n, 1, 64);
   CheckOption("logprobs", g.logprobs, 0, vocabulary);
   CheckSamplingParams(SamplingOf(g, 0));
-  StopMatcher{g.stop};  // checks them
+  const StopMatcher checked(g.stop);
   int64_t images = 0;
   for (const Message& message : request.messages) images += static_cast<int64_t>(message.images.size());
   if (images > options.max_images) {
@@ -117,6 +117,7 @@ Tensor Engine::Impl::EncodeImage(const ImageInput& input, bool exif, Timings& ti
 
 std::vector<Tensor> Engine::Impl::EncodeImages(const std::vector<const ImageInput*>& images, bool exif, Timings& timings) {
   std::vector<Tensor> visual;
+  visual.reserve(images.size());
   for (const ImageInput* image : images) visual.push_back(EncodeImage(*image, exif, timings));
   return visual;
 }

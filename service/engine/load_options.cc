@@ -63,7 +63,7 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckRange("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
   CheckRange("memory_limit", options.memory_limit, 0, INT64_MAX);
   CheckRange("max_images", options.max_images, 0, 4096);
-  CheckRange("max_image_bytes", options.max_image_bytes, 1, int64_t{1} << 34);
+  CheckRange("max_image_bytes", options.max_image_bytes, 1, INT32_MAX);  // the decoder counts in int
   CheckRange("max_image_pixels", options.max_image_pixels, 1, int64_t{1} << 32);
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return {.overrides = ParseOverrides(options),

@@ -49,6 +49,7 @@ std::string RenderChat(const Request& request, ConversationStyle style) {
 }  // namespace
 
 PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model, int64_t context_tokens) {
+  if (!request.messages.empty() && request.messages.back().text.empty()) ThrowInvalid("prompt: is empty");
   const ConversationStyle style = model.config().conversation;
   PreparedPrompt prepared;
   std::string text;
