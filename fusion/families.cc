@@ -9,6 +9,7 @@ namespace {
 
 constexpr ModelFamily kFamilies[] = {
     {"binocle", ParseBinocleFamily, BinocleNames},
+    {"llama", ParseLlamaFamily, LlamaNames},
     {"llava", ParseLlavaFamily, LlavaNames},
 };
 

@@ -59,7 +59,7 @@ ModelConfig ReadModelConfig(const std::filesystem::path& directory, const ModelO
   ModelConfig c = FindFamily(config).parse({.directory = directory, .config = config}, overrides);
 
   AddEndTokens(config, c, c.end_tokens);
-  AddEndTokens(config.Object("text_config"), c, c.end_tokens);
+  if (config.Has("text_config")) AddEndTokens(config.Object("text_config"), c, c.end_tokens);
   const auto generation_path = directory / "generation_config.json";
   if (std::filesystem::exists(generation_path, ignored)) {
     const Json generation = ReadJsonFile(generation_path);

@@ -30,7 +30,7 @@ struct ModelConfig {
   std::string name;
   std::string family;                  // model_type of config.json
   ConversationStyle conversation = ConversationStyle::kPlain;
-  int32_t image_token = -1;            // the id that stands for a picture
+  int32_t image_token = -1;            // the id that stands for a picture; −1 for a text model
   std::vector<int32_t> end_tokens;     // from generation_config.json and text_config; the tokenizer's is added later
   std::optional<TowerConfig> anchor;
   std::optional<TowerConfig> augment;
@@ -40,6 +40,7 @@ struct ModelConfig {
   LlamaConfig text;
   LayerPlan layers;
 
+  bool takes_pictures() const { return anchor || augment; }
   int64_t visual_tokens() const;       // per picture
 };
 

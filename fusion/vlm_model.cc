@@ -44,9 +44,11 @@ FeatureShape FeaturesOf(const std::optional<TowerConfig>& config) { return confi
 
 VlmModel::Parts BindParts(const ModelConfig& config, WeightBinder& b) {
   VlmModel::Parts parts;
-  parts.anchor = BindTower(config.anchor, "anchor.", b);
-  parts.augment = BindTower(config.augment, "augment.", b);
-  parts.fusion = BindFusion(config.fusion, config.projector, FeaturesOf(config.anchor), FeaturesOf(config.augment), b);
+  if (config.takes_pictures()) {
+    parts.anchor = BindTower(config.anchor, "anchor.", b);
+    parts.augment = BindTower(config.augment, "augment.", b);
+    parts.fusion = BindFusion(config.fusion, config.projector, FeaturesOf(config.anchor), FeaturesOf(config.augment), b);
+  }
   if (config.fusion_overridden) b.IgnoreUnder("fusion.");  // what the file's own fusion would have used
   parts.text = BindLlama(config.text, b.Under("language_model."));
   return parts;
@@ -68,7 +70,7 @@ CheckedModel::CheckedModel(const std::filesystem::path& directory, const ModelOv
   plan_.weights = CheckWeights(tensors_, names_, directory.string(), [&](WeightBinder& b) { BindParts(config_, b); });
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
-  plan_.activations["fusion"] = FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+  if (config_.takes_pictures()) plan_.activations["fusion"] = FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
   tokenizer_ = LoadSentencePieceTokenizer(directory_);
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(), " ids, expected at most ", config_.text.vocabulary,
@@ -83,7 +85,7 @@ VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions) : chec
   decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers, std::min(max_positions, c.text.max_positions));
   if (parts_.anchor) anchor_features_ = Tensor::F32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
   if (parts_.augment) augment_features_ = Tensor::F32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
-  fused_ = Tensor::F32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
+  if (parts_.fusion) fused_ = Tensor::F32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
 }
 
 bool VlmModel::IsEndToken(int32_t id) const {
@@ -93,6 +95,7 @@ bool VlmModel::IsEndToken(int32_t id) const {
 
 void VlmModel::EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings, VisionStages* stages,
                            ClassAttention* attention) {
+  BINOCLE_CHECK(parts_.fusion != nullptr, "a text model takes no pictures");
   Stopwatch watch;
   Tensor anchor_pixels, augment_pixels;
   if (parts_.anchor) anchor_pixels = config().anchor->processor.Pixels(image);       // [3, H_a, W_a]

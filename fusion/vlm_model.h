@@ -69,7 +69,7 @@ class VlmModel {
   const ModelConfig& config() const { return checked_.config_; }
   const Tokenizer& tokenizer() const { return *checked_.tokenizer_; }
   const LlamaDecoder& decoder() const { return *decoder_; }
-  int64_t tokens_per_image() const { return parts_.fusion->tokens(); }
+  int64_t tokens_per_image() const { return parts_.fusion ? parts_.fusion->tokens() : 0; }
   bool IsEndToken(int32_t id) const;
 
   // The picture's visual tokens, [n, D]. `stages` and `attention` (of the anchor's class token) may be null.
@@ -79,7 +79,7 @@ class VlmModel {
   // The parts that hold weights. Empty while binding is only checked.
   struct Parts {
     std::unique_ptr<VisionEncoder> anchor, augment;  // nullptr where the fusion does not use it
-    std::unique_ptr<Fusion> fusion;
+    std::unique_ptr<Fusion> fusion;                  // nullptr in a text model
     LlamaWeights text;
   };
 

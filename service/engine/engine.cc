@@ -101,6 +101,7 @@ struct Engine::Impl {
 };
 
 Tensor Engine::Impl::EncodeImage(const ImageInput& input, bool exif, Timings& timings) {
+  if (!model.config().takes_pictures()) ThrowInvalid(info.name, ": is a text model and takes no pictures");
   const auto start = Clock::now();
   const DecodeOptions limits{.exif = exif, .max_bytes = options.max_image_bytes, .max_pixels = options.max_image_pixels};
   const Image image = input.bytes.empty() ? ReadImage(input.path, limits) : DecodeImage(input.bytes, limits, input.path);

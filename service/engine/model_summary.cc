@@ -64,8 +64,8 @@ void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info)
   };
   if (c.anchor) add("anchor", std::string(c.anchor->type()), TowerProperties(*c.anchor));
   if (c.augment) add("augment", std::string(c.augment->type()), TowerProperties(*c.augment));
-  add("fusion", std::string(FusionTypeName(c.fusion.type)), FusionProperties(c.fusion));
-  add("projector", "mlp2x_gelu", {{"hidden width", std::to_string(c.projector.hidden)}});
+  if (c.takes_pictures()) add("fusion", std::string(FusionTypeName(c.fusion.type)), FusionProperties(c.fusion));
+  if (c.takes_pictures()) add("projector", "mlp2x_gelu", {{"hidden width", std::to_string(c.projector.hidden)}});
   add("language_model", "llama", TextProperties(c.text));
 }
 
@@ -87,7 +87,7 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.context_tokens = ContextTokens(c, options);
   info.image_tokens = c.visual_tokens();
   info.image_token_id = c.image_token;
-  info.fusion = FusionTypeName(c.fusion.type);
+  if (c.takes_pictures()) info.fusion = FusionTypeName(c.fusion.type);
   info.conversation = ConversationStyleName(c.conversation);
   DescribeAttention(c, info);
   const int64_t rope = info.context_tokens * c.text.head_dim * 4;

@@ -9,7 +9,7 @@ namespace {
 std::vector<int32_t> EncodeWithMarks(const std::string& text, const VlmModel& model) {
   const Tokenizer& tokenizer = model.tokenizer();
   const int32_t image_token = model.config().image_token;
-  if (tokenizer.IdOf(kImageMark) == image_token) return tokenizer.Encode(text, AddSpecial::kYes);
+  if (!model.config().takes_pictures() || tokenizer.IdOf(kImageMark) == image_token) return tokenizer.Encode(text, AddSpecial::kYes);
   std::vector<int32_t> ids;
   AddSpecial add = AddSpecial::kYes;
   for (size_t begin = 0;;) {
@@ -61,6 +61,9 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model, int6
   }
   for (const Message& message : request.messages) {
     for (const ImageInput& image : message.images) prepared.images.push_back(&image);
+  }
+  if (!prepared.images.empty() && !model.config().takes_pictures()) {
+    ThrowInvalid("request: has ", prepared.images.size(), " pictures, expected none: ", model.config().name, " is a text model");
   }
   const std::vector<int32_t> ids = EncodeWithMarks(text, model);
   if (ids.empty()) ThrowInvalid("prompt: is empty");

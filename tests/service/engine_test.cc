@@ -4,8 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cctype>
+#include <unistd.h>
 
+#include <cctype>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "core/json.h"
 #include "core/mapped_file.h"
 
 namespace binocle {
@@ -190,6 +196,61 @@ TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
     elements += product;
   }
   EXPECT_NEAR(static_cast<double>(plan.parameters), static_cast<double>(elements), 0.1 * static_cast<double>(elements)) << "unused tensors aside";
+}
+
+// A text model made of the language model inside a LLaVA directory.
+class TextModel : public ::testing::Test {
+ protected:
+  TextModel() {
+    const std::filesystem::path llava = std::filesystem::path(BINOCLE_TEST_DATA) / "llava_model_prefix";
+    Json config = ReadJsonFile(llava / "config.json")["text_config"];
+    config["model_type"] = "llama";
+    std::filesystem::create_directories(directory_);
+    std::ofstream(directory_ / "config.json") << config.dump();
+    for (const char* name : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"}) {
+      if (std::filesystem::exists(llava / name)) std::filesystem::copy_file(llava / name, directory_ / name, std::filesystem::copy_options::overwrite_existing);
+    }
+    WriteTextTensors(ReadFile(llava / "model.safetensors", 1 << 24));
+  }
+  ~TextModel() override { std::filesystem::remove_all(directory_); }
+
+  // Keeps `model.language_model.…` and `lm_head.…` of a safetensors file, under LlamaForCausalLM's names.
+  void WriteTextTensors(const std::string& file) {
+    uint64_t length = 0;
+    std::memcpy(&length, file.data(), 8);
+    const Json header = Json::parse(file.substr(8, length));
+    const std::string prefix = "model.language_model.";
+    Json kept = Json::object();
+    std::string data;
+    for (const auto& [name, entry] : header.items()) {
+      const bool text = name.starts_with(prefix);
+      if (!text && !name.starts_with("lm_head.")) continue;
+      const uint64_t begin = entry["data_offsets"][0], end = entry["data_offsets"][1];
+      Json moved = entry;
+      moved["data_offsets"] = {data.size(), data.size() + end - begin};
+      kept[text ? "model." + name.substr(prefix.size()) : name] = moved;
+      data += file.substr(8 + length + begin, end - begin);
+    }
+    const std::string text = kept.dump();
+    const uint64_t size = text.size();
+    std::ofstream out(directory_ / "model.safetensors", std::ios::binary);
+    out.write(reinterpret_cast<const char*>(&size), 8);
+    out << text << data;
+  }
+
+  std::filesystem::path directory_ = std::filesystem::temp_directory_path() / ("binocle_text_" + std::to_string(getpid()));
+};
+
+TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
+  Engine text = Engine::Load(directory_.string(), {});
+  Engine llava = Engine::Load(std::string(BINOCLE_TEST_DATA) + "/llava_model_prefix", {});
+  Request request = Ask("The cat is");
+  request.prompt_format = PromptFormat::kRaw;
+  request.generation.max_new_tokens = 16;
+  EXPECT_EQ(text.Generate(request).answers[0].token_ids, llava.Generate(request).answers[0].token_ids);
+  EXPECT_EQ(text.info().image_tokens, 0);
+  EXPECT_THAT(ErrorOf([&] { text.Generate(Question()); }), HasSubstr("is a text model"));
+  EXPECT_THAT(ErrorOf([&] { text.EmbedImage(ImageInput::FromFile(kPicture)); }), HasSubstr("takes no pictures"));
 }
 
 TEST(EngineEmbed, APictureGivesItsVisualTokens) {

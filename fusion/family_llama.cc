@@ -1,0 +1,22 @@
+// LlamaForCausalLM of transformers: a text model, which takes no pictures.
+#include "fusion/families.h"
+#include "llm/llm_config.h"
+
+namespace binocle {
+
+ModelConfig ParseLlamaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
+  const std::string where = files.directory.string() + ": is a text model";
+  if (overrides.fusion) ThrowInvalid(where, ", fusion ", FusionTypeName(*overrides.fusion), " needs a vision tower");
+  ModelConfig c;
+  c.family = "llama";
+  c.name = files.directory.filename().string();
+  c.text = ParseLlamaConfig(files.config);
+  c.layers = PlanLayers(files.config, c.text.layers, overrides);
+  return c;
+}
+
+NameMap LlamaNames(const TensorSet&) {
+  return {{{"language_model.model.", "model."}, {"language_model.lm_head.", "lm_head."}}};
+}
+
+}  // namespace binocle
