@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 program=${1:-build/release/bin/binocle}
-picture=examples/images/scene.png
+picture=examples/images/home.png
 echo
 echo "Picture:  $picture"
 while IFS= read -r question; do
@@ -12,6 +12,7 @@ while IFS= read -r question; do
   printf 'Answer:   '
   "$program" ask --image "$picture" "$question" </dev/null
 done <<'QUESTIONS'
-What is in the picture?
-How many things are there?
+Describe the picture.
+Where is the key?
+What does the sign say?
 QUESTIONS

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 build=${1:-build/release}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-picture=examples/images/scene.png
+picture=examples/images/home.png
 compiler=${CXX:-c++}
 
 fail() {

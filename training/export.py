@@ -94,7 +94,8 @@ def bridge_tensors(weights: Weights) -> Weights:
 
 def llama_tensors(weights: Weights) -> Weights:
     top = "language_model.model."
-    out = {top + "embed_tokens.weight": weights["decoder.embed.weight"], top + "norm.weight": weights["decoder.norm.weight"]}
+    out = {top + "embed_tokens.weight": weights["decoder.embed.weight"],
+           top + "norm.weight": weights["decoder.norm.weight"]}
     for i in range(S.LM_LAYERS):
         layer, source = f"{top}layers.{i}.", f"decoder.layers.{i}."
         out[layer + "input_layernorm.weight"] = weights[source + "norm1.weight"]

@@ -26,7 +26,8 @@ def corpus(pictures: int) -> list[str]:
     for _, questions in itertools.islice(scene_stream(0, "train"), pictures):
         for q in questions:
             lines += [" " + q.prompt, " " + q.answer]
-    names = [kind.label for kind in world.KINDS] + [world.plural(kind.name) for kind in world.KINDS] + list(world.WORDS)
+    names = [kind.label for kind in world.KINDS]
+    names += [world.plural(kind.name) for kind in world.KINDS] + list(world.WORDS)
     return lines + [" " + name for name in names for _ in range(20)]
 
 

@@ -132,7 +132,10 @@ def run(rank: int, options: Options) -> None:
     progress = resume(folder, flat)
     size = options.batch or stage.batch
     log, clocks, saved = Log(folder / "log.jsonl"), Clocks(progress, options.ranks), time.time()
+    parent = os.getppid()
     for step in range(progress["step"], options.steps):
+        if os.getppid() != parent and options.ranks > 1:
+            raise SystemExit("the starting process is gone: two runs must never write one folder")
         batch = stage.make(options.stage, (step * options.ranks + rank) * size, size, words)
         loss, report = stage.loss(batch, step)
         loss.backward()

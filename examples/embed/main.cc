@@ -12,7 +12,7 @@ int main(int argc, char** argv) try {
     std::cerr << "usage: embed MODEL_DIRECTORY PICTURE [QUESTION]\n";
     return 2;
   }
-  const std::string question = argc > 3 ? argv[3] : "What is in the picture?";
+  const std::string question = argc > 3 ? argv[3] : "Describe the picture.";
 
   binocle::Engine engine = binocle::Engine::Load(argv[1], {});
   std::cout << engine.info().name << ", " << engine.info().parameters << " parameters\n";

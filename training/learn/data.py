@@ -24,7 +24,8 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 COVERED = 0.15  # share of a patch that something must cover to name it
 TEXT_BUDGET = 256  # packed tokens a picture; `describe` goes in first, so what overflows is a short question
 BOS, EOS, USER, ASSISTANT = 1, 2, 4, 5
-DESCRIBE_WEIGHT = 0.35  # a token's weight: a description has about 25 of them
+# A token's weight in the answer loss: a description has about 25 tokens, and counting is what is learnt last.
+WEIGHTS = {"describe": 0.35, "count": 2.0}
 
 
 def scene_at(stage: str, index: int, split: str = "train") -> tuple[Scene, list[Question]]:
@@ -132,7 +133,7 @@ def append_question(words: Words, packed: Packed, q: Question) -> None:
     if names:
         packed.links.append((start + len(ids) - 2, names[0][0], names[-1][0]))
     packed.names += names
-    weight, kind = (DESCRIBE_WEIGHT if q.kind == "describe" else 1.0), KIND_ORDER.index(q.kind)
+    weight, kind = WEIGHTS.get(q.kind, 1.0), KIND_ORDER.index(q.kind)
     answer: list[int] = []
     for word, owners in zip(q.answer.split(" "), q.answer_refs):
         encoded, last = words.encode(word)

@@ -21,7 +21,8 @@ class Rates:
 
 def _matrix(name: str, parameter: nn.Parameter) -> bool:
     """Hidden matrices go to Muon; readouts, embeddings, positions, norms and biases to AdamW."""
-    return parameter.ndim == 2 and not any(word in name for word in ("heads.", "embed", "positions", "registers", "oracle"))
+    others = ("heads.", "embed", "positions", "registers", "oracle")
+    return parameter.ndim == 2 and not any(word in name for word in others)
 
 
 class FlatModel:

@@ -59,6 +59,12 @@ def patch_loss(heads: H.PatchHeads, features, summary, labels, side: int) -> tup
     return loss + letter + 0.5 * place + word, report
 
 
+def word_loss(head: H.WordHead, visual, labels) -> tuple[torch.Tensor, float]:
+    """The sign's word from each of its visual tokens: cross-entropy and accuracy."""
+    loss, hit = _where(labels["word"] >= 0, head(visual), labels["word"])
+    return loss, hit.item()
+
+
 def answer_loss(logits: torch.Tensor, text: Text) -> tuple[torch.Tensor, dict[str, float]]:
     """Weighted cross-entropy of the answer tokens, and the share of exact answers per kind.
 

@@ -9,8 +9,8 @@ from torch import nn
 
 from nets.bridge import Bridge
 from nets.decoder import Decoder
-from nets.heads import Oracle, PatchHeads
-from nets.shape import ANCHOR, AUGMENT, VISUAL
+from nets.heads import Oracle, PatchHeads, WordHead
+from nets.shape import ANCHOR, AUGMENT, LM_WIDTH, VISUAL
 from nets.vit import Tower
 from . import losses
 from .data import Batch, Words, make_batch
@@ -84,13 +84,14 @@ class JoinStage(Stage):
     views = "anchor augment text"
     rates = Rates(muon=0.012, adam=1e-3)
     batch = 10
-    ALIGN = 150
+    ALIGN = 200
 
     def __init__(self, words: Words):
         super().__init__()
         self.anchor, self.anchor_heads = Tower(ANCHOR), PatchHeads(ANCHOR.width, reads=False)
         self.augment, self.augment_heads = Tower(AUGMENT), PatchHeads(AUGMENT.width, reads=True)
-        self.bridge, self.decoder, self.oracle = Bridge(), Decoder(words.pieces), Oracle()
+        self.bridge, self.bridge_heads = Bridge(), WordHead(LM_WIDTH)
+        self.decoder, self.oracle = Decoder(words.pieces), Oracle()
         for p in self.oracle.parameters():
             p.requires_grad_(False)
 
@@ -106,12 +107,13 @@ class JoinStage(Stage):
         target = self.oracle(batch.anchor_labels).float()
         imitate = (visual.float() - target).pow(2).mean() / target.var()
         local = losses.fusion_loss(fusion)
-        report = {"imitate": imitate.item(), "fusion": local.item(), **{"a_" + k: v for k, v in report_a.items()},
+        word, read = losses.word_loss(self.bridge_heads, visual, batch.anchor_labels)
+        report = {"imitate": imitate.item(), "word": read, "fusion": local.item(), **{"a_" + k: v for k, v in report_a.items()},
                   **{"b_" + k: v for k, v in report_b.items()}}
         if step < self.ALIGN:
-            return seen_a + seen_b + imitate + 0.1 * local, report
+            return seen_a + seen_b + 3 * imitate + word + 0.3 * local, report
         answers, more = ask(self.decoder, visual, batch.text)
-        return answers + 0.5 * (seen_a + seen_b) + 0.1 * imitate + 0.03 * local, {**report, **more}
+        return answers + 0.5 * (seen_a + seen_b + word) + 0.3 * imitate + 0.05 * local, {**report, **more}
 
     def make(self, name, first, size, words):
         return make_batch(name, first, size, words, self.views)

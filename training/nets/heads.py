@@ -38,6 +38,20 @@ class PatchHeads(nn.Module):
             self.presence, self.middle = nn.Linear(width, PRESENCE), nn.Linear(width, 2)
 
 
+class WordHead(nn.Module):
+    """Reads the sign's word off the visual tokens.
+
+    Words are a small part of the oracle tokens' variance: imitation alone left them in the augmenting tower.
+    """
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm, self.word = nn.LayerNorm(width), nn.Linear(width, len(WORD_CLASS))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.word(self.norm(x))
+
+
 class Oracle(nn.Module):
     """Visual tokens from ground truth: what a perfect tower could say about each of the anchor's patches."""
 

@@ -69,7 +69,7 @@ class Tower(nn.Module):
     def __init__(self, shape: TowerShape):
         super().__init__()
         self.shape, self.dino = shape, shape.registers > 0
-        w, n = shape.width, shape.side ** 2
+        w = shape.width
         self.patch = nn.Linear(3 * shape.patch ** 2, w, bias=self.dino)
         self.class_token = nn.Parameter(torch.randn(w) * 0.02)
         self.positions = nn.Parameter(torch.cat((torch.zeros(1, w), 0.3 * sincos(grid(shape.side), w))))
