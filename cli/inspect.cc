@@ -44,7 +44,7 @@ void PrintTensors(const ModelInfo& info) {
 void Print(const ModelInfo& info, bool tensors) {
   std::printf("%s (%s), %lld parameters\n%s\n", info.name.c_str(), info.family.c_str(), static_cast<long long>(info.parameters), info.path.c_str());
   std::printf("attention %s%s%s, fusion %s, conversation %s\n", info.attention.c_str(), info.aligner.empty() ? "" : ", aligner ", info.aligner.c_str(),
-              info.fusion.c_str(), info.conversation.c_str());
+              info.fusion.empty() ? "none" : info.fusion.c_str(), info.conversation.c_str());
   std::printf("context %lld tokens, %lld per picture, vocabulary %lld\n", static_cast<long long>(info.context_tokens),
               static_cast<long long>(info.image_tokens), static_cast<long long>(info.vocabulary));
   PrintParts(info);

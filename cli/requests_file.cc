@@ -4,9 +4,9 @@
 #include <cmath>
 #include <fstream>
 #include <iostream>
-#include <initializer_list>
 #include <limits>
 #include <set>
+#include <span>
 #include <string_view>
 
 #include "binocle/error.h"
@@ -70,12 +70,12 @@ class LineReader {
   int64_t number_;
 };
 
-constexpr std::initializer_list<std::string_view> kRequestKeys = {
+constexpr std::string_view kRequestKeys[] = {
     "id",          "image", "images", "prompt", "messages",           "system", "prompt_format", "answer", "kind",    "max_new_tokens",
     "temperature", "top_k", "top_p",  "min_p",  "repetition_penalty", "seed",   "stop",          "n",      "logprobs"};
-constexpr std::initializer_list<std::string_view> kMessageKeys = {"role", "text", "image", "images"};
+constexpr std::string_view kMessageKeys[] = {"role", "text", "image", "images"};
 
-void CheckKeys(const Json& json, const LineReader& reader, std::initializer_list<std::string_view> known) {
+void CheckKeys(const Json& json, const LineReader& reader, std::span<const std::string_view> known) {
   for (const auto& [key, value] : json.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) reader.Fail(key, "no such key");
   }

@@ -10,7 +10,7 @@ DEPS=${DEPS:-tools/install_deps.sh}
 all_steps=(deps layers text headers scripts tools training build minimal install asan tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
-asan_programs=(core vision llm)
+asan_programs=(core attention vision llm fusion engine)
 
 step_deps() { $DEPS --test; }
 step_layers() { python3 tools/check_layers.py; }
@@ -55,10 +55,10 @@ step_minimal() {
 step_install() { tools/test_install.sh build/dev; }
 
 step_asan() {
-  configure_and_build asan "${asan_programs[@]/%/_test}"
+  configure_and_build asan "${asan_programs[@]/%/_test}" binocle_cli
   local pattern
   pattern=$(IFS='|'; echo "${asan_programs[*]}")
-  ctest --test-dir build/asan -j "$JOBS" -R "^($pattern)\$" --output-on-failure --no-tests=error
+  ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|cli_bad_input)\$" --output-on-failure --no-tests=error
 }
 
 step_tests() { ctest --test-dir build/dev -j "$JOBS" --output-on-failure --no-tests=error; }
