@@ -14,15 +14,8 @@ namespace {
 using testing::GoldenCase;
 using testing::Near;
 
-std::vector<std::string> Names() {
-  std::vector<std::string> names = testing::GoldenModels("binocle");
-  const std::vector<std::string> llava = testing::GoldenModels("llava");
-  names.insert(names.end(), llava.begin(), llava.end());
-  return names;
-}
-
 class ModelStages : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(All, ModelStages, ::testing::ValuesIn(Names()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(All, ModelStages, ::testing::ValuesIn(testing::AnsweringGoldenModels()), [](const auto& test) { return test.param; });
 
 uint32_t Crc(const void* data, size_t bytes) { return static_cast<uint32_t>(crc32(0, static_cast<const Bytef*>(data), static_cast<uInt>(bytes))); }
 

@@ -10,15 +10,8 @@ namespace {
 
 using testing::GoldenCase;
 
-std::vector<std::string> Names() {
-  std::vector<std::string> names = testing::GoldenModels("binocle");
-  const std::vector<std::string> llava = testing::GoldenModels("llava");
-  names.insert(names.end(), llava.begin(), llava.end());
-  return names;
-}
-
 class EngineGoldens : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(All, EngineGoldens, ::testing::ValuesIn(Names()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(All, EngineGoldens, ::testing::ValuesIn(testing::AnsweringGoldenModels()), [](const auto& test) { return test.param; });
 
 Request RequestOf(const GoldenCase& golden, const Json& json) {
   std::vector<ImageInput> images;

@@ -25,6 +25,13 @@ std::vector<std::string> GoldenModels(const std::string& model_type) {
   return names;
 }
 
+std::vector<std::string> AnsweringGoldenModels() {
+  std::vector<std::string> names = GoldenModels("binocle");
+  const std::vector<std::string> llava = GoldenModels("llava");
+  names.insert(names.end(), llava.begin(), llava.end());
+  return names;
+}
+
 binocle::Tensor HashPixels(int64_t height, int64_t width, uint32_t seed) {
   binocle::Tensor pixels = binocle::Tensor::F32({3, height, width}, "pixels");
   for (uint32_t c = 0; c < 3; ++c) {

@@ -29,6 +29,9 @@ class GoldenCase {
 // Every folder of the goldens with a config.json of the given model_type.
 std::vector<std::string> GoldenModels(const std::string& model_type);
 
+// All golden models that take pictures and answer.
+std::vector<std::string> AnsweringGoldenModels();
+
 // The test pixels of tests/golden/README.md: (h(y, x, c) & 65535) / 16384 − 2, [3, height, width].
 binocle::Tensor HashPixels(int64_t height, int64_t width, uint32_t seed);
 
