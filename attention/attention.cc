@@ -10,13 +10,17 @@ namespace {
 
 void Check(const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
   const int64_t d = args.kv.head_dim;
-  BINOCLE_CHECK(d >= 1 && d <= kMaxHeadDim && args.q.dim(1) % (d * args.kv.kv_heads) == 0, "q ", args.q.shape().ToString(), " d ", d);
-  BINOCLE_CHECK(out.shape() == args.q.shape() && lse.dim(0) == out.dim(0) && lse.dim(1) == args.q.dim(1) / d, "out ",
-                out.shape().ToString(), " lse ", lse.shape().ToString());
+  BINOCLE_CHECK(d >= 1 && d <= kMaxHeadDim && args.q.dim(1) % (d * args.kv.kv_heads) == 0, "q ",
+                args.q.shape().ToString(), " d ", d);
+  BINOCLE_CHECK(
+      out.shape() == args.q.shape() && lse.dim(0) == out.dim(0) && lse.dim(1) == args.q.dim(1) / d,
+      "out ", out.shape().ToString(), " lse ", lse.shape().ToString());
   for (const QueryRun& run : args.runs) {
-    BINOCLE_CHECK(run.first_row + run.rows <= args.q.dim(0) && PagesFor(run.keys) <= static_cast<int64_t>(run.pages.size()), "run of ",
-                  run.rows, " rows, ", run.keys, " keys");
-    BINOCLE_CHECK(args.mask == Mask::kNone || run.first_position + run.rows <= run.keys, "causal rows past the keys");
+    BINOCLE_CHECK(run.first_row + run.rows <= args.q.dim(0) &&
+                      PagesFor(run.keys) <= static_cast<int64_t>(run.pages.size()),
+                  "run of ", run.rows, " rows, ", run.keys, " keys");
+    BINOCLE_CHECK(args.mask == Mask::kNone || run.first_position + run.rows <= run.keys,
+                  "causal rows past the keys");
   }
 }
 
@@ -24,9 +28,12 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
 
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
   Check(args, out, lse);
-  const int64_t group = args.q.dim(1) / (args.kv.head_dim * args.kv.kv_heads);  // query heads per kv head
+  const int64_t group =
+      args.q.dim(1) / (args.kv.head_dim * args.kv.kv_heads);  // query heads per kv head
   const int64_t rows_per_block = std::max<int64_t>(1, kBlockRows / group);
-  const auto blocks_of = [&](const QueryRun& run) { return (run.rows + rows_per_block - 1) / rows_per_block; };
+  const auto blocks_of = [&](const QueryRun& run) {
+    return (run.rows + rows_per_block - 1) / rows_per_block;
+  };
   int64_t blocks = 0;
   for (const QueryRun& run : args.runs) blocks += blocks_of(run);
 
@@ -52,14 +59,17 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
   });
 }
 
-void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head, float lse, std::span<float> weights) {
+void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head,
+                      float lse, std::span<float> weights) {
   const int64_t d = args.kv.head_dim;
   const int64_t kv_head = head / (args.q.dim(1) / (d * args.kv.kv_heads));
   const float* q = args.q.row(run.first_row + row) + head * d;
   const int64_t visible = args.mask == Mask::kCausal ? run.first_position + row + 1 : run.keys;
-  BINOCLE_CHECK(static_cast<int64_t>(weights.size()) == run.keys, weights.size(), " weights for ", run.keys, " keys");
+  BINOCLE_CHECK(static_cast<int64_t>(weights.size()) == run.keys, weights.size(), " weights for ",
+                run.keys, " keys");
   for (int64_t j = 0; j < run.keys; ++j) {
-    const float* key = args.kv.key_page(run.pages[static_cast<size_t>(j / kPageTokens)], kv_head) + j % kPageTokens;
+    const float* key = args.kv.key_page(run.pages[static_cast<size_t>(j / kPageTokens)], kv_head) +
+                       j % kPageTokens;
     float score = 0;
     for (int64_t i = 0; i < d; ++i) score += q[i] * args.scale * key[i * kPageTokens];
     weights[static_cast<size_t>(j)] = j < visible ? std::exp(score - lse) : 0.0F;

@@ -27,15 +27,15 @@ enum class Mask : uint8_t {
 };
 
 struct QueryRun {
-  int64_t first_row = 0;              // in q and out
-  int64_t rows = 0;                   //
-  int64_t first_position = 0;         // of first_row; the others follow
-  int64_t keys = 0;                   // positions present; kCausal: at least first_position + rows
-  std::span<const int32_t> pages{};   // of this sequence
+  int64_t first_row = 0;             // in q and out
+  int64_t rows = 0;                  //
+  int64_t first_position = 0;        // of first_row; the others follow
+  int64_t keys = 0;                  // positions present; kCausal: at least first_position + rows
+  std::span<const int32_t> pages{};  // of this sequence
 };
 
 struct AttentionArgs {
-  TensorView q;                    // [T, H·d] f32, rows may be strided; H a multiple of kv.kv_heads
+  TensorView q;  // [T, H·d] f32, rows may be strided; H a multiple of kv.kv_heads
   KvLayer kv;
   std::span<const QueryRun> runs;  // disjoint rows
   Mask mask = Mask::kCausal;
@@ -47,6 +47,7 @@ struct AttentionArgs {
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse);
 
 // The weights of one row and head, exp(s_ij − LSE_i) for j in [0, keys): a map is recomputed when somebody asks, never stored.
-void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head, float lse, std::span<float> weights);
+void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head,
+                      float lse, std::span<float> weights);
 
 }  // namespace binocle

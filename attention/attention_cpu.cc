@@ -34,7 +34,8 @@ HWY_INLINE float SoftmaxStep(float* s, int64_t valid, float& max, float& sum) {
   auto tile_max = lowest;
   for (int64_t j = 0; j < kPageTokens; j += lanes) tile_max = hn::Max(tile_max, hn::Load(d, s + j));
   const float new_max = std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
-  if (new_max == -std::numeric_limits<float>::infinity()) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
+  if (new_max == -std::numeric_limits<
+                     float>::infinity()) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
     std::fill(s, s + kPageTokens, 0.0F);
     return 1.0F;
   }
@@ -55,7 +56,8 @@ HWY_INLINE float SoftmaxStep(float* s, int64_t valid, float& max, float& sum) {
 HWY_INLINE void Scale(float* x, int64_t width, float factor) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t i = 0; i < width; i += lanes) hn::Store(hn::Mul(hn::Load(d, x + i), hn::Set(d, factor)), d, x + i);
+  for (int64_t i = 0; i < width; i += lanes)
+    hn::Store(hn::Mul(hn::Load(d, x + i), hn::Set(d, factor)), d, x + i);
 }
 
 void LoadQueries(const AttentionBlock& b, OnlineSoftmax& state) {
@@ -81,7 +83,8 @@ void StoreResults(const AttentionBlock& b, const OnlineSoftmax& state) {
     for (int64_t h = 0; h < b.heads; ++h, ++r) {
       const float inverse = state.sum[r] > 0 ? 1.0F / state.sum[r] : 0.0F;
       for (int64_t c = 0; c < d; ++c) out[h * d + c] = state.o[r * ValueStride(d) + c] * inverse;
-      lse[h] = state.sum[r] > 0 ? state.max[r] + std::log(state.sum[r]) : -std::numeric_limits<float>::infinity();
+      lse[h] = state.sum[r] > 0 ? state.max[r] + std::log(state.sum[r])
+                                : -std::numeric_limits<float>::infinity();
     }
   }
 }
@@ -94,7 +97,8 @@ void Page(const AttentionBlock& b, int64_t page_index, OnlineSoftmax& state) {
   const int64_t first_key = page_index * kPageTokens;
   const int32_t page = b.run->pages[static_cast<size_t>(page_index)];
   const auto valid_of = [&](int64_t row) {  // keys of this page that the row sees
-    const int64_t visible = b.args->mask == Mask::kCausal ? b.run->first_position + row + 1 : b.run->keys;
+    const int64_t visible =
+        b.args->mask == Mask::kCausal ? b.run->first_position + row + 1 : b.run->keys;
     return std::clamp<int64_t>(visible - first_key, 0, kPageTokens);
   };
   int64_t begin = b.begin;  // earlier rows see nothing of this page and are left alone
@@ -104,23 +108,39 @@ void Page(const AttentionBlock& b, int64_t page_index, OnlineSoftmax& state) {
   const int64_t rows = (b.end - begin) * b.heads;
   const int64_t keys = valid_of(b.end - 1);
 
-  Panel<Store::kOverwrite>({.a = state.q + r0 * d, .lda = d, .b = kv.key_page(page, b.kv_head), .ldb = kPageTokens,
-                            .c = state.s + r0 * kPageTokens, .ldc = kPageTokens, .depth = d, .columns = kPageTokens}, rows);
+  Panel<Store::kOverwrite>({.a = state.q + r0 * d,
+                            .lda = d,
+                            .b = kv.key_page(page, b.kv_head),
+                            .ldb = kPageTokens,
+                            .c = state.s + r0 * kPageTokens,
+                            .ldc = kPageTokens,
+                            .depth = d,
+                            .columns = kPageTokens},
+                           rows);
   for (int64_t r = r0; r < r0 + rows; ++r) {
     const int64_t valid = valid_of(b.begin + r / b.heads);
-    const float correction = SoftmaxStep(state.s + r * kPageTokens, valid, state.max[r], state.sum[r]);
+    const float correction =
+        SoftmaxStep(state.s + r * kPageTokens, valid, state.max[r], state.sum[r]);
     if (correction != 1.0F) Scale(state.o + r * stride, stride, correction);
   }
   for (int64_t c = 0; c < d; c += kPanel) {
-    Panel<Store::kAdd>({.a = state.s + r0 * kPageTokens, .lda = kPageTokens, .b = kv.value_page(page, b.kv_head) + c, .ldb = stride,
-                        .c = state.o + r0 * stride + c, .ldc = stride, .depth = keys, .columns = std::min(kPanel, stride - c)}, rows);
+    Panel<Store::kAdd>({.a = state.s + r0 * kPageTokens,
+                        .lda = kPageTokens,
+                        .b = kv.value_page(page, b.kv_head) + c,
+                        .ldb = stride,
+                        .c = state.o + r0 * stride + c,
+                        .ldc = stride,
+                        .depth = keys,
+                        .columns = std::min(kPanel, stride - c)},
+                       rows);
   }
 }
 
 void Block(const AttentionBlock& b) {
   OnlineSoftmax state;
   LoadQueries(b, state);
-  const int64_t visible = b.args->mask == Mask::kCausal ? b.run->first_position + b.end : b.run->keys;
+  const int64_t visible =
+      b.args->mask == Mask::kCausal ? b.run->first_position + b.end : b.run->keys;
   for (int64_t page = 0; page * kPageTokens < visible; ++page) Page(b, page, state);
   StoreResults(b, state);
 }

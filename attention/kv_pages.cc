@@ -4,10 +4,11 @@
 
 namespace binocle {
 
-void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots, const KvLayer& layer) {
+void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
+             const KvLayer& layer) {
   const int64_t d = layer.head_dim;
-  BINOCLE_CHECK(k.dim(1) == layer.kv_heads * d && v.dim(1) == layer.kv_heads * d && k.dim(0) == static_cast<int64_t>(slots.size()) &&
-                    v.dim(0) == k.dim(0),
+  BINOCLE_CHECK(k.dim(1) == layer.kv_heads * d && v.dim(1) == layer.kv_heads * d &&
+                    k.dim(0) == static_cast<int64_t>(slots.size()) && v.dim(0) == k.dim(0),
                 "k ", k.shape().ToString(), " v ", v.shape().ToString());
   ex.ParallelRanges(k.dim(0), 32, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -16,7 +17,8 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
       for (int64_t h = 0; h < layer.kv_heads; ++h) {
         float* key = layer.key_page(page, h) + column;
         for (int64_t i = 0; i < d; ++i) key[i * kPageTokens] = k.row(t)[h * d + i];
-        std::memcpy(layer.value_page(page, h) + column * ValueStride(d), v.row(t) + h * d, static_cast<size_t>(d) * sizeof(float));
+        std::memcpy(layer.value_page(page, h) + column * ValueStride(d), v.row(t) + h * d,
+                    static_cast<size_t>(d) * sizeof(float));
       }
     }
   });
@@ -26,7 +28,8 @@ KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages
     : kv_heads_(kv_heads), head_dim_(head_dim), pages_(pages) {
   for (int64_t i = 0; i < layers; ++i) {
     keys_.push_back(Tensor::F32({pages, kv_heads, head_dim, kPageTokens}, "kv.keys"));
-    values_.push_back(Tensor::F32({pages, kv_heads, kPageTokens, ValueStride(head_dim)}, "kv.values"));
+    values_.push_back(
+        Tensor::F32({pages, kv_heads, kPageTokens, ValueStride(head_dim)}, "kv.values"));
   }
   for (int64_t page = pages - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }
@@ -43,7 +46,9 @@ KvLayer KvPool::layer(int64_t index) const {
 }
 
 int32_t KvPool::Take() {
-  if (free_.empty()) Throw(Code::kResourceExhausted, "no page of keys and values is left: all ", pages_, " pages of ", kPageTokens, " tokens are in use");
+  if (free_.empty())
+    Throw(Code::kResourceExhausted, "no page of keys and values is left: all ", pages_,
+          " pages of ", kPageTokens, " tokens are in use");
   const int32_t page = free_.back();
   free_.pop_back();
   return page;
@@ -56,8 +61,8 @@ int64_t KvSequence::Extend(int64_t tokens) {
   const int64_t wanted = PagesFor(length_ + tokens);
   const int64_t missing = wanted - static_cast<int64_t>(pages_.size());
   if (missing > pool_->free_pages()) {
-    Throw(Code::kResourceExhausted, tokens, " more tokens need ", missing, " pages of keys and values, ", pool_->free_pages(), " of ",
-          pool_->pages(), " are free");
+    Throw(Code::kResourceExhausted, tokens, " more tokens need ", missing,
+          " pages of keys and values, ", pool_->free_pages(), " of ", pool_->pages(), " are free");
   }
   for (int64_t i = 0; i < missing; ++i) pages_.push_back(pool_->Take());
   length_ += tokens;

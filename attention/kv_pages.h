@@ -27,14 +27,17 @@ struct KvLayer {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
 
-  float* key_page(int64_t page, int64_t head) const { return keys + (page * kv_heads + head) * head_dim * kPageTokens; }
+  float* key_page(int64_t page, int64_t head) const {
+    return keys + (page * kv_heads + head) * head_dim * kPageTokens;
+  }
   float* value_page(int64_t page, int64_t head) const {
     return values + (page * kv_heads + head) * kPageTokens * ValueStride(head_dim);
   }
 };
 
 // Writes the rows of k and v, [T, K·d] f32, into `slots` [T].
-void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots, const KvLayer& layer);
+void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
+             const KvLayer& layer);
 
 // Pages of all layers, and which of them are free. Memory is committed as pages are first written.
 class KvPool {

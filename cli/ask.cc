@@ -25,8 +25,11 @@ struct AskFlags {
 
 void PrintTimings(const Response& r) {
   const Timings& t = r.timings;
-  std::fprintf(stderr, "load %.0f ms, pictures %.1f, anchor %.1f, augment %.1f, fusion %.1f, prefill %.1f (%lld tokens), first token %.1f, total %.1f, %.2f per token\n",
-               t.load, t.decode, t.anchor, t.augment, t.fusion, t.prefill, static_cast<long long>(r.prompt_tokens), t.first_token, t.total, t.per_token);
+  std::fprintf(stderr,
+               "load %.0f ms, pictures %.1f, anchor %.1f, augment %.1f, fusion %.1f, prefill %.1f "
+               "(%lld tokens), first token %.1f, total %.1f, %.2f per token\n",
+               t.load, t.decode, t.anchor, t.augment, t.fusion, t.prefill,
+               static_cast<long long>(r.prompt_tokens), t.first_token, t.total, t.per_token);
 }
 
 Request Defaults(const AskFlags& flags) {
@@ -37,25 +40,29 @@ Request Defaults(const AskFlags& flags) {
 
 void AskOne(const AskFlags& flags) {
   if (flags.generation.generation.logprobs != 0 && !flags.json) {
-    throw Error(Code::kInvalidArgument, "--logprobs is reported in the JSON object: it goes with --json or --requests");
+    throw Error(Code::kInvalidArgument,
+                "--logprobs is reported in the JSON object: it goes with --json or --requests");
   }
   Request request = Defaults(flags);
   Message message{.role = MessageRole::kUser, .text = flags.prompt, .images = {}};
-  for (const std::string& image : flags.images) message.images.push_back(ImageInput::FromFile(image));
+  for (const std::string& image : flags.images)
+    message.images.push_back(ImageInput::FromFile(image));
   request.messages.push_back(std::move(message));
 
   const EngineOptions options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), options);
   // Answers stream one after the other, each on a line of its own.
   int64_t current = 0;
-  const Observer stream{.on_delta = [&](const Delta& delta) {
-                          if (delta.answer != current) std::cout << '\n';
-                          current = delta.answer;
-                          std::cout << delta.text << std::flush;
-                        },
+  const Observer stream{.on_delta =
+                            [&](const Delta& delta) {
+                              if (delta.answer != current) std::cout << '\n';
+                              current = delta.answer;
+                              std::cout << delta.text << std::flush;
+                            },
                         .keep_going = {}};
   const Response response = engine.Generate(request, flags.json ? Observer{} : stream);
-  std::cout << (flags.json ? Line(ResponseJson(response, nullptr, engine.info(), options)) : "") << '\n';
+  std::cout << (flags.json ? Line(ResponseJson(response, nullptr, engine.info(), options)) : "")
+            << '\n';
   FlushOutput();
   if (flags.timings) PrintTimings(response);
 }
@@ -63,11 +70,16 @@ void AskOne(const AskFlags& flags) {
 // One object a line, in order; a request that fails becomes an error object and the run goes on.
 void AskFile(const AskFlags& flags) {
   if (!flags.prompt.empty() || !flags.images.empty()) {
-    throw Error(Code::kInvalidArgument, "--requests takes its questions and pictures from the file, found a question or --image beside it");
+    throw Error(Code::kInvalidArgument,
+                "--requests takes its questions and pictures from the file, found a question or "
+                "--image beside it");
   }
   const std::vector<RequestLine> lines = ReadRequestLines(flags.requests);
-  if (lines.empty()) throw Error(Code::kInvalidArgument, flags.requests + ": holds no requests, expected one JSON object a line");
-  const std::filesystem::path folder = flags.requests == "-" ? "." : std::filesystem::path(flags.requests).parent_path();
+  if (lines.empty())
+    throw Error(Code::kInvalidArgument,
+                flags.requests + ": holds no requests, expected one JSON object a line");
+  const std::filesystem::path folder =
+      flags.requests == "-" ? "." : std::filesystem::path(flags.requests).parent_path();
   const Request defaults = Defaults(flags);
   const EngineOptions options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), options);
@@ -87,7 +99,8 @@ void AskFile(const AskFlags& flags) {
   }
   progress.Finish();
   if (failed > 0) {
-    throw Error(Code::kInvalidArgument, flags.requests + ": " + std::to_string(failed) + " of " + std::to_string(lines.size()) +
+    throw Error(Code::kInvalidArgument, flags.requests + ": " + std::to_string(failed) + " of " +
+                                            std::to_string(lines.size()) +
                                             " requests failed; their lines carry the error");
   }
 }
@@ -98,15 +111,19 @@ void AddAsk(CLI::App& app) {
   CLI::App* command = app.add_subcommand("ask", "Ask a question about pictures");
   const auto flags = std::make_shared<AskFlags>();
   command->add_option("prompt", flags->prompt, "the question");
-  command->add_option("--image", flags->images, "JPEG, PNG or WebP file (repeatable)")->allow_extra_args(false);
-  command->add_option("--requests", flags->requests, "JSONL file with one request a line (- for standard input)");
+  command->add_option("--image", flags->images, "JPEG, PNG or WebP file (repeatable)")
+      ->allow_extra_args(false);
+  command->add_option("--requests", flags->requests,
+                      "JSONL file with one request a line (- for standard input)");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->add_flag("--timings", flags->timings, "print where the time went, on stderr");
   flags->generation.Add(*command);
   flags->model.Add(*command);
   command->callback([flags] {
     if (!flags->requests.empty()) return AskFile(*flags);
-    if (flags->prompt.empty()) throw Error(Code::kInvalidArgument, "the question is missing: binocle ask --image FILE \"question\"");
+    if (flags->prompt.empty())
+      throw Error(Code::kInvalidArgument,
+                  "the question is missing: binocle ask --image FILE \"question\"");
     AskOne(*flags);
   });
 }

@@ -69,13 +69,15 @@ class Chat {
   void Ask(const std::string& text) {
     request_.messages.push_back({.role = MessageRole::kUser, .text = text, .images = waiting_});
     InterruptFlag::Clear();
-    const Observer observer{.on_delta = [](const Delta& delta) { std::cout << delta.text << std::flush; },
-                            .keep_going = [] { return !InterruptFlag::raised(); }};
+    const Observer observer{
+        .on_delta = [](const Delta& delta) { std::cout << delta.text << std::flush; },
+        .keep_going = [] { return !InterruptFlag::raised(); }};
     try {
       Response response = engine_.Generate(request_, observer);
       std::cout << std::endl;
       waiting_.clear();
-      request_.messages.push_back({.role = MessageRole::kAssistant, .text = response.answers.at(0).text, .images = {}});
+      request_.messages.push_back(
+          {.role = MessageRole::kAssistant, .text = response.answers.at(0).text, .images = {}});
     } catch (...) {
       request_.messages.pop_back();  // the dialogue stays as it was
       throw;
@@ -88,9 +90,13 @@ class Chat {
 };
 
 void Run(const ChatFlags& flags) {
-  if (flags.generation.prompt_format != "chat") throw Error(Code::kInvalidArgument, "chat renders turns with the model's template: --prompt-format raw goes with ask");
-  if (flags.generation.generation.n != 1) throw Error(Code::kInvalidArgument, "chat gives one answer a turn: --n goes with ask");
-  if (flags.generation.generation.logprobs != 0) throw Error(Code::kInvalidArgument, "chat prints text only: --logprobs goes with ask --json");
+  if (flags.generation.prompt_format != "chat")
+    throw Error(Code::kInvalidArgument,
+                "chat renders turns with the model's template: --prompt-format raw goes with ask");
+  if (flags.generation.generation.n != 1)
+    throw Error(Code::kInvalidArgument, "chat gives one answer a turn: --n goes with ask");
+  if (flags.generation.generation.logprobs != 0)
+    throw Error(Code::kInvalidArgument, "chat prints text only: --logprobs goes with ask --json");
   Chat chat(Engine::Load(flags.model.Path(), flags.model.Options()), flags);
   const InterruptFlag interrupt;
   LineEditor editor;
@@ -109,7 +115,8 @@ void Run(const ChatFlags& flags) {
 void AddChat(CLI::App& app) {
   CLI::App* command = app.add_subcommand("chat", "Talk about pictures, in several turns");
   const auto flags = std::make_shared<ChatFlags>();
-  command->add_option("--image", flags->images, "picture to begin with (repeatable)")->allow_extra_args(false);
+  command->add_option("--image", flags->images, "picture to begin with (repeatable)")
+      ->allow_extra_args(false);
   flags->generation.Add(*command);
   flags->model.Add(*command);
   command->callback([flags] { Run(*flags); });

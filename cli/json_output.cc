@@ -14,8 +14,15 @@ Json LogprobsJson(const Answer& answer) {
 }
 
 Json TimingsJson(const Timings& t) {
-  return {{"load", t.load},     {"decode", t.decode},   {"anchor", t.anchor},           {"augment", t.augment}, {"fusion", t.fusion},
-          {"prefill", t.prefill}, {"first_token", t.first_token}, {"total", t.total}, {"per_token", t.per_token}};
+  return {{"load", t.load},
+          {"decode", t.decode},
+          {"anchor", t.anchor},
+          {"augment", t.augment},
+          {"fusion", t.fusion},
+          {"prefill", t.prefill},
+          {"first_token", t.first_token},
+          {"total", t.total},
+          {"per_token", t.per_token}};
 }
 
 Json AnswerJson(const Answer& answer) {
@@ -27,10 +34,12 @@ Json AnswerJson(const Answer& answer) {
 
 }  // namespace
 
-Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info, const EngineOptions& options) {
+Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info,
+                  const EngineOptions& options) {
   const Answer& first = r.answers.at(0);
   int64_t completion_tokens = 0;
-  for (const Answer& answer : r.answers) completion_tokens += static_cast<int64_t>(answer.token_ids.size());
+  for (const Answer& answer : r.answers)
+    completion_tokens += static_cast<int64_t>(answer.token_ids.size());
   Json json = {{"id", id},
                {"model", r.model},
                {"answer", first.text},
@@ -71,7 +80,8 @@ Json ModelJson(const ModelInfo& info) {
                      {"activation_bytes", part.activation_bytes}});
   }
   Json tensors = Json::array();
-  for (const TensorInfo& tensor : info.tensors) tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}});
+  for (const TensorInfo& tensor : info.tensors)
+    tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}});
   return {{"name", info.name},
           {"family", info.family},
           {"path", info.path},
@@ -86,10 +96,15 @@ Json ModelJson(const ModelInfo& info) {
           {"aligner", info.aligner},
           {"conversation", info.conversation},
           {"parts", parts},
-          {"memory", {{"file_bytes", info.file_bytes}, {"kv_bytes", info.kv_bytes}, {"planned_bytes", info.planned_bytes}}},
+          {"memory",
+           {{"file_bytes", info.file_bytes},
+            {"kv_bytes", info.kv_bytes},
+            {"planned_bytes", info.planned_bytes}}},
           {"tensors", tensors}};
 }
 
-std::string Line(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string Line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 }  // namespace binocle::cli

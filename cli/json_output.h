@@ -10,7 +10,8 @@ namespace binocle::cli {
 using Json = nlohmann::ordered_json;
 
 // One answered request. `id` is returned as it was given.
-Json ResponseJson(const Response& response, const Json& id, const ModelInfo& info, const EngineOptions& options);
+Json ResponseJson(const Response& response, const Json& id, const ModelInfo& info,
+                  const EngineOptions& options);
 // A request that failed: {"id", "error": {"code", "message"}}.
 Json ErrorJson(const Error& error, const Json& id);
 Json ModelJson(const ModelInfo& info);

@@ -52,7 +52,8 @@ std::optional<std::string> LineEditor::Read(const std::string& prompt) {
   terminal_->prompt = prompt;
   InterruptFlag::Clear();
   int length = 0;
-  el_set(terminal_->edit, EL_PREP_TERM, 1);  // before the prompt shows: keys pressed in the moment between would be the terminal's
+  el_set(terminal_->edit, EL_PREP_TERM,
+         1);  // before the prompt shows: keys pressed in the moment between would be the terminal's
   const char* line = el_gets(terminal_->edit, &length);
   if (line == nullptr || length <= 0) {
     if (!InterruptFlag::raised()) return std::nullopt;

@@ -34,7 +34,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
-    return Report(binocle::Error(binocle::Code::kInvalidArgument, std::string(error.what()) + " (see binocle --help)"), kExitUsage);
+    return Report(binocle::Error(binocle::Code::kInvalidArgument,
+                                 std::string(error.what()) + " (see binocle --help)"),
+                  kExitUsage);
   } catch (const binocle::cli::ExitWith& exit) {
     return exit.status;
   } catch (const binocle::Error& error) {

@@ -10,7 +10,8 @@ namespace binocle::cli {
 void FlushOutput() {
   std::cout.flush();
   const bool printed = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-  if (!printed || !std::cout) throw Error(Code::kDataLoss, "standard output: not everything could be written");
+  if (!printed || !std::cout)
+    throw Error(Code::kDataLoss, "standard output: not everything could be written");
 }
 
 }  // namespace binocle::cli

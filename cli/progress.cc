@@ -15,7 +15,11 @@ constexpr auto kLogEvery = std::chrono::minutes(1);
 }  // namespace
 
 Progress::Progress(std::string what, int64_t total)
-    : what_(std::move(what)), total_(total), terminal_(isatty(STDERR_FILENO) == 1), start_(std::chrono::steady_clock::now()), last_(start_) {}
+    : what_(std::move(what)),
+      total_(total),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      start_(std::chrono::steady_clock::now()),
+      last_(start_) {}
 
 void Progress::Advance() {
   ++done_;
@@ -33,11 +37,14 @@ void Progress::Advance() {
 std::string Progress::Line() const {
   const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start_;
   const double rate = static_cast<double>(done_) / std::max(passed.count(), 1e-9);
-  const auto left = static_cast<int64_t>(static_cast<double>(total_ - done_) / std::max(rate, 1e-9));
+  const auto left =
+      static_cast<int64_t>(static_cast<double>(total_ - done_) / std::max(rate, 1e-9));
   const int filled = total_ > 0 ? static_cast<int>(kBarWidth * done_ / total_) : kBarWidth;
   char line[200];
-  std::snprintf(line, sizeof line, "%s [%s%s] %lld/%lld  %.1f/s  %lld:%02lld left", what_.c_str(), std::string(static_cast<size_t>(filled), '#').c_str(),
-                std::string(static_cast<size_t>(kBarWidth - filled), '.').c_str(), static_cast<long long>(done_), static_cast<long long>(total_), rate,
+  std::snprintf(line, sizeof line, "%s [%s%s] %lld/%lld  %.1f/s  %lld:%02lld left", what_.c_str(),
+                std::string(static_cast<size_t>(filled), '#').c_str(),
+                std::string(static_cast<size_t>(kBarWidth - filled), '.').c_str(),
+                static_cast<long long>(done_), static_cast<long long>(total_), rate,
                 static_cast<long long>(left / 60), static_cast<long long>(left % 60));
   return line;
 }

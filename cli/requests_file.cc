@@ -27,7 +27,8 @@ class LineReader {
     const auto it = json_.find(key);
     std::string found = it == json_.end() ? "missing" : Line(*it);
     if (found.size() > 60) found = found.substr(0, 60) + "…";
-    throw Error(Code::kInvalidArgument, "line " + std::to_string(number_) + ": " + key + " is " + found + ", expected " + expected);
+    throw Error(Code::kInvalidArgument, "line " + std::to_string(number_) + ": " + key + " is " +
+                                            found + ", expected " + expected);
   }
   const Json* Find(const std::string& key) const {
     const auto it = json_.find(key);
@@ -43,7 +44,9 @@ class LineReader {
     const Json* value = Find(key);
     if (value == nullptr) return;
     if (!value->is_number_integer()) Fail(key, "an integer");
-    if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) Fail(key, "at most 63 bits");
+    if (value->is_number_unsigned() &&
+        value->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+      Fail(key, "at most 63 bits");
     out = value->get<int64_t>();
   }
   void Number(const std::string& key, double& out) const {
@@ -71,11 +74,14 @@ class LineReader {
 };
 
 constexpr std::string_view kRequestKeys[] = {
-    "id",          "image", "images", "prompt", "messages",           "system", "prompt_format", "answer", "kind",    "max_new_tokens",
-    "temperature", "top_k", "top_p",  "min_p",  "repetition_penalty", "seed",   "stop",          "n",      "logprobs"};
+    "id",          "image",         "images", "prompt",  "messages",
+    "system",      "prompt_format", "answer", "kind",    "max_new_tokens",
+    "temperature", "top_k",         "top_p",  "min_p",   "repetition_penalty",
+    "seed",        "stop",          "n",      "logprobs"};
 constexpr std::string_view kMessageKeys[] = {"role", "text", "image", "images"};
 
-void CheckKeys(const Json& json, const LineReader& reader, std::span<const std::string_view> known) {
+void CheckKeys(const Json& json, const LineReader& reader,
+               std::span<const std::string_view> known) {
   for (const auto& [key, value] : json.items()) {
     if (std::find(known.begin(), known.end(), key) == known.end()) reader.Fail(key, "no such key");
   }
@@ -87,21 +93,24 @@ std::vector<ImageInput> Images(const LineReader& reader, const std::filesystem::
   for (const char* key : {"images", "image"}) {
     for (const std::string& name : reader.Texts(key)) {
       const std::filesystem::path path(name);
-      const bool beside = path.is_relative() && !std::filesystem::exists(path, ignored) && std::filesystem::exists(folder / path, ignored);
+      const bool beside = path.is_relative() && !std::filesystem::exists(path, ignored) &&
+                          std::filesystem::exists(folder / path, ignored);
       images.push_back(ImageInput::FromFile(beside ? (folder / path).string() : name));
     }
   }
   return images;
 }
 
-std::vector<Message> Messages(const LineReader& reader, const std::filesystem::path& folder, int64_t number) {
+std::vector<Message> Messages(const LineReader& reader, const std::filesystem::path& folder,
+                              int64_t number) {
   const Json* messages = reader.Find("messages");
   const auto prompt = reader.Text("prompt");
   if (messages == nullptr) {
     if (!prompt) reader.Fail("prompt", "a string");
     return {{.role = MessageRole::kUser, .text = *prompt, .images = Images(reader, folder)}};
   }
-  if (prompt || reader.Find("images") != nullptr || reader.Find("image") != nullptr) reader.Fail("messages", "no prompt and images beside it");
+  if (prompt || reader.Find("images") != nullptr || reader.Find("image") != nullptr)
+    reader.Fail("messages", "no prompt and images beside it");
   if (!messages->is_array()) reader.Fail("messages", "a list");
   std::vector<Message> result;
   for (const Json& item : *messages) {
@@ -110,7 +119,9 @@ std::vector<Message> Messages(const LineReader& reader, const std::filesystem::p
     CheckKeys(item, message, kMessageKeys);
     const auto role = message.Text("role");
     if (role != "user" && role != "assistant") message.Fail("role", "user or assistant");
-    result.push_back({.role = role == "user" ? MessageRole::kUser : MessageRole::kAssistant, .text = message.Text("text").value_or(""), .images = Images(message, folder)});
+    result.push_back({.role = role == "user" ? MessageRole::kUser : MessageRole::kAssistant,
+                      .text = message.Text("text").value_or(""),
+                      .images = Images(message, folder)});
   }
   return result;
 }
@@ -158,13 +169,16 @@ Json ParseLine(const RequestLine& line) {
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      throw Error(Code::kInvalidArgument, where + ": " + value.get<std::string>() + " is given twice");
+      throw Error(Code::kInvalidArgument,
+                  where + ": " + value.get<std::string>() + " is given twice");
     }
     return true;
   };
   try {
     Json json = Json::parse(line.text, unique);
-    if (!json.is_object()) throw Error(Code::kInvalidArgument, where + ": is a JSON " + std::string(json.type_name()) + ", expected an object");
+    if (!json.is_object())
+      throw Error(Code::kInvalidArgument,
+                  where + ": is a JSON " + std::string(json.type_name()) + ", expected an object");
     return json;
   } catch (const Json::exception& e) {
     throw Error(Code::kInvalidArgument, where + ": not valid JSON: " + e.what());
@@ -177,9 +191,13 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path) {
   std::ifstream file;
   std::error_code ignored;
   if (path != "-") {
-    if (std::filesystem::is_directory(path, ignored)) throw Error(Code::kInvalidArgument, path + ": is a directory, expected a JSONL file");
+    if (std::filesystem::is_directory(path, ignored))
+      throw Error(Code::kInvalidArgument, path + ": is a directory, expected a JSONL file");
     file.open(path);
-    if (!file) throw Error(std::filesystem::exists(path, ignored) ? Code::kPermissionDenied : Code::kNotFound, path + ": cannot open");
+    if (!file)
+      throw Error(
+          std::filesystem::exists(path, ignored) ? Code::kPermissionDenied : Code::kNotFound,
+          path + ": cannot open");
   }
   std::istream& in = path == "-" ? std::cin : file;
   std::vector<RequestLine> lines;
@@ -188,15 +206,20 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path) {
   char c = 0;
   const auto take = [&] {
     ++number;
-    if (text.find_first_not_of(" \t\r") != std::string::npos) lines.push_back({.id = number, .text = std::move(text), .number = number});
+    if (text.find_first_not_of(" \t\r") != std::string::npos)
+      lines.push_back({.id = number, .text = std::move(text), .number = number});
     text.clear();
-    if (lines.size() > kMaxLines) throw Error(Code::kResourceExhausted, path + ": more than " + std::to_string(kMaxLines) + " requests");
+    if (lines.size() > kMaxLines)
+      throw Error(Code::kResourceExhausted,
+                  path + ": more than " + std::to_string(kMaxLines) + " requests");
   };
   while (in.get(c)) {
     if (c == '\n') {
       take();
     } else if (text.size() >= kMaxLineBytes) {
-      throw Error(Code::kResourceExhausted, path + ": line " + std::to_string(number + 1) + " is longer than " + std::to_string(kMaxLineBytes) + " bytes");
+      throw Error(Code::kResourceExhausted, path + ": line " + std::to_string(number + 1) +
+                                                " is longer than " + std::to_string(kMaxLineBytes) +
+                                                " bytes");
     } else {
       text += c;
     }
@@ -205,7 +228,8 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path) {
   return lines;
 }
 
-Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults, Json& id) {
+Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder,
+                         const Request& defaults, Json& id) {
   const Json json = ParseLine(line);
   if (json.contains("id")) id = json["id"];
   const LineReader reader(json, line.number);

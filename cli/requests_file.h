@@ -29,6 +29,7 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path);
 
 // The request a line asks for, on top of `defaults`. `id` becomes the line's own id, if it has one, before anything else is looked at,
 // so that an error can carry it. Throws INVALID_ARGUMENT naming the line and the key.
-Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder, const Request& defaults, Json& id);
+Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder,
+                         const Request& defaults, Json& id);
 
 }  // namespace binocle::cli

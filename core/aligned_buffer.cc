@@ -24,7 +24,8 @@ AlignedBuffer::AlignedBuffer(int64_t bytes) : size_(bytes) {
     data_ = std::aligned_alloc(kAlignment, static_cast<size_t>(rounded));
     if (data_ != nullptr) std::memset(data_, 0, static_cast<size_t>(rounded));
   } else {
-    data_ = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    data_ = mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (data_ == MAP_FAILED) data_ = nullptr;
     if (data_ != nullptr) madvise(data_, static_cast<size_t>(bytes), MADV_HUGEPAGE);
   }

@@ -15,7 +15,8 @@ void ReadHalves(const char* source, int64_t count, float* out) {
 }  // namespace
 
 void ReadAsF32(const TensorView& stored, int64_t begin, int64_t count, float* out) {
-  BINOCLE_CHECK(stored.contiguous() && begin >= 0 && begin + count <= stored.elements(), stored.name(), " ", begin, "+", count);
+  BINOCLE_CHECK(stored.contiguous() && begin >= 0 && begin + count <= stored.elements(),
+                stored.name(), " ", begin, "+", count);
   const char* source = static_cast<const char*>(stored.data()) + begin * DTypeSize(stored.dtype());
   switch (stored.dtype()) {
     case DType::kF32: std::memcpy(out, source, static_cast<size_t>(count) * 4); return;

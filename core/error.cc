@@ -13,7 +13,11 @@ bool IsContinuation(unsigned char c) { return (c & 0xC0) == 0x80; }
 size_t Utf8Length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
-  const size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  const size_t length = lead < 0x80                   ? 1
+                        : lead >= 0xC2 && lead < 0xE0 ? 2
+                        : (lead & 0xF0) == 0xE0       ? 3
+                        : lead >= 0xF0 && lead < 0xF5 ? 4
+                                                      : 0;
   if (length == 0 || length > text.size()) return 0;
   for (size_t i = 1; i < length; ++i) {
     if (!IsContinuation(byte(i))) return 0;
@@ -24,16 +28,31 @@ size_t Utf8Length(std::string_view text) {
 }  // namespace
 
 std::string_view CodeName(Code code) {
-  static constexpr std::array<std::string_view, 17> kNames = {
-      "OK",           "CANCELLED",          "UNKNOWN",       "INVALID_ARGUMENT",  "DEADLINE_EXCEEDED", "NOT_FOUND",
-      "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-      "UNIMPLEMENTED", "INTERNAL",          "UNAVAILABLE",   "DATA_LOSS",         "UNAUTHENTICATED"};
+  static constexpr std::array<std::string_view, 17> kNames = {"OK",
+                                                              "CANCELLED",
+                                                              "UNKNOWN",
+                                                              "INVALID_ARGUMENT",
+                                                              "DEADLINE_EXCEEDED",
+                                                              "NOT_FOUND",
+                                                              "ALREADY_EXISTS",
+                                                              "PERMISSION_DENIED",
+                                                              "RESOURCE_EXHAUSTED",
+                                                              "FAILED_PRECONDITION",
+                                                              "ABORTED",
+                                                              "OUT_OF_RANGE",
+                                                              "UNIMPLEMENTED",
+                                                              "INTERNAL",
+                                                              "UNAVAILABLE",
+                                                              "DATA_LOSS",
+                                                              "UNAUTHENTICATED"};
   const auto index = static_cast<size_t>(code);
   return index < kNames.size() ? kNames[index] : "UNKNOWN";
 }
 
 Error::Error(Code code, std::string message)
-    : code_(code), message_(Printable(message, 4000)), what_(std::string(CodeName(code)) + ": " + message_) {}
+    : code_(code),
+      message_(Printable(message, 4000)),
+      what_(std::string(CodeName(code)) + ": " + message_) {}
 
 Error WithContext(const Error& error, const std::string& prefix) {
   return Error(error.code(), prefix + ": " + error.message());
@@ -60,7 +79,8 @@ std::string Printable(std::string_view text, size_t limit) {
 
 namespace internal {
 void CheckFailed(const char* file, int line, const char* condition, const std::string& detail) {
-  std::fprintf(stderr, "%s:%d: internal check failed: %s %s\n", file, line, condition, detail.c_str());
+  std::fprintf(stderr, "%s:%d: internal check failed: %s %s\n", file, line, condition,
+               detail.c_str());
   std::abort();
 }
 }  // namespace internal

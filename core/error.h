@@ -19,7 +19,8 @@ std::string Concat(const Parts&... parts) {
   return out.str();
 }
 
-[[noreturn]] void CheckFailed(const char* file, int line, const char* condition, const std::string& detail);
+[[noreturn]] void CheckFailed(const char* file, int line, const char* condition,
+                              const std::string& detail);
 }  // namespace internal
 
 template <typename... Parts>
@@ -40,8 +41,9 @@ std::string Printable(std::string_view text, size_t limit = 200);
 
 }  // namespace binocle
 
-#define BINOCLE_CHECK(condition, ...)                                                                        \
-  do {                                                                                                       \
-    if (!(condition)) [[unlikely]]                                                                           \
-      ::binocle::internal::CheckFailed(__FILE__, __LINE__, #condition, ::binocle::internal::Concat(__VA_ARGS__)); \
+#define BINOCLE_CHECK(condition, ...)                                             \
+  do {                                                                            \
+    if (!(condition)) [[unlikely]]                                                \
+      ::binocle::internal::CheckFailed(__FILE__, __LINE__, #condition,            \
+                                       ::binocle::internal::Concat(__VA_ARGS__)); \
   } while (false)

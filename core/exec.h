@@ -28,7 +28,8 @@ class Exec {
   void Parallel(int64_t tasks, const std::function<void(int64_t)>& body) { pool_.Run(tasks, body); }
 
   // body(begin, end) over disjoint ranges that cover [0, items), each of at least `grain` items where possible.
-  void ParallelRanges(int64_t items, int64_t grain, const std::function<void(int64_t, int64_t)>& body);
+  void ParallelRanges(int64_t items, int64_t grain,
+                      const std::function<void(int64_t, int64_t)>& body);
 
  private:
   ThreadPool pool_;

@@ -26,7 +26,8 @@ void CheckDepth(std::string_view text, const std::string& where) {
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth) ThrowInvalid(where, ": JSON is nested deeper than ", kMaxDepth, " levels");
+      if (++depth > kMaxDepth)
+        ThrowInvalid(where, ": JSON is nested deeper than ", kMaxDepth, " levels");
     } else if (c == '}' || c == ']') {
       --depth;
     }
@@ -50,12 +51,15 @@ Json ParseJson(std::string_view text, const std::string& where) {
 
 Json ReadJsonFile(const std::filesystem::path& path) {
   Json json = ParseJson(ReadFile(path, kMaxFileBytes), path.string());
-  if (!json.is_object()) ThrowInvalid(path.string(), ": is a JSON ", json.type_name(), ", expected an object");
+  if (!json.is_object())
+    ThrowInvalid(path.string(), ": is a JSON ", json.type_name(), ", expected an object");
   return json;
 }
 
-JsonObject::JsonObject(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {
-  if (!object.is_object()) ThrowInvalid(where_, ": is a JSON ", object.type_name(), ", expected an object");
+JsonObject::JsonObject(const Json& object, std::string where)
+    : object_(&object), where_(std::move(where)) {
+  if (!object.is_object())
+    ThrowInvalid(where_, ": is a JSON ", object.type_name(), ", expected an object");
 }
 
 const Json* JsonObject::Find(std::string_view key) const {
@@ -67,15 +71,19 @@ bool JsonObject::Has(std::string_view key) const { return Find(key) != nullptr; 
 
 void JsonObject::Fail(std::string_view key, const std::string& expected) const {
   const Json* value = Find(key);
-  ThrowInvalid(where_, ": ", key, " is ", value ? Brief(*value) : "missing", ", expected ", expected);
+  ThrowInvalid(where_, ": ", key, " is ", value ? Brief(*value) : "missing", ", expected ",
+               expected);
 }
 
 int64_t JsonObject::Int(std::string_view key, int64_t low, int64_t high) const {
   const Json* value = Find(key);
-  const std::string expected = "an integer from " + std::to_string(low) + " to " + std::to_string(high);
+  const std::string expected =
+      "an integer from " + std::to_string(low) + " to " + std::to_string(high);
   if (value == nullptr || !value->is_number()) Fail(key, expected);
   const double number = value->get<double>();
-  if (std::floor(number) != number || number < static_cast<double>(low) || number > static_cast<double>(high)) Fail(key, expected);
+  if (std::floor(number) != number || number < static_cast<double>(low) ||
+      number > static_cast<double>(high))
+    Fail(key, expected);
   return static_cast<int64_t>(number);
 }
 
@@ -87,7 +95,8 @@ double JsonObject::NumberOr(std::string_view key, double fallback, double low, d
   const Json* value = Find(key);
   if (value == nullptr) return fallback;
   const double number = value->is_number() ? value->get<double>() : NAN;
-  if (!(number >= low && number <= high)) Fail(key, internal::Concat("a number from ", low, " to ", high));
+  if (!(number >= low && number <= high))
+    Fail(key, internal::Concat("a number from ", low, " to ", high));
   return number;
 }
 
@@ -112,11 +121,13 @@ std::string JsonObject::Choice(std::string_view key, std::optional<std::string> 
                                std::initializer_list<std::string_view> choices) const {
   if (!Has(key) && fallback) return *fallback;
   std::string expected;
-  for (const auto choice : choices) expected += internal::Concat(expected.empty() ? "" : ", ", choice);
+  for (const auto choice : choices)
+    expected += internal::Concat(expected.empty() ? "" : ", ", choice);
   const Json* value = Find(key);
   if (value == nullptr || !value->is_string()) Fail(key, "one of " + expected);
   const auto found = value->get<std::string>();
-  if (std::find(choices.begin(), choices.end(), found) == choices.end()) Fail(key, "one of " + expected);
+  if (std::find(choices.begin(), choices.end(), found) == choices.end())
+    Fail(key, "one of " + expected);
   return found;
 }
 
@@ -139,7 +150,8 @@ std::vector<double> JsonObject::Numbers(std::string_view key) const {
 
 void JsonObject::OnlyKeys(std::initializer_list<std::string_view> keys) const {
   for (const auto& [key, value] : object_->items()) {
-    if (std::find(keys.begin(), keys.end(), key) == keys.end()) ThrowInvalid(where_, ": unknown key ", Printable(key, 60));
+    if (std::find(keys.begin(), keys.end(), key) == keys.end())
+      ThrowInvalid(where_, ": unknown key ", Printable(key, 60));
   }
 }
 

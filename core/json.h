@@ -39,7 +39,8 @@ class JsonObject {
   std::string String(std::string_view key) const;
   std::string StringOr(std::string_view key, std::string fallback) const;
   // One of `choices`.
-  std::string Choice(std::string_view key, std::optional<std::string> fallback, std::initializer_list<std::string_view> choices) const;
+  std::string Choice(std::string_view key, std::optional<std::string> fallback,
+                     std::initializer_list<std::string_view> choices) const;
   JsonObject Object(std::string_view key) const;
   std::vector<double> Numbers(std::string_view key) const;
 

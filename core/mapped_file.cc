@@ -46,7 +46,8 @@ Code CodeOfErrno(int error) {
 
 // Opens a regular file. O_NONBLOCK so that a pipe without a writer is refused and not waited for.
 int OpenRegular(const std::string& path, size_t& size) {
-  if (path.find('\0') != std::string::npos) ThrowInvalid(path, ": is no path: it holds a NUL character");
+  if (path.find('\0') != std::string::npos)
+    ThrowInvalid(path, ": is no path: it holds a NUL character");
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) {
     const int error = errno;
@@ -55,7 +56,8 @@ int OpenRegular(const std::string& path, size_t& size) {
   struct stat info {};
   if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     close(fd);
-    ThrowInvalid(path, ": is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file", ", expected a file");
+    ThrowInvalid(path, ": is ", S_ISDIR(info.st_mode) ? "a directory" : "not a regular file",
+                 ", expected a file");
   }
   size = static_cast<size_t>(info.st_size);
   return fd;
@@ -67,7 +69,8 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path.string())
   const Descriptor fd(OpenRegular(path_, size_));
   if (size_ == 0) return;
   void* mapping = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, fd.get(), 0);
-  if (mapping == MAP_FAILED) Throw(CodeOfErrno(errno), path_, ": cannot map ", size_, " bytes: ", std::strerror(errno));
+  if (mapping == MAP_FAILED)
+    Throw(CodeOfErrno(errno), path_, ": cannot map ", size_, " bytes: ", std::strerror(errno));
   data_ = static_cast<const char*>(mapping);
 }
 
@@ -76,12 +79,15 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 std::string ReadFile(const std::filesystem::path& path, size_t limit) {
   size_t size = 0;
   const Descriptor fd(OpenRegular(path.string(), size));
-  if (size > limit) Throw(Code::kResourceExhausted, path.string(), ": is ", size, " bytes, the limit is ", limit);
+  if (size > limit)
+    Throw(Code::kResourceExhausted, path.string(), ": is ", size, " bytes, the limit is ", limit);
   std::string content(size, '\0');
   size_t done = 0;
   while (done < size) {

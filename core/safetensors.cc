@@ -57,7 +57,8 @@ Entry ParseEntry(const JsonObject& object, int64_t data_bytes) {
   for (const Json& item : shape) {
     const auto extent = AsSize(item);
     if (!extent) object.Fail("shape", "extents of 0 or more");
-    if (__builtin_mul_overflow(entry.elements, *extent, &entry.elements)) object.Fail("shape", "a product that fits 63 bits");
+    if (__builtin_mul_overflow(entry.elements, *extent, &entry.elements))
+      object.Fail("shape", "a product that fits 63 bits");
     if (entry.rank++ < Shape::kMaxRank) entry.shape.Append(*extent);
   }
   if (entry.rank == 0) entry.shape.Append(1);  // a scalar
@@ -66,7 +67,8 @@ Entry ParseEntry(const JsonObject& object, int64_t data_bytes) {
   const auto begin = AsSize(offsets[0]);
   const auto end = AsSize(offsets[1]);
   if (!begin || !end || *begin > *end || *end > data_bytes) {
-    object.Fail("data_offsets", "0 ≤ begin ≤ end ≤ " + std::to_string(data_bytes) + " (the bytes after the header)");
+    object.Fail("data_offsets", "0 ≤ begin ≤ end ≤ " + std::to_string(data_bytes) +
+                                    " (the bytes after the header)");
   }
   entry.begin = *begin;
   entry.end = *end;
@@ -77,12 +79,15 @@ Entry ParseEntry(const JsonObject& object, int64_t data_bytes) {
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
   const std::string_view bytes = file_.bytes();
-  if (bytes.size() < 8) ThrowInvalid(file_.path(), ": is ", bytes.size(), " bytes, expected a safetensors file of at least 8");
+  if (bytes.size() < 8)
+    ThrowInvalid(file_.path(), ": is ", bytes.size(),
+                 " bytes, expected a safetensors file of at least 8");
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, bytes.data(), 8);
   if (header_bytes > kMaxHeaderBytes || header_bytes > bytes.size() - 8) {
     ThrowInvalid(file_.path(), ": header length ", header_bytes, ", expected at most ",
-                 std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - 8), " (the file has ", bytes.size(), " bytes)");
+                 std::min<uint64_t>(kMaxHeaderBytes, bytes.size() - 8), " (the file has ",
+                 bytes.size(), " bytes)");
   }
   ParseHeader(bytes.substr(8, header_bytes), bytes.substr(8 + header_bytes));
 }
@@ -101,8 +106,10 @@ void SafetensorsFile::ParseHeader(std::string_view header, std::string_view data
     if (!dtype && !skipped) object.Fail("dtype", "F32, F16, BF16, I32 or U8");
     const int64_t size = dtype ? DTypeSize(*dtype) : *skipped;
     int64_t expected = 0;
-    if (__builtin_mul_overflow(entry.elements, size, &expected) || entry.end - entry.begin != expected) {
-      object.Fail("data_offsets", "a range of " + std::to_string(expected) + " bytes = " + std::to_string(entry.elements) + " × " +
+    if (__builtin_mul_overflow(entry.elements, size, &expected) ||
+        entry.end - entry.begin != expected) {
+      object.Fail("data_offsets", "a range of " + std::to_string(expected) +
+                                      " bytes = " + std::to_string(entry.elements) + " × " +
                                       std::to_string(size) + " (shape and dtype " + type + ")");
     }
     ranges.emplace_back(entry.begin, entry.end, name);
@@ -117,13 +124,14 @@ void SafetensorsFile::ParseHeader(std::string_view header, std::string_view data
   int64_t end = 0;
   for (const auto& [begin, next_end, name] : ranges) {
     if (begin != end) {
-      ThrowInvalid(file_.path(), ": ", Printable(name, 120), " starts at byte ", begin, ", expected ", end, ": tensors ",
-                   begin < end ? "overlap" : "leave a hole");
+      ThrowInvalid(file_.path(), ": ", Printable(name, 120), " starts at byte ", begin,
+                   ", expected ", end, ": tensors ", begin < end ? "overlap" : "leave a hole");
     }
     end = next_end;
   }
   if (end != static_cast<int64_t>(data.size())) {
-    ThrowInvalid(file_.path(), ": tensors end at byte ", end, " of the data, expected ", data.size(), " (the end of the file)");
+    ThrowInvalid(file_.path(), ": tensors end at byte ", end, " of the data, expected ",
+                 data.size(), " (the end of the file)");
   }
 }
 

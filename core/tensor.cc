@@ -67,7 +67,8 @@ bool TensorView::contiguous() const {
 }
 
 TensorView TensorView::Rows(int64_t begin, int64_t end) const {
-  BINOCLE_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], name_, shape_.ToString(), " rows ", begin, "..", end);
+  BINOCLE_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], name_,
+                shape_.ToString(), " rows ", begin, "..", end);
   TensorView view = *this;
   view.data_ = static_cast<char*>(data_) + begin * strides_[0] * DTypeSize(dtype_);
   view.shape_[0] = end - begin;
@@ -75,7 +76,8 @@ TensorView TensorView::Rows(int64_t begin, int64_t end) const {
 }
 
 TensorView TensorView::Columns(int64_t begin, int64_t end) const {
-  BINOCLE_CHECK(rank() == 2 && 0 <= begin && begin <= end && end <= shape_[1], name_, shape_.ToString(), " columns ", begin, "..", end);
+  BINOCLE_CHECK(rank() == 2 && 0 <= begin && begin <= end && end <= shape_[1], name_,
+                shape_.ToString(), " columns ", begin, "..", end);
   TensorView view = *this;
   view.data_ = static_cast<char*>(data_) + begin * strides_[1] * DTypeSize(dtype_);
   view.shape_[1] = end - begin;
@@ -83,7 +85,8 @@ TensorView TensorView::Columns(int64_t begin, int64_t end) const {
 }
 
 TensorView TensorView::Reshape(Shape shape) const {
-  BINOCLE_CHECK(contiguous() && shape.elements() == elements(), name_, shape_.ToString(), " as ", shape.ToString());
+  BINOCLE_CHECK(contiguous() && shape.elements() == elements(), name_, shape_.ToString(), " as ",
+                shape.ToString());
   return TensorView(data_, dtype_, shape, name_);
 }
 

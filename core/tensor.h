@@ -75,7 +75,7 @@ class TensorView {
 
   TensorView Rows(int64_t begin, int64_t end) const;     // [T, …] -> [end − begin, …]
   TensorView Columns(int64_t begin, int64_t end) const;  // [T, D] -> [T, end − begin], strided
-  TensorView Reshape(Shape shape) const;                 // contiguous views only, same number of elements
+  TensorView Reshape(Shape shape) const;  // contiguous views only, same number of elements
   TensorView Named(std::string_view name) const;
 
  private:
@@ -91,9 +91,13 @@ class Tensor {
  public:
   Tensor() = default;
   Tensor(DType dtype, Shape shape, std::string_view name = {});
-  static Tensor F32(Shape shape, std::string_view name = {}) { return Tensor(DType::kF32, shape, name); }
+  static Tensor F32(Shape shape, std::string_view name = {}) {
+    return Tensor(DType::kF32, shape, name);
+  }
 
-  operator TensorView() const { return view_; }  // NOLINT(google-explicit-constructor): a Tensor is usable as its view
+  operator TensorView() const {
+    return view_;
+  }  // NOLINT(google-explicit-constructor): a Tensor is usable as its view
   const TensorView& view() const { return view_; }
   float* f32() const { return view_.f32(); }
   float* row(int64_t i) const { return view_.row(i); }

@@ -18,7 +18,8 @@ std::set<std::string> ShardNames(const std::filesystem::path& index_path) {
   std::set<std::string> shards;
   for (const auto& [tensor, file] : map.json().items()) {
     const std::string name = map.String(tensor);
-    if (name.empty() || name.find('/') != std::string::npos || name.starts_with(".")) map.Fail(tensor, "a file name");
+    if (name.empty() || name.find('/') != std::string::npos || name.starts_with("."))
+      map.Fail(tensor, "a file name");
     shards.insert(name);
   }
   if (shards.empty()) ThrowInvalid(index_path.string(), ": weight_map is empty");

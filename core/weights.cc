@@ -14,7 +14,8 @@ constexpr size_t kListed = 6;
 std::string Listed(const std::string& kind, const std::vector<std::string>& items) {
   if (items.empty()) return {};
   std::string out = internal::Concat("; ", items.size(), " ", kind, ": ");
-  for (size_t i = 0; i < std::min(items.size(), kListed); ++i) out += (i ? ", " : "") + Printable(items[i], 160);
+  for (size_t i = 0; i < std::min(items.size(), kListed); ++i)
+    out += (i ? ", " : "") + Printable(items[i], 160);
   return items.size() > kListed ? out + ", …" : out;
 }
 
@@ -37,8 +38,10 @@ int64_t FirstNonFinite(const TensorView& stored) {
 
 }  // namespace
 
-void TensorSet::Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner, const std::string& where) {
-  if (!tensors_.emplace(name, view).second) ThrowInvalid(where, ": ", Printable(name), " is in two files");
+void TensorSet::Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner,
+                    const std::string& where) {
+  if (!tensors_.emplace(name, view).second)
+    ThrowInvalid(where, ": ", Printable(name), " is in two files");
   owners_.insert(std::move(owner));
 }
 
@@ -61,7 +64,8 @@ bool TensorSet::HasPrefix(std::string_view prefix) const {
 
 std::string NameMap::Stored(std::string_view asked) const {
   for (const Entry& entry : entries) {
-    if (asked.starts_with(entry.asked)) return entry.stored + std::string(asked.substr(entry.asked.size()));
+    if (asked.starts_with(entry.asked))
+      return entry.stored + std::string(asked.substr(entry.asked.size()));
   }
   return std::string(asked);
 }
@@ -81,7 +85,8 @@ struct WeightBinder::State {
     for (const auto& [name, view] : tensors->tensors()) {
       if (used.contains(name)) continue;
       bool ignored = false;
-      for (const std::string& prefix : ignored_prefixes) ignored = ignored || name.starts_with(prefix);
+      for (const std::string& prefix : ignored_prefixes)
+        ignored = ignored || name.starts_with(prefix);
       if (!ignored) extra.push_back(name);
     }
     return extra;
@@ -90,9 +95,12 @@ struct WeightBinder::State {
 
 bool WeightBinder::checking() const { return state_->checking; }
 
-WeightBinder WeightBinder::Under(std::string_view prefix) const { return {state_, prefix_ + std::string(prefix)}; }
+WeightBinder WeightBinder::Under(std::string_view prefix) const {
+  return {state_, prefix_ + std::string(prefix)};
+}
 
-const TensorView* WeightBinder::Require(std::string_view name, const Shape& shape, std::string_view why) {
+const TensorView* WeightBinder::Require(std::string_view name, const Shape& shape,
+                                        std::string_view why) {
   const std::string full = state_->names.Stored(prefix_ + std::string(name));
   const TensorView* found = state_->tensors->Find(full);
   if (!state_->checking) return found;
@@ -101,10 +109,12 @@ const TensorView* WeightBinder::Require(std::string_view name, const Shape& shap
     return nullptr;
   }
   state_->used.insert(full);
-  const bool number = found->dtype() == DType::kF32 || found->dtype() == DType::kF16 || found->dtype() == DType::kBF16;
+  const bool number = found->dtype() == DType::kF32 || found->dtype() == DType::kF16 ||
+                      found->dtype() == DType::kBF16;
   if (!number || !(found->shape() == shape)) {
-    state_->mis_shaped.push_back(internal::Concat(full, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(), ", expected ",
-                                                  shape.ToString(), " of f32, f16 or bf16 (", why, ")"));
+    state_->mis_shaped.push_back(
+        internal::Concat(full, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
+                         ", expected ", shape.ToString(), " of f32, f16 or bf16 (", why, ")"));
   } else if (const int64_t at = FirstNonFinite(*found); at >= 0) {
     state_->not_finite.push_back(internal::Concat(full, " element ", at));
   }
@@ -133,7 +143,8 @@ TensorView WeightBinder::Stored(std::string_view name, const Shape& shape, std::
   return found == nullptr ? TensorView() : *found;
 }
 
-LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias, std::string_view why) {
+LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
+                                   std::string_view why) {
   std::vector<StoredLinear> stored;
   int64_t rows = 0;
   for (const Rows& part : parts) rows += part.n;
@@ -147,7 +158,8 @@ LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k,
   return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, stored);
 }
 
-LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shape, Bias bias, std::string_view why) {
+LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shape, Bias bias,
+                                        std::string_view why) {
   const std::string prefix(name);
   const int64_t k = shape.elements() / shape[0];
   Count(name, shape[0] * (k + (bias == Bias::kPresent)), PackedLinearBytes(shape[0], k));
@@ -158,33 +170,45 @@ LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shap
   return PackLinear(*state_->ex, {linear});
 }
 
-LayerNormWeights WeightBinder::LayerNorm(std::string_view name, int64_t width, float epsilon, std::string_view why) {
+LayerNormWeights WeightBinder::LayerNorm(std::string_view name, int64_t width, float epsilon,
+                                         std::string_view why) {
   const std::string prefix(name);
-  return {.weight = F32(prefix + ".weight", {width}, why), .bias = F32(prefix + ".bias", {width}, why), .epsilon = epsilon};
+  return {.weight = F32(prefix + ".weight", {width}, why),
+          .bias = F32(prefix + ".bias", {width}, why),
+          .epsilon = epsilon};
 }
 
-RmsNormWeights WeightBinder::RmsNorm(std::string_view name, int64_t width, float epsilon, std::string_view why) {
+RmsNormWeights WeightBinder::RmsNorm(std::string_view name, int64_t width, float epsilon,
+                                     std::string_view why) {
   return {.weight = F32(std::string(name) + ".weight", {width}, why), .epsilon = epsilon};
 }
 
-void WeightBinder::Ignore(std::string_view name) { state_->used.insert(state_->names.Stored(prefix_ + std::string(name))); }
+void WeightBinder::Ignore(std::string_view name) {
+  state_->used.insert(state_->names.Stored(prefix_ + std::string(name)));
+}
 
-void WeightBinder::IgnoreUnder(std::string_view prefix) { state_->ignored_prefixes.push_back(state_->names.Stored(prefix_ + std::string(prefix))); }
+void WeightBinder::IgnoreUnder(std::string_view prefix) {
+  state_->ignored_prefixes.push_back(state_->names.Stored(prefix_ + std::string(prefix)));
+}
 
-std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names, const std::string& where,
+std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
+                                               const std::string& where,
                                                const std::function<void(WeightBinder&)>& bind) {
   const auto state = std::make_shared<WeightBinder::State>();
   state->tensors = &tensors;
   state->names = names;
   WeightBinder binder(state, "");
   bind(binder);
-  const std::string problems = Listed("missing", state->missing) + Listed("mis-shaped", state->mis_shaped) +
-                               Listed("not finite", state->not_finite) + Listed("unexpected", state->Unexpected());
-  if (!problems.empty()) ThrowInvalid(where, ": the weights do not fit the configuration", problems);
+  const std::string problems =
+      Listed("missing", state->missing) + Listed("mis-shaped", state->mis_shaped) +
+      Listed("not finite", state->not_finite) + Listed("unexpected", state->Unexpected());
+  if (!problems.empty())
+    ThrowInvalid(where, ": the weights do not fit the configuration", problems);
   return state->plan;
 }
 
-void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names, const std::function<void(WeightBinder&)>& bind) {
+void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,
+                 const std::function<void(WeightBinder&)>& bind) {
   const auto state = std::make_shared<WeightBinder::State>();
   state->tensors = &tensors;
   state->names = names;

@@ -27,7 +27,8 @@ namespace binocle {
 class TensorSet {
  public:
   // `view` and its name stay valid while `owner` lives. Throws INVALID_ARGUMENT when the name is taken; `where` names the source.
-  void Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner, const std::string& where);
+  void Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner,
+           const std::string& where);
   void Add(std::string name, Tensor tensor);
 
   const TensorView* Find(std::string_view name) const;
@@ -68,10 +69,13 @@ class WeightBinder {
     int64_t n;
   };
   // `parts` stacked into one packed matrix, each [n, k] with bias [n] where asked.
-  LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias, std::string_view why);
+  LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
+                       std::string_view why);
   // A convolution whose kernel is its stride, [n, channels, p, p], as the matrix [n, channels·p·p].
-  LinearWeights Convolution(std::string_view name, const Shape& shape, Bias bias, std::string_view why);
-  LayerNormWeights LayerNorm(std::string_view name, int64_t width, float epsilon, std::string_view why);
+  LinearWeights Convolution(std::string_view name, const Shape& shape, Bias bias,
+                            std::string_view why);
+  LayerNormWeights LayerNorm(std::string_view name, int64_t width, float epsilon,
+                             std::string_view why);
   RmsNormWeights RmsNorm(std::string_view name, int64_t width, float epsilon, std::string_view why);
 
   // Tensors that may be present and are not used.
@@ -80,10 +84,13 @@ class WeightBinder {
 
  private:
   struct State;
-  friend std::map<std::string, struct WeightPlan> CheckWeights(const TensorSet&, const NameMap&, const std::string&,
-                                                              const std::function<void(WeightBinder&)>&);
-  friend void LoadWeights(Exec&, const TensorSet&, const NameMap&, const std::function<void(WeightBinder&)>&);
-  WeightBinder(std::shared_ptr<State> state, std::string prefix) : state_(std::move(state)), prefix_(std::move(prefix)) {}
+  friend std::map<std::string, struct WeightPlan> CheckWeights(
+      const TensorSet&, const NameMap&, const std::string&,
+      const std::function<void(WeightBinder&)>&);
+  friend void LoadWeights(Exec&, const TensorSet&, const NameMap&,
+                          const std::function<void(WeightBinder&)>&);
+  WeightBinder(std::shared_ptr<State> state, std::string prefix)
+      : state_(std::move(state)), prefix_(std::move(prefix)) {}
   void Count(std::string_view name, int64_t parameters, int64_t bytes);
   const TensorView* Require(std::string_view name, const Shape& shape, std::string_view why);
 
@@ -99,10 +106,12 @@ struct WeightPlan {
 
 // The checking pass alone. Throws INVALID_ARGUMENT with all problems, also for a weight that is NaN or infinite; `where` names the
 // model. Returns the plan per part: the name up to the first dot, as asked ("anchor", "language_model").
-std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names, const std::string& where,
+std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
+                                               const std::string& where,
                                                const std::function<void(WeightBinder&)>& bind);
 
 // The loading pass, after CheckWeights accepted the same `bind`.
-void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names, const std::function<void(WeightBinder&)>& bind);
+void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,
+                 const std::function<void(WeightBinder&)>& bind);
 
 }  // namespace binocle

@@ -16,17 +16,24 @@ constexpr ModelFamily kFamilies[] = {
 // The size that every picture comes out with. A tower is built for one size.
 std::pair<int64_t, int64_t> PixelsOf(const ProcessorConfig& processor, const JsonObject& json) {
   if (processor.crop) return {processor.crop->height, processor.crop->width};
-  if (processor.resize && processor.resize->shortest_edge == 0) return {processor.resize->height, processor.resize->width};
-  if (processor.resize && processor.pad_to_square) return {processor.resize->shortest_edge, processor.resize->shortest_edge};
-  ThrowInvalid(json.where(), ": does not fix the size of its pictures, expected a centre crop or a size with height and width");
+  if (processor.resize && processor.resize->shortest_edge == 0)
+    return {processor.resize->height, processor.resize->width};
+  if (processor.resize && processor.pad_to_square)
+    return {processor.resize->shortest_edge, processor.resize->shortest_edge};
+  ThrowInvalid(json.where(),
+               ": does not fix the size of its pictures, expected a centre crop or a size with "
+               "height and width");
 }
 
 std::vector<bool> CompositeLayers(const JsonObject& composite, int64_t layers) {
-  const Json& value = composite.json().contains("layers") ? composite.json()["layers"] : Json("all");
-  if (value.is_string() && value.get<std::string>() == "all") return std::vector<bool>(static_cast<size_t>(layers), true);
+  const Json& value =
+      composite.json().contains("layers") ? composite.json()["layers"] : Json("all");
+  if (value.is_string() && value.get<std::string>() == "all")
+    return std::vector<bool>(static_cast<size_t>(layers), true);
   std::vector<bool> chosen(static_cast<size_t>(layers), false);
   for (const double number : composite.Numbers("layers")) {
-    const bool within = number >= 0 && number < static_cast<double>(layers);  // before the cast, which has to fit
+    const bool within =
+        number >= 0 && number < static_cast<double>(layers);  // before the cast, which has to fit
     if (!within || number != static_cast<double>(static_cast<int64_t>(number))) {
       composite.Fail("layers", "\"all\" or layer indices from 0 to " + std::to_string(layers - 1));
     }
@@ -44,7 +51,8 @@ const ModelFamily& FindFamily(const JsonObject& config) {
     if (family.model_type == type) return family;
     known += internal::Concat(known.empty() ? "" : ", ", family.model_type);
   }
-  Throw(Code::kUnimplemented, config.where(), ": model_type is ", Printable(type, 60), ", expected one of ", known);
+  Throw(Code::kUnimplemented, config.where(), ": model_type is ", Printable(type, 60),
+        ", expected one of ", known);
 }
 
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json) {
@@ -55,15 +63,18 @@ TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json
   if (type == "clip_vision_model") {
     const ClipConfig clip = ParseClipConfig(tower, feature);
     if (height != clip.image_size || width != clip.image_size) {
-      ThrowInvalid(processor_json.where(), ": makes pictures of ", height, "×", width, ", expected ", clip.image_size, "×", clip.image_size,
-                   " (", tower.where(), ": image_size)");
+      ThrowInvalid(processor_json.where(), ": makes pictures of ", height, "×", width,
+                   ", expected ", clip.image_size, "×", clip.image_size, " (", tower.where(),
+                   ": image_size)");
     }
     return {.shape = clip, .processor = ImageProcessor(processor)};
   }
   if (type == "dinov2" || type == "dinov2_with_registers") {
-    return {.shape = ParseDinov2Config(tower, feature, height, width), .processor = ImageProcessor(processor)};
+    return {.shape = ParseDinov2Config(tower, feature, height, width),
+            .processor = ImageProcessor(processor)};
   }
-  Throw(Code::kUnimplemented, tower.where(), ": model_type is ", Printable(type, 60), ", expected one of clip_vision_model, dinov2, dinov2_with_registers");
+  Throw(Code::kUnimplemented, tower.where(), ": model_type is ", Printable(type, 60),
+        ", expected one of clip_vision_model, dinov2, dinov2_with_registers");
 }
 
 LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverrides& overrides) {
@@ -71,23 +82,30 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
   if (config.Has("composite_attention")) {
     const JsonObject composite = config.Object("composite_attention");
     composite.OnlyKeys({"layers", "aligner"});
-    plan.aligner = ParseAligner(composite.Choice("aligner", "vo", {"vo", "vo_ffn", "none"}), composite.where());
+    plan.aligner = ParseAligner(composite.Choice("aligner", "vo", {"vo", "vo_ffn", "none"}),
+                                composite.where());
     const std::vector<bool> chosen = CompositeLayers(composite, layers);
-    for (size_t l = 0; l < chosen.size(); ++l) plan.kinds[l] = chosen[l] ? LayerKind::kComposite : LayerKind::kStock;
+    for (size_t l = 0; l < chosen.size(); ++l)
+      plan.kinds[l] = chosen[l] ? LayerKind::kComposite : LayerKind::kStock;
   }
-  const bool any = std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) != plan.kinds.end();
+  const bool any =
+      std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) != plan.kinds.end();
   // A model that was not trained with composite attention needs its FFN on visual rows: the closest to stock.
   if (!any) plan.aligner = Aligner::kVoFfn;
   if (overrides.aligner) plan.aligner = *overrides.aligner;
   if (overrides.attention == LayerKind::kStock) {
-    if (overrides.composite_layers) ThrowInvalid("composite_layers goes with attention composite, not stock");
+    if (overrides.composite_layers)
+      ThrowInvalid("composite_layers goes with attention composite, not stock");
     plan.kinds.assign(plan.kinds.size(), LayerKind::kStock);
   } else if (overrides.composite_layers) {
     const auto [first, last] = *overrides.composite_layers;
     if (first < 0 || last < first || last >= layers) {
-      ThrowInvalid("composite_layers ", first, "-", last, ": expected a range within 0-", layers - 1, " (the model has ", layers, " layers)");
+      ThrowInvalid("composite_layers ", first, "-", last, ": expected a range within 0-",
+                   layers - 1, " (the model has ", layers, " layers)");
     }
-    for (int64_t l = 0; l < layers; ++l) plan.kinds[static_cast<size_t>(l)] = l >= first && l <= last ? LayerKind::kComposite : LayerKind::kStock;
+    for (int64_t l = 0; l < layers; ++l)
+      plan.kinds[static_cast<size_t>(l)] =
+          l >= first && l <= last ? LayerKind::kComposite : LayerKind::kStock;
   } else if (overrides.attention == LayerKind::kComposite && !any) {
     plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
   }

@@ -17,9 +17,9 @@ struct ModelFiles {
 };
 
 struct ModelFamily {
-  std::string_view model_type;                        // of config.json
+  std::string_view model_type;  // of config.json
   ModelConfig (*parse)(const ModelFiles& files, const ModelOverrides& overrides);
-  NameMap (*names)(const TensorSet& tensors);         // from docs/model_format.md's names to the file's
+  NameMap (*names)(const TensorSet& tensors);  // from docs/model_format.md's names to the file's
 };
 
 // Throws UNIMPLEMENTED naming the known families.

@@ -8,15 +8,18 @@ namespace {
 
 // `type` is the file's, or what the caller put in its place.
 FusionConfig ParseFusionConfig(const JsonObject& json, FusionType type, int64_t anchor_width) {
-  json.OnlyKeys({"type", "hidden_size", "num_attention_heads", "norm", "residual", "layer_norm_eps", "alpha"});
+  json.OnlyKeys({"type", "hidden_size", "num_attention_heads", "norm", "residual", "layer_norm_eps",
+                 "alpha"});
   FusionConfig c;
   c.type = type;
   c.alpha = static_cast<float>(json.NumberOr("alpha", 0.5, 0, 1));
   if (c.type != FusionType::kFtz) return c;
   c.heads = json.Int("num_attention_heads", 1, 256);
   c.width = json.IntOr("hidden_size", anchor_width, 1, 65536);
-  if (c.width % c.heads != 0) json.Fail("hidden_size", "a multiple of num_attention_heads=" + std::to_string(c.heads));
-  if (c.width / c.heads > kMaxHeadDim) json.Fail("num_attention_heads", "heads of at most " + std::to_string(kMaxHeadDim));
+  if (c.width % c.heads != 0)
+    json.Fail("hidden_size", "a multiple of num_attention_heads=" + std::to_string(c.heads));
+  if (c.width / c.heads > kMaxHeadDim)
+    json.Fail("num_attention_heads", "heads of at most " + std::to_string(kMaxHeadDim));
   const std::string norm = json.Choice("norm", "post", {"post", "pre", "none"});
   c.norm = norm == "post" ? FtzNorm::kPost : norm == "pre" ? FtzNorm::kPre : FtzNorm::kNone;
   c.residual = json.BoolOr("residual", true) ? Residual::kOn : Residual::kOff;
@@ -30,11 +33,13 @@ ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& ov
   const JsonObject& config = files.config;
   config.Int("format_version", 1, 1);
   const Json processors_json = ReadJsonFile(files.directory / "preprocessor_config.json");
-  const JsonObject processors(processors_json, (files.directory / "preprocessor_config.json").string());
+  const JsonObject processors(processors_json,
+                              (files.directory / "preprocessor_config.json").string());
   ModelConfig c;
   c.family = "binocle";
   c.name = config.StringOr("name", files.directory.filename().string());
-  c.conversation = ParseConversationStyle(config.StringOr("conversation", "plain"), config.where() + ": conversation");
+  c.conversation = ParseConversationStyle(config.StringOr("conversation", "plain"),
+                                          config.where() + ": conversation");
   c.text = ParseLlamaConfig(config.Object("text_config"));
   c.image_token = static_cast<int32_t>(config.Int("image_token_index", 0, c.text.vocabulary - 1));
   const JsonObject fusion = config.Object("fusion_config");
@@ -43,8 +48,10 @@ ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& ov
     type = *overrides.fusion;
     c.fusion_overridden = true;
   }
-  if (UsesAnchor(type)) c.anchor = ParseTower(config.Object("anchor_config"), processors.Object("anchor"));
-  if (UsesAugment(type)) c.augment = ParseTower(config.Object("augment_config"), processors.Object("augment"));
+  if (UsesAnchor(type))
+    c.anchor = ParseTower(config.Object("anchor_config"), processors.Object("anchor"));
+  if (UsesAugment(type))
+    c.augment = ParseTower(config.Object("augment_config"), processors.Object("augment"));
   c.fusion = ParseFusionConfig(fusion, type, c.anchor ? c.anchor->features().width : 0);
   c.projector = {.hidden = c.text.width, .out = c.text.width};
   if (config.Has("projector_config")) {

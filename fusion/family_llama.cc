@@ -6,7 +6,8 @@ namespace binocle {
 
 ModelConfig ParseLlamaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const std::string where = files.directory.string() + ": is a text model";
-  if (overrides.fusion) ThrowInvalid(where, ", fusion ", FusionTypeName(*overrides.fusion), " needs a vision tower");
+  if (overrides.fusion)
+    ThrowInvalid(where, ", fusion ", FusionTypeName(*overrides.fusion), " needs a vision tower");
   ModelConfig c;
   c.family = "llama";
   c.name = files.directory.filename().string();

@@ -21,7 +21,8 @@ Json TowerWithSelection(const JsonObject& config) {
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const JsonObject& config = files.config;
   if (overrides.fusion && *overrides.fusion != FusionType::kAnchor) {
-    ThrowInvalid("fusion ", FusionTypeName(*overrides.fusion), ": ", files.directory.string(), " is a LLaVA model with one tower, expected anchor");
+    ThrowInvalid("fusion ", FusionTypeName(*overrides.fusion), ": ", files.directory.string(),
+                 " is a LLaVA model with one tower, expected anchor");
   }
   const auto processor_path = files.directory / "preprocessor_config.json";
   const Json processor = ReadJsonFile(processor_path);
@@ -35,11 +36,13 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
   c.text = ParseLlamaConfig(text);
   const char* image_key = config.Has("image_token_index") ? "image_token_index" : "image_token_id";
   c.image_token = static_cast<int32_t>(config.IntOr(image_key, 32000, 0, c.text.vocabulary - 1));
-  c.anchor = ParseTower(JsonObject(tower, config.where() + ": vision_config"), JsonObject(processor, processor_path.string()));
+  c.anchor = ParseTower(JsonObject(tower, config.where() + ": vision_config"),
+                        JsonObject(processor, processor_path.string()));
   c.fusion.type = FusionType::kAnchor;
   config.Choice("projector_hidden_act", "gelu", {"gelu"});
   if (!config.BoolOr("multimodal_projector_bias", true)) {
-    Throw(Code::kUnimplemented, config.where(), ": multimodal_projector_bias is false; a projector without biases is not supported yet");
+    Throw(Code::kUnimplemented, config.where(),
+          ": multimodal_projector_bias is false; a projector without biases is not supported yet");
   }
   c.projector = {.hidden = c.text.width, .out = c.text.width};
   c.layers = PlanLayers(config, c.text.layers, overrides);

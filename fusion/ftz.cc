@@ -9,7 +9,8 @@
 namespace binocle {
 
 FtzWeights BindFtz(const FusionConfig& c, int64_t d_a, int64_t d_b, WeightBinder b) {
-  const std::string why = internal::Concat("anchor width ", d_a, ", augment width ", d_b, ", fusion hidden_size=", c.width);
+  const std::string why = internal::Concat("anchor width ", d_a, ", augment width ", d_b,
+                                           ", fusion hidden_size=", c.width);
   FtzWeights w{.q = b.Linear({{"q_proj", c.width}}, d_a, Bias::kPresent, why),
                .kv = b.Linear({{"k_proj", c.width}, {"v_proj", c.width}}, d_b, Bias::kPresent, why),
                .out = b.Linear({{"out_proj", d_a}}, c.width, Bias::kPresent, why),
@@ -32,33 +33,38 @@ Ftz::Ftz(const FusionConfig& config, FtzWeights weights, int64_t n_a, int64_t n_
 }
 
 int64_t Ftz::Bytes(const FusionConfig& c, int64_t d_a, int64_t n_a, int64_t n_b) {
-  return 4 * (n_a * (d_a + 2 * c.width + c.heads) + n_b * 2 * c.width) + PagesFor(n_b) * KvPool::BytesPerPage(1, c.heads, c.width / c.heads);
+  return 4 * (n_a * (d_a + 2 * c.width + c.heads) + n_b * 2 * c.width) +
+         PagesFor(n_b) * KvPool::BytesPerPage(1, c.heads, c.width / c.heads);
 }
 
 // attn = softmax(Q Kᵀ/√d) V        Q = a W_Qᵀ + b_Q, [K | V] = b W_KVᵀ + b_KV
 void Ftz::CrossAttention(Exec& ex, const TensorView& a, const TensorView& b) {
   const KvLayer layer = pages_.layer(0);
   const int64_t n_b = b.dim(0);
-  Linear(ex, a, weights_.q, q_);                                       // q    [n_a, d_f]
-  Linear(ex, b, weights_.kv, kv_);                                     // k, v [n_b, d_f]
-  WriteKv(ex, kv_.view().Columns(0, config_.width), kv_.view().Columns(config_.width, 2 * config_.width), slots_, layer);
-  const QueryRun run{.first_row = 0, .rows = a.dim(0), .first_position = 0, .keys = n_b, .pages = page_list_};
+  Linear(ex, a, weights_.q, q_);    // q    [n_a, d_f]
+  Linear(ex, b, weights_.kv, kv_);  // k, v [n_b, d_f]
+  WriteKv(ex, kv_.view().Columns(0, config_.width),
+          kv_.view().Columns(config_.width, 2 * config_.width), slots_, layer);
+  const QueryRun run{
+      .first_row = 0, .rows = a.dim(0), .first_position = 0, .keys = n_b, .pages = page_list_};
   const float scale = 1.0F / std::sqrt(static_cast<float>(layer.head_dim));
-  Attention(ex, {.q = q_, .kv = layer, .runs = {&run, 1}, .mask = Mask::kNone, .scale = scale}, attn_, lse_);  // [n_a, d_f]
+  Attention(ex, {.q = q_, .kv = layer, .runs = {&run, 1}, .mask = Mask::kNone, .scale = scale},
+            attn_, lse_);  // [n_a, d_f]
 }
 
-void Ftz::Forward(Exec& ex, const TensorView& anchor, const TensorView& augment, const TensorView& fused) {
+void Ftz::Forward(Exec& ex, const TensorView& anchor, const TensorView& augment,
+                  const TensorView& fused) {
   if (config_.norm == FtzNorm::kPre) {
-    LayerNorm(ex, anchor, weights_.norm, n_);                          // n    [n_a, d_a]
+    LayerNorm(ex, anchor, weights_.norm, n_);  // n    [n_a, d_a]
     CrossAttention(ex, n_, augment);
   } else {
     CrossAttention(ex, anchor, augment);
   }
   if (config_.residual == Residual::kOn) {
     CopyRows(anchor, fused);
-    LinearAdd(ex, attn_, weights_.out, fused);                         // A + C [n_a, d_a]
+    LinearAdd(ex, attn_, weights_.out, fused);  // A + C [n_a, d_a]
   } else {
-    Linear(ex, attn_, weights_.out, fused);                            // C     [n_a, d_a]
+    Linear(ex, attn_, weights_.out, fused);  // C     [n_a, d_a]
   }
   if (config_.norm == FtzNorm::kPost) LayerNorm(ex, fused, weights_.norm, fused);
 }

@@ -18,20 +18,22 @@ struct FtzWeights {
   LinearWeights kv;   // [2·d_f, d_b]
   LinearWeights out;  // [d_a, d_f]
   LayerNormWeights norm;
-
 };
 
-FtzWeights BindFtz(const FusionConfig& config, int64_t anchor_width, int64_t augment_width, WeightBinder binder);
+FtzWeights BindFtz(const FusionConfig& config, int64_t anchor_width, int64_t augment_width,
+                   WeightBinder binder);
 
 class Ftz {
  public:
-  Ftz(const FusionConfig& config, FtzWeights weights, int64_t anchor_tokens, int64_t augment_tokens);
+  Ftz(const FusionConfig& config, FtzWeights weights, int64_t anchor_tokens,
+      int64_t augment_tokens);
 
-  static int64_t Bytes(const FusionConfig& config, int64_t anchor_width, int64_t anchor_tokens, int64_t augment_tokens);
+  static int64_t Bytes(const FusionConfig& config, int64_t anchor_width, int64_t anchor_tokens,
+                       int64_t augment_tokens);
 
   // A [n_a, d_a], B [n_b, d_b] -> fused [n_a, d_a].
-  void Forward(Exec& ex, const TensorView& anchor, const TensorView& augment, const TensorView& fused);
-
+  void Forward(Exec& ex, const TensorView& anchor, const TensorView& augment,
+               const TensorView& fused);
 
  private:
   // c = MHCA(a, B) [n_a, d_a], overwriting `out` or added to it.

@@ -21,7 +21,15 @@
 
 namespace binocle {
 
-enum class FusionType : uint8_t { kFtz, kAnchor, kAugment, kAdd, kChannelConcat, kTokenConcat, kInterleave };
+enum class FusionType : uint8_t {
+  kFtz,
+  kAnchor,
+  kAugment,
+  kAdd,
+  kChannelConcat,
+  kTokenConcat,
+  kInterleave
+};
 
 std::string_view FusionTypeName(FusionType type);
 // The inverse; throws naming `where` and the choices.
@@ -56,22 +64,25 @@ class Fusion {
  public:
   virtual ~Fusion() = default;
 
-  virtual int64_t tokens() const = 0;          // n, visual tokens per picture
-  virtual int64_t fused_width() const = 0;     // of `fused`; the language model's width where projecting comes first
+  virtual int64_t tokens() const = 0;  // n, visual tokens per picture
+  virtual int64_t fused_width()
+      const = 0;  // of `fused`; the language model's width where projecting comes first
 
   // anchor [n_a, d_a] and augment [n_b, d_b], empty where the type does not use it -> fused [n, fused_width()].
-  virtual void Fuse(Exec& ex, const TensorView& anchor, const TensorView& augment, const TensorView& fused) = 0;
+  virtual void Fuse(Exec& ex, const TensorView& anchor, const TensorView& augment,
+                    const TensorView& fused) = 0;
   // fused -> visual tokens [n, D]. A copy where Fuse has already projected.
   virtual void Project(Exec& ex, const TensorView& fused, const TensorView& visual) = 0;
 };
 
 // Binds `fusion.` and `projector.` and returns the fusion, or nullptr while the binder is checking. `anchor` and `augment` are the
 // shapes of what the towers hand over.
-std::unique_ptr<Fusion> BindFusion(const FusionConfig& config, const ProjectorConfig& projector, const FeatureShape& anchor,
-                                   const FeatureShape& augment, WeightBinder binder);
+std::unique_ptr<Fusion> BindFusion(const FusionConfig& config, const ProjectorConfig& projector,
+                                   const FeatureShape& anchor, const FeatureShape& augment,
+                                   WeightBinder binder);
 
 // What the buffers of that fusion and its projector take.
-int64_t FusionActivationBytes(const FusionConfig& config, const ProjectorConfig& projector, const FeatureShape& anchor,
-                              const FeatureShape& augment);
+int64_t FusionActivationBytes(const FusionConfig& config, const ProjectorConfig& projector,
+                              const FeatureShape& anchor, const FeatureShape& augment);
 
 }  // namespace binocle

@@ -11,7 +11,8 @@ void AddEndTokens(const JsonObject& json, const ModelConfig& config, std::vector
   const Json& value = json.json()["eos_token_id"];
   const Json list = value.is_array() ? value : Json::array({value});
   for (const Json& item : list) {
-    if (!item.is_number_integer() || item.get<int64_t>() < 0 || item.get<int64_t>() >= config.text.vocabulary) {
+    if (!item.is_number_integer() || item.get<int64_t>() < 0 ||
+        item.get<int64_t>() >= config.text.vocabulary) {
       json.Fail("eos_token_id", "ids from 0 to " + std::to_string(config.text.vocabulary - 1));
     }
     ends.push_back(item.get<int32_t>());
@@ -22,10 +23,14 @@ void AddEndTokens(const JsonObject& json, const ModelConfig& config, std::vector
 
 FeatureShape TowerConfig::features() const {
   const auto shape_of = [](PatchGrid grid, int64_t width, const FeatureSelection& feature) {
-    return FeatureShape{.tokens = grid.patches() + (feature.keep_class_token ? 1 : 0), .width = width, .grid = grid, .class_token = feature.keep_class_token};
+    return FeatureShape{.tokens = grid.patches() + (feature.keep_class_token ? 1 : 0),
+                        .width = width,
+                        .grid = grid,
+                        .class_token = feature.keep_class_token};
   };
   if (const auto* clip = std::get_if<ClipConfig>(&shape)) {
-    return shape_of({clip->patches_per_side(), clip->patches_per_side()}, clip->width, clip->feature);
+    return shape_of({clip->patches_per_side(), clip->patches_per_side()}, clip->width,
+                    clip->feature);
   }
   const auto& dino = std::get<Dinov2Config>(shape);
   return shape_of(dino.grid(), dino.width, dino.feature);
@@ -47,11 +52,14 @@ int64_t ModelConfig::visual_tokens() const {
   }
 }
 
-ModelConfig ReadModelConfig(const std::filesystem::path& directory, const ModelOverrides& overrides) {
+ModelConfig ReadModelConfig(const std::filesystem::path& directory,
+                            const ModelOverrides& overrides) {
   std::error_code ignored;
-  if (!std::filesystem::exists(directory, ignored)) Throw(Code::kNotFound, directory.string(), ": no such model directory");
+  if (!std::filesystem::exists(directory, ignored))
+    Throw(Code::kNotFound, directory.string(), ": no such model directory");
   if (!std::filesystem::is_directory(directory, ignored)) {
-    ThrowInvalid(directory.string(), ": is not a directory, expected a model directory with config.json");
+    ThrowInvalid(directory.string(),
+                 ": is not a directory, expected a model directory with config.json");
   }
   const auto path = directory / "config.json";
   const Json json = ReadJsonFile(path);

@@ -28,33 +28,35 @@ struct TowerConfig {
 
 struct ModelConfig {
   std::string name;
-  std::string family;                  // model_type of config.json
+  std::string family;  // model_type of config.json
   ConversationStyle conversation = ConversationStyle::kPlain;
-  int32_t image_token = -1;            // the id that stands for a picture; −1 for a text model
-  std::vector<int32_t> end_tokens;     // from generation_config.json and text_config; the tokenizer's is added later
+  int32_t image_token = -1;  // the id that stands for a picture; −1 for a text model
+  std::vector<int32_t>
+      end_tokens;  // from generation_config.json and text_config; the tokenizer's is added later
   std::optional<TowerConfig> anchor;
   std::optional<TowerConfig> augment;
   FusionConfig fusion;
-  bool fusion_overridden = false;      // tensors of the file's own fusion may be unused
+  bool fusion_overridden = false;  // tensors of the file's own fusion may be unused
   ProjectorConfig projector;
   LlamaConfig text;
   LayerPlan layers;
 
   bool takes_pictures() const { return anchor || augment; }
-  int64_t visual_tokens() const;       // per picture
+  int64_t visual_tokens() const;  // per picture
 };
 
 // What a caller may change: --fusion, --attention, --composite-layers, --aligner.
 struct ModelOverrides {
   std::optional<FusionType> fusion;
-  std::optional<LayerKind> attention;                        // all layers, or those of composite_layers
+  std::optional<LayerKind> attention;  // all layers, or those of composite_layers
   std::optional<std::pair<int64_t, int64_t>> composite_layers;  // inclusive
   std::optional<Aligner> aligner;
 };
 
 // Reads config.json, preprocessor_config.json and generation_config.json of a directory. Throws NOT_FOUND, INVALID_ARGUMENT (file,
 // key, found, expected) or UNIMPLEMENTED (a kind we know of and do not run).
-ModelConfig ReadModelConfig(const std::filesystem::path& directory, const ModelOverrides& overrides);
+ModelConfig ReadModelConfig(const std::filesystem::path& directory,
+                            const ModelOverrides& overrides);
 
 // "none", "vo", "vo_ffn", and back; `where` names the option or key.
 std::string_view AlignerName(Aligner aligner);

@@ -3,16 +3,18 @@
 namespace binocle {
 
 ProjectorWeights BindProjector(const ProjectorConfig& c, int64_t in, WeightBinder b) {
-  const std::string why = internal::Concat("features of width ", in, ", projector width ", c.hidden, ", language model width ", c.out);
+  const std::string why = internal::Concat("features of width ", in, ", projector width ", c.hidden,
+                                           ", language model width ", c.out);
   return {.linear_1 = b.Linear({{"linear_1", c.hidden}}, in, Bias::kPresent, why),
           .linear_2 = b.Linear({{"linear_2", c.out}}, c.hidden, Bias::kPresent, why)};
 }
 
 // visual = W₂·GELU(W₁ x + b₁) + b₂
-void Project(Exec& ex, const ProjectorWeights& w, const TensorView& x, const TensorView& hidden, const TensorView& visual) {
-  Linear(ex, x, w.linear_1, hidden);          // [n, h]
+void Project(Exec& ex, const ProjectorWeights& w, const TensorView& x, const TensorView& hidden,
+             const TensorView& visual) {
+  Linear(ex, x, w.linear_1, hidden);  // [n, h]
   Activate(ex, Activation::kGelu, hidden);
-  Linear(ex, hidden, w.linear_2, visual);     // [n, D]
+  Linear(ex, hidden, w.linear_2, visual);  // [n, D]
 }
 
 }  // namespace binocle

@@ -14,12 +14,12 @@ struct ProjectorConfig {
 struct ProjectorWeights {
   LinearWeights linear_1;  // [h, d]
   LinearWeights linear_2;  // [D, h]
-
 };
 
 ProjectorWeights BindProjector(const ProjectorConfig& config, int64_t in, WeightBinder binder);
 
 // x [n, d] -> visual [n, D]; hidden [n, h] is scratch.
-void Project(Exec& ex, const ProjectorWeights& w, const TensorView& x, const TensorView& hidden, const TensorView& visual);
+void Project(Exec& ex, const ProjectorWeights& w, const TensorView& x, const TensorView& hidden,
+             const TensorView& visual);
 
 }  // namespace binocle

@@ -6,9 +6,12 @@
 
 namespace binocle {
 
-ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, int64_t images, int64_t tokens_per_image) {
+ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, int64_t images,
+                            int64_t tokens_per_image) {
   const int64_t marks = std::count(ids.begin(), ids.end(), image_token);
-  if (marks != images) ThrowInvalid("prompt: has ", marks, " image mark(s) <image>, expected ", images, " (the number of pictures given)");
+  if (marks != images)
+    ThrowInvalid("prompt: has ", marks, " image mark(s) <image>, expected ", images,
+                 " (the number of pictures given)");
   ExpandedPrompt prompt;
   for (const int32_t id : ids) {
     if (id != image_token) {

@@ -15,11 +15,12 @@ struct ImageSpan {
 };
 
 struct ExpandedPrompt {
-  std::vector<int32_t> ids;        // the image token's id once per visual token
-  std::vector<ImageSpan> images;   // in order
+  std::vector<int32_t> ids;       // the image token's id once per visual token
+  std::vector<ImageSpan> images;  // in order
 };
 
 // Replaces the k-th image token by tokens_per_image copies of it. Throws INVALID_ARGUMENT when the number of marks is not `images`.
-ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, int64_t images, int64_t tokens_per_image);
+ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, int64_t images,
+                            int64_t tokens_per_image);
 
 }  // namespace binocle

@@ -14,14 +14,17 @@ Pair Neighbours(int64_t i, int64_t in, int64_t out) {
   const float scale = static_cast<float>(in) / static_cast<float>(out);
   const float center = std::max(scale * (static_cast<float>(i) + 0.5F) - 0.5F, 0.0F);
   const auto low = std::min(static_cast<int64_t>(center), in - 1);
-  return {.low = low, .high = std::min(low + 1, in - 1), .fraction = center - static_cast<float>(low)};
+  return {
+      .low = low, .high = std::min(low + 1, in - 1), .fraction = center - static_cast<float>(low)};
 }
 
 }  // namespace
 
-void ResampleBilinear(Exec& ex, const TensorView& from, PatchGrid in, PatchGrid out, const TensorView& to) {
+void ResampleBilinear(Exec& ex, const TensorView& from, PatchGrid in, PatchGrid out,
+                      const TensorView& to) {
   const int64_t width = from.dim(1);
-  BINOCLE_CHECK(from.dim(0) == in.patches() && to.dim(0) == out.patches() && to.dim(1) == width, from.shape().ToString(), " ", to.shape().ToString());
+  BINOCLE_CHECK(from.dim(0) == in.patches() && to.dim(0) == out.patches() && to.dim(1) == width,
+                from.shape().ToString(), " ", to.shape().ToString());
   ex.ParallelRanges(out.height, 1, [&](int64_t begin, int64_t end) {
     for (int64_t y = begin; y < end; ++y) {
       const Pair py = Neighbours(y, in.height, out.height);

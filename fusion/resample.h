@@ -8,6 +8,7 @@
 namespace binocle {
 
 // from [in.h·in.w, d] -> to [out.h·out.w, d], rows row-major positions of the grids. Half-pixel centres, edges clamped.
-void ResampleBilinear(Exec& ex, const TensorView& from, PatchGrid in, PatchGrid out, const TensorView& to);
+void ResampleBilinear(Exec& ex, const TensorView& from, PatchGrid in, PatchGrid out,
+                      const TensorView& to);
 
 }  // namespace binocle

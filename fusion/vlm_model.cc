@@ -5,8 +5,8 @@
 
 #include "core/weight_files.h"
 #include "fusion/families.h"
-#include "vision/tower.h"
 #include "llm/tokenizer_sentencepiece.h"
+#include "vision/tower.h"
 
 namespace binocle {
 namespace {
@@ -25,7 +25,8 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-std::unique_ptr<VisionEncoder> BindTower(const std::optional<TowerConfig>& config, std::string_view prefix, WeightBinder& binder) {
+std::unique_ptr<VisionEncoder> BindTower(const std::optional<TowerConfig>& config,
+                                         std::string_view prefix, WeightBinder& binder) {
   if (!config) {
     binder.IgnoreUnder(prefix);
     return nullptr;
@@ -40,22 +41,27 @@ std::unique_ptr<VisionEncoder> BindTower(const std::optional<TowerConfig>& confi
   return binder.checking() ? nullptr : MakeDinov2Encoder(dino, std::move(weights));
 }
 
-FeatureShape FeaturesOf(const std::optional<TowerConfig>& config) { return config ? config->features() : FeatureShape{}; }
+FeatureShape FeaturesOf(const std::optional<TowerConfig>& config) {
+  return config ? config->features() : FeatureShape{};
+}
 
 VlmModel::Parts BindParts(const ModelConfig& config, WeightBinder& b) {
   VlmModel::Parts parts;
   if (config.takes_pictures()) {
     parts.anchor = BindTower(config.anchor, "anchor.", b);
     parts.augment = BindTower(config.augment, "augment.", b);
-    parts.fusion = BindFusion(config.fusion, config.projector, FeaturesOf(config.anchor), FeaturesOf(config.augment), b);
+    parts.fusion = BindFusion(config.fusion, config.projector, FeaturesOf(config.anchor),
+                              FeaturesOf(config.augment), b);
   }
-  if (config.fusion_overridden) b.IgnoreUnder("fusion.");  // what the file's own fusion would have used
+  if (config.fusion_overridden)
+    b.IgnoreUnder("fusion.");  // what the file's own fusion would have used
   parts.text = BindLlama(config.text, b.Under("language_model."));
   return parts;
 }
 
 int64_t TowerBytes(const TowerConfig& tower) {
-  return std::visit([](const auto& shape) { return TowerActivations::Bytes(shape.tower_shape()); }, tower.shape);
+  return std::visit([](const auto& shape) { return TowerActivations::Bytes(shape.tower_shape()); },
+                    tower.shape);
 }
 
 NameMap NamesOf(const std::filesystem::path& directory, const TensorSet& tensors) {
@@ -66,26 +72,39 @@ NameMap NamesOf(const std::filesystem::path& directory, const TensorSet& tensors
 }  // namespace
 
 CheckedModel::CheckedModel(const std::filesystem::path& directory, const ModelOverrides& overrides)
-    : directory_(directory), config_(ReadModelConfig(directory, overrides)), tensors_(ReadTensors(directory)), names_(NamesOf(directory, tensors_)) {
-  plan_.weights = CheckWeights(tensors_, names_, directory.string(), [&](WeightBinder& b) { BindParts(config_, b); });
+    : directory_(directory),
+      config_(ReadModelConfig(directory, overrides)),
+      tensors_(ReadTensors(directory)),
+      names_(NamesOf(directory, tensors_)) {
+  plan_.weights = CheckWeights(tensors_, names_, directory.string(),
+                               [&](WeightBinder& b) { BindParts(config_, b); });
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
-  if (config_.takes_pictures()) plan_.activations["fusion"] = FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+  if (config_.takes_pictures())
+    plan_.activations["fusion"] = FusionActivationBytes(
+        config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
   tokenizer_ = LoadSentencePieceTokenizer(directory_);
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
-    ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(), " ids, expected at most ", config_.text.vocabulary,
+    ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
+                 " ids, expected at most ", config_.text.vocabulary,
                  " (config.json: text_config: vocab_size)");
   }
   if (tokenizer_->eos_id() >= 0) config_.end_tokens.push_back(tokenizer_->eos_id());
 }
 
-VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions) : checked_(std::move(checked)) {
+VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
+    : checked_(std::move(checked)) {
   const ModelConfig& c = config();
-  LoadWeights(ex, checked_.tensors_, checked_.names_, [&](WeightBinder& b) { parts_ = BindParts(c, b); });
-  decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers, std::min(max_positions, c.text.max_positions));
-  if (parts_.anchor) anchor_features_ = Tensor::F32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
-  if (parts_.augment) augment_features_ = Tensor::F32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
-  if (parts_.fusion) fused_ = Tensor::F32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
+  LoadWeights(ex, checked_.tensors_, checked_.names_,
+              [&](WeightBinder& b) { parts_ = BindParts(c, b); });
+  decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers,
+                                            std::min(max_positions, c.text.max_positions));
+  if (parts_.anchor)
+    anchor_features_ = Tensor::F32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
+  if (parts_.augment)
+    augment_features_ = Tensor::F32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
+  if (parts_.fusion)
+    fused_ = Tensor::F32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
 }
 
 bool VlmModel::IsEndToken(int32_t id) const {
@@ -93,20 +112,23 @@ bool VlmModel::IsEndToken(int32_t id) const {
   return std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
-void VlmModel::EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings, VisionStages* stages,
+void VlmModel::EncodeImage(Exec& ex, const Image& image, const TensorView& visual,
+                           VisionTimings& timings, VisionStages* stages,
                            ClassAttention* attention) {
   BINOCLE_CHECK(parts_.fusion != nullptr, "a text model takes no pictures");
   Stopwatch watch;
   Tensor anchor_pixels, augment_pixels;
-  if (parts_.anchor) anchor_pixels = config().anchor->processor.Pixels(image);       // [3, H_a, W_a]
-  if (parts_.augment) augment_pixels = config().augment->processor.Pixels(image);    // [3, H_b, W_b]
+  if (parts_.anchor) anchor_pixels = config().anchor->processor.Pixels(image);     // [3, H_a, W_a]
+  if (parts_.augment) augment_pixels = config().augment->processor.Pixels(image);  // [3, H_b, W_b]
   timings.pixels += watch.Lap();
-  if (parts_.anchor) parts_.anchor->Encode(ex, anchor_pixels, anchor_features_, attention);       // A [n_a, d_a]
+  if (parts_.anchor)
+    parts_.anchor->Encode(ex, anchor_pixels, anchor_features_, attention);  // A [n_a, d_a]
   timings.anchor += watch.Lap();
-  if (parts_.augment) parts_.augment->Encode(ex, augment_pixels, augment_features_, nullptr);     // B [n_b, d_b]
+  if (parts_.augment)
+    parts_.augment->Encode(ex, augment_pixels, augment_features_, nullptr);  // B [n_b, d_b]
   timings.augment += watch.Lap();
-  parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused_);                     // [n, ·]
-  parts_.fusion->Project(ex, fused_, visual);                                               // V [n, D]
+  parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused_);  // [n, ·]
+  parts_.fusion->Project(ex, fused_, visual);                            // V [n, D]
   timings.fusion += watch.Lap();
   if (stages == nullptr) return;
   stages->anchor = anchor_features_.Clone();

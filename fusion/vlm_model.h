@@ -36,8 +36,9 @@ struct VisionStages {
 
 // What the weights and buffers of a model take, known before anything is loaded.
 struct ModelPlan {
-  std::map<std::string, WeightPlan> weights;      // per part: "anchor", "augment", "fusion", "projector", "language_model"
-  std::map<std::string, int64_t> activations;     // bytes, per part
+  std::map<std::string, WeightPlan>
+      weights;  // per part: "anchor", "augment", "fusion", "projector", "language_model"
+  std::map<std::string, int64_t> activations;  // bytes, per part
 };
 
 // A model directory, read and checked, with no weights loaded: the configuration fits the tensors and the tokenizer.
@@ -73,8 +74,8 @@ class VlmModel {
   bool IsEndToken(int32_t id) const;
 
   // The picture's visual tokens, [n, D]. `stages` and `attention` (of the anchor's class token) may be null.
-  void EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings, VisionStages* stages,
-                   ClassAttention* attention);
+  void EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings,
+                   VisionStages* stages, ClassAttention* attention);
 
   // The parts that hold weights. Empty while binding is only checked.
   struct Parts {

@@ -26,13 +26,16 @@ std::string Repeat(std::string_view text, int times) {
 int MarksToWrite(const Turn& turn) { return CountImageMarks(turn.text) > 0 ? 0 : turn.images; }
 
 // LLaVA gives each picture a line of its own before the text.
-std::string WithMarkLines(const Turn& turn) { return Repeat("<image>\n", MarksToWrite(turn)) + turn.text; }
+std::string WithMarkLines(const Turn& turn) {
+  return Repeat("<image>\n", MarksToWrite(turn)) + turn.text;
+}
 
 // {system} USER: {question} ASSISTANT: {answer}</s>USER: …    The space after the system text stays when that is empty.
 std::string RenderVicunaV1(const Conversation& conversation) {
   std::string out = conversation.system.value_or(std::string(kVicunaSystem)) + " ";
   for (const Turn& turn : conversation.turns) {
-    out += turn.role == Role::kUser ? "USER: " + WithMarkLines(turn) + " ASSISTANT:" : " " + turn.text + "</s>";
+    out += turn.role == Role::kUser ? "USER: " + WithMarkLines(turn) + " ASSISTANT:"
+                                    : " " + turn.text + "</s>";
   }
   return out;
 }
@@ -61,8 +64,9 @@ std::string RenderPlain(const Conversation& conversation) {
 std::string RenderBinocle(const Conversation& conversation) {
   std::string out = conversation.system.value_or("");
   for (const Turn& turn : conversation.turns) {
-    out += turn.role == Role::kUser ? Repeat(kImageMark, MarksToWrite(turn)) + "<|user|> " + turn.text + "<|assistant|>"
-                                    : " " + turn.text + "</s>";
+    out += turn.role == Role::kUser
+               ? Repeat(kImageMark, MarksToWrite(turn)) + "<|user|> " + turn.text + "<|assistant|>"
+               : " " + turn.text + "</s>";
   }
   return out;
 }
@@ -117,25 +121,30 @@ ConversationStyle ParseConversationStyle(std::string_view name, const std::strin
 }
 
 std::string RenderConversation(ConversationStyle style, const Conversation& conversation) {
-  if (conversation.turns.empty()) ThrowInvalid("the conversation has no turns, expected at least one");
+  if (conversation.turns.empty())
+    ThrowInvalid("the conversation has no turns, expected at least one");
   CheckImageMarks(conversation.system.value_or(""), 0, "the system text");
   for (size_t i = 0; i < conversation.turns.size(); ++i) CheckTurn(conversation.turns[i], i);
   return TemplateOf(style).render(conversation);
 }
 
-std::vector<std::string> ConversationStops(ConversationStyle style) { return {std::string(TemplateOf(style).stop)}; }
+std::vector<std::string> ConversationStops(ConversationStyle style) {
+  return {std::string(TemplateOf(style).stop)};
+}
 
 int CountImageMarks(std::string_view text) {
   int count = 0;
-  for (size_t at = 0; (at = text.find(kImageMark, at)) != std::string_view::npos; at += kImageMark.size()) ++count;
+  for (size_t at = 0; (at = text.find(kImageMark, at)) != std::string_view::npos;
+       at += kImageMark.size())
+    ++count;
   return count;
 }
 
 void CheckImageMarks(std::string_view text, int images, const std::string& where) {
   const int marks = CountImageMarks(text);
   if (marks == images) return;
-  ThrowInvalid(where, " has ", marks, " <image> ", marks == 1 ? "mark" : "marks", ", expected ", images,
-               ", one per image");
+  ThrowInvalid(where, " has ", marks, " <image> ", marks == 1 ? "mark" : "marks", ", expected ",
+               images, ", one per image");
 }
 
 }  // namespace binocle

@@ -30,17 +30,19 @@ void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations:
 
 // h = x + Wo·Attn(RoPE(Wq n), RoPE(Wk n), Wv n)    n = N₁(x)
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)                   m = N₂(h)
-void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<const QueryRun> runs, const DecoderActivations::Rows& a) {
-  RmsNorm(c.ex, a.x, w.attn_norm, a.n);      // n    [T, D]
-  Linear(c.ex, a.n, w.q, a.q);               // q    [T, H·d]
-  Linear(c.ex, a.n, w.kv, a.kv);             // k, v [T, K·d]
+void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<const QueryRun> runs,
+                  const DecoderActivations::Rows& a) {
+  RmsNorm(c.ex, a.x, w.attn_norm, a.n);  // n    [T, D]
+  Linear(c.ex, a.n, w.q, a.q);           // q    [T, H·d]
+  Linear(c.ex, a.n, w.kv, a.kv);         // k, v [T, K·d]
   Rope(c.ex, c.rope, c.positions, a.q);
   Rope(c.ex, c.rope, c.positions, a.k);
   WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
   const float scale = 1.0F / std::sqrt(static_cast<float>(c.kv.head_dim));
-  Attention(c.ex, {.q = a.q, .kv = c.kv, .runs = runs, .mask = Mask::kCausal, .scale = scale}, a.attn, a.lse);  // [T, H·d]
-  LinearAdd(c.ex, a.attn, w.out, a.x);       // x   += attn·Woᵀ
-  FeedForward(c.ex, w, a);                   // x   += ffn
+  Attention(c.ex, {.q = a.q, .kv = c.kv, .runs = runs, .mask = Mask::kCausal, .scale = scale},
+            a.attn, a.lse);             // [T, H·d]
+  LinearAdd(c.ex, a.attn, w.out, a.x);  // x   += attn·Woᵀ
+  FeedForward(c.ex, w, a);              // x   += ffn
 }
 
 // Each kv head's value, once per query head that reads it: [Tv, K·d] -> [Tv, H·d].
@@ -50,7 +52,8 @@ void RepeatHeads(Exec& ex, const TensorView& v, int64_t head_dim, const TensorVi
   ex.ParallelRanges(v.dim(0), 32, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t h = 0; h < heads; ++h) {
-        std::memcpy(out.row(t) + h * head_dim, v.row(t) + h / group * head_dim, static_cast<size_t>(head_dim) * sizeof(float));
+        std::memcpy(out.row(t) + h * head_dim, v.row(t) + h / group * head_dim,
+                    static_cast<size_t>(head_dim) * sizeof(float));
       }
     }
   });
@@ -58,9 +61,10 @@ void RepeatHeads(Exec& ex, const TensorView& v, int64_t head_dim, const TensorVi
 
 // The visual rows of a composite layer: keys and values for the text to look at, and no query.
 //   k = RoPE(Wk n), v = Wv n    n = N₁(x)
-void WriteVisualKv(const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
-  RmsNorm(c.ex, a.x, w.attn_norm, a.n);      // n    [Tv, D]
-  Linear(c.ex, a.n, w.kv, a.kv);             // k, v [Tv, K·d]
+void WriteVisualKv(const LayerContext& c, const LlamaBlockWeights& w,
+                   const DecoderActivations::Rows& a) {
+  RmsNorm(c.ex, a.x, w.attn_norm, a.n);  // n    [Tv, D]
+  Linear(c.ex, a.n, w.kv, a.kv);         // k, v [Tv, K·d]
   Rope(c.ex, c.rope, c.positions, a.k);
   WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
 }
@@ -73,12 +77,14 @@ void AlignVo(const LayerContext& c, const LlamaBlockWeights& w, const DecoderAct
 }
 
 // x' = x + Wo·Wv·N₁(x);  x'' = x' + FFN(N₂(x'))
-void AlignVoFfn(const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+void AlignVoFfn(const LayerContext& c, const LlamaBlockWeights& w,
+                const DecoderActivations::Rows& a) {
   AlignVo(c, w, a);
   FeedForward(c.ex, w, a);
 }
 
-void Align(Aligner aligner, const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+void Align(Aligner aligner, const LayerContext& c, const LlamaBlockWeights& w,
+           const DecoderActivations::Rows& a) {
   switch (aligner) {
     case Aligner::kNone: return WriteVisualKv(c, w, a);
     case Aligner::kVo: return AlignVo(c, w, a);
@@ -94,21 +100,25 @@ LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::str
   b.Ignore("self_attn.rotary_emb.inv_freq");
   return {.attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
           .q = b.Linear({{"self_attn.q_proj", q_rows}}, c.width, attn, why),
-          .kv = b.Linear({{"self_attn.k_proj", kv_rows}, {"self_attn.v_proj", kv_rows}}, c.width, attn, why),
+          .kv = b.Linear({{"self_attn.k_proj", kv_rows}, {"self_attn.v_proj", kv_rows}}, c.width,
+                         attn, why),
           .out = b.Linear({{"self_attn.o_proj", c.width}}, q_rows, attn, why),
           .ffn_norm = b.RmsNorm("post_attention_layernorm", c.width, c.epsilon, why),
-          .gate_up = b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width, mlp, why),
+          .gate_up = b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width,
+                              mlp, why),
           .down = b.Linear({{"mlp.down_proj", c.width}}, c.ff_width, mlp, why)};
 }
 
 }  // namespace
 
 LlamaWeights BindLlama(const LlamaConfig& c, WeightBinder b) {
-  const std::string why = internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width, ", heads ", c.heads, "/", c.kv_heads,
-                                           " of ", c.head_dim, ", vocab_size=", c.vocabulary);
+  const std::string why =
+      internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width, ", heads ",
+                       c.heads, "/", c.kv_heads, " of ", c.head_dim, ", vocab_size=", c.vocabulary);
   LlamaWeights w;
   w.embeddings = b.Stored("model.embed_tokens.weight", {c.vocabulary, c.width}, why);
-  for (int64_t l = 0; l < c.layers; ++l) w.blocks.push_back(BindBlock(c, b.Under("model.layers." + std::to_string(l) + "."), why));
+  for (int64_t l = 0; l < c.layers; ++l)
+    w.blocks.push_back(BindBlock(c, b.Under("model.layers." + std::to_string(l) + "."), why));
   w.norm = b.RmsNorm("model.norm", c.width, c.epsilon, why);
   if (c.tied_head) {
     b.Ignore("lm_head.weight");
@@ -134,19 +144,28 @@ DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64
       logits(Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits")) {}
 
 int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
-  const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim + c.heads + 3 * c.ff_width;
+  const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim +
+                          c.heads + 3 * c.ff_width;
   return 4 * (rows * per_row + logit_row_count * (c.width + c.vocabulary));
 }
 
 DecoderActivations::Rows DecoderActivations::Slice(int64_t begin, int64_t end) const {
   const auto rows = [&](const Tensor& t) { return t.view().Rows(begin, end); };
   const int64_t half = kv.dim(1) / 2;
-  return {.x = rows(x), .n = rows(n), .q = rows(q), .kv = rows(kv),
-          .k = rows(kv).Columns(0, half), .v = rows(kv).Columns(half, 2 * half),
-          .attn = rows(attn), .lse = rows(lse), .gate_up = rows(gate_up), .ff = rows(ff)};
+  return {.x = rows(x),
+          .n = rows(n),
+          .q = rows(q),
+          .kv = rows(kv),
+          .k = rows(kv).Columns(0, half),
+          .v = rows(kv).Columns(half, 2 * half),
+          .attn = rows(attn),
+          .lse = rows(lse),
+          .gate_up = rows(gate_up),
+          .ff = rows(ff)};
 }
 
-LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan, int64_t max_positions)
+LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
+                           int64_t max_positions)
     : config_(config),
       weights_(std::move(weights)),
       plan_(std::move(plan)),
@@ -154,9 +173,12 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, Laye
   BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
 }
 
-void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const { Embedding(weights_.embeddings, ids, rows); }
+void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const {
+  Embedding(weights_.embeddings, ids, rows);
+}
 
-void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const {
+void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
+                           DecoderActivations& a) const {
   const int64_t rows = batch.rows();
   const auto text = static_cast<size_t>(batch.text_rows);
   BINOCLE_CHECK(rows <= a.max_rows && batch.text_rows <= rows, rows, " of ", a.max_rows);
@@ -170,15 +192,22 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, De
       DecoderBlock({ex, rope_, kv, batch.positions, batch.slots}, w, batch.runs, all);
       continue;
     }
-    if (batch.text_rows < rows) Align(plan_.aligner, {ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)}, w, visual_rows);
-    if (batch.text_rows > 0) DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w, batch.text_runs, text_rows);
+    if (batch.text_rows < rows)
+      Align(plan_.aligner,
+            {ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)}, w,
+            visual_rows);
+    if (batch.text_rows > 0)
+      DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w,
+                   batch.text_runs, text_rows);
   }
 }
 
 void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {
   const auto count = static_cast<int64_t>(rows.size());
   BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
-  for (int64_t i = 0; i < count; ++i) CopyRows(a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1), a.logit_rows.view().Rows(i, i + 1));
+  for (int64_t i = 0; i < count; ++i)
+    CopyRows(a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1),
+             a.logit_rows.view().Rows(i, i + 1));
   const TensorView normed = a.logit_rows.view().Rows(0, count);
   RmsNorm(ex, normed, weights_.norm, normed);
   Linear(ex, normed, weights_.head, a.logits.view().Rows(0, count));

@@ -34,14 +34,17 @@ struct LayerPlan {
   std::vector<LayerKind> kinds;  // [L]
   Aligner aligner = Aligner::kVo;
 
-  static LayerPlan Stock(int64_t layers) { return {.kinds = std::vector(static_cast<size_t>(layers), LayerKind::kStock)}; }
+  static LayerPlan Stock(int64_t layers) {
+    return {.kinds = std::vector(static_cast<size_t>(layers), LayerKind::kStock)};
+  }
 };
 
 struct LlamaBlockWeights {
   RmsNormWeights attn_norm;
-  LinearWeights q;        // [H·d, D]
-  LinearWeights kv;       // [2K·d, D]: apart from q, since visual rows of composite layers need only these
-  LinearWeights out;      // [D, H·d]
+  LinearWeights q;  // [H·d, D]
+  LinearWeights
+      kv;  // [2K·d, D]: apart from q, since visual rows of composite layers need only these
+  LinearWeights out;  // [D, H·d]
   RmsNormWeights ffn_norm;
   LinearWeights gate_up;  // [2F, D]
   LinearWeights down;     // [D, F]
@@ -51,19 +54,19 @@ struct LlamaWeights {
   TensorView embeddings;  // [V, D] as stored
   std::vector<LlamaBlockWeights> blocks;
   RmsNormWeights norm;
-  LinearWeights head;     // [V, D]
+  LinearWeights head;  // [V, D]
 };
 
 // Names below `binder` are those of LlamaForCausalLM: model.embed_tokens.weight, model.layers.N.…, lm_head.weight.
 LlamaWeights BindLlama(const LlamaConfig& config, WeightBinder binder);
 
 struct DecoderBatch {
-  int64_t text_rows = 0;                   // Tt: rows [0, Tt) are text, [Tt, T) visual
-  std::span<const int32_t> positions;      // [T]
-  std::span<const int32_t> slots;          // [T] where each row's key and value go
-  std::span<const QueryRun> text_runs;     // rows [0, Tt)
-  std::span<const QueryRun> visual_runs;   // rows [Tt, T)
-  std::span<const QueryRun> runs;          // both
+  int64_t text_rows = 0;                  // Tt: rows [0, Tt) are text, [Tt, T) visual
+  std::span<const int32_t> positions;     // [T]
+  std::span<const int32_t> slots;         // [T] where each row's key and value go
+  std::span<const QueryRun> text_runs;    // rows [0, Tt)
+  std::span<const QueryRun> visual_runs;  // rows [Tt, T)
+  std::span<const QueryRun> runs;         // both
 
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
 };
@@ -71,7 +74,8 @@ struct DecoderBatch {
 // Buffers for up to max_rows rows, allocated once. A forward pass writes only here and into the KV pages.
 struct DecoderActivations {
   DecoderActivations(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows);
-  static int64_t Bytes(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows);  // what the constructor takes
+  static int64_t Bytes(const LlamaConfig& config, int64_t max_rows,
+                       int64_t max_logit_rows);  // what the constructor takes
 
   // Views of the first `rows` rows of every buffer.
   struct Rows {
@@ -96,7 +100,8 @@ struct DecoderActivations {
 
 class LlamaDecoder {
  public:
-  LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan, int64_t max_positions);
+  LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
+               int64_t max_positions);
 
   const LlamaConfig& config() const { return config_; }
   const LlamaWeights& weights() const { return weights_; }

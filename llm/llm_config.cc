@@ -19,15 +19,19 @@ LlamaConfig ParseLlamaConfig(const JsonObject& json) {
   c.kv_heads = json.IntOr("num_key_value_heads", c.heads, 1, 1024);
   c.head_dim = json.IntOr("head_dim", c.width / c.heads, 1, kMaxHeadDim);
   if (!json.Has("head_dim") && c.width % c.heads != 0) {
-    json.Fail("hidden_size", "a multiple of num_attention_heads=" + std::to_string(c.heads) + ", or head_dim");
+    json.Fail("hidden_size",
+              "a multiple of num_attention_heads=" + std::to_string(c.heads) + ", or head_dim");
   }
-  if (c.heads % c.kv_heads != 0) json.Fail("num_key_value_heads", "a divisor of num_attention_heads=" + std::to_string(c.heads));
+  if (c.heads % c.kv_heads != 0)
+    json.Fail("num_key_value_heads", "a divisor of num_attention_heads=" + std::to_string(c.heads));
   if (c.head_dim % 2 != 0) json.Fail("head_dim", "an even number (rotary halves)");
   json.Choice("hidden_act", "silu", {"silu"});
   if (json.Has("rope_scaling")) {
     const JsonObject scaling = json.Object("rope_scaling");
     const std::string kind = scaling.StringOr("rope_type", scaling.StringOr("type", "unnamed"));
-    if (kind != "default") Throw(Code::kUnimplemented, json.where(), ": rope_scaling of kind ", Printable(kind, 40), " is not supported yet");
+    if (kind != "default")
+      Throw(Code::kUnimplemented, json.where(), ": rope_scaling of kind ", Printable(kind, 40),
+            " is not supported yet");
   }
   return c;
 }

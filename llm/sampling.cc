@@ -17,7 +17,8 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 void CheckRange(const char* option, double value, double low, double high) {
   // Written so that NaN fails.
-  if (!(value >= low && value <= high)) ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
+  if (!(value >= low && value <= high))
+    ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
 }
 
 void CheckRow(std::span<const float> logits, size_t usable) {
@@ -31,7 +32,9 @@ void CheckLogit(float logit, size_t id) {
   }
 }
 
-[[noreturn]] void NothingPossible() { Throw(Code::kInternal, "every logit is -inf: no token is possible"); }
+[[noreturn]] void NothingPossible() {
+  Throw(Code::kInternal, "every logit is -inf: no token is possible");
+}
 
 // The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
 uint64_t Mix(uint64_t z) {
@@ -57,7 +60,8 @@ double UniformAt(uint64_t seed, uint64_t step) {
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 
-Sampler::Sampler(const SamplingParams& params, int32_t usable) : params_(params), usable_(static_cast<size_t>(usable)) {
+Sampler::Sampler(const SamplingParams& params, int32_t usable)
+    : params_(params), usable_(static_cast<size_t>(usable)) {
   CheckSamplingParams(params);
   BINOCLE_CHECK(usable > 0, usable);
   observed_.resize(usable_);
@@ -126,8 +130,8 @@ void Sampler::KeepTopK() {
   const auto k = static_cast<size_t>(params_.top_k);
   if (k == 0 || k >= candidates_.size()) return;
   const auto higher = [](const Candidate& a, const Candidate& b) { return a.score > b.score; };
-  std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k - 1), candidates_.end(),
-                   higher);
+  std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(k - 1),
+                   candidates_.end(), higher);
   const double least = candidates_[k - 1].score;
   std::erase_if(candidates_, [&](const Candidate& c) { return c.score < least; });
 }
@@ -142,7 +146,9 @@ void Sampler::KeepTopP() {
     return a.score != b.score ? a.score < b.score : a.id > b.id;
   };
   std::make_heap(candidates_.begin(), candidates_.end(), later);
-  auto rest = candidates_.end();  // the heap is [begin, rest), the kept tokens follow it, the most probable last
+  auto rest =
+      candidates_
+          .end();  // the heap is [begin, rest), the kept tokens follow it, the most probable last
   double before = 0.0;
   do {
     std::pop_heap(candidates_.begin(), rest, later);
@@ -194,9 +200,11 @@ std::vector<TokenLogProb> LogProbs(std::span<const float> logits, int32_t usable
   std::vector<TokenLogProb> top;
   top.reserve(kept + 1);
   for (int32_t id = 0; id < usable && kept > 0; ++id) {
-    const TokenLogProb candidate{.id = id,
-                                 .value = static_cast<double>(logits[static_cast<size_t>(id)]) - best - log_sum};
-    if (candidate.value == kMinusInfinity || (top.size() == kept && !better(candidate, top.front()))) continue;
+    const TokenLogProb candidate{
+        .id = id, .value = static_cast<double>(logits[static_cast<size_t>(id)]) - best - log_sum};
+    if (candidate.value == kMinusInfinity ||
+        (top.size() == kept && !better(candidate, top.front())))
+      continue;
     top.push_back(candidate);
     std::push_heap(top.begin(), top.end(), better);
     if (top.size() <= kept) continue;

@@ -16,11 +16,12 @@
 namespace binocle {
 
 struct SamplingParams {
-  double temperature = 0.0;         // 0: greedy
-  int64_t top_k = 0;                // keep the k most probable tokens and those as probable as the k-th; 0: all
-  double top_p = 1.0;               // keep the fewest tokens that together have this probability; 1: all
-  double min_p = 0.0;               // keep tokens at least this probable, relative to the most probable one
-  double repetition_penalty = 1.0;  // above 1: tokens of the prompt and of the answer so far become less likely
+  double temperature = 0.0;  // 0: greedy
+  int64_t top_k = 0;   // keep the k most probable tokens and those as probable as the k-th; 0: all
+  double top_p = 1.0;  // keep the fewest tokens that together have this probability; 1: all
+  double min_p = 0.0;  // keep tokens at least this probable, relative to the most probable one
+  double repetition_penalty =
+      1.0;  // above 1: tokens of the prompt and of the answer so far become less likely
   uint64_t seed = 0;
 };
 

@@ -14,7 +14,8 @@ StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stop
   for (const std::string& stop : stops_) {
     if (stop.empty()) ThrowInvalid("stop: a stop string is empty, expected at least one character");
     if (stop.size() > kMaxStopBytes) {
-      ThrowInvalid("stop: a stop string has ", stop.size(), " bytes, at most ", kMaxStopBytes, " are allowed");
+      ThrowInvalid("stop: a stop string has ", stop.size(), " bytes, at most ", kMaxStopBytes,
+                   " are allowed");
     }
     // Stop strings of whole characters cut only between characters.
     if (!IsUtf8(stop)) ThrowInvalid("stop: '", Printable(stop, 60), "' is not UTF-8");
@@ -53,7 +54,8 @@ size_t StopMatcher::HeldBytes() const {
   size_t held = 0;
   for (const std::string& stop : stops_) {
     for (size_t length = std::min(stop.size() - 1, pending_.size()); length > held; --length) {
-      if (std::string_view(pending_).ends_with(std::string_view(stop).substr(0, length))) held = length;
+      if (std::string_view(pending_).ends_with(std::string_view(stop).substr(0, length)))
+        held = length;
     }
   }
   return held;

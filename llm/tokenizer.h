@@ -31,7 +31,8 @@ struct TokenPiece {
   };
   Kind kind = Kind::kSkipped;
   std::string_view text = {};  // lives as long as the tokenizer
-  bool opens_word = false;  // the text begins with a space that stands for the vocabulary's mark of a word's beginning
+  bool opens_word =
+      false;  // the text begins with a space that stands for the vocabulary's mark of a word's beginning
 };
 
 // What becomes of the spaces of pieces that open a word at the very start of a text.

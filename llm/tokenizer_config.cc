@@ -18,9 +18,11 @@ constexpr const char* kRoleKeys[] = {"bos_token", "eos_token", "unk_token", "sep
 
 std::string CheckedContent(std::string content, const std::string& where) {
   if (content.empty() || content.size() > kMaxContentBytes) {
-    ThrowInvalid(where, ": content has ", content.size(), " bytes, expected 1 to ", kMaxContentBytes);
+    ThrowInvalid(where, ": content has ", content.size(), " bytes, expected 1 to ",
+                 kMaxContentBytes);
   }
-  if (!IsUtf8(content)) ThrowInvalid(where, ": content '", Printable(content, 60), "' is not UTF-8");
+  if (!IsUtf8(content))
+    ThrowInvalid(where, ": content '", Printable(content, 60), "' is not UTF-8");
   return content;
 }
 
@@ -37,7 +39,8 @@ AddedToken ParseToken(const Json& json, const std::string& where) {
 
 int32_t CheckedId(int64_t id, const std::string& where) {
   constexpr int32_t kMaxId = TokenizerConfig::kMaxId;
-  if (id < 0 || id > kMaxId) ThrowInvalid(where, ": id ", id, " is out of range, expected 0 to ", kMaxId);
+  if (id < 0 || id > kMaxId)
+    ThrowInvalid(where, ": id ", id, " is out of range, expected 0 to ", kMaxId);
   return static_cast<int32_t>(id);
 }
 
@@ -77,8 +80,8 @@ void ReadAddedTokens(const std::filesystem::path& path, const std::vector<AddedT
     if (!item.value().is_number_integer()) ThrowInvalid(where, ": is not an integer");
     const auto same = [&](const AddedToken& role) { return role.content == content; };
     const bool special = std::any_of(roles.begin(), roles.end(), same);
-    added[CheckedId(item.value().get<int64_t>(), where)] = {.content = CheckedContent(content, where),
-                                                            .special = special};
+    added[CheckedId(item.value().get<int64_t>(), where)] = {
+        .content = CheckedContent(content, where), .special = special};
   }
 }
 
@@ -88,11 +91,13 @@ void ReadFastAddedTokens(const std::filesystem::path& path, std::map<int32_t, Ad
   const auto list = json.find("added_tokens");
   if (list == json.end()) return;
   const std::string where = path.string() + ": added_tokens";
-  if (!list->is_array()) ThrowInvalid(where, ": is a JSON ", list->type_name(), ", expected a list");
+  if (!list->is_array())
+    ThrowInvalid(where, ": is a JSON ", list->type_name(), ", expected a list");
   CheckCount(list->size(), where);
   for (const Json& item : *list) {
     const JsonObject object(item, where);
-    added[static_cast<int32_t>(object.Int("id", 0, TokenizerConfig::kMaxId))] = ParseToken(item, where);
+    added[static_cast<int32_t>(object.Int("id", 0, TokenizerConfig::kMaxId))] =
+        ParseToken(item, where);
   }
 }
 
@@ -157,10 +162,12 @@ void CheckSupported(const JsonObject& json) {
           ", supported with tokenizer.model: LlamaTokenizer");
   }
   if (json.BoolOr("split_special_tokens", false)) {
-    Throw(Code::kUnimplemented, json.where(), ": split_special_tokens is true, only false is supported");
+    Throw(Code::kUnimplemented, json.where(),
+          ": split_special_tokens is true, only false is supported");
   }
   if (json.Has("sp_model_kwargs") && !json.Object("sp_model_kwargs").json().empty()) {
-    Throw(Code::kUnimplemented, json.where(), ": sp_model_kwargs is not empty, sampled segmentation is not supported");
+    Throw(Code::kUnimplemented, json.where(),
+          ": sp_model_kwargs is not empty, sampled segmentation is not supported");
   }
 }
 

@@ -29,7 +29,8 @@ struct AddedToken {
 struct TokenizerConfig {
   static constexpr int32_t kMaxId = (1 << 22) - 1;
 
-  bool legacy = true;  // each stretch of text between added tokens is a text of its own, with its own leading space
+  bool legacy =
+      true;  // each stretch of text between added tokens is a text of its own, with its own leading space
   bool add_bos = true;
   bool add_eos = false;
   bool add_prefix_space = true;

@@ -28,7 +28,8 @@ constexpr int kLogFatal = 3;
 
 std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
-  for (size_t at = 0; (at = text.find(from)) != std::string_view::npos; text.remove_prefix(at + from.size())) {
+  for (size_t at = 0; (at = text.find(from)) != std::string_view::npos;
+       text.remove_prefix(at + from.size())) {
     out += text.substr(0, at);
     out += to;
   }
@@ -77,8 +78,9 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::vector<Entry> entries_;
   std::unordered_set<int32_t> roles_;    // transformers' all_special_ids
   std::unordered_set<int32_t> special_;  // and those that added_tokens_decoder calls special
-  std::string unk_text_;                 // put in front of a stretch so that its own spaces survive; see EncodeStretch
-  size_t unk_pieces_ = 0;                // how many pieces that makes
+  std::string
+      unk_text_;  // put in front of a stretch so that its own spaces survive; see EncodeStretch
+  size_t unk_pieces_ = 0;  // how many pieces that makes
   LeadingSpace leading_space_ = LeadingSpace::kDropOne;
   int32_t bos_ = -1;
   int32_t eos_ = -1;
@@ -86,7 +88,8 @@ class SentencePieceTokenizer final : public Tokenizer {
   int32_t pad_ = -1;
 };
 
-SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, TokenizerConfig config, const std::string& name)
+SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, TokenizerConfig config,
+                                               const std::string& name)
     : spec_(ReadSentencePieceSpec(model, name)), config_(std::move(config)) {
   LoadProcessor(model, name);
   // A model that knows no "▁" in front of a text gets none: its stretches are encoded as they are, which is what legacy
@@ -95,7 +98,9 @@ SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, Tokenizer
   AddRoles();
   splitter_ = AddedTokenSplitter(config_.added);
   FillEntries(name);
-  const auto id_of = [&](const std::optional<std::string>& content) { return content ? splitter_.Find(*content) : -1; };
+  const auto id_of = [&](const std::optional<std::string>& content) {
+    return content ? splitter_.Find(*content) : -1;
+  };
   bos_ = id_of(config_.bos);
   eos_ = id_of(config_.eos);
   unk_ = id_of(config_.unk);
@@ -126,15 +131,17 @@ void SentencePieceTokenizer::AddRoles() {
   std::unordered_set<std::string> contents;
   for (const auto& [id, token] : config_.added) contents.insert(token.content);
   std::unordered_map<std::string, int32_t> pieces;
-  for (int id = 0; id < processor_.GetPieceSize(); ++id) pieces.emplace(processor_.IdToPiece(id), id);
+  for (int id = 0; id < processor_.GetPieceSize(); ++id)
+    pieces.emplace(processor_.IdToPiece(id), id);
   // transformers counts names, so that a hole in the ids makes new tokens start lower.
   const auto fresh = [&](const std::string& content) { return !pieces.contains(content); };
-  auto next =
-      static_cast<int32_t>(pieces.size() + static_cast<size_t>(std::count_if(contents.begin(), contents.end(), fresh)));
+  auto next = static_cast<int32_t>(
+      pieces.size() + static_cast<size_t>(std::count_if(contents.begin(), contents.end(), fresh)));
   for (const AddedToken& role : config_.roles) {
     int32_t id = -1;
     if (contents.contains(role.content)) {
-      for (const auto& [added, token] : config_.added) id = token.content == role.content ? added : id;
+      for (const auto& [added, token] : config_.added)
+        id = token.content == role.content ? added : id;
     } else {
       const auto piece = pieces.find(role.content);
       id = piece != pieces.end() ? piece->second : next++;
@@ -151,16 +158,19 @@ void SentencePieceTokenizer::AddRoles() {
 void SentencePieceTokenizer::FillEntries(const std::string& name) {
   const int32_t last = config_.added.empty() ? -1 : config_.added.rbegin()->first;
   entries_.resize(static_cast<size_t>(std::max(processor_.GetPieceSize(), last + 1)));
-  for (int id = 0; id < processor_.GetPieceSize(); ++id) entries_[static_cast<size_t>(id)] = PieceEntry(id, name);
+  for (int id = 0; id < processor_.GetPieceSize(); ++id)
+    entries_[static_cast<size_t>(id)] = PieceEntry(id, name);
   for (const auto& [id, token] : config_.added) {
     const auto kind = special_.contains(id) ? TokenPiece::Kind::kSkipped : TokenPiece::Kind::kText;
-    entries_[static_cast<size_t>(id)] = {.spelling = token.content, .text = token.content, .kind = kind};
+    entries_[static_cast<size_t>(id)] = {
+        .spelling = token.content, .text = token.content, .kind = kind};
   }
 }
 
 Entry SentencePieceTokenizer::PieceEntry(int id, const std::string& name) const {
   const std::string& piece = processor_.IdToPiece(id);
-  if (!IsUtf8(piece)) ThrowInvalid(name, ": piece ", id, " is not UTF-8: '", Printable(piece, 60), "'");
+  if (!IsUtf8(piece))
+    ThrowInvalid(name, ": piece ", id, " is not UTF-8: '", Printable(piece, 60), "'");
   if (processor_.IsControl(id) || processor_.IsUnknown(id)) return {.spelling = piece};
   if (processor_.IsByte(id)) {  // "<0x0A>": the library has checked the form
     const auto byte = static_cast<char>(std::strtol(piece.c_str() + 1, nullptr, 16));
@@ -174,7 +184,8 @@ Entry SentencePieceTokenizer::PieceEntry(int id, const std::string& name) const 
 
 const Entry& SentencePieceTokenizer::At(int32_t id) const {
   if (id < 0 || id >= vocabulary_size()) {
-    ThrowInvalid("token id ", id, " is outside the vocabulary, expected 0 to ", vocabulary_size() - 1);
+    ThrowInvalid("token id ", id, " is outside the vocabulary, expected 0 to ",
+                 vocabulary_size() - 1);
   }
   return entries_[static_cast<size_t>(id)];
 }
@@ -199,7 +210,8 @@ std::vector<std::string> SentencePieceTokenizer::Pieces(std::string_view text) c
 
 // Without legacy the model has no dummy prefix, and its normalizer eats spaces at the front of a text. transformers
 // keeps them by putting the unknown token's spelling in front and cutting its pieces off again.
-void SentencePieceTokenizer::EncodeStretch(const std::string& text, std::vector<int32_t>& ids) const {
+void SentencePieceTokenizer::EncodeStretch(const std::string& text,
+                                           std::vector<int32_t>& ids) const {
   const bool guard = !config_.legacy && (text.starts_with(kWordMark) || text.starts_with(' '));
   const std::vector<std::string> pieces = Pieces(guard ? unk_text_ + text : text);
   const size_t skip = guard && pieces.size() >= unk_pieces_ ? unk_pieces_ : 0;
@@ -216,7 +228,8 @@ std::vector<int32_t> SentencePieceTokenizer::EncodeText(std::string text) const 
   std::vector<int32_t> ids;
   for (const TextSegment& segment : splitter_.Split(text)) {
     // The "▁" of the whole text goes when a token with a role follows at once.
-    if (prefix && roles_.contains(segment.id) && ids.size() == 1 && Spelling(ids[0]) == kWordMark) ids.clear();
+    if (prefix && roles_.contains(segment.id) && ids.size() == 1 && Spelling(ids[0]) == kWordMark)
+      ids.clear();
     if (segment.id >= 0) {
       ids.push_back(segment.id);
     } else {
@@ -228,7 +241,8 @@ std::vector<int32_t> SentencePieceTokenizer::EncodeText(std::string text) const 
 
 std::vector<int32_t> SentencePieceTokenizer::Encode(std::string_view text, AddSpecial add) const {
   if (text.size() > kMaxTextBytes) {
-    Throw(Code::kResourceExhausted, "the text has ", text.size(), " bytes, the limit is ", kMaxTextBytes);
+    Throw(Code::kResourceExhausted, "the text has ", text.size(), " bytes, the limit is ",
+          kMaxTextBytes);
   }
   std::vector<int32_t> ids = EncodeText(ReplaceInvalidUtf8(text));
   if (add == AddSpecial::kYes && config_.add_bos && bos_ >= 0) ids.insert(ids.begin(), bos_);
@@ -238,14 +252,16 @@ std::vector<int32_t> SentencePieceTokenizer::Encode(std::string_view text, AddSp
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(std::string_view model, TokenizerConfig config,
+std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(std::string_view model,
+                                                      TokenizerConfig config,
                                                       const std::string& name) {
   return std::make_unique<SentencePieceTokenizer>(model, std::move(config), name);
 }
 
 std::unique_ptr<Tokenizer> LoadSentencePieceTokenizer(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / "tokenizer.model";
-  return MakeSentencePieceTokenizer(ReadFile(path, kMaxModelBytes), ReadTokenizerConfig(directory), path.string());
+  return MakeSentencePieceTokenizer(ReadFile(path, kMaxModelBytes), ReadTokenizerConfig(directory),
+                                    path.string());
 }
 
 }  // namespace binocle

@@ -28,7 +28,8 @@ namespace binocle {
 std::unique_ptr<Tokenizer> LoadSentencePieceTokenizer(const std::filesystem::path& directory);
 
 // The same from memory. `name` stands for the file in messages.
-std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(std::string_view model, TokenizerConfig config,
+std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(std::string_view model,
+                                                      TokenizerConfig config,
                                                       const std::string& name);
 
 }  // namespace binocle

@@ -111,7 +111,9 @@ class CharsmapChecker {
 
  private:
   static uint32_t Offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
-  [[noreturn]] void Damaged(const char* what) const { ThrowInvalid(name_, ": the normalizer's character map ", what); }
+  [[noreturn]] void Damaged(const char* what) const {
+    ThrowInvalid(name_, ": the normalizer's character map ", what);
+  }
 
   const std::string& name_;
   std::vector<uint32_t> units_;
@@ -121,10 +123,12 @@ class CharsmapChecker {
 void ReadNormalizer(std::string_view message, const std::string& name, SentencePieceSpec* spec) {
   MessageReader reader(message, name);
   while (const auto field = reader.Next()) {
-    if (field->number == kNormalizerCharsmap && !field->bytes.empty()) CharsmapChecker(field->bytes, name).Check();
+    if (field->number == kNormalizerCharsmap && !field->bytes.empty())
+      CharsmapChecker(field->bytes, name).Check();
     if (spec == nullptr) continue;
     if (field->number == kNormalizerAddDummyPrefix) spec->add_dummy_prefix = field->varint != 0;
-    if (field->number == kNormalizerRemoveExtraWhitespaces) spec->remove_extra_whitespaces = field->varint != 0;
+    if (field->number == kNormalizerRemoveExtraWhitespaces)
+      spec->remove_extra_whitespaces = field->varint != 0;
   }
 }
 

@@ -6,7 +6,9 @@
 
 namespace binocle {
 
-inline uint32_t ByteAt(std::string_view bytes, size_t at) { return static_cast<unsigned char>(bytes[at]); }
+inline uint32_t ByteAt(std::string_view bytes, size_t at) {
+  return static_cast<unsigned char>(bytes[at]);
+}
 
 inline uint32_t BigEndian16(std::string_view bytes, size_t at) {
   return ByteAt(bytes, at) << 8 | ByteAt(bytes, at + 1);

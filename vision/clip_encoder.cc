@@ -10,15 +10,16 @@ namespace {
 
 // h = x + Wo·Attn(n) + bo          n = LN₁(x)
 // y = h + W₂·act(W₁ m + b₁) + b₂   m = LN₂(h)
-void ClipBlock(Exec& ex, const ClipBlockWeights& w, Activation act, TowerActivations& a, Tensor* class_weights) {
-  LayerNorm(ex, a.x, w.norm1, a.n);         // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);            // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, class_weights);     // attn [B·S, Dv]
-  LinearAdd(ex, a.attn, w.out, a.x);        // x   += attn·Woᵀ + bo
-  LayerNorm(ex, a.x, w.norm2, a.n);         // m    [B·S, Dv]
-  Linear(ex, a.n, w.fc1, a.ff);             // ff   [B·S, F]
-  Activate(ex, act, a.ff);                  // in place
-  LinearAdd(ex, a.ff, w.fc2, a.x);          // x   += ff·W₂ᵀ + b₂
+void ClipBlock(Exec& ex, const ClipBlockWeights& w, Activation act, TowerActivations& a,
+               Tensor* class_weights) {
+  LayerNorm(ex, a.x, w.norm1, a.n);      // n    [B·S, Dv]
+  Linear(ex, a.n, w.qkv, a.qkv);         // qkv  [B·S, 3·Dv]
+  TowerAttention(ex, a, class_weights);  // attn [B·S, Dv]
+  LinearAdd(ex, a.attn, w.out, a.x);     // x   += attn·Woᵀ + bo
+  LayerNorm(ex, a.x, w.norm2, a.n);      // m    [B·S, Dv]
+  Linear(ex, a.n, w.fc1, a.ff);          // ff   [B·S, F]
+  Activate(ex, act, a.ff);               // in place
+  LinearAdd(ex, a.ff, w.fc2, a.x);       // x   += ff·W₂ᵀ + b₂
 }
 
 class ClipEncoder final : public VisionEncoder {
@@ -27,13 +28,18 @@ class ClipEncoder final : public VisionEncoder {
       : config_(config), weights_(std::move(weights)), a_(config.tower_shape()) {}
 
   int64_t width() const override { return config_.width; }
-  PatchGrid grid() const override { return {config_.patches_per_side(), config_.patches_per_side()}; }
+  PatchGrid grid() const override {
+    return {config_.patches_per_side(), config_.patches_per_side()};
+  }
   int64_t image_height() const override { return config_.image_size; }
   int64_t image_width() const override { return config_.image_size; }
-  int64_t tokens() const override { return grid().patches() + (config_.feature.keep_class_token ? 1 : 0); }
+  int64_t tokens() const override {
+    return grid().patches() + (config_.feature.keep_class_token ? 1 : 0);
+  }
   int64_t layers() const override { return config_.layers; }
 
-  void Encode(Exec& ex, const TensorView& pixels, const TensorView& features, ClassAttention* attention) override;
+  void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+              ClassAttention* attention) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
@@ -46,15 +52,16 @@ class ClipEncoder final : public VisionEncoder {
 // x₀ = LN_pre([class ; patches·Wᵀ] + positions)
 void ClipEncoder::Embed(Exec& ex, const TensorView& pixels) {
   const int64_t patches = a_.shape.patches;
-  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);                         // [P, 3·p·p]
-  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);                   // [P, Dv]
-  CopyRows(weights_.class_token, a_.x.view().Rows(0, 1));                           // [1, Dv]
-  CopyRows(a_.patch_embeddings, a_.x.view().Rows(1, 1 + patches));                  // [P, Dv]
-  AddRows(ex, a_.x, weights_.positions);                                            // [S, Dv]
+  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);         // [P, 3·p·p]
+  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);   // [P, Dv]
+  CopyRows(weights_.class_token, a_.x.view().Rows(0, 1));           // [1, Dv]
+  CopyRows(a_.patch_embeddings, a_.x.view().Rows(1, 1 + patches));  // [P, Dv]
+  AddRows(ex, a_.x, weights_.positions);                            // [S, Dv]
   LayerNorm(ex, a_.x, weights_.pre_norm, a_.x);
 }
 
-void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features, ClassAttention* attention) {
+void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+                         ClassAttention* attention) {
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
     Tensor* tap = attention != nullptr ? attention->Find(static_cast<int64_t>(l)) : nullptr;
@@ -68,14 +75,16 @@ void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& f
 
 ClipWeights BindClip(const ClipConfig& c, WeightBinder binder) {
   WeightBinder b = binder.Under("vision_model.");
-  const std::string why = internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width, ", image_size=", c.image_size,
-                                           ", patch_size=", c.patch_size);
+  const std::string why =
+      internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width,
+                       ", image_size=", c.image_size, ", patch_size=", c.patch_size);
   const int64_t patches = c.patches_per_side() * c.patches_per_side();
   ClipWeights w;
   b.Ignore("embeddings.position_ids");
   w.class_token = b.F32("embeddings.class_embedding", {c.width}, why);
   // Stored as [Dv, 3, p, p]; one row per output feature.
-  w.patch = b.Convolution("embeddings.patch_embedding", {c.width, 3, c.patch_size, c.patch_size}, Bias::kAbsent, why);
+  w.patch = b.Convolution("embeddings.patch_embedding", {c.width, 3, c.patch_size, c.patch_size},
+                          Bias::kAbsent, why);
   w.positions = b.F32("embeddings.position_embedding.weight", {1 + patches, c.width}, why);
   w.pre_norm = b.LayerNorm("pre_layrnorm", c.width, c.epsilon, why);
   const int64_t run = LayersToRun(c.feature, c.layers);
@@ -86,13 +95,16 @@ ClipWeights BindClip(const ClipConfig& c, WeightBinder binder) {
       continue;
     }
     WeightBinder layer = b.Under(prefix);
-    w.blocks.push_back({.norm1 = layer.LayerNorm("layer_norm1", c.width, c.epsilon, why),
-                        .qkv = layer.Linear({{"self_attn.q_proj", c.width}, {"self_attn.k_proj", c.width}, {"self_attn.v_proj", c.width}},
-                                            c.width, Bias::kPresent, why),
-                        .out = layer.Linear({{"self_attn.out_proj", c.width}}, c.width, Bias::kPresent, why),
-                        .norm2 = layer.LayerNorm("layer_norm2", c.width, c.epsilon, why),
-                        .fc1 = layer.Linear({{"mlp.fc1", c.ff_width}}, c.width, Bias::kPresent, why),
-                        .fc2 = layer.Linear({{"mlp.fc2", c.width}}, c.ff_width, Bias::kPresent, why)});
+    w.blocks.push_back(
+        {.norm1 = layer.LayerNorm("layer_norm1", c.width, c.epsilon, why),
+         .qkv = layer.Linear({{"self_attn.q_proj", c.width},
+                              {"self_attn.k_proj", c.width},
+                              {"self_attn.v_proj", c.width}},
+                             c.width, Bias::kPresent, why),
+         .out = layer.Linear({{"self_attn.out_proj", c.width}}, c.width, Bias::kPresent, why),
+         .norm2 = layer.LayerNorm("layer_norm2", c.width, c.epsilon, why),
+         .fc1 = layer.Linear({{"mlp.fc1", c.ff_width}}, c.width, Bias::kPresent, why),
+         .fc2 = layer.Linear({{"mlp.fc2", c.width}}, c.ff_width, Bias::kPresent, why)});
   }
   if (c.feature.final_norm) {
     w.post_norm = b.LayerNorm("post_layernorm", c.width, c.epsilon, why);

@@ -16,10 +16,10 @@
 namespace binocle {
 
 struct ClipConfig {
-  int64_t width = 0;         // hidden_size
-  int64_t ff_width = 0;      // intermediate_size
-  int64_t layers = 0;        // num_hidden_layers
-  int64_t heads = 0;         // num_attention_heads
+  int64_t width = 0;     // hidden_size
+  int64_t ff_width = 0;  // intermediate_size
+  int64_t layers = 0;    // num_hidden_layers
+  int64_t heads = 0;     // num_attention_heads
   int64_t image_size = 0;
   int64_t patch_size = 0;
   Activation activation = Activation::kQuickGelu;
@@ -29,8 +29,13 @@ struct ClipConfig {
   int64_t patches_per_side() const { return image_size / patch_size; }
   TowerShape tower_shape() const {
     const int64_t patches = patches_per_side() * patches_per_side();
-    return {.images = 1, .tokens = 1 + patches, .width = width, .heads = heads, .ff_width = ff_width,
-            .patch_width = 3 * patch_size * patch_size, .patches = patches};
+    return {.images = 1,
+            .tokens = 1 + patches,
+            .width = width,
+            .heads = heads,
+            .ff_width = ff_width,
+            .patch_width = 3 * patch_size * patch_size,
+            .patches = patches};
   }
 };
 
@@ -44,9 +49,9 @@ struct ClipBlockWeights {
 };
 
 struct ClipWeights {
-  LinearWeights patch;    // [Dv, 3·p·p], no bias
-  Tensor class_token;     // [1, Dv]
-  Tensor positions;       // [1 + P, Dv]
+  LinearWeights patch;  // [Dv, 3·p·p], no bias
+  Tensor class_token;   // [1, Dv]
+  Tensor positions;     // [1 + P, Dv]
   LayerNormWeights pre_norm;
   std::vector<ClipBlockWeights> blocks;
   LayerNormWeights post_norm;  // only where the feature selection asks for it

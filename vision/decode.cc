@@ -13,8 +13,8 @@ namespace {
 
 void CheckSize(const ImageHeader& header, const DecodeOptions& options, const std::string& where) {
   const auto fail = [&](const auto&... limit) {
-    Throw(Code::kResourceExhausted, where, ": is a ", ImageFormatName(header.format), " of ", header.width, " x ",
-          header.height, " pixels, the limit is ", limit...);
+    Throw(Code::kResourceExhausted, where, ": is a ", ImageFormatName(header.format), " of ",
+          header.width, " x ", header.height, " pixels, the limit is ", limit...);
   };
   if (std::max(header.width, header.height) > options.max_side) fail(options.max_side, " a side");
   // Each side is below 2^32, so dividing avoids an overflow that multiplying could have.
@@ -25,21 +25,25 @@ void CheckSize(const ImageHeader& header, const DecodeOptions& options, const st
 
 Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const std::string& where) {
   if (static_cast<int64_t>(bytes.size()) > options.max_bytes) {
-    Throw(Code::kResourceExhausted, where, ": is ", bytes.size(), " bytes, the limit is ", options.max_bytes);
+    Throw(Code::kResourceExhausted, where, ": is ", bytes.size(), " bytes, the limit is ",
+          options.max_bytes);
   }
   const ImageHeader header = ParseImageHeader(bytes, where);
   CheckSize(header, options, where);
   CheckImageStructure(bytes, header.format, where);
   try {
     Image image = internal::DecodePixels(bytes, header, where);
-    return options.exif ? ApplyOrientation(std::move(image), ExifOrientation(bytes, header.format)) : image;
+    return options.exif ? ApplyOrientation(std::move(image), ExifOrientation(bytes, header.format))
+                        : image;
   } catch (const std::bad_alloc&) {
-    Throw(Code::kResourceExhausted, where, ": not enough memory for ", header.width, " x ", header.height, " pixels");
+    Throw(Code::kResourceExhausted, where, ": not enough memory for ", header.width, " x ",
+          header.height, " pixels");
   }
 }
 
 Image ReadImage(const std::filesystem::path& path, const DecodeOptions& options) {
-  return DecodeImage(ReadFile(path, static_cast<size_t>(options.max_bytes)), options, path.string());
+  return DecodeImage(ReadFile(path, static_cast<size_t>(options.max_bytes)), options,
+                     path.string());
 }
 
 }  // namespace binocle

@@ -28,8 +28,9 @@ namespace binocle {
 struct DecodeOptions {
   bool exif = true;
   int64_t max_bytes = int64_t{64} << 20;
-  int64_t max_pixels = 100'000'000;  // decoding holds up to 6 bytes a pixel, 11 for 16-bit PNG with alpha
-  int64_t max_side = 65'535;         // what JPEG can say; bounds the work of resizing thin strips
+  int64_t max_pixels =
+      100'000'000;            // decoding holds up to 6 bytes a pixel, 11 for 16-bit PNG with alpha
+  int64_t max_side = 65'535;  // what JPEG can say; bounds the work of resizing thin strips
 };
 
 // `where` names the picture in errors ("cat.jpg", "images[0]").

@@ -17,7 +17,8 @@ namespace {
 cv::Mat Decode(std::string_view bytes, const ImageHeader& header, const std::string& where) {
   // OpenCV logs what it also throws or returns; one line for one error is enough.
   static std::once_flag quiet;
-  std::call_once(quiet, [] { cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT); });
+  std::call_once(quiet,
+                 [] { cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT); });
   const cv::Mat wrapped(1, static_cast<int>(bytes.size()), CV_8U, const_cast<char*>(bytes.data()));
   cv::Mat mat;
   try {
@@ -28,10 +29,11 @@ cv::Mat Decode(std::string_view bytes, const ImageHeader& header, const std::str
     ThrowInvalid(where, ": corrupt ", ImageFormatName(header.format), ": ", e.err);
   }
   if (mat.empty())
-    ThrowInvalid(where, ": corrupt ", ImageFormatName(header.format), ": its picture data cannot be decoded");
+    ThrowInvalid(where, ": corrupt ", ImageFormatName(header.format),
+                 ": its picture data cannot be decoded");
   if (mat.cols != header.width || mat.rows != header.height) {
-    ThrowInvalid(where, ": corrupt ", ImageFormatName(header.format), ": holds ", mat.cols, " x ", mat.rows,
-                 " pixels, its header says ", header.width, " x ", header.height);
+    ThrowInvalid(where, ": corrupt ", ImageFormatName(header.format), ": holds ", mat.cols, " x ",
+                 mat.rows, " pixels, its header says ", header.width, " x ", header.height);
   }
   return mat;
 }
@@ -94,10 +96,11 @@ Image DecodePixels(std::string_view bytes, const ImageHeader& header, const std:
     mat = Decode(bytes, header, where);
   }
   const int channels = mat.channels();
-  const bool known =
-      (mat.depth() == CV_8U || mat.depth() == CV_16U) && (channels == 1 || channels == 3 || channels == 4);
+  const bool known = (mat.depth() == CV_8U || mat.depth() == CV_16U) &&
+                     (channels == 1 || channels == 3 || channels == 4);
   if (!known)
-    Throw(Code::kUnimplemented, where, ": decodes to ", cv::typeToString(mat.type()), ", expected 8 or 16 bits");
+    Throw(Code::kUnimplemented, where, ": decodes to ", cv::typeToString(mat.type()),
+          ", expected 8 or 16 bits");
   Image image(header.width, header.height);
   mat.depth() == CV_8U ? ToRgb<uint8_t>(mat, image) : ToRgb<uint16_t>(mat, image);
   if (transparent_grey && channels == 1) {

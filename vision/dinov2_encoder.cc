@@ -15,31 +15,33 @@ namespace {
 
 // y = Wd·GELU(Wi m + bi) + bd
 void Mlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
-  Linear(ex, a.n, w.in, a.ff);              // ff [B·S, F]
-  Activate(ex, Activation::kGelu, a.ff);    // in place
-  Linear(ex, a.ff, w.down, y);              // y  [B·S, Dv]
+  Linear(ex, a.n, w.in, a.ff);            // ff [B·S, F]
+  Activate(ex, Activation::kGelu, a.ff);  // in place
+  Linear(ex, a.ff, w.down, y);            // y  [B·S, Dv]
 }
 
 // y = Wd·(SiLU(g) ⊙ u) + bd        [g | u] = Wi m + bi
 void SwiGlu(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
-  Linear(ex, a.n, w.in, a.ff);              // ff [B·S, 2·h]
-  SiluMul(ex, a.ff, a.ff_gated);            // [B·S, h]
-  Linear(ex, a.ff_gated, w.down, y);        // y  [B·S, Dv]
+  Linear(ex, a.n, w.in, a.ff);        // ff [B·S, 2·h]
+  SiluMul(ex, a.ff, a.ff_gated);      // [B·S, h]
+  Linear(ex, a.ff_gated, w.down, y);  // y  [B·S, Dv]
 }
 
-using FeedForward = void (*)(Exec&, const Dinov2BlockWeights&, TowerActivations&, const TensorView&);
+using FeedForward = void (*)(Exec&, const Dinov2BlockWeights&, TowerActivations&,
+                             const TensorView&);
 
 // h = x + λ₁ ⊙ (Wo·Attn(n) + bo)    n = LN₁(x)
 // y = h + λ₂ ⊙ FFN(m)               m = LN₂(h)
-void Dinov2Block(Exec& ex, const Dinov2BlockWeights& w, FeedForward ffn, TowerActivations& a, Tensor* class_weights) {
-  LayerNorm(ex, a.x, w.norm1, a.n);            // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);               // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, class_weights);        // attn [B·S, Dv]
-  Linear(ex, a.attn, w.out, a.n);              // o    [B·S, Dv]
-  AddScaledRows(ex, a.x, w.scale1, a.n);       // x   += λ₁ ⊙ o
-  LayerNorm(ex, a.x, w.norm2, a.n);            // m    [B·S, Dv]
-  ffn(ex, w, a, a.attn);                       // f    [B·S, Dv]
-  AddScaledRows(ex, a.x, w.scale2, a.attn);    // x   += λ₂ ⊙ f
+void Dinov2Block(Exec& ex, const Dinov2BlockWeights& w, FeedForward ffn, TowerActivations& a,
+                 Tensor* class_weights) {
+  LayerNorm(ex, a.x, w.norm1, a.n);          // n    [B·S, Dv]
+  Linear(ex, a.n, w.qkv, a.qkv);             // qkv  [B·S, 3·Dv]
+  TowerAttention(ex, a, class_weights);      // attn [B·S, Dv]
+  Linear(ex, a.attn, w.out, a.n);            // o    [B·S, Dv]
+  AddScaledRows(ex, a.x, w.scale1, a.n);     // x   += λ₁ ⊙ o
+  LayerNorm(ex, a.x, w.norm2, a.n);          // m    [B·S, Dv]
+  ffn(ex, w, a, a.attn);                     // f    [B·S, Dv]
+  AddScaledRows(ex, a.x, w.scale2, a.attn);  // x   += λ₂ ⊙ f
 }
 
 class Dinov2Encoder final : public VisionEncoder {
@@ -51,10 +53,13 @@ class Dinov2Encoder final : public VisionEncoder {
   PatchGrid grid() const override { return config_.grid(); }
   int64_t image_height() const override { return config_.height; }
   int64_t image_width() const override { return config_.image_width; }
-  int64_t tokens() const override { return grid().patches() + (config_.feature.keep_class_token ? 1 : 0); }
+  int64_t tokens() const override {
+    return grid().patches() + (config_.feature.keep_class_token ? 1 : 0);
+  }
   int64_t layers() const override { return config_.layers; }
 
-  void Encode(Exec& ex, const TensorView& pixels, const TensorView& features, ClassAttention* attention) override;
+  void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+              ClassAttention* attention) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
@@ -67,14 +72,15 @@ class Dinov2Encoder final : public VisionEncoder {
 // x₀ = [class + pos₀ ; registers ; patches·Wᵀ + b + pos]
 void Dinov2Encoder::Embed(Exec& ex, const TensorView& pixels) {
   const int64_t special = 1 + config_.registers;
-  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);                               // [P, 3·p·p]
-  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);                         // [P, Dv]
-  AddRows(ex, a_.patch_embeddings, weights_.positions);                                   // [P, Dv]
-  CopyRows(weights_.special_tokens, a_.x.view().Rows(0, special));                        // [1 + R, Dv]
-  CopyRows(a_.patch_embeddings, a_.x.view().Rows(special, special + a_.shape.patches));   // [P, Dv]
+  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);         // [P, 3·p·p]
+  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);   // [P, Dv]
+  AddRows(ex, a_.patch_embeddings, weights_.positions);             // [P, Dv]
+  CopyRows(weights_.special_tokens, a_.x.view().Rows(0, special));  // [1 + R, Dv]
+  CopyRows(a_.patch_embeddings, a_.x.view().Rows(special, special + a_.shape.patches));  // [P, Dv]
 }
 
-void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features, ClassAttention* attention) {
+void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+                           ClassAttention* attention) {
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
     Tensor* tap = attention != nullptr ? attention->Find(static_cast<int64_t>(l)) : nullptr;
@@ -87,14 +93,19 @@ void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView&
 // [class + pos₀ ; registers] and the resampled patch positions.
 void BindTokens(const Dinov2Config& c, WeightBinder& b, const std::string& why, Dinov2Weights& w) {
   Tensor class_token = b.F32("embeddings.cls_token", {1, 1, c.width}, why);
-  Tensor positions = b.F32("embeddings.position_embeddings", {1, 1 + c.trained_grid().patches(), c.width}, why);
+  Tensor positions =
+      b.F32("embeddings.position_embeddings", {1, 1 + c.trained_grid().patches(), c.width}, why);
   Tensor registers;
-  if (c.registers > 0) registers = b.F32("embeddings.register_tokens", {1, c.registers, c.width}, why);
+  if (c.registers > 0)
+    registers = b.F32("embeddings.register_tokens", {1, c.registers, c.width}, why);
   if (b.checking()) return;
   const TensorView table = positions.view().Reshape({1 + c.trained_grid().patches(), c.width});
   w.special_tokens = Tensor::F32({1 + c.registers, c.width}, "special_tokens");
-  for (int64_t i = 0; i < c.width; ++i) w.special_tokens.row(0)[i] = class_token.f32()[i] + table.row(0)[i];
-  if (c.registers > 0) CopyRows(registers.view().Reshape({c.registers, c.width}), w.special_tokens.view().Rows(1, 1 + c.registers));
+  for (int64_t i = 0; i < c.width; ++i)
+    w.special_tokens.row(0)[i] = class_token.f32()[i] + table.row(0)[i];
+  if (c.registers > 0)
+    CopyRows(registers.view().Reshape({c.registers, c.width}),
+             w.special_tokens.view().Rows(1, 1 + c.registers));
   const TensorView patches = table.Rows(1, table.dim(0));
   const PatchGrid grid = c.grid();
   const PatchGrid trained = c.trained_grid();
@@ -102,33 +113,42 @@ void BindTokens(const Dinov2Config& c, WeightBinder& b, const std::string& why, 
     w.positions = Tensor::F32({grid.patches(), c.width}, "position_embeddings");
     CopyRows(patches, w.positions);
   } else {
-    w.positions = ResampleBicubic(patches, trained, grid, c.registers > 0 ? Antialias::kOn : Antialias::kOff);
+    w.positions =
+        ResampleBicubic(patches, trained, grid, c.registers > 0 ? Antialias::kOn : Antialias::kOff);
   }
 }
 
 Dinov2BlockWeights BindBlock(const Dinov2Config& c, WeightBinder b, const std::string& why) {
   const int64_t width = c.width;
-  Dinov2BlockWeights w{.norm1 = b.LayerNorm("norm1", width, c.epsilon, why),
-                       .qkv = b.Linear({{"attention.attention.query", width}, {"attention.attention.key", width}, {"attention.attention.value", width}},
-                                       width, Bias::kPresent, why),
-                       .out = b.Linear({{"attention.output.dense", width}}, width, Bias::kPresent, why),
-                       .scale1 = b.F32("layer_scale1.lambda1", {width}, why),
-                       .norm2 = b.LayerNorm("norm2", width, c.epsilon, why),
-                       .in = {}, .down = {},
-                       .scale2 = b.F32("layer_scale2.lambda1", {width}, why)};
-  w.in = b.Linear({{c.swiglu ? "mlp.weights_in" : "mlp.fc1", c.ff_width}}, width, Bias::kPresent, why);
-  w.down = b.Linear({{c.swiglu ? "mlp.weights_out" : "mlp.fc2", width}}, c.swiglu ? c.ff_width / 2 : c.ff_width, Bias::kPresent, why);
+  Dinov2BlockWeights w{
+      .norm1 = b.LayerNorm("norm1", width, c.epsilon, why),
+      .qkv = b.Linear({{"attention.attention.query", width},
+                       {"attention.attention.key", width},
+                       {"attention.attention.value", width}},
+                      width, Bias::kPresent, why),
+      .out = b.Linear({{"attention.output.dense", width}}, width, Bias::kPresent, why),
+      .scale1 = b.F32("layer_scale1.lambda1", {width}, why),
+      .norm2 = b.LayerNorm("norm2", width, c.epsilon, why),
+      .in = {},
+      .down = {},
+      .scale2 = b.F32("layer_scale2.lambda1", {width}, why)};
+  w.in =
+      b.Linear({{c.swiglu ? "mlp.weights_in" : "mlp.fc1", c.ff_width}}, width, Bias::kPresent, why);
+  w.down = b.Linear({{c.swiglu ? "mlp.weights_out" : "mlp.fc2", width}},
+                    c.swiglu ? c.ff_width / 2 : c.ff_width, Bias::kPresent, why);
   return w;
 }
 
 }  // namespace
 
 Dinov2Weights BindDinov2(const Dinov2Config& c, WeightBinder b) {
-  const std::string why = internal::Concat("hidden_size=", c.width, ", ffn width ", c.ff_width, ", image_size=", c.trained_size,
-                                           ", patch_size=", c.patch_size, ", registers ", c.registers);
+  const std::string why = internal::Concat(
+      "hidden_size=", c.width, ", ffn width ", c.ff_width, ", image_size=", c.trained_size,
+      ", patch_size=", c.patch_size, ", registers ", c.registers);
   Dinov2Weights w;
   b.Ignore("embeddings.mask_token");
-  w.patch = b.Convolution("embeddings.patch_embeddings.projection", {c.width, 3, c.patch_size, c.patch_size}, Bias::kPresent, why);
+  w.patch = b.Convolution("embeddings.patch_embeddings.projection",
+                          {c.width, 3, c.patch_size, c.patch_size}, Bias::kPresent, why);
   BindTokens(c, b, why, w);
   const int64_t run = LayersToRun(c.feature, c.layers);
   for (int64_t l = 0; l < c.layers; ++l) {
@@ -147,7 +167,8 @@ Dinov2Weights BindDinov2(const Dinov2Config& c, WeightBinder b) {
   return w;
 }
 
-std::unique_ptr<VisionEncoder> MakeDinov2Encoder(const Dinov2Config& config, Dinov2Weights weights) {
+std::unique_ptr<VisionEncoder> MakeDinov2Encoder(const Dinov2Config& config,
+                                                 Dinov2Weights weights) {
   return std::make_unique<Dinov2Encoder>(config, std::move(weights));
 }
 

@@ -15,32 +15,37 @@
 namespace binocle {
 
 struct Dinov2Config {
-  int64_t width = 0;       // hidden_size
-  int64_t layers = 0;      // num_hidden_layers
-  int64_t heads = 0;       // num_attention_heads
-  int64_t ff_width = 0;    // rows of the first FFN product: mlp_ratio·width, or 2·h for SwiGLU
-  int64_t registers = 0;   // num_register_tokens
+  int64_t width = 0;      // hidden_size
+  int64_t layers = 0;     // num_hidden_layers
+  int64_t heads = 0;      // num_attention_heads
+  int64_t ff_width = 0;   // rows of the first FFN product: mlp_ratio·width, or 2·h for SwiGLU
+  int64_t registers = 0;  // num_register_tokens
   int64_t patch_size = 0;
   int64_t trained_size = 0;  // image_size: the grid of the stored positions
-  int64_t height = 0;      // of the pixels that come in
+  int64_t height = 0;        // of the pixels that come in
   int64_t image_width = 0;
-  bool swiglu = false;     // use_swiglu_ffn
+  bool swiglu = false;  // use_swiglu_ffn
   float epsilon = 1e-6F;
   FeatureSelection feature;
 
   PatchGrid grid() const { return {height / patch_size, image_width / patch_size}; }
   PatchGrid trained_grid() const { return {trained_size / patch_size, trained_size / patch_size}; }
   TowerShape tower_shape() const {
-    return {.images = 1, .tokens = 1 + registers + grid().patches(), .width = width, .heads = heads, .ff_width = ff_width,
-            .patch_width = 3 * patch_size * patch_size, .patches = grid().patches()};
+    return {.images = 1,
+            .tokens = 1 + registers + grid().patches(),
+            .width = width,
+            .heads = heads,
+            .ff_width = ff_width,
+            .patch_width = 3 * patch_size * patch_size,
+            .patches = grid().patches()};
   }
 };
 
 struct Dinov2BlockWeights {
   LayerNormWeights norm1;
-  LinearWeights qkv;   // [3·Dv, Dv]
-  LinearWeights out;   // [Dv, Dv]
-  Tensor scale1;       // λ₁ [Dv]
+  LinearWeights qkv;  // [3·Dv, Dv]
+  LinearWeights out;  // [Dv, Dv]
+  Tensor scale1;      // λ₁ [Dv]
   LayerNormWeights norm2;
   LinearWeights in;    // [F, Dv], or [2·h, Dv]
   LinearWeights down;  // [Dv, F], or [Dv, h]
@@ -48,11 +53,11 @@ struct Dinov2BlockWeights {
 };
 
 struct Dinov2Weights {
-  LinearWeights patch;     // [Dv, 3·p·p]
-  Tensor special_tokens;   // [1 + R, Dv]: the class token with its position, then the registers
-  Tensor positions;        // [P, Dv], resampled
+  LinearWeights patch;    // [Dv, 3·p·p]
+  Tensor special_tokens;  // [1 + R, Dv]: the class token with its position, then the registers
+  Tensor positions;       // [P, Dv], resampled
   std::vector<Dinov2BlockWeights> blocks;
-  LayerNormWeights norm;   // only where the feature selection asks for it
+  LayerNormWeights norm;  // only where the feature selection asks for it
 };
 
 Dinov2Weights BindDinov2(const Dinov2Config& config, WeightBinder binder);

@@ -16,9 +16,9 @@ namespace binocle {
 
 // Which hidden state a model reads from its tower (docs/model_format.md).
 struct FeatureSelection {
-  int64_t layer = -2;                 // index into hidden states: 0 embeddings, −1 last
-  bool keep_class_token = false;      // strategy "full"
-  bool final_norm = false;            // apply the tower's last LayerNorm
+  int64_t layer = -2;             // index into hidden states: 0 embeddings, −1 last
+  bool keep_class_token = false;  // strategy "full"
+  bool final_norm = false;        // apply the tower's last LayerNorm
 };
 
 // The place of image patches in the picture.
@@ -32,7 +32,8 @@ struct PatchGrid {
 struct ClassAttention {
   struct Layer {
     int64_t index = 0;  // in: 0-based tower layer
-    Tensor weights;     // out: [heads, P], softmax weights over all tokens, patches only; empty for a layer that does not run
+    Tensor
+        weights;  // out: [heads, P], softmax weights over all tokens, patches only; empty for a layer that does not run
   };
   std::vector<Layer> layers;
 
@@ -53,15 +54,16 @@ class VisionEncoder {
  public:
   virtual ~VisionEncoder() = default;
 
-  virtual int64_t width() const = 0;                 // Dv
+  virtual int64_t width() const = 0;  // Dv
   virtual PatchGrid grid() const = 0;
-  virtual int64_t image_height() const = 0;          // pixels
+  virtual int64_t image_height() const = 0;  // pixels
   virtual int64_t image_width() const = 0;
-  virtual int64_t tokens() const = 0;                // rows per image of Encode's output
+  virtual int64_t tokens() const = 0;  // rows per image of Encode's output
   virtual int64_t layers() const = 0;
 
   // pixels [B·3, H, W] f32, normalised; features [B·tokens(), Dv]. `attention` may be null; with it B must be 1.
-  virtual void Encode(Exec& ex, const TensorView& pixels, const TensorView& features, ClassAttention* attention) = 0;
+  virtual void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+                      ClassAttention* attention) = 0;
 };
 
 }  // namespace binocle

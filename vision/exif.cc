@@ -21,7 +21,8 @@ std::string_view WithoutPrefix(std::string_view exif) {
 }
 
 std::string_view FindExif(std::string_view bytes, ImageFormat format) {
-  const std::string where;  // the structure has been checked: no error is expected here, and none is shown
+  const std::string
+      where;  // the structure has been checked: no error is expected here, and none is shown
   switch (format) {
     case ImageFormat::kJpeg:
       for (JpegSegments segments(bytes, where); segments.Next();) {
@@ -49,8 +50,12 @@ std::string_view FindExif(std::string_view bytes, ImageFormat format) {
 int TiffOrientation(std::string_view tiff) {
   const bool little = tiff.starts_with("II");
   if (tiff.size() < 8 || (!little && !tiff.starts_with("MM"))) return 1;
-  const auto u16 = [&](size_t at) { return little ? LittleEndian16(tiff, at) : BigEndian16(tiff, at); };
-  const auto u32 = [&](size_t at) { return little ? LittleEndian32(tiff, at) : BigEndian32(tiff, at); };
+  const auto u16 = [&](size_t at) {
+    return little ? LittleEndian16(tiff, at) : BigEndian16(tiff, at);
+  };
+  const auto u32 = [&](size_t at) {
+    return little ? LittleEndian32(tiff, at) : BigEndian32(tiff, at);
+  };
   const size_t directory = u32(4);
   if (u16(2) != 42 || directory > tiff.size() - 2) return 1;
   const size_t entries = u16(directory);
@@ -85,7 +90,8 @@ Image ApplyOrientation(Image image, int orientation) {
     for (int64_t x = 0; x < upright.width; ++x) {
       const int64_t u = swap ? y : x;
       const int64_t v = swap ? x : y;
-      const uint8_t* in = image.row(flip_v ? image.height - 1 - v : v) + 3 * (flip_u ? image.width - 1 - u : u);
+      const uint8_t* in =
+          image.row(flip_v ? image.height - 1 - v : v) + 3 * (flip_u ? image.width - 1 - u : u);
       std::memcpy(out + 3 * x, in, 3);
     }
   }

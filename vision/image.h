@@ -15,7 +15,8 @@ struct Image {
 
   Image() = default;
   // A black picture.
-  Image(int64_t width, int64_t height) : width(width), height(height), rgb(static_cast<size_t>(width * height * 3)) {}
+  Image(int64_t width, int64_t height)
+      : width(width), height(height), rgb(static_cast<size_t>(width * height * 3)) {}
 
   uint8_t* row(int64_t y) { return rgb.data() + y * width * 3; }
   const uint8_t* row(int64_t y) const { return rgb.data() + y * width * 3; }

@@ -45,8 +45,11 @@ std::string OtherKind(std::string_view bytes) {
     if (HasAt(bytes, 0, magic)) return std::string(kind);
   }
   const std::string_view front = bytes.substr(0, 16);
-  const auto is_text = [](unsigned char c) { return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\r' || c == '\t'; };
-  if (std::all_of(front.begin(), front.end(), is_text)) return "text (\"" + Printable(front) + "\")";
+  const auto is_text = [](unsigned char c) {
+    return (c >= 0x20 && c < 0x7F) || c == '\n' || c == '\r' || c == '\t';
+  };
+  if (std::all_of(front.begin(), front.end(), is_text))
+    return "text (\"" + Printable(front) + "\")";
   std::string hex;
   for (const unsigned char c : front.substr(0, 8)) {
     char digits[4];
@@ -59,8 +62,10 @@ std::string OtherKind(std::string_view bytes) {
 ImageFormat Sniff(std::string_view bytes, const std::string& where) {
   if (bytes.empty()) ThrowInvalid(where, ": is empty, expected a JPEG, PNG or WebP picture");
   // A file shorter than its own signature is cut off, not of an unknown kind.
-  if (HasAt(bytes, 0, "\xff\xd8\xff") || bytes == "\xff\xd8" || bytes == "\xff") return ImageFormat::kJpeg;
-  if (HasAt(bytes, 0, kPngSignature) || kPngSignature.substr(0, bytes.size()) == bytes) return ImageFormat::kPng;
+  if (HasAt(bytes, 0, "\xff\xd8\xff") || bytes == "\xff\xd8" || bytes == "\xff")
+    return ImageFormat::kJpeg;
+  if (HasAt(bytes, 0, kPngSignature) || kPngSignature.substr(0, bytes.size()) == bytes)
+    return ImageFormat::kPng;
   if (HasAt(bytes, 0, "RIFF") && HasAt(bytes, 8, "WEBP")) return ImageFormat::kWebp;
   if (bytes.size() < 12 && std::string_view("RIFF").substr(0, bytes.size()) == bytes.substr(0, 4)) {
     return ImageFormat::kWebp;
@@ -83,11 +88,12 @@ void ReadJpegFrame(const JpegSegments& segments, ImageHeader& header, const std:
   // hierarchical.
   const uint8_t marker = segments.marker();
   if (marker > 0xC2 && marker != 0xC9 && marker != 0xCA) {
-    Throw(Code::kUnimplemented, where, ": is a lossless or hierarchical JPEG (frame type ", marker - 0xC0,
-          "), expected a baseline or progressive one");
+    Throw(Code::kUnimplemented, where, ": is a lossless or hierarchical JPEG (frame type ",
+          marker - 0xC0, "), expected a baseline or progressive one");
   }
   if (ByteAt(frame, 0) != 8) {
-    Throw(Code::kUnimplemented, where, ": is a JPEG of ", ByteAt(frame, 0), " bits a sample, expected 8");
+    Throw(Code::kUnimplemented, where, ": is a JPEG of ", ByteAt(frame, 0),
+          " bits a sample, expected 8");
   }
   const uint32_t components = ByteAt(frame, 5);
   if (components != 1 && components != 3 && components != 4) {
@@ -109,20 +115,24 @@ void ReadJpegHeader(std::string_view bytes, ImageHeader& header, const std::stri
 // IHDR is the first chunk and 13 bytes long: width (4), height (4), depth, colour type, compression, filter, interlace.
 void ReadPngHeader(std::string_view bytes, ImageHeader& header, const std::string& where) {
   constexpr size_t kIhdrAt = 16;
-  if (bytes.size() < kIhdrAt + 13) ThrowInvalid(where, ": truncated PNG: ", bytes.size(), " bytes hold no header");
+  if (bytes.size() < kIhdrAt + 13)
+    ThrowInvalid(where, ": truncated PNG: ", bytes.size(), " bytes hold no header");
   if (!HasAt(bytes, 12, "IHDR") || BigEndian32(bytes, 8) != 13)
     ThrowInvalid(where, ": corrupt PNG: no IHDR chunk first");
   const std::string_view ihdr = bytes.substr(kIhdrAt, 13);
   header.width = BigEndian32(ihdr, 0);
   header.height = BigEndian32(ihdr, 4);
   // One bit for each legal depth 1, 2, 4, 8, 16 of colour types 0 to 6 (1 and 5 do not exist).
-  constexpr std::array<uint32_t, 7> kDepths = {1 | 2 | 4 | 8 | 16, 0, 8 | 16, 1 | 2 | 4 | 8, 8 | 16, 0, 8 | 16};
+  constexpr std::array<uint32_t, 7> kDepths = {
+      1 | 2 | 4 | 8 | 16, 0, 8 | 16, 1 | 2 | 4 | 8, 8 | 16, 0, 8 | 16};
   const uint32_t depth = ByteAt(ihdr, 8);
   const uint32_t colour = ByteAt(ihdr, 9);
-  const bool legal = colour < kDepths.size() && (depth & (depth - 1)) == 0 && (depth & kDepths[colour]) != 0;
+  const bool legal =
+      colour < kDepths.size() && (depth & (depth - 1)) == 0 && (depth & kDepths[colour]) != 0;
   if (!legal || ByteAt(ihdr, 10) != 0 || ByteAt(ihdr, 11) != 0 || ByteAt(ihdr, 12) > 1) {
-    ThrowInvalid(where, ": corrupt PNG: IHDR says depth ", depth, ", colour type ", colour, ", compression ",
-                 ByteAt(ihdr, 10), ", filter ", ByteAt(ihdr, 11), ", interlace ", ByteAt(ihdr, 12));
+    ThrowInvalid(where, ": corrupt PNG: IHDR says depth ", depth, ", colour type ", colour,
+                 ", compression ", ByteAt(ihdr, 10), ", filter ", ByteAt(ihdr, 11), ", interlace ",
+                 ByteAt(ihdr, 12));
   }
 }
 
@@ -130,7 +140,8 @@ void ReadPngHeader(std::string_view bytes, ImageHeader& header, const std::strin
 // height − 1. "VP8 ": frame tag (3 bytes), start code 9D 01 2A, 14 bits width, 2 scale, 14 height, 2 scale.
 void ReadWebpHeader(std::string_view bytes, ImageHeader& header, const std::string& where) {
   constexpr size_t kPayloadAt = 20;
-  if (bytes.size() < kPayloadAt + 10) ThrowInvalid(where, ": truncated WebP: ", bytes.size(), " bytes hold no header");
+  if (bytes.size() < kPayloadAt + 10)
+    ThrowInvalid(where, ": truncated WebP: ", bytes.size(), " bytes hold no header");
   const std::string_view type = bytes.substr(12, 4);
   const std::string_view payload = bytes.substr(kPayloadAt);
   if (type == "VP8X") {
@@ -148,7 +159,8 @@ void ReadWebpHeader(std::string_view bytes, ImageHeader& header, const std::stri
     header.width = LittleEndian16(payload, 6) & 0x3FFF;
     header.height = LittleEndian16(payload, 8) & 0x3FFF;
   } else {
-    ThrowInvalid(where, ": corrupt WebP: its first chunk \"", Printable(type), "\" is no picture header");
+    ThrowInvalid(where, ": corrupt WebP: its first chunk \"", Printable(type),
+                 "\" is no picture header");
   }
 }
 
@@ -167,8 +179,8 @@ ImageHeader ParseImageHeader(std::string_view bytes, const std::string& where) {
     case ImageFormat::kWebp: ReadWebpHeader(bytes, header, where); break;
   }
   if (header.width == 0 || header.height == 0) {
-    ThrowInvalid(where, ": is a ", ImageFormatName(header.format), " of ", header.width, " x ", header.height,
-                 " pixels, expected at least 1 x 1");
+    ThrowInvalid(where, ": is a ", ImageFormatName(header.format), " of ", header.width, " x ",
+                 header.height, " pixels, expected at least 1 x 1");
   }
   return header;
 }
@@ -178,7 +190,8 @@ void CheckImageStructure(std::string_view bytes, ImageFormat format, const std::
     int scans = 0;
     for (JpegSegments segments(bytes, where); segments.Next();) {
       scans += segments.marker() == JpegSegments::kStartOfScan;
-      if (scans > kMaxJpegScans) ThrowInvalid(where, ": JPEG of more than ", kMaxJpegScans, " scans");
+      if (scans > kMaxJpegScans)
+        ThrowInvalid(where, ": JPEG of more than ", kMaxJpegScans, " scans");
     }
     if (scans == 0) ThrowInvalid(where, ": corrupt JPEG: it has no picture data");
   } else if (format == ImageFormat::kPng) {

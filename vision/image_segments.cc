@@ -39,20 +39,23 @@ bool JpegSegments::Next() {
   if (marker_ == kStartOfScan) SkipScan();
   if (at_ >= bytes_.size()) FailTruncated();
   if (ByteAt(bytes_, at_) != 0xFF) {
-    ThrowInvalid(where_, ": corrupt JPEG: byte ", at_, " is ", ByteAt(bytes_, at_), ", expected a marker (255)");
+    ThrowInvalid(where_, ": corrupt JPEG: byte ", at_, " is ", ByteAt(bytes_, at_),
+                 ", expected a marker (255)");
   }
   while (at_ < bytes_.size() && ByteAt(bytes_, at_) == 0xFF) ++at_;
   if (at_ >= bytes_.size()) FailTruncated();
   marker_ = static_cast<uint8_t>(ByteAt(bytes_, at_++));
   payload_ = {};
   if (marker_ == kEndOfImage) return false;
-  if (marker_ == 0x01 || (marker_ >= kRestart0 && marker_ <= kRestart7)) return true;  // these have no payload
+  if (marker_ == 0x01 || (marker_ >= kRestart0 && marker_ <= kRestart7))
+    return true;  // these have no payload
   if (marker_ < 0xC0 || marker_ == 0xD8) {
     ThrowInvalid(where_, ": corrupt JPEG: unexpected marker ", int{marker_}, " at byte ", at_ - 1);
   }
   if (bytes_.size() - at_ < 2) FailTruncated();
   const size_t length = BigEndian16(bytes_, at_);
-  if (length < 2) ThrowInvalid(where_, ": corrupt JPEG: a segment of length ", length, " at byte ", at_);
+  if (length < 2)
+    ThrowInvalid(where_, ": corrupt JPEG: a segment of length ", length, " at byte ", at_);
   if (bytes_.size() - at_ < length) FailTruncated();
   payload_ = bytes_.substr(at_ + 2, length - 2);
   at_ += length;
@@ -62,7 +65,8 @@ bool JpegSegments::Next() {
 bool PngChunks::Next() {
   if (type_ == "IEND") return false;
   const auto fail_truncated = [&] {
-    ThrowInvalid(where_, ": truncated PNG: the file ends after ", bytes_.size(), " bytes without an IEND chunk");
+    ThrowInvalid(where_, ": truncated PNG: the file ends after ", bytes_.size(),
+                 " bytes without an IEND chunk");
   };
   if (bytes_.size() - at_ < 12) fail_truncated();
   const size_t length = BigEndian32(bytes_, at_);
@@ -82,15 +86,16 @@ bool WebpChunks::Next() {
   // The container's length counts from byte 8. Bytes after it are not part of the picture.
   const size_t end = size_t{LittleEndian32(bytes_, 4)} + 8;
   if (bytes_.size() < end) {
-    ThrowInvalid(where_, ": truncated WebP: the file has ", bytes_.size(), " bytes, its header says ", end);
+    ThrowInvalid(where_, ": truncated WebP: the file has ", bytes_.size(),
+                 " bytes, its header says ", end);
   }
   if (at_ + 8 > end) return false;
   type_ = bytes_.substr(at_, 4);
   const size_t length = LittleEndian32(bytes_, at_ + 4);
   at_ += 8;
   if (end - at_ < length) {
-    ThrowInvalid(where_, ": corrupt WebP: chunk \"", Printable(type_), "\" of ", length, " bytes where ", end - at_,
-                 " are left");
+    ThrowInvalid(where_, ": corrupt WebP: chunk \"", Printable(type_), "\" of ", length,
+                 " bytes where ", end - at_, " are left");
   }
   payload_ = bytes_.substr(at_, length);
   at_ += length + length % 2;  // chunks are padded to an even length

@@ -46,13 +46,20 @@ struct RowRun {
 std::vector<RowRun> RowRuns(const PngLayout& png) {
   constexpr std::array<int, 7> kChannels = {1, 0, 3, 1, 2, 0, 4};
   const int64_t bits = int64_t{png.depth} * kChannels[png.colour];
-  const auto run = [&](int64_t width, int64_t height) { return RowRun{height, 1 + (width * bits + 7) / 8}; };
+  const auto run = [&](int64_t width, int64_t height) {
+    return RowRun{height, 1 + (width * bits + 7) / 8};
+  };
   if (!png.interlaced) return {run(png.width, png.height)};
   struct Pass {
     int64_t x, y, dx, dy;
   };
-  constexpr std::array<Pass, 7> kAdam7 = {
-      {{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}}};
+  constexpr std::array<Pass, 7> kAdam7 = {{{0, 0, 8, 8},
+                                           {4, 0, 8, 8},
+                                           {0, 4, 4, 8},
+                                           {2, 0, 4, 4},
+                                           {0, 2, 2, 4},
+                                           {1, 0, 2, 2},
+                                           {0, 1, 1, 2}}};
   std::vector<RowRun> runs;
   for (const Pass& pass : kAdam7) {
     const int64_t width = (png.width - pass.x + pass.dx - 1) / pass.dx;
@@ -65,15 +72,18 @@ std::vector<RowRun> RowRuns(const PngLayout& png) {
 // Takes the unpacked data in pieces, checks the filter byte of each row and counts.
 class RowChecker {
  public:
-  RowChecker(std::vector<RowRun> runs, const std::string& where) : runs_(std::move(runs)), where_(where) {}
+  RowChecker(std::vector<RowRun> runs, const std::string& where)
+      : runs_(std::move(runs)), where_(where) {}
 
   void Take(const uint8_t* data, size_t size) {
     size_t at = 0;
     while (at < size) {
-      if (run_ == runs_.size()) ThrowInvalid(where_, ": corrupt PNG: more picture data than its dimensions say");
+      if (run_ == runs_.size())
+        ThrowInvalid(where_, ": corrupt PNG: more picture data than its dimensions say");
       if (column_ == 0 && data[at] > 4)
         ThrowInvalid(where_, ": corrupt PNG: row filter ", int{data[at]}, ", expected 0 to 4");
-      const int64_t step = std::min(static_cast<int64_t>(size - at), runs_[run_].row_bytes - column_);
+      const int64_t step =
+          std::min(static_cast<int64_t>(size - at), runs_[run_].row_bytes - column_);
       at += static_cast<size_t>(step);
       column_ += step;
       if (column_ < runs_[run_].row_bytes) continue;
@@ -121,16 +131,18 @@ void CheckPictureData(std::string_view packed, const PngLayout& png, const std::
   }
   // Z_BUF_ERROR: the input ended inside the stream.
   if (status == Z_BUF_ERROR || (status == Z_STREAM_END && !rows.complete())) {
-    ThrowInvalid(where, ": truncated PNG: less picture data than its dimensions (", png.width, " x ", png.height,
-                 ") need");
+    ThrowInvalid(where, ": truncated PNG: less picture data than its dimensions (", png.width,
+                 " x ", png.height, ") need");
   }
-  if (status != Z_STREAM_END) ThrowInvalid(where, ": corrupt PNG: ", z.msg != nullptr ? z.msg : "bad picture data");
+  if (status != Z_STREAM_END)
+    ThrowInvalid(where, ": corrupt PNG: ", z.msg != nullptr ? z.msg : "bad picture data");
 }
 
 uint32_t Crc(std::string_view type, std::string_view payload) {
   const auto update = [](uLong crc, std::string_view bytes) {
     if (bytes.empty()) return crc;  // zlib takes a null pointer for "start afresh"
-    return crc32(crc, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size()));
+    return crc32(crc, reinterpret_cast<const Bytef*>(bytes.data()),
+                 static_cast<uInt>(bytes.size()));
   };
   return static_cast<uint32_t>(update(update(0, type), payload));
 }
@@ -181,7 +193,8 @@ PngParts Gather(std::string_view png, const std::string& where) {
 // tRNS holds one 16-bit sample a channel for grey and RGB, up to one byte an entry for palettes; alpha types have none.
 // Pillow and libpng both ignore a malformed one.
 bool WellFormed(std::string_view transparency, const PngLayout& layout, size_t palette_entries) {
-  if (layout.colour == kPalette) return !transparency.empty() && transparency.size() <= palette_entries;
+  if (layout.colour == kPalette)
+    return !transparency.empty() && transparency.size() <= palette_entries;
   return transparency.size() == (layout.colour == kGrey  ? 2u
                                  : layout.colour == kRgb ? 6u
                                                          : 0u) &&
@@ -205,7 +218,8 @@ RebuiltPng RebuildPng(std::string_view png, const std::string& where) {
   AppendChunk("IHDR", parts.ihdr, out);
   if (layout.colour == kPalette) {
     if (parts.palette.size() < 3 || parts.palette.size() % 3 != 0) {
-      ThrowInvalid(where, ": corrupt PNG: a palette of ", parts.palette.size(), " bytes, expected a multiple of 3");
+      ThrowInvalid(where, ": corrupt PNG: a palette of ", parts.palette.size(),
+                   " bytes, expected a multiple of 3");
     }
     // An index past the palette is then black instead of a warning.
     parts.palette.resize(size_t{3} << layout.depth);

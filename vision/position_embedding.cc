@@ -51,7 +51,9 @@ Taps AntialiasedTaps(int64_t i, double scale, int64_t in) {
 std::vector<Taps> AxisTaps(int64_t in, int64_t out, Antialias antialias) {
   const double scale = static_cast<double>(in) / static_cast<double>(out);
   std::vector<Taps> taps;
-  for (int64_t i = 0; i < out; ++i) taps.push_back(antialias == Antialias::kOn ? AntialiasedTaps(i, scale, in) : PlainTaps(i, scale, in));
+  for (int64_t i = 0; i < out; ++i)
+    taps.push_back(antialias == Antialias::kOn ? AntialiasedTaps(i, scale, in)
+                                               : PlainTaps(i, scale, in));
   return taps;
 }
 

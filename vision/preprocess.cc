@@ -20,7 +20,8 @@ Size TargetSize(const ProcessorConfig::Size& size, const Image& image) {
   const auto [shorter, longer] = std::minmax(image.width, image.height);
   const auto product = static_cast<double>(size.shortest_edge * longer);
   const auto other = static_cast<int64_t>(product / static_cast<double>(shorter));
-  return image.width <= image.height ? Size{size.shortest_edge, other} : Size{other, size.shortest_edge};
+  return image.width <= image.height ? Size{size.shortest_edge, other}
+                                     : Size{other, size.shortest_edge};
 }
 
 // Half the surplus before the crop, rounded down, so a crop larger than the picture starts at the more negative half.
@@ -58,11 +59,12 @@ Image PadToSquare(const Image& image, const std::array<double, 3>& mean) {
   const int64_t side = std::max(image.width, image.height);
   if (image.width == image.height) return image;
   if (side > kMaxResizedPixels / side) {
-    Throw(Code::kResourceExhausted, "padding ", image.width, " x ", image.height, " pixels to a square needs ",
-          side * side, " pixels, the limit is ", kMaxResizedPixels);
+    Throw(Code::kResourceExhausted, "padding ", image.width, " x ", image.height,
+          " pixels to a square needs ", side * side, " pixels, the limit is ", kMaxResizedPixels);
   }
   std::array<uint8_t, 3> colour;
-  for (int c = 0; c < 3; ++c) colour[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
+  for (int c = 0; c < 3; ++c)
+    colour[c] = static_cast<uint8_t>(std::clamp(mean[c] * 255, 0.0, 255.0));
   Image square(side, side);
   for (size_t i = 0; i < square.rgb.size(); ++i) square.rgb[i] = colour[i % 3];
   const int64_t left = (side - image.width) / 2;
@@ -78,7 +80,8 @@ ImageProcessor::ImageProcessor(const ProcessorConfig& config) : config_(config) 
     const auto mean = static_cast<float>(config.mean[c]);
     const auto std = static_cast<float>(config.std[c]);
     for (int byte = 0; byte < 256; ++byte) {
-      const auto value = static_cast<float>(static_cast<double>(byte) * config.rescale_factor.value_or(1.0));
+      const auto value =
+          static_cast<float>(static_cast<double>(byte) * config.rescale_factor.value_or(1.0));
       values_[c][byte] = config.normalize ? (value - mean) / std : value;
     }
   }
@@ -92,7 +95,8 @@ Image ImageProcessor::Geometry(const Image& image) const {
     rest.config_.pad_to_square = false;
     return rest.Geometry(PadToSquare(image, config_.mean));
   }
-  const Size size = config_.resize ? TargetSize(*config_.resize, image) : Size{image.width, image.height};
+  const Size size =
+      config_.resize ? TargetSize(*config_.resize, image) : Size{image.width, image.height};
   Region region{.width = size.width, .height = size.height};
   if (config_.crop) {
     region = {.left = CropOffset(size.width, config_.crop->width),

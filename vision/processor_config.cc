@@ -14,8 +14,9 @@ constexpr std::array<double, 3> kHalves = {0.5, 0.5, 0.5};
 
 // Named as in transformers, without the suffix that says how it is implemented.
 std::string ReadType(const JsonObject& json) {
-  const char* key = !json.Has("image_processor_type") && json.Has("feature_extractor_type") ? "feature_extractor_type"
-                                                                                            : "image_processor_type";
+  const char* key = !json.Has("image_processor_type") && json.Has("feature_extractor_type")
+                        ? "feature_extractor_type"
+                        : "image_processor_type";
   const std::string full = json.String(key);
   std::string_view name = full;
   for (const std::string_view suffix : {"Fast", "ImageProcessor", "FeatureExtractor"}) {
@@ -24,25 +25,29 @@ std::string ReadType(const JsonObject& json) {
   for (const std::string_view known : {"CLIP", "Bit", "Llava", "Siglip"}) {
     if (name == known && name.size() != full.size()) return std::string(name);
   }
-  json.Fail(key, "CLIPImageProcessor, BitImageProcessor, LlavaImageProcessor or SiglipImageProcessor");
+  json.Fail(key,
+            "CLIPImageProcessor, BitImageProcessor, LlavaImageProcessor or SiglipImageProcessor");
 }
 
-int64_t Side(const JsonObject& json, std::string_view key) { return json.Int(key, 1, kMaxProcessedSide); }
+int64_t Side(const JsonObject& json, std::string_view key) {
+  return json.Int(key, 1, kMaxProcessedSide);
+}
 
 enum class IntMeans { kShortestEdge, kSquare };
 
 // A number, {"shortest_edge": n} (where a number means that) or {"height": h, "width": w}.
 ProcessorConfig::Size ReadSize(const JsonObject& json, std::string_view key, IntMeans int_means) {
   const bool edge = int_means == IntMeans::kShortestEdge;
-  if (!json.Has(key)) return edge ? ProcessorConfig::Size{224, 0, 0} : ProcessorConfig::Size{0, 224, 224};
+  if (!json.Has(key))
+    return edge ? ProcessorConfig::Size{224, 0, 0} : ProcessorConfig::Size{0, 224, 224};
   const Json& value = json.json().at(std::string(key));
   if (value.is_number()) {
     const int64_t side = Side(json, key);
     return edge ? ProcessorConfig::Size{side, 0, 0} : ProcessorConfig::Size{0, side, side};
   }
   if (!value.is_object())
-    json.Fail(
-        key, edge ? "a number, {\"shortest_edge\"} or {\"height\", \"width\"}" : "a number or {\"height\", \"width\"}");
+    json.Fail(key, edge ? "a number, {\"shortest_edge\"} or {\"height\", \"width\"}"
+                        : "a number or {\"height\", \"width\"}");
   const JsonObject size = json.Object(key);
   if (edge && size.Has("shortest_edge")) {
     size.OnlyKeys({"shortest_edge"});
@@ -58,8 +63,8 @@ struct Range {
 };
 
 // One number for all channels or a list of three.
-std::array<double, 3> ReadChannels(const JsonObject& json, std::string_view key, const std::array<double, 3>& fallback,
-                                   Range range) {
+std::array<double, 3> ReadChannels(const JsonObject& json, std::string_view key,
+                                   const std::array<double, 3>& fallback, Range range) {
   if (!json.Has(key)) return fallback;
   if (json.json().at(std::string(key)).is_number()) {
     const double value = json.NumberOr(key, 0, range.low, range.high);
@@ -91,7 +96,8 @@ ProcessorConfig ParseProcessorConfig(const JsonObject& json) {
   const auto crop = ReadSize(json, "crop_size", IntMeans::kSquare);
   if (json.BoolOr("do_resize", true)) config.resize = size;
   if (!siglip && json.BoolOr("do_center_crop", true)) config.crop = crop;
-  config.filter = static_cast<Filter>(json.IntOr("resample", static_cast<int64_t>(Filter::kBicubic), 0, 5));
+  config.filter =
+      static_cast<Filter>(json.IntOr("resample", static_cast<int64_t>(Filter::kBicubic), 0, 5));
   const double factor = json.NumberOr("rescale_factor", 1.0 / 255, 0, 1e6);
   if (json.BoolOr("do_rescale", true)) config.rescale_factor = factor;
   config.normalize = json.BoolOr("do_normalize", true);

@@ -102,7 +102,8 @@ Taps ComputeTaps(const Axis& axis, Filter filter) {
     for (int64_t k = 0; k < count; ++k) {
       const double weight = sum != 0 ? row[k] / sum : row[k];
       const double scaled = weight * (1 << kWeightBits);
-      taps.weights[i * taps.stride + k] = static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+      taps.weights[i * taps.stride + k] =
+          static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
     }
     taps.first.push_back(first);
     taps.count.push_back(count);
@@ -150,8 +151,8 @@ void ResizeColumns(const Image& in, const Taps& taps, int64_t first_row, int64_t
 
 void CheckPixels(int64_t width, int64_t height) {
   if (width > kMaxResizedPixels / height) {
-    Throw(Code::kResourceExhausted, "resizing needs ", width, " x ", height, " pixels, the limit is ",
-          kMaxResizedPixels);
+    Throw(Code::kResourceExhausted, "resizing needs ", width, " x ", height,
+          " pixels, the limit is ", kMaxResizedPixels);
   }
 }
 
@@ -202,7 +203,8 @@ Image RowsThenColumns(const Image& image, const Taps& x_taps, const Taps& y_taps
   const Span rows = Reach(y_taps);
   CheckPixels(out.width, rows.count);
   Image narrow(out.width, rows.count);
-  for (int64_t y = 0; y < rows.count; ++y) ResizeRow(image.row(rows.first + y), x_taps, narrow.row(y));
+  for (int64_t y = 0; y < rows.count; ++y)
+    ResizeRow(image.row(rows.first + y), x_taps, narrow.row(y));
   ResizeColumns(narrow, y_taps, rows.first, 0, out);
   return out;
 }
@@ -223,9 +225,11 @@ Image Resize(const Image& image, int64_t width, int64_t height, Filter filter) {
   return ResizeRegion(image, width, height, filter, {.width = width, .height = height});
 }
 
-Image ResizeRegion(const Image& image, int64_t width, int64_t height, Filter filter, const Region& region) {
+Image ResizeRegion(const Image& image, int64_t width, int64_t height, Filter filter,
+                   const Region& region) {
   if (image.width < 1 || image.height < 1 || width < 1 || height < 1) {
-    ThrowInvalid("cannot resize ", image.width, " x ", image.height, " pixels to ", width, " x ", height);
+    ThrowInvalid("cannot resize ", image.width, " x ", image.height, " pixels to ", width, " x ",
+                 height);
   }
   BINOCLE_CHECK(region.left >= 0 && region.top >= 0 && region.width > 0 && region.height > 0 &&
                     region.left + region.width <= width && region.top + region.height <= height,
@@ -242,11 +246,13 @@ Image ResizeRegion(const Image& image, int64_t width, int64_t height, Filter fil
   }
   Taps x_taps = ComputeTaps(x_axis, filter);
   if (y_axis.in == y_axis.out) {
-    for (int64_t y = 0; y < region.height; ++y) ResizeRow(image.row(region.top + y), x_taps, out.row(y));
+    for (int64_t y = 0; y < region.height; ++y)
+      ResizeRow(image.row(region.top + y), x_taps, out.row(y));
     return out;
   }
   const Taps y_taps = ComputeTaps(y_axis, filter);
-  const bool columns_first = height < image.height && image.height - height > 2 * (image.width - width);
+  const bool columns_first =
+      height < image.height && image.height - height > 2 * (image.width - width);
   return columns_first ? ColumnsThenRows(image, std::move(x_taps), y_taps, std::move(out))
                        : RowsThenColumns(image, x_taps, y_taps, std::move(out));
 }

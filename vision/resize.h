@@ -23,7 +23,14 @@
 namespace binocle {
 
 // Pillow's numbers, which preprocessor_config.json uses ("resample": 3).
-enum class Filter : uint8_t { kNearest = 0, kLanczos = 1, kBilinear = 2, kBicubic = 3, kBox = 4, kHamming = 5 };
+enum class Filter : uint8_t {
+  kNearest = 0,
+  kLanczos = 1,
+  kBilinear = 2,
+  kBicubic = 3,
+  kBox = 4,
+  kHamming = 5
+};
 
 // The largest picture between the passes and the largest result.
 inline constexpr int64_t kMaxResizedPixels = 100'000'000;
@@ -33,6 +40,7 @@ Image Resize(const Image& image, int64_t width, int64_t height, Filter filter);
 
 // The part `region` of Resize(image, width, height, filter), computed without the rest: a centre crop costs what it
 // shows, even where the whole would be 70 x 1,400,000. `region` lies inside width x height.
-Image ResizeRegion(const Image& image, int64_t width, int64_t height, Filter filter, const Region& region);
+Image ResizeRegion(const Image& image, int64_t width, int64_t height, Filter filter,
+                   const Region& region);
 
 }  // namespace binocle

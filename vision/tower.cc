@@ -19,21 +19,26 @@ TowerActivations::TowerActivations(const TowerShape& s)
       ff_gated(Tensor::F32({s.images * s.tokens, s.ff_width / 2}, "tower.ff_gated")),
       kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens)) {
   const int64_t pages_per_image = PagesFor(s.tokens);
-  for (int64_t page = 0; page < s.images * pages_per_image; ++page) pages.push_back(static_cast<int32_t>(page));
+  for (int64_t page = 0; page < s.images * pages_per_image; ++page)
+    pages.push_back(static_cast<int32_t>(page));
   for (int64_t b = 0; b < s.images; ++b) {
-    for (int64_t t = 0; t < s.tokens; ++t) slots.push_back(static_cast<int32_t>(b * pages_per_image * kPageTokens + t));
+    for (int64_t t = 0; t < s.tokens; ++t)
+      slots.push_back(static_cast<int32_t>(b * pages_per_image * kPageTokens + t));
     runs.push_back({.first_row = b * s.tokens,
                     .rows = s.tokens,
                     .first_position = 0,
                     .keys = s.tokens,
-                    .pages = std::span(pages).subspan(static_cast<size_t>(b * pages_per_image), static_cast<size_t>(pages_per_image))});
+                    .pages = std::span(pages).subspan(static_cast<size_t>(b * pages_per_image),
+                                                      static_cast<size_t>(pages_per_image))});
   }
 }
 
 int64_t TowerActivations::Bytes(const TowerShape& s) {
   const int64_t rows = s.images * s.tokens;
-  const int64_t floats = s.images * s.patches * (s.patch_width + s.width) + rows * (6 * s.width + s.heads + s.ff_width + s.ff_width / 2);
-  return floats * 4 + s.images * PagesFor(s.tokens) * KvPool::BytesPerPage(1, s.heads, s.head_dim());
+  const int64_t floats = s.images * s.patches * (s.patch_width + s.width) +
+                         rows * (6 * s.width + s.heads + s.ff_width + s.ff_width / 2);
+  return floats * 4 +
+         s.images * PagesFor(s.tokens) * KvPool::BytesPerPage(1, s.heads, s.head_dim());
 }
 
 void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights) {
@@ -55,7 +60,8 @@ void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights) {
   }
 }
 
-void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection, const TensorView& features) {
+void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,
+                    const TensorView& features) {
   const int64_t tokens = a.shape.tokens;
   const int64_t patches = a.shape.patches;
   const int64_t kept = patches + (selection.keep_class_token ? 1 : 0);

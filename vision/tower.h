@@ -13,9 +13,9 @@
 namespace binocle {
 
 struct TowerShape {
-  int64_t images = 1;       // B
-  int64_t tokens = 0;       // S
-  int64_t width = 0;        // Dv
+  int64_t images = 1;  // B
+  int64_t tokens = 0;  // S
+  int64_t width = 0;   // Dv
   int64_t heads = 0;
   int64_t ff_width = 0;     // rows of the widest FFN product
   int64_t patch_width = 0;  // 3·p·p
@@ -30,19 +30,19 @@ struct TowerActivations {
   static int64_t Bytes(const TowerShape& shape);  // what the constructor takes
 
   TowerShape shape;
-  Tensor patch_rows;  // [B·P, 3·p·p]
-  Tensor patch_embeddings;  // [B·P, Dv]
-  Tensor x;           // [B·S, Dv]
-  Tensor n;           // [B·S, Dv]
-  Tensor qkv;         // [B·S, 3·Dv]
-  Tensor attn;        // [B·S, Dv]
-  Tensor lse;         // [B·S, heads]
-  Tensor ff;          // [B·S, ff_width]
-  Tensor ff_gated;    // [B·S, ff_width / 2], SwiGLU only
-  KvPool kv;          // one layer's keys and values, reused by every layer
-  std::vector<int32_t> slots;      // [B·S]
-  std::vector<int32_t> pages;      // image b uses pages [b·n, (b+1)·n)
-  std::vector<QueryRun> runs;      // one per image
+  Tensor patch_rows;           // [B·P, 3·p·p]
+  Tensor patch_embeddings;     // [B·P, Dv]
+  Tensor x;                    // [B·S, Dv]
+  Tensor n;                    // [B·S, Dv]
+  Tensor qkv;                  // [B·S, 3·Dv]
+  Tensor attn;                 // [B·S, Dv]
+  Tensor lse;                  // [B·S, heads]
+  Tensor ff;                   // [B·S, ff_width]
+  Tensor ff_gated;             // [B·S, ff_width / 2], SwiGLU only
+  KvPool kv;                   // one layer's keys and values, reused by every layer
+  std::vector<int32_t> slots;  // [B·S]
+  std::vector<int32_t> pages;  // image b uses pages [b·n, (b+1)·n)
+  std::vector<QueryRun> runs;  // one per image
 
   TensorView q() const { return qkv.view().Columns(0, shape.width); }
   TensorView k() const { return qkv.view().Columns(shape.width, 2 * shape.width); }
@@ -54,7 +54,8 @@ struct TowerActivations {
 void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights);
 
 // The selected hidden state without its special tokens: rows of x [B·S, Dv] into features [B·tokens, Dv].
-void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection, const TensorView& features);
+void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,
+                    const TensorView& features);
 
 // hidden state index of `layer` for a tower with `layers` layers: how many layers run.
 int64_t LayersToRun(const FeatureSelection& selection, int64_t layers);

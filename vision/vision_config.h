@@ -15,6 +15,7 @@ ClipConfig ParseClipConfig(const JsonObject& json, const FeatureSelection& featu
 
 // Keys absent from the file take the defaults of Dinov2Config, or Dinov2WithRegistersConfig by its model_type. The pixels' size is
 // what the image processor makes; positions are resampled to it.
-Dinov2Config ParseDinov2Config(const JsonObject& json, const FeatureSelection& feature, int64_t pixels_height, int64_t pixels_width);
+Dinov2Config ParseDinov2Config(const JsonObject& json, const FeatureSelection& feature,
+                               int64_t pixels_height, int64_t pixels_width);
 
 }  // namespace binocle

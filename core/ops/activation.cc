@@ -21,9 +21,11 @@ void Activate(Exec& ex, Activation activation, const TensorView& x) {
 }
 
 void SiluMul(Exec& ex, const TensorView& gate_up, const TensorView& out) {
-  BINOCLE_CHECK(gate_up.dim(0) == out.dim(0) && gate_up.dim(1) == 2 * out.dim(1), gate_up.shape().ToString(), " ", out.shape().ToString());
+  BINOCLE_CHECK(gate_up.dim(0) == out.dim(0) && gate_up.dim(1) == 2 * out.dim(1),
+                gate_up.shape().ToString(), " ", out.shape().ToString());
   ex.ParallelRanges(out.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) SiluMulRowCpu(gate_up.row(t), gate_up.row(t) + out.dim(1), out.row(t), out.dim(1));
+    for (int64_t t = begin; t < end; ++t)
+      SiluMulRowCpu(gate_up.row(t), gate_up.row(t) + out.dim(1), out.row(t), out.dim(1));
   });
 }
 

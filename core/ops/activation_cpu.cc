@@ -52,13 +52,15 @@ HWY_INLINE V ErfOfPositive(V z) {
 void GeluRow(float* x, int64_t width) {
   MapRow(x, x, width, [](V v, int64_t) {
     const D d;
-    const V erf = hn::CopySign(ErfOfPositive(hn::Abs(hn::Mul(v, hn::Set(d, 0.70710678118654752F)))), v);
+    const V erf =
+        hn::CopySign(ErfOfPositive(hn::Abs(hn::Mul(v, hn::Set(d, 0.70710678118654752F)))), v);
     return hn::Mul(hn::Mul(v, hn::Set(d, 0.5F)), hn::Add(hn::Set(d, 1.0F), erf));
   });
 }
 
 void QuickGeluRow(float* x, int64_t width) {
-  MapRow(x, x, width, [](V v, int64_t) { return hn::Mul(v, Sigmoid(hn::Mul(v, hn::Set(D(), 1.702F)))); });
+  MapRow(x, x, width,
+         [](V v, int64_t) { return hn::Mul(v, Sigmoid(hn::Mul(v, hn::Set(D(), 1.702F)))); });
 }
 
 void SiluMulRow(const float* gate, const float* up, float* out, int64_t width) {

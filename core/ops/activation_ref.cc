@@ -8,7 +8,9 @@ void ActivateRef(Activation activation, const TensorView& x) {
   for (int64_t t = 0; t < x.dim(0); ++t) {
     for (int64_t i = 0; i < x.dim(1); ++i) {
       const double v = x.row(t)[i];
-      const double y = activation == Activation::kGelu ? 0.5 * v * (1 + std::erf(v / std::sqrt(2.0))) : v / (1 + std::exp(-1.702 * v));
+      const double y = activation == Activation::kGelu
+                           ? 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)))
+                           : v / (1 + std::exp(-1.702 * v));
       x.row(t)[i] = static_cast<float>(y);
     }
   }

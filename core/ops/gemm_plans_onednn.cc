@@ -14,7 +14,8 @@
 namespace binocle {
 namespace {
 
-using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, Accumulate>;  // rows, depth, columns, lda, ldc
+using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t,
+                       Accumulate>;  // rows, depth, columns, lda, ldc
 
 struct Plan {
   dnnl::matmul primitive;
@@ -37,9 +38,12 @@ struct GemmPlans::Impl {
 
   std::optional<Plan> Make(const LinearBlock& block) const {
     using dnnl::memory;
-    const memory::desc a({block.rows, block.depth}, memory::data_type::f32, memory::dims{block.lda, 1});
-    const memory::desc b({block.depth, block.columns}, memory::data_type::f32, memory::format_tag::BA16a64b);
-    const memory::desc c({block.rows, block.columns}, memory::data_type::f32, memory::dims{block.ldc, 1});
+    const memory::desc a({block.rows, block.depth}, memory::data_type::f32,
+                         memory::dims{block.lda, 1});
+    const memory::desc b({block.depth, block.columns}, memory::data_type::f32,
+                         memory::format_tag::BA16a64b);
+    const memory::desc c({block.rows, block.columns}, memory::data_type::f32,
+                         memory::dims{block.ldc, 1});
     dnnl::primitive_attr attr;
     attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     if (block.accumulate == Accumulate::kAdd) {

@@ -14,14 +14,16 @@ void PackPanel(const std::vector<const float*>& rows, int64_t panel, LinearWeigh
     const int64_t depth = std::min(kDepthBlock, w.k - k0);
     float* out = const_cast<float*>(w.block(k0)) + panel * PaddedDepth(depth) * kPanelWidth;
     for (size_t c = 0; c < rows.size(); ++c) {
-      for (int64_t i = 0; i < depth; ++i) out[i * kPanelWidth + static_cast<int64_t>(c)] = rows[c][k0 + i];
+      for (int64_t i = 0; i < depth; ++i)
+        out[i * kPanelWidth + static_cast<int64_t>(c)] = rows[c][k0 + i];
     }
   }
 }
 
 void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView& y) {
-  BINOCLE_CHECK(x.rank() == 2 && y.rank() == 2 && x.dim(1) == w.k && y.dim(1) == w.n && x.dim(0) == y.dim(0), "x ",
-                x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
+  BINOCLE_CHECK(
+      x.rank() == 2 && y.rank() == 2 && x.dim(1) == w.k && y.dim(1) == w.n && x.dim(0) == y.dim(0),
+      "x ", x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
   BINOCLE_CHECK(x.stride(1) == 1 && y.stride(1) == 1, "rows must be dense");
 }
 
@@ -37,7 +39,8 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts) {
   w.k = parts.at(0).weight.dim(1);
   std::vector<std::pair<const TensorView*, int64_t>> row_source;  // part, row in it
   for (const StoredLinear& part : parts) {
-    BINOCLE_CHECK(part.weight.dim(1) == w.k, part.weight.name(), " ", part.weight.shape().ToString());
+    BINOCLE_CHECK(part.weight.dim(1) == w.k, part.weight.name(), " ",
+                  part.weight.shape().ToString());
     for (int64_t r = 0; r < part.weight.dim(0); ++r) row_source.emplace_back(&part.weight, r);
     w.n += part.weight.dim(0);
   }
@@ -49,7 +52,8 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts) {
     std::vector<const float*> rows;
     for (int64_t r = begin; r < end; ++r) {
       float* row = wide.data() + (r - begin) * w.k;
-      ReadAsF32(*row_source[static_cast<size_t>(r)].first, row_source[static_cast<size_t>(r)].second * w.k, w.k, row);
+      ReadAsF32(*row_source[static_cast<size_t>(r)].first,
+                row_source[static_cast<size_t>(r)].second * w.k, w.k, row);
       rows.push_back(row);
     }
     PackPanel(rows, panel, w);

@@ -18,7 +18,7 @@
 
 namespace binocle {
 
-inline constexpr int64_t kPanelWidth = 64;   // output features per panel
+inline constexpr int64_t kPanelWidth = 64;  // output features per panel
 // k per block. Rounding errors of a chain grow with the square root of its length: 128 halves what 512 gives, and is still long
 // enough for oneDNN, which keeps one chain up to 512.
 inline constexpr int64_t kDepthBlock = 128;

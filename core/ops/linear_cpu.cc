@@ -82,8 +82,11 @@ void ComputeSimd(const Product& p, const Rectangle& r) {
 constexpr int64_t kPlannedRows = 128;
 constexpr int64_t kPlannedColumns = 256;
 
-void CopyTile(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows, int64_t columns) {
-  for (int64_t i = 0; i < rows; ++i) std::memcpy(to + i * to_stride, from + i * from_stride, static_cast<size_t>(columns) * sizeof(float));
+void CopyTile(const float* from, int64_t from_stride, float* to, int64_t to_stride, int64_t rows,
+              int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i)
+    std::memcpy(to + i * to_stride, from + i * from_stride,
+                static_cast<size_t>(columns) * sizeof(float));
 }
 
 // One tile of at most kPlannedRows × kPlannedColumns. Returns false, with y untouched, where oneDNN will not do it.
@@ -92,7 +95,8 @@ bool ComputePlanned(GemmPlans& plans, const Product& p, const Rectangle& r) {
   alignas(64) float c[kPlannedRows * kPlannedColumns];
   const int64_t rows = r.m1 - r.m0;
   const int64_t columns = r.n1 - r.n0;
-  if (p.accumulate == Accumulate::kAdd) CopyTile(p.y.row(r.m0) + r.n0, p.y.stride(0), c, columns, rows, columns);
+  if (p.accumulate == Accumulate::kAdd)
+    CopyTile(p.y.row(r.m0) + r.n0, p.y.stride(0), c, columns, rows, columns);
   for (int64_t k0 = 0; k0 < p.w.k; k0 += kDepthBlock) {
     LinearBlock block = p.Block(r, k0);
     CopyTile(block.a, block.lda, a, block.depth, rows, block.depth);
@@ -119,7 +123,10 @@ void Compute(Exec& ex, const Product& p, Rectangle r) {
   const Rectangle whole = r;
   for (; r.m1 - r.m0 >= kPlannedRows; r.m0 += kPlannedRows) {
     for (int64_t n = r.n0; n < r.n1; n += kPlannedColumns) {
-      const Rectangle tile{.m0 = r.m0, .m1 = r.m0 + kPlannedRows, .n0 = n, .n1 = std::min(n + kPlannedColumns, r.n1)};
+      const Rectangle tile{.m0 = r.m0,
+                           .m1 = r.m0 + kPlannedRows,
+                           .n0 = n,
+                           .n1 = std::min(n + kPlannedColumns, r.n1)};
       if (!ComputePlanned(ex.gemm_plans(), p, tile)) ComputeSimd(p, tile);
     }
   }
@@ -131,7 +138,8 @@ void Compute(Exec& ex, const Product& p, Rectangle r) {
 
 void LinearBlockSimd(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(BlockSimd)(block); }
 
-void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y, Accumulate accumulate) {
+void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+               Accumulate accumulate) {
   const int64_t rows = x.dim(0);
   if (rows == 0) return;
   const Product product{x, w, y, accumulate};
@@ -139,10 +147,14 @@ void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const Tens
   const int64_t threads = ex.threads();
   if (w.panels() >= 4 * threads || rows < 2 * threads) {
     ex.ParallelRanges(w.panels(), 1, [&](int64_t begin, int64_t end) {
-      Compute(ex, product, {.m0 = 0, .m1 = rows, .n0 = begin * kPanelWidth, .n1 = std::min(end * kPanelWidth, w.n)});
+      Compute(
+          ex, product,
+          {.m0 = 0, .m1 = rows, .n0 = begin * kPanelWidth, .n1 = std::min(end * kPanelWidth, w.n)});
     });
   } else {
-    ex.ParallelRanges(rows, 16, [&](int64_t begin, int64_t end) { Compute(ex, product, {.m0 = begin, .m1 = end, .n0 = 0, .n1 = w.n}); });
+    ex.ParallelRanges(rows, 16, [&](int64_t begin, int64_t end) {
+      Compute(ex, product, {.m0 = begin, .m1 = end, .n0 = 0, .n1 = w.n});
+    });
   }
 }
 

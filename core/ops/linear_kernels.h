@@ -10,7 +10,8 @@ enum class Accumulate : uint8_t { kOverwrite, kAdd };
 // oneDNN's blocks hold whole groups of 16 k.
 constexpr int64_t PaddedDepth(int64_t k) { return (k + 15) / 16 * 16; }
 
-void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y, Accumulate accumulate);
+void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+               Accumulate accumulate);
 
 // c[m, n] (+)= Σ_k a[m, k]·b[k, n] over one depth block of some panels.
 struct LinearBlock {

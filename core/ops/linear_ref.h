@@ -4,6 +4,8 @@
 #include "core/ops/linear.h"
 
 namespace binocle {
-void LinearRef(const TensorView& x, const TensorView& weight, const TensorView& bias, const TensorView& y);
-void LinearAddRef(const TensorView& x, const TensorView& weight, const TensorView& bias, const TensorView& y);
+void LinearRef(const TensorView& x, const TensorView& weight, const TensorView& bias,
+               const TensorView& y);
+void LinearAddRef(const TensorView& x, const TensorView& weight, const TensorView& bias,
+                  const TensorView& y);
 }  // namespace binocle

@@ -9,8 +9,9 @@ namespace {
 constexpr int64_t kRowGrain = 32;
 
 void Check(const TensorView& x, const Tensor& weight, const TensorView& out) {
-  BINOCLE_CHECK(x.rank() == 2 && out.shape() == x.shape() && weight.dim(0) == x.dim(1), "x ", x.shape().ToString(), " w ",
-                weight.shape().ToString(), " out ", out.shape().ToString());
+  BINOCLE_CHECK(x.rank() == 2 && out.shape() == x.shape() && weight.dim(0) == x.dim(1), "x ",
+                x.shape().ToString(), " w ", weight.shape().ToString(), " out ",
+                out.shape().ToString());
 }
 
 }  // namespace
@@ -19,7 +20,12 @@ void LayerNorm(Exec& ex, const TensorView& x, const LayerNormWeights& w, const T
   Check(x, w.weight, out);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      LayerNormRowCpu({.x = x.row(t), .weight = w.weight.f32(), .bias = w.bias.f32(), .out = out.row(t), .width = x.dim(1), .epsilon = w.epsilon});
+      LayerNormRowCpu({.x = x.row(t),
+                       .weight = w.weight.f32(),
+                       .bias = w.bias.f32(),
+                       .out = out.row(t),
+                       .width = x.dim(1),
+                       .epsilon = w.epsilon});
     }
   });
 }
@@ -28,7 +34,12 @@ void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const Tenso
   Check(x, w.weight, out);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      RmsNormRowCpu({.x = x.row(t), .weight = w.weight.f32(), .bias = nullptr, .out = out.row(t), .width = x.dim(1), .epsilon = w.epsilon});
+      RmsNormRowCpu({.x = x.row(t),
+                     .weight = w.weight.f32(),
+                     .bias = nullptr,
+                     .out = out.row(t),
+                     .width = x.dim(1),
+                     .epsilon = w.epsilon});
     }
   });
 }

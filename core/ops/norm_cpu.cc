@@ -16,7 +16,8 @@ using D = hn::ScalableTag<float>;
 
 // Σ f(x[i]) over whole vectors, then the tail.
 template <typename VectorTerm, typename ScalarTerm>
-HWY_INLINE float SumOver(const float* x, int64_t width, const VectorTerm& vector_term, const ScalarTerm& scalar_term) {
+HWY_INLINE float SumOver(const float* x, int64_t width, const VectorTerm& vector_term,
+                         const ScalarTerm& scalar_term) {
   const D d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto sum = hn::Zero(d);
@@ -36,26 +37,35 @@ HWY_INLINE void ScaleRow(const NormRow& row, float shift, float scale) {
   const auto vscale = hn::Set(d, scale);
   int64_t i = 0;
   for (; i + lanes <= row.width; i += lanes) {
-    auto y = hn::Mul(hn::Mul(hn::Sub(hn::LoadU(d, row.x + i), vshift), vscale), hn::LoadU(d, row.weight + i));
+    auto y = hn::Mul(hn::Mul(hn::Sub(hn::LoadU(d, row.x + i), vshift), vscale),
+                     hn::LoadU(d, row.weight + i));
     if (kBias) y = hn::Add(y, hn::LoadU(d, row.bias + i));
     hn::StoreU(y, d, row.out + i);
   }
-  for (; i < row.width; ++i) row.out[i] = (row.x[i] - shift) * scale * row.weight[i] + (kBias ? row.bias[i] : 0.0F);
+  for (; i < row.width; ++i)
+    row.out[i] = (row.x[i] - shift) * scale * row.weight[i] + (kBias ? row.bias[i] : 0.0F);
 }
 
 void LayerNormRow(const NormRow& row) {
   const D d;
   const float n = static_cast<float>(row.width);
-  const float mean = SumOver(row.x, row.width, [](auto v) { return v; }, [](float v) { return v; }) / n;
+  const float mean = SumOver(
+                         row.x, row.width, [](auto v) { return v; }, [](float v) { return v; }) /
+                     n;
   const auto vmean = hn::Set(d, mean);
   const float variance =
-      SumOver(row.x, row.width, [&](auto v) { return hn::Mul(hn::Sub(v, vmean), hn::Sub(v, vmean)); }, [&](float v) { return (v - mean) * (v - mean); }) / n;
+      SumOver(
+          row.x, row.width, [&](auto v) { return hn::Mul(hn::Sub(v, vmean), hn::Sub(v, vmean)); },
+          [&](float v) { return (v - mean) * (v - mean); }) /
+      n;
   ScaleRow<true>(row, mean, 1.0F / std::sqrt(variance + row.epsilon));
 }
 
 void RmsNormRow(const NormRow& row) {
   const float mean_square =
-      SumOver(row.x, row.width, [](auto v) { return hn::Mul(v, v); }, [](float v) { return v * v; }) / static_cast<float>(row.width);
+      SumOver(
+          row.x, row.width, [](auto v) { return hn::Mul(v, v); }, [](float v) { return v * v; }) /
+      static_cast<float>(row.width);
   ScaleRow<false>(row, 0.0F, 1.0F / std::sqrt(mean_square + row.epsilon));
 }
 

@@ -7,7 +7,9 @@ namespace binocle {
 RopeTable RopeTable::Make(int64_t head_dim, double theta, int64_t max_positions) {
   BINOCLE_CHECK(head_dim > 0 && head_dim % 2 == 0, head_dim);
   const int64_t half = head_dim / 2;
-  RopeTable table{.cos = Tensor::F32({max_positions, half}), .sin = Tensor::F32({max_positions, half}), .head_dim = head_dim};
+  RopeTable table{.cos = Tensor::F32({max_positions, half}),
+                  .sin = Tensor::F32({max_positions, half}),
+                  .head_dim = head_dim};
   for (int64_t i = 0; i < half; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
     const float frequency = 1.0F / std::pow(static_cast<float>(theta), exponent);
@@ -20,14 +22,18 @@ RopeTable RopeTable::Make(int64_t head_dim, double theta, int64_t max_positions)
   return table;
 }
 
-void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions, const TensorView& x) {
+void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
+          const TensorView& x) {
   const int64_t half = table.head_dim / 2;
   const int64_t heads = x.dim(1) / table.head_dim;
-  BINOCLE_CHECK(x.dim(1) % table.head_dim == 0 && x.dim(0) == static_cast<int64_t>(positions.size()), x.shape().ToString());
+  BINOCLE_CHECK(
+      x.dim(1) % table.head_dim == 0 && x.dim(0) == static_cast<int64_t>(positions.size()),
+      x.shape().ToString());
   ex.ParallelRanges(x.dim(0), 16, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int32_t position = positions[static_cast<size_t>(t)];
-      BINOCLE_CHECK(position >= 0 && position < table.cos.dim(0), "position ", position, " of ", table.cos.dim(0));
+      BINOCLE_CHECK(position >= 0 && position < table.cos.dim(0), "position ", position, " of ",
+                    table.cos.dim(0));
       const float* cos = table.cos.row(position);
       const float* sin = table.sin.row(position);
       for (int64_t h = 0; h < heads; ++h) {

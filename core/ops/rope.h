@@ -24,6 +24,7 @@ struct RopeTable {
   static RopeTable Make(int64_t head_dim, double theta, int64_t max_positions);
 };
 
-void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions, const TensorView& x);
+void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
+          const TensorView& x);
 
 }  // namespace binocle

@@ -76,11 +76,13 @@ HWY_INLINE void PanelStrip(const PanelArgs& p, int64_t column) {
     for (int v = 0; v < V; ++v) {
       const int64_t at = column + v * lanes;
       if (at + lanes <= p.columns) {
-        hn::StoreU(kStore == Store::kAdd ? hn::Add(hn::LoadU(d, c + at), acc[r][v]) : acc[r][v], d, c + at);
+        hn::StoreU(kStore == Store::kAdd ? hn::Add(hn::LoadU(d, c + at), acc[r][v]) : acc[r][v], d,
+                   c + at);
       } else {
         HWY_ALIGN float tail[HWY_MAX_BYTES / sizeof(float)];
         hn::Store(acc[r][v], d, tail);
-        for (int64_t i = 0; at + i < p.columns; ++i) c[at + i] = kStore == Store::kAdd ? c[at + i] + tail[i] : tail[i];
+        for (int64_t i = 0; at + i < p.columns; ++i)
+          c[at + i] = kStore == Store::kAdd ? c[at + i] + tail[i] : tail[i];
       }
     }
   }

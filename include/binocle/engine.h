@@ -23,21 +23,22 @@
 namespace binocle {
 
 struct EngineOptions {
-  std::string device = "cpu";        // "cpu"
-  std::string compute = "f32";       // "f32"
-  int threads = 0;                   // 0: one per processor
-  int64_t context_tokens = 0;        // 0: the model's own limit
-  int64_t prefill_chunk_tokens = 512;  // rows of the language model at a time, 1 … 65536; changes memory and speed, never results
-  int64_t memory_limit = 0;          // bytes; loading is refused when the plan is larger. 0: none
-  int64_t max_images = 64;           // per request
+  std::string device = "cpu";   // "cpu"
+  std::string compute = "f32";  // "f32"
+  int threads = 0;              // 0: one per processor
+  int64_t context_tokens = 0;   // 0: the model's own limit
+  int64_t prefill_chunk_tokens =
+      512;  // rows of the language model at a time, 1 … 65536; changes memory and speed, never results
+  int64_t memory_limit = 0;  // bytes; loading is refused when the plan is larger. 0: none
+  int64_t max_images = 64;   // per request
   int64_t max_image_bytes = int64_t{64} << 20;
   int64_t max_image_pixels = 100'000'000;
 
   // Override the model's configuration; empty leaves it. Names as in docs/model_format.md.
-  std::string fusion;                // "ftz", "anchor", …
-  std::string attention;             // "stock", "composite"
-  std::string composite_layers;      // "0-5", inclusive
-  std::string aligner;               // "vo", "vo_ffn", "none"
+  std::string fusion;            // "ftz", "anchor", …
+  std::string attention;         // "stock", "composite"
+  std::string composite_layers;  // "0-5", inclusive
+  std::string aligner;           // "vo", "vo_ffn", "none"
 };
 
 // Visual tokens as the language model receives them.

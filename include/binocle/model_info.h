@@ -10,8 +10,8 @@ namespace binocle {
 
 // A tower, the fusion or the language model.
 struct PartInfo {
-  std::string name;        // "anchor", "augment", "fusion", "projector", "language_model"
-  std::string type;        // "clip_vision_model", "ftz", "llama", …
+  std::string name;  // "anchor", "augment", "fusion", "projector", "language_model"
+  std::string type;  // "clip_vision_model", "ftz", "llama", …
   std::vector<std::pair<std::string, std::string>> properties;  // "width" → "192", in reading order
   int64_t parameters = 0;
   int64_t weight_bytes = 0;      // in memory, packed
@@ -26,7 +26,7 @@ struct TensorInfo {
 
 struct ModelInfo {
   std::string name;
-  std::string family;          // "binocle", "llava"
+  std::string family;  // "binocle", "llava"
   std::string path;
   std::vector<PartInfo> parts;
   std::vector<TensorInfo> tensors;
@@ -34,13 +34,13 @@ struct ModelInfo {
   int64_t context_tokens = 0;  // prompt and answer together
   int64_t image_tokens = 0;    // per picture
   int32_t image_token_id = 0;
-  std::string attention;       // "stock", "composite", "mixed"
-  std::string aligner;         // of composite layers
+  std::string attention;  // "stock", "composite", "mixed"
+  std::string aligner;    // of composite layers
   std::vector<int64_t> composite_layers;
   std::string fusion;
   std::string conversation;
-  int64_t file_bytes = 0;      // tensors as stored; mapped, not copied
-  int64_t kv_bytes = 0;        // keys and values of one sequence at full context
+  int64_t file_bytes = 0;  // tensors as stored; mapped, not copied
+  int64_t kv_bytes = 0;    // keys and values of one sequence at full context
   // weights + activations + kv: what a request at full context may touch, beside the program itself.
   int64_t planned_bytes = 0;
   int64_t parameters = 0;

@@ -17,12 +17,14 @@ namespace binocle {
 
 // A picture: a file, or the bytes of one (JPEG, PNG or WebP).
 struct ImageInput {
-  std::string path;   // used when bytes is empty
+  std::string path;  // used when bytes is empty
   std::string bytes;
 
   static ImageInput FromFile(std::string path) { return {.path = std::move(path), .bytes = {}}; }
   // `name` stands for the picture in errors.
-  static ImageInput FromBytes(std::string bytes, std::string name = "image") { return {.path = std::move(name), .bytes = std::move(bytes)}; }
+  static ImageInput FromBytes(std::string bytes, std::string name = "image") {
+    return {.path = std::move(name), .bytes = std::move(bytes)};
+  }
 };
 
 enum class MessageRole : uint8_t { kUser, kAssistant };
@@ -41,31 +43,32 @@ enum class PromptFormat : uint8_t {
 
 // Which tokens come next. Ranges are inclusive; a value outside them is INVALID_ARGUMENT.
 struct GenerationOptions {
-  int64_t max_new_tokens = 256;     // 1 … 1048576; the model's context ends an answer too
-  double temperature = 0;           // 0 … 100; 0 takes the most probable token
-  int64_t top_k = 0;                // 0 … : keep the k most probable; 0 keeps all
-  double top_p = 1;                 // 0 … 1: keep the smallest set of this mass
-  double min_p = 0;                 // 0 … 1: drop tokens below min_p × the best probability
-  double repetition_penalty = 1;    // 0.01 … 100: above 1 makes repeated tokens less likely
-  uint64_t seed = 0;                // same request, seed and backend: same tokens
-  std::vector<std::string> stop;    // the answer ends before the first of these
-  int64_t n = 1;                    // 1 … 64 answers; answer i uses seed + i
-  int64_t logprobs = 0;             // 0 … vocabulary: report the K most probable tokens at each step
+  int64_t max_new_tokens = 256;   // 1 … 1048576; the model's context ends an answer too
+  double temperature = 0;         // 0 … 100; 0 takes the most probable token
+  int64_t top_k = 0;              // 0 … : keep the k most probable; 0 keeps all
+  double top_p = 1;               // 0 … 1: keep the smallest set of this mass
+  double min_p = 0;               // 0 … 1: drop tokens below min_p × the best probability
+  double repetition_penalty = 1;  // 0.01 … 100: above 1 makes repeated tokens less likely
+  uint64_t seed = 0;              // same request, seed and backend: same tokens
+  std::vector<std::string> stop;  // the answer ends before the first of these
+  int64_t n = 1;                  // 1 … 64 answers; answer i uses seed + i
+  int64_t logprobs = 0;  // 0 … vocabulary: report the K most probable tokens at each step
 };
 
 struct Request {
-  std::string id;                   // returned unchanged
-  std::vector<Message> messages;    // user first, user and assistant in turn, user last
+  std::string id;                 // returned unchanged
+  std::vector<Message> messages;  // user first, user and assistant in turn, user last
   PromptFormat prompt_format = PromptFormat::kChat;
   std::optional<std::string> system;  // absent: the template's own; empty: none
-  bool exif = true;                 // turn pictures upright by their EXIF orientation
+  bool exif = true;                   // turn pictures upright by their EXIF orientation
   GenerationOptions generation;
 };
 
 // One user message about some pictures.
 inline Request Ask(std::string prompt, std::vector<ImageInput> images = {}) {
   Request request;
-  request.messages.push_back({.role = MessageRole::kUser, .text = std::move(prompt), .images = std::move(images)});
+  request.messages.push_back(
+      {.role = MessageRole::kUser, .text = std::move(prompt), .images = std::move(images)});
   return request;
 }
 
@@ -86,8 +89,9 @@ struct TokenLogProbability {
 struct Answer {
   std::string text;
   FinishReason finish_reason = FinishReason::kStop;
-  std::vector<int32_t> token_ids;                          // with the end token, when there was one
-  std::vector<std::vector<TokenLogProbability>> logprobs;  // per token, the K most probable first; empty unless asked for
+  std::vector<int32_t> token_ids;  // with the end token, when there was one
+  std::vector<std::vector<TokenLogProbability>>
+      logprobs;  // per token, the K most probable first; empty unless asked for
 };
 
 // Milliseconds.
@@ -117,13 +121,15 @@ struct Response {
 struct Delta {
   int64_t answer = 0;  // index
   std::string_view text;
-  std::vector<int32_t> token_ids;  // tokens since the previous delta of this answer; text may lag behind them
+  std::vector<int32_t>
+      token_ids;  // tokens since the previous delta of this answer; text may lag behind them
 };
 
 // Both may be empty.
 struct Observer {
   std::function<void(const Delta&)> on_delta;
-  std::function<bool()> keep_going;  // asked before every prefill chunk and every token; false ends the request as kCancelled
+  std::function<bool()>
+      keep_going;  // asked before every prefill chunk and every token; false ends the request as kCancelled
 };
 
 }  // namespace binocle

@@ -25,7 +25,8 @@ Answer AnswerBuilder::Finish(FinishReason reason) {
     Emit(std::move(rest));
   }
   if (!unreported_.empty() && observer_->on_delta) {
-    observer_->on_delta({.answer = index_, .text = {}, .token_ids = std::exchange(unreported_, {})});
+    observer_->on_delta(
+        {.answer = index_, .text = {}, .token_ids = std::exchange(unreported_, {})});
   }
   answer_.finish_reason = reason;
   return std::move(answer_);
@@ -34,7 +35,9 @@ Answer AnswerBuilder::Finish(FinishReason reason) {
 void AnswerBuilder::Emit(std::string text) {
   if (text.empty()) return;
   answer_.text += text;
-  if (observer_->on_delta) observer_->on_delta({.answer = index_, .text = text, .token_ids = std::exchange(unreported_, {})});
+  if (observer_->on_delta)
+    observer_->on_delta(
+        {.answer = index_, .text = text, .token_ids = std::exchange(unreported_, {})});
 }
 
 }  // namespace binocle

@@ -15,8 +15,14 @@ namespace binocle {
 class AnswerBuilder {
  public:
   // `index` is the answer's number in its request.
-  AnswerBuilder(int64_t index, const VlmModel& model, std::vector<std::string> stops, PromptFormat format, const Observer& observer)
-      : index_(index), model_(&model), decoder_(model.tokenizer()), stops_(std::move(stops)), format_(format), observer_(&observer) {}
+  AnswerBuilder(int64_t index, const VlmModel& model, std::vector<std::string> stops,
+                PromptFormat format, const Observer& observer)
+      : index_(index),
+        model_(&model),
+        decoder_(model.tokenizer()),
+        stops_(std::move(stops)),
+        format_(format),
+        observer_(&observer) {}
 
   // Takes the next token. Returns false when the answer ends with it.
   bool Push(int32_t token);

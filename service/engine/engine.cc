@@ -25,14 +25,21 @@ using Clock = std::chrono::steady_clock;
 // The context ends an answer before this; it bounds what a caller may ask for.
 constexpr int64_t kMaxNewTokens = int64_t{1} << 20;
 
-double MillisecondsSince(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double MillisecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 void CheckOption(const char* option, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
+  if (value < low || value > high)
+    ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
 }
 
 SamplingParams SamplingOf(const GenerationOptions& g, int64_t answer) {
-  return {.temperature = g.temperature, .top_k = g.top_k, .top_p = g.top_p, .min_p = g.min_p, .repetition_penalty = g.repetition_penalty,
+  return {.temperature = g.temperature,
+          .top_k = g.top_k,
+          .top_p = g.top_p,
+          .min_p = g.min_p,
+          .repetition_penalty = g.repetition_penalty,
           .seed = g.seed + static_cast<uint64_t>(answer)};
 }
 
@@ -44,15 +51,18 @@ void CheckRequest(const Request& request, const EngineOptions& options, int64_t 
   CheckSamplingParams(SamplingOf(g, 0));
   const StopMatcher checked(g.stop);
   int64_t images = 0;
-  for (const Message& message : request.messages) images += static_cast<int64_t>(message.images.size());
+  for (const Message& message : request.messages)
+    images += static_cast<int64_t>(message.images.size());
   if (images > options.max_images) {
-    Throw(Code::kResourceExhausted, "request: has ", images, " pictures, the limit is ", options.max_images);
+    Throw(Code::kResourceExhausted, "request: has ", images, " pictures, the limit is ",
+          options.max_images);
   }
 }
 
 int64_t MemoryChecked(const ModelInfo& info, int64_t limit) {
   if (limit > 0 && info.planned_bytes > limit) {
-    Throw(Code::kResourceExhausted, info.path, ": the plan needs ", info.planned_bytes, " bytes (see `binocle inspect`), memory_limit is ", limit);
+    Throw(Code::kResourceExhausted, info.path, ": the plan needs ", info.planned_bytes,
+          " bytes (see `binocle inspect`), memory_limit is ", limit);
   }
   return info.planned_bytes;
 }
@@ -72,21 +82,25 @@ const char* Version() { return BINOCLE_VERSION; }
 
 // Owns the model and its buffers; one request at a time.
 struct Engine::Impl {
-  Impl(const std::string& path, const EngineOptions& engine_options, const LoadOptions& load, CheckedModel checked)
+  Impl(const std::string& path, const EngineOptions& engine_options, const LoadOptions& load,
+       CheckedModel checked)
       : options(engine_options),
         info(Summarize(checked, load)),
         planned_bytes(MemoryChecked(info, load.memory_limit)),
         exec(load.threads),
         model(exec, std::move(checked), info.context_tokens),
-        pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim, PagesFor(info.context_tokens)),
+        pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim,
+             PagesFor(info.context_tokens)),
         activations(model.config().text, ChunkRows(model.config(), load), 1) {
     info.path = path;
   }
 
-  std::vector<Tensor> EncodeImages(const std::vector<const ImageInput*>& images, bool exif, Timings& timings);
+  std::vector<Tensor> EncodeImages(const std::vector<const ImageInput*>& images, bool exif,
+                                   Timings& timings);
   Tensor EncodeImage(const ImageInput& image, bool exif, Timings& timings);
   Response Generate(const Request& request, const Observer& observer);
-  void Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& sequence, std::span<const float> prompt_logits, const Request& request,
+  void Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& sequence,
+              std::span<const float> prompt_logits, const Request& request,
               const Observer& observer, Response& response);
 
   EngineOptions options;
@@ -101,10 +115,13 @@ struct Engine::Impl {
 };
 
 Tensor Engine::Impl::EncodeImage(const ImageInput& input, bool exif, Timings& timings) {
-  if (!model.config().takes_pictures()) ThrowInvalid(info.name, ": is a text model and takes no pictures");
+  if (!model.config().takes_pictures())
+    ThrowInvalid(info.name, ": is a text model and takes no pictures");
   const auto start = Clock::now();
-  const DecodeOptions limits{.exif = exif, .max_bytes = options.max_image_bytes, .max_pixels = options.max_image_pixels};
-  const Image image = input.bytes.empty() ? ReadImage(input.path, limits) : DecodeImage(input.bytes, limits, input.path);
+  const DecodeOptions limits{
+      .exif = exif, .max_bytes = options.max_image_bytes, .max_pixels = options.max_image_pixels};
+  const Image image = input.bytes.empty() ? ReadImage(input.path, limits)
+                                          : DecodeImage(input.bytes, limits, input.path);
   timings.decode += MillisecondsSince(start);
   Tensor visual = Tensor::F32({model.tokens_per_image(), model.config().text.width}, "visual");
   VisionTimings vision;
@@ -116,7 +133,8 @@ Tensor Engine::Impl::EncodeImage(const ImageInput& input, bool exif, Timings& ti
   return visual;
 }
 
-std::vector<Tensor> Engine::Impl::EncodeImages(const std::vector<const ImageInput*>& images, bool exif, Timings& timings) {
+std::vector<Tensor> Engine::Impl::EncodeImages(const std::vector<const ImageInput*>& images,
+                                               bool exif, Timings& timings) {
   std::vector<Tensor> visual;
   visual.reserve(images.size());
   for (const ImageInput* image : images) visual.push_back(EncodeImage(*image, exif, timings));
@@ -124,8 +142,9 @@ std::vector<Tensor> Engine::Impl::EncodeImages(const std::vector<const ImageInpu
 }
 
 // Samples from the prompt's logits, then steps until the answer ends.
-void Engine::Impl::Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& sequence, std::span<const float> prompt_logits,
-                          const Request& request, const Observer& observer, Response& response) {
+void Engine::Impl::Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& sequence,
+                          std::span<const float> prompt_logits, const Request& request,
+                          const Observer& observer, Response& response) {
   const GenerationOptions& g = request.generation;
   const int32_t usable = model.tokenizer().vocabulary_size();
   std::span<const float> logits = prompt_logits;
@@ -137,7 +156,8 @@ void Engine::Impl::Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& 
     }
     if (g.logprobs > 0) {
       auto& step = builder.answer().logprobs.emplace_back();
-      for (const TokenLogProb& p : LogProbs(logits, usable, g.logprobs)) step.push_back({.id = p.id, .value = p.value});
+      for (const TokenLogProb& p : LogProbs(logits, usable, g.logprobs))
+        step.push_back({.id = p.id, .value = p.value});
     }
     const int32_t token = sampler.Sample(logits);
     if (!builder.Push(token)) {
@@ -164,11 +184,13 @@ Response Engine::Impl::Generate(const Request& request, const Observer& observer
 
   const auto prefill_start = Clock::now();
   KvSequence sequence(pool);
-  const bool prefilled = Prefill(exec, model.decoder(), {prompt.expanded, visual}, pool, sequence, activations, observer.keep_going);
+  const bool prefilled = Prefill(exec, model.decoder(), {prompt.expanded, visual}, pool, sequence,
+                                 activations, observer.keep_going);
   response.timings.prefill = MillisecondsSince(prefill_start);
   std::vector<std::string> stops = request.generation.stop;
   stops.insert(stops.end(), prompt.stops.begin(), prompt.stops.end());
-  const std::vector<float> logits(activations.logits.f32(), activations.logits.f32() + activations.logits.dim(1));
+  const std::vector<float> logits(activations.logits.f32(),
+                                  activations.logits.f32() + activations.logits.dim(1));
 
   Clock::time_point first_token{};
   int64_t tokens = 0;
@@ -187,8 +209,11 @@ Response Engine::Impl::Generate(const Request& request, const Observer& observer
   }
   response.timings.total = MillisecondsSince(start);
   if (prefilled) {
-    response.timings.first_token = std::chrono::duration<double, std::milli>(first_token - start).count();
-    if (tokens > 1) response.timings.per_token = (response.timings.total - response.timings.first_token) / static_cast<double>(tokens - 1);
+    response.timings.first_token =
+        std::chrono::duration<double, std::milli>(first_token - start).count();
+    if (tokens > 1)
+      response.timings.per_token =
+          (response.timings.total - response.timings.first_token) / static_cast<double>(tokens - 1);
   }
   return response;
 }
@@ -222,7 +247,9 @@ ImageEmbedding Engine::EmbedImage(const ImageInput& image) {
   const std::lock_guard lock(impl_->mutex);
   Timings timings;
   const Tensor visual = impl_->EncodeImage(image, true, timings);
-  return {.tokens = visual.dim(0), .width = visual.dim(1), .values = {visual.f32(), visual.f32() + visual.view().elements()}};
+  return {.tokens = visual.dim(0),
+          .width = visual.dim(1),
+          .values = {visual.f32(), visual.f32() + visual.view().elements()}};
 }
 
 }  // namespace binocle

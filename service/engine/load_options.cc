@@ -12,7 +12,8 @@ constexpr int kMaxThreads = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 
 void CheckRange(const char* option, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
+  if (value < low || value > high)
+    ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
 }
 
 // "3-7" or "5", inclusive.
@@ -38,9 +39,11 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
   } else if (options.attention == "composite") {
     overrides.attention = LayerKind::kComposite;
   } else if (!options.attention.empty()) {
-    ThrowInvalid("attention is ", Printable(options.attention, 40), ", expected stock or composite");
+    ThrowInvalid("attention is ", Printable(options.attention, 40),
+                 ", expected stock or composite");
   }
-  if (!options.composite_layers.empty()) overrides.composite_layers = ParseRange(options.composite_layers);
+  if (!options.composite_layers.empty())
+    overrides.composite_layers = ParseRange(options.composite_layers);
   return overrides;
 }
 
@@ -49,13 +52,17 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
 LoadOptions ParseLoadOptions(const EngineOptions& options) {
   if (options.device != "cpu") {
     if (options.device.starts_with("cuda")) {
-      Throw(Code::kUnimplemented, "device is ", Printable(options.device, 40), ": this build has no CUDA backend, expected cpu");
+      Throw(Code::kUnimplemented, "device is ", Printable(options.device, 40),
+            ": this build has no CUDA backend, expected cpu");
     }
     ThrowInvalid("device is ", Printable(options.device, 40), ", expected cpu");
   }
   if (options.compute != "f32") {
-    const bool known = options.compute == "bf16" || options.compute == "int8" || options.compute == "int4";
-    if (known) Throw(Code::kUnimplemented, "compute is ", options.compute, ": this version computes in f32 only");
+    const bool known =
+        options.compute == "bf16" || options.compute == "int8" || options.compute == "int4";
+    if (known)
+      Throw(Code::kUnimplemented, "compute is ", options.compute,
+            ": this version computes in f32 only");
     ThrowInvalid("compute is ", Printable(options.compute, 40), ", expected f32");
   }
   CheckRange("threads", options.threads, 0, kMaxThreads);
@@ -63,7 +70,8 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckRange("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
   CheckRange("memory_limit", options.memory_limit, 0, INT64_MAX);
   CheckRange("max_images", options.max_images, 0, 4096);
-  CheckRange("max_image_bytes", options.max_image_bytes, 1, INT32_MAX);  // the decoder counts in int
+  CheckRange("max_image_bytes", options.max_image_bytes, 1,
+             INT32_MAX);  // the decoder counts in int
   CheckRange("max_image_pixels", options.max_image_pixels, 1, int64_t{1} << 32);
   const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   return {.overrides = ParseOverrides(options),

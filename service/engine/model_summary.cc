@@ -18,7 +18,8 @@ Properties TowerProperties(const TowerConfig& tower) {
                       {"feature layer", std::to_string(c.feature.layer)},
                       {"tokens", std::to_string(features.tokens)}};
   };
-  if (const auto* clip = std::get_if<ClipConfig>(&tower.shape)) return common(*clip, clip->image_size, clip->image_size);
+  if (const auto* clip = std::get_if<ClipConfig>(&tower.shape))
+    return common(*clip, clip->image_size, clip->image_size);
   const auto& dino = std::get<Dinov2Config>(tower.shape);
   Properties properties = common(dino, dino.height, dino.image_width);
   properties.emplace_back("registers", std::to_string(dino.registers));
@@ -35,18 +36,21 @@ Properties FusionProperties(const FusionConfig& fusion) {
 }
 
 Properties TextProperties(const LlamaConfig& c) {
-  return {{"layers", std::to_string(c.layers)},   {"width", std::to_string(c.width)},
-          {"heads", std::to_string(c.heads)},     {"kv heads", std::to_string(c.kv_heads)},
-          {"head width", std::to_string(c.head_dim)}, {"ffn width", std::to_string(c.ff_width)},
+  return {{"layers", std::to_string(c.layers)},         {"width", std::to_string(c.width)},
+          {"heads", std::to_string(c.heads)},           {"kv heads", std::to_string(c.kv_heads)},
+          {"head width", std::to_string(c.head_dim)},   {"ffn width", std::to_string(c.ff_width)},
           {"vocabulary", std::to_string(c.vocabulary)}, {"head", c.tied_head ? "tied" : "untied"}};
 }
 
 void DescribeAttention(const ModelConfig& c, ModelInfo& info) {
   for (size_t l = 0; l < c.layers.kinds.size(); ++l) {
-    if (c.layers.kinds[l] == LayerKind::kComposite) info.composite_layers.push_back(static_cast<int64_t>(l));
+    if (c.layers.kinds[l] == LayerKind::kComposite)
+      info.composite_layers.push_back(static_cast<int64_t>(l));
   }
   const size_t composite = info.composite_layers.size();
-  info.attention = composite == 0 ? "stock" : composite == c.layers.kinds.size() ? "composite" : "mixed";
+  info.attention = composite == 0                       ? "stock"
+                   : composite == c.layers.kinds.size() ? "composite"
+                                                        : "mixed";
   if (composite > 0) info.aligner = AlignerName(c.layers.aligner);
 }
 
@@ -58,14 +62,17 @@ void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info)
       part.parameters = it->second.parameters;
       part.weight_bytes = it->second.bytes;
     }
-    if (const auto it = model.plan().activations.find(name); it != model.plan().activations.end()) part.activation_bytes = it->second;
+    if (const auto it = model.plan().activations.find(name); it != model.plan().activations.end())
+      part.activation_bytes = it->second;
     if (name == "language_model") part.activation_bytes = decoder_bytes;
     info.parts.push_back(std::move(part));
   };
   if (c.anchor) add("anchor", std::string(c.anchor->type()), TowerProperties(*c.anchor));
   if (c.augment) add("augment", std::string(c.augment->type()), TowerProperties(*c.augment));
-  if (c.takes_pictures()) add("fusion", std::string(FusionTypeName(c.fusion.type)), FusionProperties(c.fusion));
-  if (c.takes_pictures()) add("projector", "mlp2x_gelu", {{"hidden width", std::to_string(c.projector.hidden)}});
+  if (c.takes_pictures())
+    add("fusion", std::string(FusionTypeName(c.fusion.type)), FusionProperties(c.fusion));
+  if (c.takes_pictures())
+    add("projector", "mlp2x_gelu", {{"hidden width", std::to_string(c.projector.hidden)}});
   add("language_model", "llama", TextProperties(c.text));
 }
 
@@ -98,7 +105,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.tensors.push_back(std::move(tensor));
     info.file_bytes += view.elements() * DTypeSize(view.dtype());
   }
-  info.kv_bytes = PagesFor(info.context_tokens) * KvPool::BytesPerPage(c.text.layers, c.text.kv_heads, c.text.head_dim);
+  info.kv_bytes = PagesFor(info.context_tokens) *
+                  KvPool::BytesPerPage(c.text.layers, c.text.kv_heads, c.text.head_dim);
   info.planned_bytes = info.kv_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

@@ -47,13 +47,18 @@ class Chunk {
 
   DecoderBatch batch() const {
     const std::span<const QueryRun> runs(runs_);
-    return {.text_rows = text_rows_, .positions = positions_, .slots = slots_, .text_runs = runs.first(text_runs_),
-            .visual_runs = runs.subspan(text_runs_), .runs = runs};
+    return {.text_rows = text_rows_,
+            .positions = positions_,
+            .slots = slots_,
+            .text_runs = runs.first(text_runs_),
+            .visual_runs = runs.subspan(text_runs_),
+            .runs = runs};
   }
 
   // Row of the chunk that holds `position`.
   int64_t RowOf(int64_t position) const {
-    return std::find(positions_.begin(), positions_.end(), static_cast<int32_t>(position)) - positions_.begin();
+    return std::find(positions_.begin(), positions_.end(), static_cast<int32_t>(position)) -
+           positions_.begin();
   }
 
   // Embeddings of the text rows and the visual tokens, into a.x.
@@ -62,10 +67,15 @@ class Chunk {
       const TensorView rows = a.x.view().Rows(run.first_row, run.first_row + run.rows);
       const ImageSpan* image = ImageAt(input.prompt, run.first_position);
       if (image == nullptr) {
-        decoder.Embed(std::span(input.prompt.ids).subspan(static_cast<size_t>(run.first_position), static_cast<size_t>(run.rows)), rows);
+        decoder.Embed(
+            std::span(input.prompt.ids)
+                .subspan(static_cast<size_t>(run.first_position), static_cast<size_t>(run.rows)),
+            rows);
       } else {
         const int64_t offset = run.first_position - image->first_position;
-        CopyRows(input.visual[static_cast<size_t>(image->image)].view().Rows(offset, offset + run.rows), rows);
+        CopyRows(
+            input.visual[static_cast<size_t>(image->image)].view().Rows(offset, offset + run.rows),
+            rows);
       }
     }
   }
@@ -73,7 +83,8 @@ class Chunk {
  private:
   static const ImageSpan* ImageAt(const ExpandedPrompt& prompt, int64_t position) {
     for (const ImageSpan& image : prompt.images) {
-      if (position >= image.first_position && position < image.first_position + image.tokens) return &image;
+      if (position >= image.first_position && position < image.first_position + image.tokens)
+        return &image;
     }
     return nullptr;
   }
@@ -98,8 +109,8 @@ class Chunk {
 
 }  // namespace
 
-bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, KvPool& pool, KvSequence& sequence, DecoderActivations& a,
-             const std::function<bool()>& keep_going) {
+bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, KvPool& pool,
+             KvSequence& sequence, DecoderActivations& a, const std::function<bool()>& keep_going) {
   const auto total = static_cast<int64_t>(input.prompt.ids.size());
   while (sequence.length() < total) {
     if (keep_going && !keep_going()) return false;
@@ -116,12 +127,23 @@ bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, K
   return true;
 }
 
-void DecodeStep(Exec& ex, const LlamaDecoder& decoder, int32_t token, KvPool& pool, KvSequence& sequence, DecoderActivations& a) {
+void DecodeStep(Exec& ex, const LlamaDecoder& decoder, int32_t token, KvPool& pool,
+                KvSequence& sequence, DecoderActivations& a) {
   const auto position = static_cast<int32_t>(sequence.Extend(1));
   const int32_t slot = sequence.Slot(position);
-  const QueryRun run{.first_row = 0, .rows = 1, .first_position = position, .keys = position + 1, .pages = sequence.pages()};
+  const QueryRun run{.first_row = 0,
+                     .rows = 1,
+                     .first_position = position,
+                     .keys = position + 1,
+                     .pages = sequence.pages()};
   decoder.Embed({&token, 1}, a.x.view().Rows(0, 1));
-  decoder.Forward(ex, {.text_rows = 1, .positions = {&position, 1}, .slots = {&slot, 1}, .text_runs = {&run, 1}, .visual_runs = {}, .runs = {&run, 1}},
+  decoder.Forward(ex,
+                  {.text_rows = 1,
+                   .positions = {&position, 1},
+                   .slots = {&slot, 1},
+                   .text_runs = {&run, 1},
+                   .visual_runs = {},
+                   .runs = {&run, 1}},
                   pool, a);
   const int64_t row = 0;
   decoder.Logits(ex, {&row, 1}, a);

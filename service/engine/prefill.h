@@ -18,10 +18,11 @@ struct PrefillInput {
 
 // Runs the prompt through all layers and leaves the logits of its last position in a.logits row 0. Chunks of at most a.max_rows rows;
 // how the prompt is cut does not change the result. Returns false when `keep_going` (which may be empty) said so between chunks.
-bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, KvPool& pool, KvSequence& sequence, DecoderActivations& a,
-             const std::function<bool()>& keep_going);
+bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, KvPool& pool,
+             KvSequence& sequence, DecoderActivations& a, const std::function<bool()>& keep_going);
 
 // One token at the sequence's end; its logits in a.logits row 0.
-void DecodeStep(Exec& ex, const LlamaDecoder& decoder, int32_t token, KvPool& pool, KvSequence& sequence, DecoderActivations& a);
+void DecodeStep(Exec& ex, const LlamaDecoder& decoder, int32_t token, KvPool& pool,
+                KvSequence& sequence, DecoderActivations& a);
 
 }  // namespace binocle

@@ -9,12 +9,14 @@ namespace {
 std::vector<int32_t> EncodeWithMarks(const std::string& text, const VlmModel& model) {
   const Tokenizer& tokenizer = model.tokenizer();
   const int32_t image_token = model.config().image_token;
-  if (!model.config().takes_pictures() || tokenizer.IdOf(kImageMark) == image_token) return tokenizer.Encode(text, AddSpecial::kYes);
+  if (!model.config().takes_pictures() || tokenizer.IdOf(kImageMark) == image_token)
+    return tokenizer.Encode(text, AddSpecial::kYes);
   std::vector<int32_t> ids;
   AddSpecial add = AddSpecial::kYes;
   for (size_t begin = 0;;) {
     const size_t mark = text.find(kImageMark, begin);
-    const std::vector<int32_t> piece = tokenizer.Encode(std::string_view(text).substr(begin, mark - begin), add);
+    const std::vector<int32_t> piece =
+        tokenizer.Encode(std::string_view(text).substr(begin, mark - begin), add);
     ids.insert(ids.end(), piece.begin(), piece.end());
     if (mark == std::string::npos) return ids;
     ids.push_back(image_token);
@@ -25,9 +27,11 @@ std::vector<int32_t> EncodeWithMarks(const std::string& text, const VlmModel& mo
 
 std::string RenderRaw(const Request& request) {
   if (request.messages.size() != 1 || request.messages[0].role != MessageRole::kUser) {
-    ThrowInvalid("prompt_format raw takes one user message, found ", request.messages.size(), " messages");
+    ThrowInvalid("prompt_format raw takes one user message, found ", request.messages.size(),
+                 " messages");
   }
-  if (request.system) ThrowInvalid("system goes with prompt_format chat: a raw prompt is the whole prompt");
+  if (request.system)
+    ThrowInvalid("system goes with prompt_format chat: a raw prompt is the whole prompt");
   const Message& message = request.messages[0];
   CheckImageMarks(message.text, static_cast<int>(message.images.size()), "prompt");
   return message.text;
@@ -36,9 +40,10 @@ std::string RenderRaw(const Request& request) {
 std::string RenderChat(const Request& request, ConversationStyle style) {
   Conversation conversation{.system = request.system};
   for (const Message& message : request.messages) {
-    conversation.turns.push_back({.role = message.role == MessageRole::kUser ? Role::kUser : Role::kAssistant,
-                                  .text = message.text,
-                                  .images = static_cast<int>(message.images.size())});
+    conversation.turns.push_back(
+        {.role = message.role == MessageRole::kUser ? Role::kUser : Role::kAssistant,
+         .text = message.text,
+         .images = static_cast<int>(message.images.size())});
   }
   if (request.messages.empty() || request.messages.back().role != MessageRole::kUser) {
     ThrowInvalid("messages: the last one must be the user's");
@@ -48,8 +53,10 @@ std::string RenderChat(const Request& request, ConversationStyle style) {
 
 }  // namespace
 
-PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model, int64_t context_tokens) {
-  if (!request.messages.empty() && request.messages.back().text.empty()) ThrowInvalid("prompt: is empty");
+PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
+                             int64_t context_tokens) {
+  if (!request.messages.empty() && request.messages.back().text.empty())
+    ThrowInvalid("prompt: is empty");
   const ConversationStyle style = model.config().conversation;
   PreparedPrompt prepared;
   std::string text;
@@ -63,15 +70,19 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model, int6
     for (const ImageInput& image : message.images) prepared.images.push_back(&image);
   }
   if (!prepared.images.empty() && !model.config().takes_pictures()) {
-    ThrowInvalid("request: has ", prepared.images.size(), " pictures, expected none: ", model.config().name, " is a text model");
+    ThrowInvalid("request: has ", prepared.images.size(),
+                 " pictures, expected none: ", model.config().name, " is a text model");
   }
   const std::vector<int32_t> ids = EncodeWithMarks(text, model);
   if (ids.empty()) ThrowInvalid("prompt: is empty");
-  prepared.expanded = ExpandPrompt(ids, model.config().image_token, static_cast<int64_t>(prepared.images.size()), model.tokens_per_image());
+  prepared.expanded =
+      ExpandPrompt(ids, model.config().image_token, static_cast<int64_t>(prepared.images.size()),
+                   model.tokens_per_image());
   const auto tokens = static_cast<int64_t>(prepared.expanded.ids.size());
   if (tokens >= context_tokens) {
-    ThrowInvalid("prompt: has ", tokens, " tokens (", prepared.images.size(), " pictures of ", model.tokens_per_image(),
-                 "), expected at most ", context_tokens - 1, " so that an answer fits the context of ", context_tokens);
+    ThrowInvalid("prompt: has ", tokens, " tokens (", prepared.images.size(), " pictures of ",
+                 model.tokens_per_image(), "), expected at most ", context_tokens - 1,
+                 " so that an answer fits the context of ", context_tokens);
   }
   return prepared;
 }

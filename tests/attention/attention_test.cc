@@ -18,7 +18,9 @@ using testing::SameBits;
 
 // Several sequences with their keys and values in shuffled pages, and queries at their ends.
 struct Problem {
-  Problem(int64_t heads, int64_t kv_heads, int64_t d, const std::vector<std::pair<int64_t, int64_t>>& rows_and_keys, uint64_t seed, float scale = 1)
+  Problem(int64_t heads, int64_t kv_heads, int64_t d,
+          const std::vector<std::pair<int64_t, int64_t>>& rows_and_keys, uint64_t seed,
+          float scale = 1)
       : numbers(seed), heads(heads), d(d), pool(1, kv_heads, d, 64) {
     Exec ex(1);
     int64_t rows = 0;
@@ -32,14 +34,24 @@ struct Problem {
       const Tensor k = RandomTensor({keys, kv_heads * d}, numbers, scale);
       const Tensor v = RandomTensor({keys, kv_heads * d}, numbers);
       WriteKv(ex, k, v, slots, pool.layer(0));
-      runs.push_back({.first_row = rows, .rows = r, .first_position = keys - r, .keys = keys, .pages = sequences.back()->pages()});
+      runs.push_back({.first_row = rows,
+                      .rows = r,
+                      .first_position = keys - r,
+                      .keys = keys,
+                      .pages = sequences.back()->pages()});
       rows += r;
     }
     q = RandomTensor({rows, heads * d}, numbers, scale);
     out = Tensor::F32({rows, heads * d}, "out");
     lse = Tensor::F32({rows, heads}, "lse");
   }
-  AttentionArgs args(Mask mask) const { return {.q = q, .kv = pool.layer(0), .runs = runs, .mask = mask, .scale = 1.0F / std::sqrt(static_cast<float>(d))}; }
+  AttentionArgs args(Mask mask) const {
+    return {.q = q,
+            .kv = pool.layer(0),
+            .runs = runs,
+            .mask = mask,
+            .scale = 1.0F / std::sqrt(static_cast<float>(d))};
+  }
 
   Numbers numbers;
   int64_t heads, d;
@@ -58,9 +70,15 @@ class AttentionShapes : public ::testing::TestWithParam<AttentionCase> {};
 
 // Head widths around vector and panel sizes; one key, page edges ± 1, decode, prefill, ragged batches, grouped queries.
 INSTANTIATE_TEST_SUITE_P(Awkward, AttentionShapes,
-                         ::testing::Values(AttentionCase{1, 1, 64, {{1, 1}}}, AttentionCase{2, 1, 24, {{5, 5}}}, AttentionCase{6, 2, 80, {{1, 64}, {1, 65}, {3, 63}}},
-                                           AttentionCase{4, 4, 16, {{130, 130}}}, AttentionCase{8, 1, 128, {{9, 200}, {1, 7}}}, AttentionCase{3, 3, 1, {{17, 70}}},
-                                           AttentionCase{4, 2, 256, {{50, 129}}}, AttentionCase{96, 1, 8, {{3, 90}}}, AttentionCase{5, 5, 33, {{64, 128}, {1, 128}}}));
+                         ::testing::Values(AttentionCase{1, 1, 64, {{1, 1}}},
+                                           AttentionCase{2, 1, 24, {{5, 5}}},
+                                           AttentionCase{6, 2, 80, {{1, 64}, {1, 65}, {3, 63}}},
+                                           AttentionCase{4, 4, 16, {{130, 130}}},
+                                           AttentionCase{8, 1, 128, {{9, 200}, {1, 7}}},
+                                           AttentionCase{3, 3, 1, {{17, 70}}},
+                                           AttentionCase{4, 2, 256, {{50, 129}}},
+                                           AttentionCase{96, 1, 8, {{3, 90}}},
+                                           AttentionCase{5, 5, 33, {{64, 128}, {1, 128}}}));
 
 TEST_P(AttentionShapes, EqualsTheExplicitMatrixCausalAndNot) {
   const AttentionCase& c = GetParam();
@@ -84,7 +102,11 @@ TEST_P(AttentionShapes, ARowDoesNotDependOnWhatSharesTheCall) {
   // Every row as a decode step of its own, with no more keys than it sees.
   for (const QueryRun& run : p.runs) {
     for (int64_t i = 0; i < run.rows; ++i) {
-      const QueryRun step{.first_row = run.first_row + i, .rows = 1, .first_position = run.first_position + i, .keys = run.first_position + i + 1, .pages = run.pages};
+      const QueryRun step{.first_row = run.first_row + i,
+                          .rows = 1,
+                          .first_position = run.first_position + i,
+                          .keys = run.first_position + i + 1,
+                          .pages = run.pages};
       AttentionArgs args = p.args(Mask::kCausal);
       args.runs = {&step, 1};
       Attention(one, args, alone, alone_lse);
@@ -149,7 +171,10 @@ TEST(Attention, WeightsOfARowSumToOneAndRebuildItsOutput) {
     EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-5);
     EXPECT_EQ(weights[69], 0) << "the last key lies after the row";
     double o = 0;
-    for (size_t j = 0; j < 70; ++j) o += weights[j] * p.args(Mask::kCausal).kv.value_page(p.runs[0].pages[j / 64], head / 2)[(j % 64) * 16 + 5];
+    for (size_t j = 0; j < 70; ++j)
+      o +=
+          weights[j] *
+          p.args(Mask::kCausal).kv.value_page(p.runs[0].pages[j / 64], head / 2)[(j % 64) * 16 + 5];
     EXPECT_NEAR(o, p.out.row(1)[head * 16 + 5], 1e-5);
   }
 }

@@ -49,7 +49,8 @@ TEST(KvSequence, SlotsOfTwoSequencesNeverMeet) {
 TEST(WriteKv, PutsKeysTransposedAndValuesInRows) {
   testing::Numbers numbers(1);
   KvPool pool(2, 2, 24, 2);
-  const Tensor k = testing::RandomTensor({3, 48}, numbers), v = testing::RandomTensor({3, 48}, numbers);
+  const Tensor k = testing::RandomTensor({3, 48}, numbers),
+               v = testing::RandomTensor({3, 48}, numbers);
   const std::vector<int32_t> slots = {5, 63, 64};
   Exec ex(2);
   const KvLayer layer = pool.layer(1);

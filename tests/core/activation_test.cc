@@ -16,11 +16,13 @@ using testing::RandomTensor;
 using testing::SameBits;
 
 class ActivationKinds : public ::testing::TestWithParam<Activation> {};
-INSTANTIATE_TEST_SUITE_P(All, ActivationKinds, ::testing::Values(Activation::kGelu, Activation::kQuickGelu));
+INSTANTIATE_TEST_SUITE_P(All, ActivationKinds,
+                         ::testing::Values(Activation::kGelu, Activation::kQuickGelu));
 
 TEST_P(ActivationKinds, EqualsItsDefinitionFromMinusTwelveToTwelve) {
   Tensor x = Tensor::F32({49, 491}, "y");  // an awkward width
-  for (int64_t i = 0; i < 49 * 491; ++i) x.f32()[i] = -12.0F + 24.0F * static_cast<float>(i) / (49 * 491);
+  for (int64_t i = 0; i < 49 * 491; ++i)
+    x.f32()[i] = -12.0F + 24.0F * static_cast<float>(i) / (49 * 491);
   Tensor want = x.Clone();
   ActivateRef(GetParam(), want);
   Exec ex(2);

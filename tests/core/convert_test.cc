@@ -13,8 +13,11 @@ TEST(Convert, EveryFiniteHalfHasItsIeeeValue) {
     const int exponent = static_cast<int>((bits >> 10) & 31);
     const double mantissa = bits & 1023;
     if (exponent == 31) continue;
-    const double magnitude = exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
-    EXPECT_EQ(F32FromF16(static_cast<uint16_t>(bits)), static_cast<float>(bits & 0x8000 ? -magnitude : magnitude)) << bits;
+    const double magnitude =
+        exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024 + mantissa, exponent - 25);
+    EXPECT_EQ(F32FromF16(static_cast<uint16_t>(bits)),
+              static_cast<float>(bits & 0x8000 ? -magnitude : magnitude))
+        << bits;
   }
 }
 

@@ -20,10 +20,13 @@ class LinearShapes : public ::testing::TestWithParam<Dimensions> {};
 
 // One, primes, edges of panels (64), depth blocks (512), planned row counts (32, 128), and their neighbours.
 INSTANTIATE_TEST_SUITE_P(Awkward, LinearShapes,
-                         ::testing::Values(Dimensions{1, 1, 1}, Dimensions{1, 64, 512}, Dimensions{2, 63, 511}, Dimensions{3, 65, 513}, Dimensions{5, 7, 3},
-                                           Dimensions{6, 128, 64}, Dimensions{7, 191, 1025}, Dimensions{31, 17, 31}, Dimensions{32, 80, 40},
-                                           Dimensions{33, 200, 1537}, Dimensions{127, 70, 96}, Dimensions{128, 192, 768}, Dimensions{161, 331, 560},
-                                           Dimensions{300, 24, 24}));
+                         ::testing::Values(Dimensions{1, 1, 1}, Dimensions{1, 64, 512},
+                                           Dimensions{2, 63, 511}, Dimensions{3, 65, 513},
+                                           Dimensions{5, 7, 3}, Dimensions{6, 128, 64},
+                                           Dimensions{7, 191, 1025}, Dimensions{31, 17, 31},
+                                           Dimensions{32, 80, 40}, Dimensions{33, 200, 1537},
+                                           Dimensions{127, 70, 96}, Dimensions{128, 192, 768},
+                                           Dimensions{161, 331, 560}, Dimensions{300, 24, 24}));
 
 TEST_P(LinearShapes, EqualsTheScalarDefinitionBitForBit) {
   const auto [rows, n, k] = GetParam();
@@ -108,7 +111,8 @@ TEST(Linear, RowsOfInputAndOutputMayBeStrided) {
 TEST(Linear, TheMemoryPlanIsWhatIsAllocated) {
   Numbers numbers(6);
   Exec ex(1);
-  for (const auto& [n, k] : {std::pair<int64_t, int64_t>{1, 1}, {64, 512}, {65, 513}, {331, 1100}}) {
+  for (const auto& [n, k] :
+       {std::pair<int64_t, int64_t>{1, 1}, {64, 512}, {65, 513}, {331, 1100}}) {
     const Tensor weight = RandomTensor({n, k}, numbers);
     const Tensor bias = RandomTensor({n}, numbers);
     EXPECT_EQ(PackLinear(ex, {{.weight = weight, .bias = bias}}).bytes(), PackedLinearBytes(n, k));

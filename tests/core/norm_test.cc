@@ -15,12 +15,15 @@ using testing::Numbers;
 using testing::RandomTensor;
 
 class NormWidths : public ::testing::TestWithParam<int64_t> {};
-INSTANTIATE_TEST_SUITE_P(Awkward, NormWidths, ::testing::Values(1, 2, 7, 15, 16, 17, 64, 191, 1024, 4097));
+INSTANTIATE_TEST_SUITE_P(Awkward, NormWidths,
+                         ::testing::Values(1, 2, 7, 15, 16, 17, 64, 191, 1024, 4097));
 
 TEST_P(NormWidths, LayerNormEqualsItsDefinition) {
   Numbers numbers(1);
   const int64_t width = GetParam();
-  const LayerNormWeights w{.weight = RandomTensor({width}, numbers), .bias = RandomTensor({width}, numbers), .epsilon = 1e-5F};
+  const LayerNormWeights w{.weight = RandomTensor({width}, numbers),
+                           .bias = RandomTensor({width}, numbers),
+                           .epsilon = 1e-5F};
   Tensor x = RandomTensor({37, width}, numbers, 3);
   for (int64_t i = 0; i < width; ++i) x.row(5)[i] += 100;  // a mean far from zero
   Tensor got = Tensor::F32({37, width}, "out"), want = Tensor::F32({37, width}, "out");
@@ -46,7 +49,13 @@ TEST_P(NormWidths, RmsNormEqualsItsDefinitionInPlaceToo) {
 }
 
 TEST(Norm, EpsilonDecidesAtZero) {
-  const RmsNormWeights w{.weight = [] { Tensor t = Tensor::F32({4}); std::fill_n(t.f32(), 4, 1.0F); return t; }(), .epsilon = 1e-4F};
+  const RmsNormWeights w{.weight =
+                             [] {
+                               Tensor t = Tensor::F32({4});
+                               std::fill_n(t.f32(), 4, 1.0F);
+                               return t;
+                             }(),
+                         .epsilon = 1e-4F};
   Tensor x = Tensor::F32({1, 4});
   x.f32()[0] = 1e-3F;
   Exec ex(1);

@@ -36,7 +36,8 @@ TEST(Rope, PositionZeroIsTheIdentityAndLengthsAreKept) {
   Rope(ex, RopeTable::Make(64, 500, 1001), positions, x);
   EXPECT_TRUE(testing::SameBits(x.view().Rows(0, 1), before.view().Rows(0, 1)));
   for (int64_t i = 0; i < 32; ++i) {
-    EXPECT_NEAR(std::hypot(x.row(1)[i], x.row(1)[i + 32]), std::hypot(before.row(1)[i], before.row(1)[i + 32]), 1e-5);
+    EXPECT_NEAR(std::hypot(x.row(1)[i], x.row(1)[i + 32]),
+                std::hypot(before.row(1)[i], before.row(1)[i + 32]), 1e-5);
   }
 }
 

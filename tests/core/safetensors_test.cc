@@ -17,9 +17,11 @@ class SafetensorsFileTest : public ::testing::Test {
  protected:
   ~SafetensorsFileTest() override { std::filesystem::remove(path_); }
 
-  std::filesystem::path Write(const std::string& header, size_t data_bytes, int64_t header_length = -1) {
+  std::filesystem::path Write(const std::string& header, size_t data_bytes,
+                              int64_t header_length = -1) {
     std::ofstream out(path_, std::ios::binary);
-    const uint64_t length = header_length < 0 ? header.size() : static_cast<uint64_t>(header_length);
+    const uint64_t length =
+        header_length < 0 ? header.size() : static_cast<uint64_t>(header_length);
     out.write(reinterpret_cast<const char*>(&length), 8);
     out << header << std::string(data_bytes, '\x01');
     return path_;
@@ -35,12 +37,15 @@ class SafetensorsFileTest : public ::testing::Test {
     }
   }
 
-  std::filesystem::path path_ = std::filesystem::temp_directory_path() / ("binocle_safetensors_" + std::to_string(getpid()));
+  std::filesystem::path path_ =
+      std::filesystem::temp_directory_path() / ("binocle_safetensors_" + std::to_string(getpid()));
 };
 
 TEST_F(SafetensorsFileTest, ReadsTensorsOfEveryKnownType) {
-  Write(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},)"
-        R"("ids":{"dtype":"I64","shape":[1],"data_offsets":[28,36]},"s":{"dtype":"F16","shape":[],"data_offsets":[36,38]}})", 38);
+  Write(
+      R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[2],"data_offsets":[24,28]},)"
+      R"("ids":{"dtype":"I64","shape":[1],"data_offsets":[28,36]},"s":{"dtype":"F16","shape":[],"data_offsets":[36,38]}})",
+      38);
   const SafetensorsFile file(path_);
   EXPECT_EQ(file.tensors().at("a").shape(), (Shape{2, 3}));
   EXPECT_EQ(file.tensors().at("b").dtype(), DType::kBF16);
@@ -55,25 +60,45 @@ TEST_F(SafetensorsFileTest, RefusesDamagedFilesByNameAndPlace) {
   EXPECT_THAT(ErrorOf("{\"a\":", 0), HasSubstr("not valid JSON"));
   EXPECT_THAT(ErrorOf("[1]", 0), HasSubstr("expected an object"));
   EXPECT_THAT(ErrorOf(R"({"a":3})", 0), HasSubstr("a: is a JSON number"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4), HasSubstr("dtype is \"F99\""));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4), HasSubstr("extents of 0 or more"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4), HasSubstr("fits 63 bits"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}})", 4), HasSubstr("data_offsets"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", 4), HasSubstr("extents"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4), HasSubstr("a range of 8 bytes = 2 × 4"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4), HasSubstr("data_offsets"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3), HasSubstr("data_offsets"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4), HasSubstr("[begin, end]"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1],"data_offsets":[0,4]}})", 4), HasSubstr("at most 4 dimensions"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4), HasSubstr("dtype is missing"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F99","shape":[1],"data_offsets":[0,4]}})", 4),
+              HasSubstr("dtype is \"F99\""));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}})", 4),
+              HasSubstr("extents of 0 or more"));
+  EXPECT_THAT(
+      ErrorOf(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4),
+      HasSubstr("fits 63 bits"));
+  EXPECT_THAT(
+      ErrorOf(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}})", 4),
+      HasSubstr("data_offsets"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", 4),
+              HasSubstr("extents"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}})", 4),
+              HasSubstr("a range of 8 bytes = 2 × 4"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}})", 4),
+              HasSubstr("data_offsets"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 3),
+              HasSubstr("data_offsets"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0]}})", 4),
+              HasSubstr("[begin, end]"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1,1,1,1,1],"data_offsets":[0,4]}})", 4),
+              HasSubstr("at most 4 dimensions"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"shape":[1],"data_offsets":[0,4]}})", 4),
+              HasSubstr("dtype is missing"));
 }
 
 TEST_F(SafetensorsFileTest, RangesMayNeitherOverlapNorLeaveHoles) {
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})", 8),
-              HasSubstr("b starts at byte 4, expected 8: tensors overlap"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})", 12),
-              HasSubstr("leave a hole"));
-  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 8), HasSubstr("the end of the file"));
+  EXPECT_THAT(
+      ErrorOf(
+          R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}})",
+          8),
+      HasSubstr("b starts at byte 4, expected 8: tensors overlap"));
+  EXPECT_THAT(
+      ErrorOf(
+          R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[8,12]}})",
+          12),
+      HasSubstr("leave a hole"));
+  EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", 8),
+              HasSubstr("the end of the file"));
 }
 
 TEST_F(SafetensorsFileTest, EveryPrefixOfAFileIsAnError) {

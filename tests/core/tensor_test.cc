@@ -37,7 +37,9 @@ TEST(Tensor, LargeBuffersComeZeroedFromTheSystem) {
   EXPECT_EQ(t.f32()[(1 << 20) - 1], 0);
 }
 
-TEST(Tensor, MoreMemoryThanThereIsIsAnError) { EXPECT_THROW(Tensor::F32({int64_t{1} << 60}), Error); }
+TEST(Tensor, MoreMemoryThanThereIsIsAnError) {
+  EXPECT_THROW(Tensor::F32({int64_t{1} << 60}), Error);
+}
 
 TEST(Shape, PrintsAndCounts) {
   EXPECT_EQ((Shape{577, 1024}).ToString(), "[577, 1024]");

@@ -25,7 +25,8 @@ TEST(ThreadPool, EveryTaskRunsOnce) {
 TEST(ThreadPool, ManyShortLoopsInARowAllFinish) {
   ThreadPool pool(3);
   std::atomic<int64_t> total{0};
-  for (int round = 0; round < 20000; ++round) pool.Run(3, [&](int64_t i) { total.fetch_add(i + 1, std::memory_order_relaxed); });
+  for (int round = 0; round < 20000; ++round)
+    pool.Run(3, [&](int64_t i) { total.fetch_add(i + 1, std::memory_order_relaxed); });
   EXPECT_EQ(total.load(), 20000 * 6);
 }
 
@@ -47,7 +48,8 @@ TEST(Exec, RangesCoverEverythingOnce) {
       ex.ParallelRanges(items, grain, [&](int64_t begin, int64_t end) {
         for (int64_t i = begin; i < end; ++i) counts[static_cast<size_t>(i)].fetch_add(1);
       });
-      for (const auto& count : counts) EXPECT_EQ(count.load(), 1) << items << " items, grain " << grain;
+      for (const auto& count : counts)
+        EXPECT_EQ(count.load(), 1) << items << " items, grain " << grain;
     }
   }
 }

@@ -24,7 +24,8 @@ TensorSet Stored() {
   return set;
 }
 
-std::string ErrorOf(const TensorSet& set, const NameMap& names, const std::function<void(WeightBinder&)>& bind) {
+std::string ErrorOf(const TensorSet& set, const NameMap& names,
+                    const std::function<void(WeightBinder&)>& bind) {
   try {
     CheckWeights(set, names, "models/x", bind);
   } catch (const Error& error) {
@@ -47,9 +48,11 @@ TEST(Weights, AllProblemsAreReportedAtOnce) {
     net.F32("absent", {2}, "");
     net.F32("bad", {3}, "");
   });
-  EXPECT_THAT(error, AllOf(HasSubstr("models/x: the weights do not fit"), HasSubstr("1 missing: net.absent"),
-                           HasSubstr("net.proj.weight is f32 [4, 6], expected [5, 6]"), HasSubstr("(width=5)"),
-                           HasSubstr("1 not finite: net.bad element 1"), HasSubstr("1 unexpected: left.over")));
+  EXPECT_THAT(
+      error,
+      AllOf(HasSubstr("models/x: the weights do not fit"), HasSubstr("1 missing: net.absent"),
+            HasSubstr("net.proj.weight is f32 [4, 6], expected [5, 6]"), HasSubstr("(width=5)"),
+            HasSubstr("1 not finite: net.bad element 1"), HasSubstr("1 unexpected: left.over")));
 }
 
 TEST(Weights, IgnoredTensorsMayBeThereOrNot) {
@@ -63,10 +66,12 @@ TEST(Weights, IgnoredTensorsMayBeThereOrNot) {
 
 TEST(Weights, NamesOfAFamilyAreTranslatedAndErrorsUseTheFilesSpelling) {
   const NameMap names{{{"tower.", "net."}}};
-  EXPECT_THAT(ErrorOf(Stored(), names, [](WeightBinder& b) { b.F32("tower.none", {1}, ""); }), HasSubstr("missing: net.none"));
+  EXPECT_THAT(ErrorOf(Stored(), names, [](WeightBinder& b) { b.F32("tower.none", {1}, ""); }),
+              HasSubstr("missing: net.none"));
   Exec ex(1);
   Tensor norm;
-  LoadWeights(ex, Stored(), names, [&](WeightBinder& b) { norm = b.F32("tower.norm.weight", {6}, ""); });
+  LoadWeights(ex, Stored(), names,
+              [&](WeightBinder& b) { norm = b.F32("tower.norm.weight", {6}, ""); });
   EXPECT_EQ(norm.dim(0), 6);
 }
 

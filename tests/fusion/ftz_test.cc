@@ -28,12 +28,18 @@ FtzWeights MakeWeights(Exec& ex, float out_scale, Numbers numbers = Numbers(5)) 
   w.q = linear(kWidth, kAnchorWidth, 0.3F);
   w.kv = linear(2 * kWidth, kAugmentWidth, 0.3F);
   w.out = linear(kAnchorWidth, kWidth, out_scale);
-  w.norm = {.weight = RandomTensor({kAnchorWidth}, numbers), .bias = RandomTensor({kAnchorWidth}, numbers), .epsilon = 1e-5F};
+  w.norm = {.weight = RandomTensor({kAnchorWidth}, numbers),
+            .bias = RandomTensor({kAnchorWidth}, numbers),
+            .epsilon = 1e-5F};
   return w;
 }
 
 FusionConfig Config(FtzNorm norm, Residual residual) {
-  return {.type = FusionType::kFtz, .width = kWidth, .heads = kHeads, .norm = norm, .residual = residual};
+  return {.type = FusionType::kFtz,
+          .width = kWidth,
+          .heads = kHeads,
+          .norm = norm,
+          .residual = residual};
 }
 
 Tensor FuseOnce(const FusionConfig& config, float out_scale, const Tensor& a, const Tensor& b) {
@@ -46,7 +52,8 @@ Tensor FuseOnce(const FusionConfig& config, float out_scale, const Tensor& a, co
 
 Tensor Permuted(const TensorView& x, const std::vector<int64_t>& order) {
   Tensor out = Tensor::F32(x.shape(), "permuted");
-  for (size_t i = 0; i < order.size(); ++i) std::copy_n(x.row(order[i]), x.dim(1), out.row(static_cast<int64_t>(i)));
+  for (size_t i = 0; i < order.size(); ++i)
+    std::copy_n(x.row(order[i]), x.dim(1), out.row(static_cast<int64_t>(i)));
   return out;
 }
 
@@ -54,7 +61,8 @@ class FtzTest : public ::testing::Test {
  protected:
   Numbers numbers_{1};
   Tensor a_ = RandomTensor({25, kAnchorWidth}, numbers_);
-  Tensor b_ = RandomTensor({70, kAugmentWidth}, numbers_);  // another number of tokens, more than a page
+  Tensor b_ =
+      RandomTensor({70, kAugmentWidth}, numbers_);  // another number of tokens, more than a page
 };
 
 TEST_F(FtzTest, WithAZeroOutputProjectionOnlyTheAnchorIsLeft) {
@@ -70,10 +78,12 @@ TEST_F(FtzTest, WithAZeroOutputProjectionOnlyTheAnchorIsLeft) {
 TEST_F(FtzTest, TheOrderOfTheAugmentingTokensDoesNotMatter) {
   std::vector<int64_t> order(70);
   std::iota(order.begin(), order.end(), 0);
-  for (size_t i = 0; i < 70; ++i) std::swap(order[i], order[static_cast<size_t>(numbers_.Int(0, 69))]);
+  for (size_t i = 0; i < 70; ++i)
+    std::swap(order[i], order[static_cast<size_t>(numbers_.Int(0, 69))]);
   for (const FtzNorm norm : {FtzNorm::kPost, FtzNorm::kPre, FtzNorm::kNone}) {
     const FusionConfig config = Config(norm, Residual::kOn);
-    EXPECT_TRUE(Near(FuseOnce(config, 0.3F, a_, Permuted(b_, order)), FuseOnce(config, 0.3F, a_, b_), "stage"));
+    EXPECT_TRUE(Near(FuseOnce(config, 0.3F, a_, Permuted(b_, order)),
+                     FuseOnce(config, 0.3F, a_, b_), "stage"));
   }
 }
 
@@ -82,7 +92,8 @@ TEST_F(FtzTest, PermutingTheAnchorsTokensPermutesTheResult) {
   std::iota(order.begin(), order.end(), 0);
   std::reverse(order.begin(), order.end());
   const FusionConfig config = Config(FtzNorm::kPost, Residual::kOn);
-  EXPECT_TRUE(SameBits(FuseOnce(config, 0.3F, Permuted(a_, order), b_), Permuted(FuseOnce(config, 0.3F, a_, b_), order)));
+  EXPECT_TRUE(SameBits(FuseOnce(config, 0.3F, Permuted(a_, order), b_),
+                       Permuted(FuseOnce(config, 0.3F, a_, b_), order)));
 }
 
 TEST_F(FtzTest, WithoutAResidualTheAnchorOnlyAsks) {
@@ -91,7 +102,8 @@ TEST_F(FtzTest, WithoutAResidualTheAnchorOnlyAsks) {
   Tensor single = Tensor::F32({1, kAugmentWidth});
   std::copy_n(one.row(0), kAugmentWidth, single.f32());
   const Tensor fused = FuseOnce(Config(FtzNorm::kNone, Residual::kOff), 0.3F, a_, single);
-  for (int64_t r = 1; r < 25; ++r) EXPECT_TRUE(SameBits(fused.view().Rows(r, r + 1), fused.view().Rows(0, 1)));
+  for (int64_t r = 1; r < 25; ++r)
+    EXPECT_TRUE(SameBits(fused.view().Rows(r, r + 1), fused.view().Rows(0, 1)));
 }
 
 TEST_F(FtzTest, BothTowersMatter) {

@@ -15,12 +15,18 @@ using testing::GoldenCase;
 using testing::Near;
 
 class ModelStages : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(All, ModelStages, ::testing::ValuesIn(testing::AnsweringGoldenModels()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(All, ModelStages, ::testing::ValuesIn(testing::AnsweringGoldenModels()),
+                         [](const auto& test) { return test.param; });
 
-uint32_t Crc(const void* data, size_t bytes) { return static_cast<uint32_t>(crc32(0, static_cast<const Bytef*>(data), static_cast<uInt>(bytes))); }
+uint32_t Crc(const void* data, size_t bytes) {
+  return static_cast<uint32_t>(crc32(0, static_cast<const Bytef*>(data), static_cast<uInt>(bytes)));
+}
 
-void ComparePixels(const Json& golden, const TowerConfig& tower, const Image& image, const Tensor& pixels) {
-  EXPECT_EQ(Crc(tower.processor.Geometry(image).rgb.data(), tower.processor.Geometry(image).rgb.size()), golden["u8"].get<uint32_t>());
+void ComparePixels(const Json& golden, const TowerConfig& tower, const Image& image,
+                   const Tensor& pixels) {
+  EXPECT_EQ(
+      Crc(tower.processor.Geometry(image).rgb.data(), tower.processor.Geometry(image).rgb.size()),
+      golden["u8"].get<uint32_t>());
   EXPECT_EQ(Crc(pixels.f32(), static_cast<size_t>(pixels.bytes())), golden["f32"].get<uint32_t>());
 }
 
@@ -37,11 +43,15 @@ TEST_P(ModelStages, EveryStageEqualsItsReference) {
     VisionStages stages;
     model.EncodeImage(ex, image, visual, timings, &stages, nullptr);
     const Json& crc = golden.json()["pixels_crc32"][i];
-    if (model.config().anchor) ComparePixels(crc["anchor"], *model.config().anchor, image, stages.anchor_pixels);
-    if (model.config().augment) ComparePixels(crc["augment"], *model.config().augment, image, stages.augment_pixels);
+    if (model.config().anchor)
+      ComparePixels(crc["anchor"], *model.config().anchor, image, stages.anchor_pixels);
+    if (model.config().augment)
+      ComparePixels(crc["augment"], *model.config().augment, image, stages.augment_pixels);
     const std::string prefix = "image" + std::to_string(i) + ".";
-    const std::pair<const char*, TensorView> named[] = {
-        {"anchor", stages.anchor}, {"augment", stages.augment}, {"fused", stages.fused}, {"projected", visual}};
+    const std::pair<const char*, TensorView> named[] = {{"anchor", stages.anchor},
+                                                        {"augment", stages.augment},
+                                                        {"fused", stages.fused},
+                                                        {"projected", visual}};
     int64_t compared = 0;
     for (const auto& [name, got] : named) {
       if (!golden.Has(prefix + name)) continue;

@@ -9,7 +9,8 @@
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-  const binocle::DecodeOptions limits{.max_bytes = 1 << 20, .max_pixels = 1 << 18, .max_side = 4096};
+  const binocle::DecodeOptions limits{
+      .max_bytes = 1 << 20, .max_pixels = 1 << 18, .max_side = 4096};
   try {
     const binocle::Image image = binocle::DecodeImage(bytes, limits, "fuzz");
     if (image.width * image.height * 3 != static_cast<int64_t>(image.rgb.size())) __builtin_trap();

@@ -19,7 +19,8 @@ using binocle::Tokenizer;
 
 std::unique_ptr<Tokenizer> LoadGood() {
   const char* directory = std::getenv("BINOCLE_FUZZ_TOKENIZER");
-  return binocle::LoadSentencePieceTokenizer(directory != nullptr ? directory : BINOCLE_TEST_DATA "/tokenizer/legacy");
+  return binocle::LoadSentencePieceTokenizer(
+      directory != nullptr ? directory : BINOCLE_TEST_DATA "/tokenizer/legacy");
 }
 
 void CheckText(const Tokenizer& tokenizer, std::string_view text) {
@@ -48,7 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   try {
     const binocle::TokenizerConfig config{.legacy = data[0] % 4 == 1};
-    CheckText(*binocle::MakeSentencePieceTokenizer(rest, config, "fuzz.model"), " the cat \xF0\x9F\x99\x82</s>\xFF\n");
+    CheckText(*binocle::MakeSentencePieceTokenizer(rest, config, "fuzz.model"),
+              " the cat \xF0\x9F\x99\x82</s>\xFF\n");
   } catch (const binocle::Error&) {
   }
   return 0;

@@ -23,7 +23,8 @@ Conversation FromGolden(const Json& row) {
   if (!row.at("system").is_null()) conversation.system = row.at("system").get<std::string>();
   for (size_t i = 0; i < row.at("turns").size(); ++i) {
     const Json& turn = row.at("turns")[i];
-    conversation.turns.push_back({.text = turn[0].get<std::string>(), .images = row.at("pictures")[i].get<int>()});
+    conversation.turns.push_back(
+        {.text = turn[0].get<std::string>(), .images = row.at("pictures")[i].get<int>()});
     if (!turn[1].is_null())
       conversation.turns.push_back({.role = Role::kAssistant, .text = turn[1].get<std::string>()});
   }
@@ -31,14 +32,19 @@ Conversation FromGolden(const Json& row) {
 }
 
 TEST(Conversation, RendersTheGoldens) {
-  const Json golden = ReadJsonFile(std::filesystem::path(BINOCLE_TEST_DATA) / "conversations" / "cases.json");
+  const Json golden =
+      ReadJsonFile(std::filesystem::path(BINOCLE_TEST_DATA) / "conversations" / "cases.json");
   ASSERT_GE(golden.at("rows").size(), 72u);
   for (const Json& row : golden.at("rows")) {
-    const ConversationStyle style = ParseConversationStyle(row.at("template").get<std::string>(), "golden");
-    EXPECT_EQ(RenderConversation(style, FromGolden(row)), row.at("text").get<std::string>()) << row.dump();
+    const ConversationStyle style =
+        ParseConversationStyle(row.at("template").get<std::string>(), "golden");
+    EXPECT_EQ(RenderConversation(style, FromGolden(row)), row.at("text").get<std::string>())
+        << row.dump();
   }
   for (const auto& [name, stops] : golden.at("stops").items()) {
-    EXPECT_EQ(ConversationStops(ParseConversationStyle(name, "golden")), stops.get<std::vector<std::string>>()) << name;
+    EXPECT_EQ(ConversationStops(ParseConversationStyle(name, "golden")),
+              stops.get<std::vector<std::string>>())
+        << name;
   }
 }
 
@@ -46,12 +52,14 @@ TEST(Conversation, PutsPicturesBeforeTheQuestion) {
   const Conversation conversation = {.turns = {{.text = "What is it?", .images = 2}}};
   EXPECT_EQ(RenderConversation(ConversationStyle::kBinocle, conversation),
             "<image><image><|user|> What is it?<|assistant|>");
-  EXPECT_EQ(RenderConversation(ConversationStyle::kPlain, conversation), "<image>\n<image>\nWhat is it?\n");
+  EXPECT_EQ(RenderConversation(ConversationStyle::kPlain, conversation),
+            "<image>\n<image>\nWhat is it?\n");
 }
 
 TEST(Conversation, KeepsTheMarksOfTheText) {
   const Conversation conversation = {.turns = {{.text = "Is <image> like <image>?", .images = 2}}};
-  EXPECT_EQ(RenderConversation(ConversationStyle::kPlain, conversation), "Is <image> like <image>?\n");
+  EXPECT_EQ(RenderConversation(ConversationStyle::kPlain, conversation),
+            "Is <image> like <image>?\n");
   EXPECT_EQ(RenderConversation(ConversationStyle::kBinocle, conversation),
             "<|user|> Is <image> like <image>?<|assistant|>");
 }
@@ -70,18 +78,21 @@ TEST(Conversation, RefusesMarksThatDoNotMatchThePictures) {
 TEST(Conversation, RefusesTurnsOutOfOrder) {
   EXPECT_EQ(ErrorOf({}), "INVALID_ARGUMENT: the conversation has no turns, expected at least one");
   EXPECT_EQ(ErrorOf({.turns = {{.role = Role::kAssistant, .text = "a"}}}),
-            "INVALID_ARGUMENT: turn 1 is the assistant's, expected turns to alternate and the user to begin");
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "a"}, {.text = "b"}}}),
-            "INVALID_ARGUMENT: turn 2 is the user's, expected turns to alternate and the user to begin");
+            "INVALID_ARGUMENT: turn 1 is the assistant's, expected turns to alternate and the user "
+            "to begin");
+  EXPECT_EQ(
+      ErrorOf({.turns = {{.text = "a"}, {.text = "b"}}}),
+      "INVALID_ARGUMENT: turn 2 is the user's, expected turns to alternate and the user to begin");
   EXPECT_EQ(ErrorOf({.turns = {{.text = "a", .images = -1}}}),
             "INVALID_ARGUMENT: turn 1 has -1 images, expected 0 or more");
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "b", .images = 1}}}),
-            "INVALID_ARGUMENT: turn 2 is the assistant's and has 1 images, expected none");
+  EXPECT_EQ(
+      ErrorOf({.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "b", .images = 1}}}),
+      "INVALID_ARGUMENT: turn 2 is the assistant's and has 1 images, expected none");
 }
 
 TEST(Conversation, NamesItsStyles) {
-  for (const auto style : {ConversationStyle::kPlain, ConversationStyle::kBinocle, ConversationStyle::kVicunaV1,
-                           ConversationStyle::kLlavaLlama2}) {
+  for (const auto style : {ConversationStyle::kPlain, ConversationStyle::kBinocle,
+                           ConversationStyle::kVicunaV1, ConversationStyle::kLlavaLlama2}) {
     EXPECT_EQ(ParseConversationStyle(ConversationStyleName(style), "x"), style);
   }
   try {
@@ -89,7 +100,8 @@ TEST(Conversation, NamesItsStyles) {
     FAIL();
   } catch (const Error& e) {
     EXPECT_STREQ(e.what(),
-                 "INVALID_ARGUMENT: config.json: conversation is 'chatml', expected one of plain, binocle, vicuna_v1, "
+                 "INVALID_ARGUMENT: config.json: conversation is 'chatml', expected one of plain, "
+                 "binocle, vicuna_v1, "
                  "llava_llama_2");
   }
 }

@@ -16,7 +16,8 @@ using testing::Near;
 using testing::SameBits;
 
 struct Loaded {
-  explicit Loaded(const std::string& name, LayerPlan plan = {}) : golden(name), tensors(ReadTensors(golden.directory())) {
+  explicit Loaded(const std::string& name, LayerPlan plan = {})
+      : golden(name), tensors(ReadTensors(golden.directory())) {
     const Json json = ReadJsonFile(golden.directory() / "config.json");
     config = ParseLlamaConfig(JsonObject(json, "config.json"));
     LlamaWeights weights;
@@ -38,9 +39,20 @@ struct Loaded {
       positions.push_back(static_cast<int32_t>(p));
       slots.push_back(sequence.Slot(p));
     }
-    const QueryRun run{.first_row = 0, .rows = count, .first_position = first, .keys = first + count, .pages = sequence.pages()};
+    const QueryRun run{.first_row = 0,
+                       .rows = count,
+                       .first_position = first,
+                       .keys = first + count,
+                       .pages = sequence.pages()};
     decoder->Embed(ids, activations->x.view().Rows(0, count));
-    decoder->Forward(ex, {.text_rows = count, .positions = positions, .slots = slots, .text_runs = {&run, 1}, .visual_runs = {}, .runs = {&run, 1}}, pool, *activations);
+    decoder->Forward(ex,
+                     {.text_rows = count,
+                      .positions = positions,
+                      .slots = slots,
+                      .text_runs = {&run, 1},
+                      .visual_runs = {},
+                      .runs = {&run, 1}},
+                     pool, *activations);
   }
   TensorView LogitsOf(int64_t row) {
     decoder->Logits(ex, {&row, 1}, *activations);
@@ -101,10 +113,12 @@ TEST_P(Decoders, EveryLayersOutputEqualsTransformers) {
     };
     CheckWeights(cut.tensors, {}, name, bind);
     LoadWeights(cut.ex, cut.tensors, {}, bind);
-    cut.decoder = std::make_unique<LlamaDecoder>(config, std::move(weights), LayerPlan::Stock(l), 256);
+    cut.decoder =
+        std::make_unique<LlamaDecoder>(config, std::move(weights), LayerPlan::Stock(l), 256);
     KvSequence sequence(cut.pool);
     cut.Forward(ids, sequence);
-    EXPECT_TRUE(Near(cut.activations->x.view().Rows(0, static_cast<int64_t>(ids.size())), golden.Tensor(name), "hidden"));
+    EXPECT_TRUE(Near(cut.activations->x.view().Rows(0, static_cast<int64_t>(ids.size())),
+                     golden.Tensor(name), "hidden"));
   }
 }
 
@@ -112,7 +126,8 @@ TEST_P(Decoders, ChunkedPrefillAndDecodeGiveTheSameBitsAsOneCall) {
   Loaded m(GetParam());
   testing::Numbers numbers(5);
   std::vector<int32_t> ids;
-  for (int i = 0; i < 100; ++i) ids.push_back(static_cast<int32_t>(numbers.Int(0, m.config.vocabulary - 1)));
+  for (int i = 0; i < 100; ++i)
+    ids.push_back(static_cast<int32_t>(numbers.Int(0, m.config.vocabulary - 1)));
   KvSequence whole(m.pool);
   m.Forward(ids, whole);
   const Tensor want = [&] {
@@ -124,7 +139,9 @@ TEST_P(Decoders, ChunkedPrefillAndDecodeGiveTheSameBitsAsOneCall) {
     KvSequence sequence(m.pool);
     size_t last = 0;
     for (size_t begin = 0; begin < ids.size(); begin += chunk) {
-      const std::vector<int32_t> part(ids.begin() + static_cast<ptrdiff_t>(begin), ids.begin() + static_cast<ptrdiff_t>(std::min(begin + chunk, ids.size())));
+      const std::vector<int32_t> part(
+          ids.begin() + static_cast<ptrdiff_t>(begin),
+          ids.begin() + static_cast<ptrdiff_t>(std::min(begin + chunk, ids.size())));
       m.Forward(part, sequence);
       last = part.size() - 1;
     }
@@ -141,7 +158,8 @@ TEST(LlamaDecoder, AllTextThroughCompositeLayersIsStock) {
   KvSequence a(stock.pool), b(composite.pool);
   stock.Forward(ids, a);
   composite.Forward(ids, b);
-  EXPECT_TRUE(SameBits(composite.activations->x.view().Rows(0, 5), stock.activations->x.view().Rows(0, 5)));
+  EXPECT_TRUE(
+      SameBits(composite.activations->x.view().Rows(0, 5), stock.activations->x.view().Rows(0, 5)));
 }
 
 TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
@@ -154,19 +172,34 @@ TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
     }
     return std::string("no error");
   };
-  EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})"), "UNIMPLEMENTED: config.json: rope_scaling of kind yarn is not supported yet");
+  EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})"),
+            "UNIMPLEMENTED: config.json: rope_scaling of kind yarn is not supported yet");
   EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "default"}})"), "no error");
-  EXPECT_NE(error_of(R"({"num_attention_heads": 6, "num_key_value_heads": 4, "head_dim": 8})").find("a divisor of num_attention_heads=6"), std::string::npos);
+  EXPECT_NE(error_of(R"({"num_attention_heads": 6, "num_key_value_heads": 4, "head_dim": 8})")
+                .find("a divisor of num_attention_heads=6"),
+            std::string::npos);
   EXPECT_NE(error_of(R"({"hidden_size": -4})").find("hidden_size is -4"), std::string::npos);
-  EXPECT_NE(error_of(R"({"hidden_act": "gelu"})").find("hidden_act is \"gelu\", expected one of silu"), std::string::npos);
-  EXPECT_NE(error_of(R"({"head_dim": 7})").find("head_dim is 7, expected an even number"), std::string::npos);
+  EXPECT_NE(
+      error_of(R"({"hidden_act": "gelu"})").find("hidden_act is \"gelu\", expected one of silu"),
+      std::string::npos);
+  EXPECT_NE(error_of(R"({"head_dim": 7})").find("head_dim is 7, expected an even number"),
+            std::string::npos);
 }
 
 TEST(DecoderActivations, TheMemoryPlanIsWhatIsAllocated) {
-  const LlamaConfig c{.width = 28, .ff_width = 36, .layers = 2, .heads = 6, .kv_heads = 2, .head_dim = 10, .vocabulary = 331, .max_positions = 64};
+  const LlamaConfig c{.width = 28,
+                      .ff_width = 36,
+                      .layers = 2,
+                      .heads = 6,
+                      .kv_heads = 2,
+                      .head_dim = 10,
+                      .vocabulary = 331,
+                      .max_positions = 64};
   const DecoderActivations a(c, 100, 3);
   int64_t bytes = 0;
-  for (const Tensor* t : {&a.x, &a.n, &a.q, &a.kv, &a.attn, &a.lse, &a.gate_up, &a.ff, &a.logit_rows, &a.logits}) bytes += t->bytes();
+  for (const Tensor* t :
+       {&a.x, &a.n, &a.q, &a.kv, &a.attn, &a.lse, &a.gate_up, &a.ff, &a.logit_rows, &a.logits})
+    bytes += t->bytes();
   EXPECT_EQ(DecoderActivations::Bytes(c, 100, 3), bytes);
 }
 

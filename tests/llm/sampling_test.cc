@@ -16,12 +16,13 @@ namespace {
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
 // Two tied maxima, values of both signs, one that is nearly impossible.
-const std::vector<float> kLogits = {2.5F, -1.25F, 0.75F, 2.5F, -3.0F, 1.5F, 0.25F, -0.5F, 1.875F, 0.0F, -6.0F, 1.0F};
+const std::vector<float> kLogits = {2.5F,  -1.25F, 0.75F,  2.5F, -3.0F, 1.5F,
+                                    0.25F, -0.5F,  1.875F, 0.0F, -6.0F, 1.0F};
 const std::vector<int32_t> kPrompt = {3, 0, 1, 3, 8};
 
 // What Sample returns at step 0 for seeds 0 … draws − 1.
-std::vector<int> CountDraws(SamplingParams params, std::span<const float> logits, std::span<const int32_t> prompt,
-                            int draws) {
+std::vector<int> CountDraws(SamplingParams params, std::span<const float> logits,
+                            std::span<const int32_t> prompt, int draws) {
   std::vector<int> counts(logits.size());
   for (int i = 0; i < draws; ++i) {
     params.seed = static_cast<uint64_t>(i);
@@ -76,34 +77,40 @@ struct OracleCase {
 const std::vector<OracleCase> kOracle = {
     {"plain",
      {.temperature = 1},
-     {0.2804951, 0.0065966, 0.0487427, 0.2804951, 0.0011463, 0.1031884, 0.029564, 0.013965, 0.1501382, 0.0230244,
-      5.71e-05, 0.0625869}},
+     {0.2804951, 0.0065966, 0.0487427, 0.2804951, 0.0011463, 0.1031884, 0.029564, 0.013965,
+      0.1501382, 0.0230244, 5.71e-05, 0.0625869}},
     {"temperature",
      {.temperature = 0.7},
-     {0.3406332, 0.0016059, 0.0279609, 0.3406332, 0.0001318, 0.0816331, 0.013688, 0.0046884, 0.1394839, 0.0095771,
-      1.8e-06, 0.0399628}},
+     {0.3406332, 0.0016059, 0.0279609, 0.3406332, 0.0001318, 0.0816331, 0.013688, 0.0046884,
+      0.1394839, 0.0095771, 1.8e-06, 0.0399628}},
     {"top_k",
      {.temperature = 1.3, .top_k = 5},
      {0.2943689, 0, 0, 0.2943689, 0, 0.1364015, 0, 0, 0.1820105, 0, 0, 0.0928502}},
-    {"top_p", {.temperature = 1, .top_p = 0.6}, {0.3944366, 0, 0, 0.3944366, 0, 0, 0, 0, 0.2111267, 0, 0, 0}},
-    {"min_p", {.temperature = 0.8, .min_p = 0.2}, {0.3643866, 0, 0, 0.3643866, 0, 0.1043985, 0, 0, 0.1668283, 0, 0, 0}},
+    {"top_p",
+     {.temperature = 1, .top_p = 0.6},
+     {0.3944366, 0, 0, 0.3944366, 0, 0, 0, 0, 0.2111267, 0, 0, 0}},
+    {"min_p",
+     {.temperature = 0.8, .min_p = 0.2},
+     {0.3643866, 0, 0, 0.3643866, 0, 0.1043985, 0, 0, 0.1668283, 0, 0, 0}},
     {"penalty",
      {.temperature = 1, .repetition_penalty = 1.3},
-     {0.2252792, 0.0064835, 0.0697044, 0.2252792, 0.0016393, 0.1475642, 0.0422779, 0.0199706, 0.1392918, 0.032926,
-      8.16e-05, 0.0895022}},
+     {0.2252792, 0.0064835, 0.0697044, 0.2252792, 0.0016393, 0.1475642, 0.0422779, 0.0199706,
+      0.1392918, 0.032926, 8.16e-05, 0.0895022}},
     {"all",
      {.temperature = 0.9, .top_k = 7, .top_p = 0.8, .min_p = 0.1, .repetition_penalty = 1.2},
      {0.3242923, 0, 0, 0.3242923, 0, 0.1696092, 0, 0, 0.1818062, 0, 0, 0}},
     {"reward",
      {.temperature = 2, .top_p = 0.9, .repetition_penalty = 0.8},
-     {0.2370743, 0, 0.0723036, 0.2370743, 0, 0.1052011, 0.0563101, 0, 0.1604125, 0.0496935, 0, 0.0819307}},
+     {0.2370743, 0, 0.0723036, 0.2370743, 0, 0.1052011, 0.0563101, 0, 0.1604125, 0.0496935, 0,
+      0.0819307}},
 };
 
 TEST(Sampling, DrawsFollowTheReferenceDistribution) {
   for (const OracleCase& c : kOracle) {
     const auto prompt = c.params.repetition_penalty == 1.0 ? std::vector<int32_t>() : kPrompt;
     // 11 degrees of freedom at most: 40 is exceeded by chance in less than one of 10,000 runs, and the seeds are fixed.
-    EXPECT_LT(ChiSquare(CountDraws(c.params, kLogits, prompt, 200000), c.probabilities), 40.0) << c.name;
+    EXPECT_LT(ChiSquare(CountDraws(c.params, kLogits, prompt, 200000), c.probabilities), 40.0)
+        << c.name;
   }
 }
 
@@ -118,7 +125,8 @@ TEST(Sampling, StepsOfOneSequenceAreIndependentDraws) {
     ++pairs[static_cast<size_t>(previous * 4 + next)];
     previous = next;
   }
-  EXPECT_LT(ChiSquare(pairs, std::vector<double>(16, 1.0 / 16)), 45.0);  // 15 degrees of freedom, 1 in 10,000
+  EXPECT_LT(ChiSquare(pairs, std::vector<double>(16, 1.0 / 16)),
+            45.0);  // 15 degrees of freedom, 1 in 10,000
 }
 
 TEST(Sampling, GreedyTakesTheLowestIdOfEqualLogits) {
@@ -158,12 +166,14 @@ TEST(Sampling, RowsBeyondTheVocabularyNeverComeOut) {
 
 TEST(Sampling, MaskedTokensNeverComeOut) {
   Sampler sampler({.temperature = 5}, 3);
-  for (int i = 0; i < 1000; ++i) EXPECT_NE(sampler.Sample(std::vector<float>{0.0F, -kInf, 0.0F}), 1);
+  for (int i = 0; i < 1000; ++i)
+    EXPECT_NE(sampler.Sample(std::vector<float>{0.0F, -kInf, 0.0F}), 1);
 }
 
 TEST(Sampling, ATinyTemperatureIsGreedy) {
   Sampler sampler({.temperature = 1e-300}, 3);
-  for (int i = 0; i < 100; ++i) EXPECT_EQ(sampler.Sample(std::vector<float>{1.0F, 1.0001F, -kInf}), 1);
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(sampler.Sample(std::vector<float>{1.0F, 1.0001F, -kInf}), 1);
 }
 
 TEST(Sampling, EveryFilterKeepsAtLeastOneToken) {
@@ -184,25 +194,30 @@ TEST(Sampling, FiltersMatchBruteForceOnRandomRows) {
     const double m = 0.5 * UniformAt(row, 102);
     std::vector<size_t> order(logits.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](size_t a, size_t b) { return logits[a] > logits[b]; });
     double total = 0.0;
     std::vector<bool> allowed(logits.size());
     for (const size_t i : order) {
-      if (logits[i] >= logits[order[std::min(k, order.size()) - 1]]) total += std::exp(static_cast<double>(logits[i]));
+      if (logits[i] >= logits[order[std::min(k, order.size()) - 1]])
+        total += std::exp(static_cast<double>(logits[i]));
     }
     double before = 0.0;
     for (const size_t i : order) {
       const double probability = std::exp(static_cast<double>(logits[i])) / total;
       const bool in_k = logits[i] >= logits[order[std::min(k, order.size()) - 1]];
-      allowed[i] = in_k && before < p && probability >= m * std::exp(static_cast<double>(logits[order[0]])) / total;
+      allowed[i] = in_k && before < p &&
+                   probability >= m * std::exp(static_cast<double>(logits[order[0]])) / total;
       if (in_k) before += probability;
     }
     allowed[order[0]] = true;
-    Sampler sampler({.temperature = 1, .top_k = static_cast<int64_t>(k), .top_p = p, .min_p = m, .seed = row}, 37);
+    Sampler sampler(
+        {.temperature = 1, .top_k = static_cast<int64_t>(k), .top_p = p, .min_p = m, .seed = row},
+        37);
     for (int i = 0; i < 50; ++i) {
       const auto id = static_cast<size_t>(sampler.Sample(logits));
-      EXPECT_TRUE(allowed[id]) << "row " << row << ": token " << id << " came out with k=" << k << " p=" << p
-                               << " m=" << m;
+      EXPECT_TRUE(allowed[id]) << "row " << row << ": token " << id << " came out with k=" << k
+                               << " p=" << p << " m=" << m;
     }
   }
 }
@@ -237,12 +252,15 @@ TEST(Sampling, BrokenLogitsAreInternalErrors) {
 }
 
 TEST(Sampling, OptionsOutOfRangeNameTheOptionAndTheRange) {
-  EXPECT_EQ(ErrorOf({.temperature = -0.5}), "INVALID_ARGUMENT: temperature is -0.5, expected 0 to 100");
-  EXPECT_EQ(ErrorOf({.temperature = std::nan("")}), "INVALID_ARGUMENT: temperature is nan, expected 0 to 100");
+  EXPECT_EQ(ErrorOf({.temperature = -0.5}),
+            "INVALID_ARGUMENT: temperature is -0.5, expected 0 to 100");
+  EXPECT_EQ(ErrorOf({.temperature = std::nan("")}),
+            "INVALID_ARGUMENT: temperature is nan, expected 0 to 100");
   EXPECT_EQ(ErrorOf({.top_k = -1}), "INVALID_ARGUMENT: top_k is -1, expected 0 (off) or more");
   EXPECT_EQ(ErrorOf({.top_p = 1.5}), "INVALID_ARGUMENT: top_p is 1.5, expected 0 to 1");
   EXPECT_EQ(ErrorOf({.min_p = -1}), "INVALID_ARGUMENT: min_p is -1, expected 0 to 1");
-  EXPECT_EQ(ErrorOf({.repetition_penalty = 0}), "INVALID_ARGUMENT: repetition_penalty is 0, expected 0.01 to 100");
+  EXPECT_EQ(ErrorOf({.repetition_penalty = 0}),
+            "INVALID_ARGUMENT: repetition_penalty is 0, expected 0.01 to 100");
   EXPECT_EQ(ErrorOf({.temperature = 100, .top_k = 1 << 30, .top_p = 0, .min_p = 1}), "no error");
 }
 

@@ -29,7 +29,8 @@ Result BruteForce(const std::vector<std::string>& stops, std::string_view text) 
   for (size_t end = 1; end <= text.size(); ++end) {
     std::optional<size_t> longest;
     for (size_t i = 0; i < stops.size(); ++i) {
-      if (text.substr(0, end).ends_with(stops[i]) && (!longest || stops[i].size() > stops[*longest].size()))
+      if (text.substr(0, end).ends_with(stops[i]) &&
+          (!longest || stops[i].size() > stops[*longest].size()))
         longest = i;
     }
     if (longest) return {std::string(text.substr(0, end - stops[*longest].size())), longest};

@@ -15,7 +15,8 @@ namespace {
 // 0 … 255 are bytes, then a few words and a special token.
 class FakeTokenizer final : public Tokenizer {
  public:
-  static constexpr int32_t kCat = 256, kSpaceCat = 257, kSpace = 258, kSpecial = 259, kEmpty = 260, kSize = 261;
+  static constexpr int32_t kCat = 256, kSpaceCat = 257, kSpace = 258, kSpecial = 259, kEmpty = 260,
+                           kSize = 261;
 
   explicit FakeTokenizer(LeadingSpace rule) : rule_(rule) {
     for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] = static_cast<char>(i);
@@ -24,7 +25,8 @@ class FakeTokenizer final : public Tokenizer {
   TokenPiece Piece(int32_t id) const override {
     if (id < 0 || id >= kSize) ThrowInvalid("token id ", id);
     if (id < 256)
-      return {.kind = TokenPiece::Kind::kBytes, .text = std::string_view(&bytes_[static_cast<size_t>(id)], 1)};
+      return {.kind = TokenPiece::Kind::kBytes,
+              .text = std::string_view(&bytes_[static_cast<size_t>(id)], 1)};
     switch (id) {
       case kCat: return {.kind = TokenPiece::Kind::kText, .text = "cat"};
       case kSpaceCat: return {.kind = TokenPiece::Kind::kText, .text = " cat", .opens_word = true};
@@ -49,8 +51,12 @@ class FakeTokenizer final : public Tokenizer {
   std::array<char, 256> bytes_{};
 };
 
-std::string Text(LeadingSpace rule, std::vector<int32_t> ids) { return Decode(FakeTokenizer(rule), ids); }
-std::string DropOne(std::vector<int32_t> ids) { return Text(LeadingSpace::kDropOne, std::move(ids)); }
+std::string Text(LeadingSpace rule, std::vector<int32_t> ids) {
+  return Decode(FakeTokenizer(rule), ids);
+}
+std::string DropOne(std::vector<int32_t> ids) {
+  return Text(LeadingSpace::kDropOne, std::move(ids));
+}
 
 using F = FakeTokenizer;
 
@@ -84,7 +90,8 @@ TEST(StreamingDecoder, TheLeadingSpaceFollowsTheRule) {
   EXPECT_EQ(DropOne({F::kCat, F::kSpaceCat}), "cat cat");
   EXPECT_EQ(DropOne({' ', F::kSpaceCat}), "  cat") << "a space byte is no word's beginning";
   EXPECT_EQ(DropOne({0xC3, F::kSpaceCat}), "\uFFFD cat");
-  EXPECT_EQ(Text(LeadingSpace::kDropAll, {F::kSpace, F::kSpace, F::kSpaceCat, F::kSpaceCat}), "cat cat");
+  EXPECT_EQ(Text(LeadingSpace::kDropAll, {F::kSpace, F::kSpace, F::kSpaceCat, F::kSpaceCat}),
+            "cat cat");
   EXPECT_EQ(Text(LeadingSpace::kKeep, {F::kSpace, F::kSpaceCat}), "  cat");
 }
 
@@ -110,7 +117,8 @@ TEST(StreamingDecoder, RandomBytesDecodeLikeWholeTextReplacement) {
     state = state * 6364136223846793005u + 1442695040888963407u;
     return (state >> 33) % n;
   };
-  constexpr std::array<int32_t, 12> kBytes = {0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x99, 0xED, 0xF4, 0x41, 0xFF};
+  constexpr std::array<int32_t, 12> kBytes = {0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0,
+                                              0x9F, 0x99, 0xED, 0xF4, 0x41, 0xFF};
   const FakeTokenizer tokenizer(LeadingSpace::kDropOne);
   for (int round = 0; round < 20000; ++round) {
     std::string bytes;

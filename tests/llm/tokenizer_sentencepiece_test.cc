@@ -65,7 +65,9 @@ std::unique_ptr<Tokenizer> LoadWith(const std::vector<std::pair<std::string, std
   return LoadSentencePieceTokenizer(directory.path());
 }
 
-Ids Encode(const Tokenizer& tokenizer, std::string_view text) { return tokenizer.Encode(text, AddSpecial::kNo); }
+Ids Encode(const Tokenizer& tokenizer, std::string_view text) {
+  return tokenizer.Encode(text, AddSpecial::kNo);
+}
 
 class Golden : public testing::TestWithParam<const char*> {
  protected:
@@ -87,7 +89,8 @@ TEST_P(Golden, DecodesLikeSentencePiece) {
   const auto tokenizer = LoadSentencePieceTokenizer(folder());
   const Json golden = ReadJsonFile(folder() / "cases.json");
   for (const Json& row : golden.at("encode")) {
-    EXPECT_EQ(Decode(*tokenizer, row.at("ids").get<Ids>()), row.at("decoded").get<std::string>()) << row.dump();
+    EXPECT_EQ(Decode(*tokenizer, row.at("ids").get<Ids>()), row.at("decoded").get<std::string>())
+        << row.dump();
   }
 }
 
@@ -107,11 +110,12 @@ TEST_P(Golden, KnowsItsAddedAndSpecialTokens) {
   EXPECT_EQ(tokenizer->pad_id(), -1);
 }
 
-INSTANTIATE_TEST_SUITE_P(SentencePieceTokenizer, Golden, testing::Values("legacy", "non_legacy", "binocle"));
+INSTANTIATE_TEST_SUITE_P(SentencePieceTokenizer, Golden,
+                         testing::Values("legacy", "non_legacy", "binocle"));
 
 TEST(SentencePieceTokenizer, WithoutADummyPrefixTheMarksOpenThePrompt) {
-  const auto tokenizer =
-      LoadSentencePieceTokenizer(fs::path(BINOCLE_TEST_DATA) / ".." / ".." / "models" / "binocle-tiny");
+  const auto tokenizer = LoadSentencePieceTokenizer(fs::path(BINOCLE_TEST_DATA) / ".." / ".." /
+                                                    "models" / "binocle-tiny");
   const Ids ids = tokenizer->Encode("<image><|user|> what is it?<|assistant|>", AddSpecial::kYes);
   ASSERT_GE(ids.size(), 4u);
   EXPECT_EQ(Ids(ids.begin(), ids.begin() + 3), (Ids{1, 3, 4}));
@@ -126,8 +130,10 @@ TEST(SentencePieceTokenizer, WithoutADummyPrefixTheMarksOpenThePrompt) {
 
 TEST(SentencePieceTokenizer, BytesThatAreNoUtf8CountAsReplacementCharacters) {
   const auto tokenizer = LoadSentencePieceTokenizer(kData / "legacy");
-  EXPECT_EQ(Encode(*tokenizer, "a\xFF\xC3z\xED\xA0\x80"), Encode(*tokenizer, "a\uFFFD\uFFFDz\uFFFD\uFFFD\uFFFD"));
-  EXPECT_EQ(Decode(*tokenizer, Encode(*tokenizer, std::string_view("a\0b", 3))), std::string_view("a\0b", 3));
+  EXPECT_EQ(Encode(*tokenizer, "a\xFF\xC3z\xED\xA0\x80"),
+            Encode(*tokenizer, "a\uFFFD\uFFFDz\uFFFD\uFFFD\uFFFD"));
+  EXPECT_EQ(Decode(*tokenizer, Encode(*tokenizer, std::string_view("a\0b", 3))),
+            std::string_view("a\0b", 3));
 }
 
 TEST(SentencePieceTokenizer, LongTextsAreRefused) {
@@ -149,15 +155,16 @@ TEST(SentencePieceTokenizer, IdsOutsideTheVocabularyAreErrors) {
 
 TEST(SentencePieceTokenizer, RoundTripsEveryText) {
   const auto tokenizer = LoadSentencePieceTokenizer(kData / "legacy");
-  for (const char* text : {"", " ", "  a  b  ", "naïve 🙂\n\t", "👩‍👩‍👧‍👦 日本語", "\u0301x",
-                           "x = {1, 2}; // ok"}) {
+  for (const char* text : {"", " ", "  a  b  ", "naïve 🙂\n\t",
+                           "👩‍👩‍👧‍👦 日本語", "\u0301x", "x = {1, 2}; // ok"}) {
     EXPECT_EQ(Decode(*tokenizer, Encode(*tokenizer, text)), text);
   }
 }
 
 TEST(SentencePieceTokenizer, RolesThatNoVocabularyHasAreAppended) {
   const auto tokenizer =
-      LoadWith({{"tokenizer_config.json", R"({"pad_token": "[PAD]", "additional_special_tokens": ["<q>"]})"}});
+      LoadWith({{"tokenizer_config.json",
+                 R"({"pad_token": "[PAD]", "additional_special_tokens": ["<q>"]})"}});
   EXPECT_EQ(tokenizer->pad_id(), 320);
   EXPECT_EQ(tokenizer->IdOf("<q>"), 321);
   EXPECT_EQ(tokenizer->vocabulary_size(), 322);
@@ -165,9 +172,9 @@ TEST(SentencePieceTokenizer, RolesThatNoVocabularyHasAreAppended) {
 }
 
 TEST(SentencePieceTokenizer, OlderFilesCountWhereTheConfigurationListsNoTokens) {
-  const auto tokenizer =
-      LoadWith({{"special_tokens_map.json", R"({"additional_special_tokens": [{"content": "<image>"}]})"},
-                {"added_tokens.json", R"({"<image>": 321, "<plain>": 320})"}});
+  const auto tokenizer = LoadWith(
+      {{"special_tokens_map.json", R"({"additional_special_tokens": [{"content": "<image>"}]})"},
+       {"added_tokens.json", R"({"<image>": 321, "<plain>": 320})"}});
   EXPECT_EQ(tokenizer->IdOf("<image>"), 321);
   EXPECT_TRUE(tokenizer->IsSpecial(321));
   EXPECT_FALSE(tokenizer->IsSpecial(320));
@@ -183,7 +190,8 @@ TEST(SentencePieceTokenizer, HolesInTheVocabularyAreSilent) {
 }
 
 TEST(SentencePieceTokenizer, EndOfSequenceIsAddedWhenTheConfigurationSaysSo) {
-  const auto tokenizer = LoadWith({{"tokenizer_config.json", R"({"add_bos_token": false, "add_eos_token": true})"}});
+  const auto tokenizer =
+      LoadWith({{"tokenizer_config.json", R"({"add_bos_token": false, "add_eos_token": true})"}});
   EXPECT_EQ(tokenizer->Encode("", AddSpecial::kYes), (Ids{2}));
   EXPECT_EQ(tokenizer->Encode("", AddSpecial::kNo), Ids{});
 }
@@ -191,14 +199,17 @@ TEST(SentencePieceTokenizer, EndOfSequenceIsAddedWhenTheConfigurationSaysSo) {
 TEST(SentencePieceTokenizer, DamagedModelsAreErrors) {
   const std::string model = ModelBytes();
   EXPECT_EQ(LoadError({}, ""), "NOT_FOUND: tokenizer.model: no such file");
-  EXPECT_TRUE(LoadError({}, "not a model").starts_with("INVALID_ARGUMENT: tokenizer.model: not a sentencepiece model"))
+  EXPECT_TRUE(LoadError({}, "not a model")
+                  .starts_with("INVALID_ARGUMENT: tokenizer.model: not a sentencepiece model"))
       << LoadError({}, "not a model");
-  EXPECT_TRUE(LoadError({}, std::string_view("\0", 1)).starts_with("INVALID_ARGUMENT: tokenizer.model"));
+  EXPECT_TRUE(
+      LoadError({}, std::string_view("\0", 1)).starts_with("INVALID_ARGUMENT: tokenizer.model"));
   for (size_t length = 1; length < model.size(); length += 97) {
     const std::string error = LoadError({}, std::string_view(model).substr(0, length));
     // A cut between two fields leaves a smaller model, which may be a valid one.
     if (error != "no error") {
-      EXPECT_TRUE(error.starts_with("INVALID_ARGUMENT: tokenizer.model")) << length << ": " << error;
+      EXPECT_TRUE(error.starts_with("INVALID_ARGUMENT: tokenizer.model"))
+          << length << ": " << error;
     }
   }
 }
@@ -218,24 +229,28 @@ TEST(SentencePieceTokenizer, FlippedBytesNeverCrash) {
 
 TEST(SentencePieceTokenizer, ConfigurationErrorsNameFileAndKey) {
   const auto error = [](const char* json) { return LoadError({{"tokenizer_config.json", json}}); };
-  EXPECT_EQ(
-      error(R"({"added_tokens_decoder": {"-1": {"content": "a"}}})"),
-      "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: id -1 is out of range, expected 0 to 4194303");
+  EXPECT_EQ(error(R"({"added_tokens_decoder": {"-1": {"content": "a"}}})"),
+            "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: id -1 is out of range, "
+            "expected 0 to 4194303");
   EXPECT_EQ(error(R"({"added_tokens_decoder": {"99999999999": {"content": "a"}}})"),
-            "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: id 99999999999 is out of range, expected 0 "
+            "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: id 99999999999 is out "
+            "of range, expected 0 "
             "to 4194303");
-  EXPECT_EQ(error(R"({"added_tokens_decoder": {"7x": {"content": "a"}}})"),
-            "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: key '7x' is not a token id");
   EXPECT_EQ(
-      error(R"({"added_tokens_decoder": {"7": {"content": ""}}})"),
-      "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: 7: content has 0 bytes, expected 1 to 1024");
+      error(R"({"added_tokens_decoder": {"7x": {"content": "a"}}})"),
+      "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: key '7x' is not a token id");
+  EXPECT_EQ(error(R"({"added_tokens_decoder": {"7": {"content": ""}}})"),
+            "INVALID_ARGUMENT: tokenizer_config.json: added_tokens_decoder: 7: content has 0 "
+            "bytes, expected 1 to 1024");
   EXPECT_EQ(error(R"({"legacy": "yes"})"),
             "INVALID_ARGUMENT: tokenizer_config.json: legacy is \"yes\", expected true or false");
   EXPECT_EQ(error(R"({"additional_special_tokens": 3})"),
-            "INVALID_ARGUMENT: tokenizer_config.json: additional_special_tokens: is a JSON number, expected a list or "
+            "INVALID_ARGUMENT: tokenizer_config.json: additional_special_tokens: is a JSON number, "
+            "expected a list or "
             "an object");
   EXPECT_EQ(error(R"({"tokenizer_class": "GemmaTokenizer"})"),
-            "UNIMPLEMENTED: tokenizer_config.json: tokenizer_class is GemmaTokenizer, supported with tokenizer.model: "
+            "UNIMPLEMENTED: tokenizer_config.json: tokenizer_class is GemmaTokenizer, supported "
+            "with tokenizer.model: "
             "LlamaTokenizer");
   EXPECT_EQ(LoadError({{"added_tokens.json", R"({"<x>": "y"})"}}),
             "INVALID_ARGUMENT: added_tokens.json: <x>: is not an integer");
@@ -255,7 +270,8 @@ std::vector<std::string> Split(const std::vector<AddedToken>& tokens, std::strin
 using Strings = std::vector<std::string>;
 
 TEST(AddedTokens, TheLongestMatchWins) {
-  EXPECT_EQ(Split({{"ab"}, {"abc"}, {"b"}}, "xabcab b"), (Strings{"x", "[abc]", "[ab]", " ", "[b]"}));
+  EXPECT_EQ(Split({{"ab"}, {"abc"}, {"b"}}, "xabcab b"),
+            (Strings{"x", "[abc]", "[ab]", " ", "[b]"}));
   EXPECT_EQ(Split({{"<image>"}}, "<image><image>"), (Strings{"[<image>]", "[<image>]"}));
   EXPECT_EQ(Split({{"<image>"}}, "<image <image"), (Strings{"<image <image"}));
   EXPECT_EQ(Split({{"abcd"}, {"bc"}}, "abcx"), (Strings{"a", "[bc]", "x"}));
@@ -263,8 +279,10 @@ TEST(AddedTokens, TheLongestMatchWins) {
 }
 
 TEST(AddedTokens, TakeWhiteSpaceAlong) {
-  EXPECT_EQ(Split({{.content = "<l>", .lstrip = true}}, "a \u3000<l> b"), (Strings{"a", "[<l>]", " b"}));
-  EXPECT_EQ(Split({{.content = "<r>", .rstrip = true}}, "a <r> \n b"), (Strings{"a ", "[<r>]", "b"}));
+  EXPECT_EQ(Split({{.content = "<l>", .lstrip = true}}, "a \u3000<l> b"),
+            (Strings{"a", "[<l>]", " b"}));
+  EXPECT_EQ(Split({{.content = "<r>", .rstrip = true}}, "a <r> \n b"),
+            (Strings{"a ", "[<r>]", "b"}));
   EXPECT_EQ(Split({{.content = "<r>", .rstrip = true}, {"\n"}}, "<r>\n"), (Strings{"[<r>]"}));
 }
 
@@ -278,8 +296,8 @@ TEST(AddedTokens, SingleWordsStandBetweenSpaces) {
 TEST(Utf8, JudgesCharactersStrictly) {
   EXPECT_EQ(Utf8CharacterLength("é"), 2u);
   EXPECT_EQ(Utf8CharacterLength("🙂x"), 4u);
-  for (const std::string_view bad :
-       {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82", ""}) {
+  for (const std::string_view bad : {"\x80", "\xC0\x80", "\xE0\x80\x80", "\xED\xA0\x80",
+                                     "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xE2\x82", ""}) {
     EXPECT_EQ(Utf8CharacterLength(bad), 0u);
   }
   EXPECT_TRUE(IsUnfinishedCharacter("\xF0\x9F\x99"));

@@ -115,7 +115,8 @@ void CheckActivations(Exec& ex) {
 }
 
 void CheckRope(Exec& ex) {
-  Comparison check("rope", 1e-4);  // angles are f32 products: at position 300 they are exact to 2e-5
+  Comparison check("rope",
+                   1e-4);  // angles are f32 products: at position 300 they are exact to 2e-5
   const std::vector<int32_t> positions = {0, 1, 7, 300};
   const Tensor got = Random({4, 3 * 24}, 9);
   const Tensor want = got.Clone();
@@ -136,13 +137,18 @@ void CheckAttention(Exec& ex) {
       sequence.Extend(keys);
       std::vector<int32_t> slots;
       for (int64_t p = 0; p < keys; ++p) slots.push_back(sequence.Slot(p));
-      WriteKv(ex, Random({keys, kv_heads * d}, 10), Random({keys, kv_heads * d}, 11), slots, pool.layer(0));
+      WriteKv(ex, Random({keys, kv_heads * d}, 10), Random({keys, kv_heads * d}, 11), slots,
+              pool.layer(0));
       const int64_t rows = keys < 40 ? keys : 40;
       const Tensor q = Random({rows, heads * d}, 12);
-      const QueryRun run{
-          .first_row = 0, .rows = rows, .first_position = keys - rows, .keys = keys, .pages = sequence.pages()};
+      const QueryRun run{.first_row = 0,
+                         .rows = rows,
+                         .first_position = keys - rows,
+                         .keys = keys,
+                         .pages = sequence.pages()};
       for (const Mask mask : {Mask::kCausal, Mask::kNone}) {
-        const AttentionArgs args{.q = q, .kv = pool.layer(0), .runs = {&run, 1}, .mask = mask, .scale = 0.3F};
+        const AttentionArgs args{
+            .q = q, .kv = pool.layer(0), .runs = {&run, 1}, .mask = mask, .scale = 0.3F};
         const Tensor got = Tensor::F32({rows, heads * d});
         const Tensor got_lse = Tensor::F32({rows, heads});
         const Tensor want = Tensor::F32({rows, heads * d});

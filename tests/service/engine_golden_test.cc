@@ -11,11 +11,13 @@ namespace {
 using testing::GoldenCase;
 
 class EngineGoldens : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(All, EngineGoldens, ::testing::ValuesIn(testing::AnsweringGoldenModels()), [](const auto& test) { return test.param; });
+INSTANTIATE_TEST_SUITE_P(All, EngineGoldens, ::testing::ValuesIn(testing::AnsweringGoldenModels()),
+                         [](const auto& test) { return test.param; });
 
 Request RequestOf(const GoldenCase& golden, const Json& json) {
   std::vector<ImageInput> images;
-  for (const Json& image : json["images"]) images.push_back(ImageInput::FromFile(golden.directory() / image.get<std::string>()));
+  for (const Json& image : json["images"])
+    images.push_back(ImageInput::FromFile(golden.directory() / image.get<std::string>()));
   Request request = Ask(json["prompt"], std::move(images));
   request.prompt_format = json["prompt_format"] == "raw" ? PromptFormat::kRaw : PromptFormat::kChat;
   if (json.contains("system")) request.system = json["system"].get<std::string>();
@@ -25,13 +27,16 @@ Request RequestOf(const GoldenCase& golden, const Json& json) {
 }
 
 // Log-probabilities are differences of logits, so their error is measured against the largest logit, like that of logits.
-void CompareLogprobs(const Answer& answer, const TensorView& top5, const TensorView& max_abs_logit) {
+void CompareLogprobs(const Answer& answer, const TensorView& top5,
+                     const TensorView& max_abs_logit) {
   const double tolerance = testing::ToleranceOf("logprob", "f32").relative;
   for (size_t step = 0; step < answer.logprobs.size(); ++step) {
     for (size_t rank = 0; rank < 5; ++rank) {
       const float* want = top5.f32() + (step * 5 + rank) * 2;
-      EXPECT_EQ(answer.logprobs[step][rank].id, static_cast<int32_t>(want[0])) << "step " << step << ", rank " << rank;
-      EXPECT_NEAR(answer.logprobs[step][rank].value, want[1], tolerance * max_abs_logit.f32()[step]) << "step " << step << ", rank " << rank;
+      EXPECT_EQ(answer.logprobs[step][rank].id, static_cast<int32_t>(want[0]))
+          << "step " << step << ", rank " << rank;
+      EXPECT_NEAR(answer.logprobs[step][rank].value, want[1], tolerance * max_abs_logit.f32()[step])
+          << "step " << step << ", rank " << rank;
     }
   }
 }
@@ -47,7 +52,8 @@ void CompareAll(const GoldenCase& golden, Engine& engine) {
     EXPECT_EQ(answer.token_ids, json["token_ids"].get<std::vector<int32_t>>());
     EXPECT_EQ(answer.finish_reason, FinishReason::kLength);
     const std::string prefix = "req" + std::to_string(k);
-    CompareLogprobs(answer, golden.Tensor(prefix + ".top5"), golden.Tensor(prefix + ".max_abs_logit"));
+    CompareLogprobs(answer, golden.Tensor(prefix + ".top5"),
+                    golden.Tensor(prefix + ".max_abs_logit"));
   }
 }
 
@@ -63,12 +69,15 @@ TEST_P(EngineGoldens, SmallChunksAndOneThreadChangeNothing) {
   Engine whole = Engine::Load(golden.directory().string(), {.threads = 2});
   const Response want = whole.Generate(RequestOf(golden, json));
   for (const int64_t chunk : {1, 7}) {
-    Engine engine = Engine::Load(golden.directory().string(), {.threads = 1, .prefill_chunk_tokens = chunk});
+    Engine engine =
+        Engine::Load(golden.directory().string(), {.threads = 1, .prefill_chunk_tokens = chunk});
     const Response got = engine.Generate(RequestOf(golden, json));
     ASSERT_EQ(got.answers[0].token_ids, want.answers[0].token_ids);
     for (size_t step = 0; step < 64; ++step) {
       for (size_t rank = 0; rank < 5; ++rank) {
-        EXPECT_EQ(got.answers[0].logprobs[step][rank].value, want.answers[0].logprobs[step][rank].value) << "bit for bit, chunks of " << chunk;
+        EXPECT_EQ(got.answers[0].logprobs[step][rank].value,
+                  want.answers[0].logprobs[step][rank].value)
+            << "bit for bit, chunks of " << chunk;
       }
     }
   }

@@ -47,7 +47,8 @@ TEST_F(EngineTest, DeltasAddUpToTheAnswerAndItsTokens) {
   std::vector<int32_t> tokens;
   const Response response = engine_.Generate(Question(40), {.on_delta = [&](const Delta& delta) {
                                                text += delta.text;
-                                               tokens.insert(tokens.end(), delta.token_ids.begin(), delta.token_ids.end());
+                                               tokens.insert(tokens.end(), delta.token_ids.begin(),
+                                                             delta.token_ids.end());
                                              }});
   EXPECT_EQ(text, response.answers[0].text);
   EXPECT_EQ(tokens, response.answers[0].token_ids);
@@ -81,7 +82,9 @@ TEST_F(EngineTest, AStopStringCutsTheAnswerBeforeIt) {
   const std::string whole = engine_.Generate(Question(60)).answers[0].text;
   // Two plain characters in a row, well inside the answer.
   size_t at = 6;
-  while (at + 2 < whole.size() && !(std::isalpha(static_cast<unsigned char>(whole[at])) && std::isalpha(static_cast<unsigned char>(whole[at + 1])))) ++at;
+  while (at + 2 < whole.size() && !(std::isalpha(static_cast<unsigned char>(whole[at])) &&
+                                    std::isalpha(static_cast<unsigned char>(whole[at + 1]))))
+    ++at;
   ASSERT_LT(at + 2, whole.size()) << whole;
   const std::string stop = whole.substr(at, 2);
   Request request = Question(60);
@@ -93,7 +96,8 @@ TEST_F(EngineTest, AStopStringCutsTheAnswerBeforeIt) {
 
 TEST_F(EngineTest, CancellingEndsTheAnswerAtTheNextStep) {
   int64_t steps = 0;
-  const Response response = engine_.Generate(Question(), {.keep_going = [&] { return ++steps <= 6; }});
+  const Response response =
+      engine_.Generate(Question(), {.keep_going = [&] { return ++steps <= 6; }});
   EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kCancelled);
   EXPECT_LE(response.answers[0].token_ids.size(), 6U);
   const Response none = engine_.Generate(Question(), {.keep_going = [] { return false; }});
@@ -102,9 +106,11 @@ TEST_F(EngineTest, CancellingEndsTheAnswerAtTheNextStep) {
 }
 
 TEST_F(EngineTest, PicturesMayComeAsBytes) {
-  Request request = Ask("What colour is the cat?", {ImageInput::FromBytes(ReadFile(kPicture, 1 << 20))});
+  Request request =
+      Ask("What colour is the cat?", {ImageInput::FromBytes(ReadFile(kPicture, 1 << 20))});
   request.generation.max_new_tokens = 20;
-  EXPECT_EQ(engine_.Generate(request).answers[0].token_ids, engine_.Generate(Question()).answers[0].token_ids);
+  EXPECT_EQ(engine_.Generate(request).answers[0].token_ids,
+            engine_.Generate(Question()).answers[0].token_ids);
 }
 
 TEST_F(EngineTest, QuestionsWithoutPicturesAreAnswered) {
@@ -117,11 +123,15 @@ TEST_F(EngineTest, QuestionsWithoutPicturesAreAnswered) {
 
 TEST_F(EngineTest, ADialogueIsItsRenderedPrompt) {
   Request request;
-  request.messages = {{.role = MessageRole::kUser, .text = "What is it?", .images = {ImageInput::FromFile(kPicture)}},
+  request.messages = {{.role = MessageRole::kUser,
+                       .text = "What is it?",
+                       .images = {ImageInput::FromFile(kPicture)}},
                       {.role = MessageRole::kAssistant, .text = "a cat"},
                       {.role = MessageRole::kUser, .text = "What colour?"}};
   request.generation.max_new_tokens = 8;
-  Request raw = Ask("<image><|user|> What is it?<|assistant|> a cat</s><|user|> What colour?<|assistant|>", {ImageInput::FromFile(kPicture)});
+  Request raw =
+      Ask("<image><|user|> What is it?<|assistant|> a cat</s><|user|> What colour?<|assistant|>",
+          {ImageInput::FromFile(kPicture)});
   raw.prompt_format = PromptFormat::kRaw;
   raw.generation.max_new_tokens = 8;
   EXPECT_EQ(engine_.Generate(request).prompt_token_ids, engine_.Generate(raw).prompt_token_ids);
@@ -131,11 +141,13 @@ TEST_F(EngineTest, TheContextBoundsPromptAndAnswer) {
   Engine small = Engine::Load(kModel, {.context_tokens = 64});
   const Response response = small.Generate(Question(64));
   EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kLength);
-  EXPECT_LE(response.prompt_tokens + static_cast<int64_t>(response.answers[0].token_ids.size()), 65);
+  EXPECT_LE(response.prompt_tokens + static_cast<int64_t>(response.answers[0].token_ids.size()),
+            65);
   Request long_prompt = Ask(std::string(400, 'x'), {ImageInput::FromFile(kPicture)});
   long_prompt.generation.max_new_tokens = 1;
   EXPECT_THAT(ErrorOf([&] { small.Generate(long_prompt); }), HasSubstr("expected at most 63"));
-  EXPECT_EQ(small.Generate(Question(3)).answers[0].token_ids.size(), 3U) << "no page is lost to the refused prompt";
+  EXPECT_EQ(small.Generate(Question(3)).answers[0].token_ids.size(), 3U)
+      << "no page is lost to the refused prompt";
 }
 
 TEST_F(EngineTest, OptionsOutOfRangeAreNamed) {
@@ -144,44 +156,61 @@ TEST_F(EngineTest, OptionsOutOfRangeAreNamed) {
     change(request.generation);
     return ErrorOf([&] { engine_.Generate(request); });
   };
-  EXPECT_THAT(error_of([](auto& g) { g.max_new_tokens = 0; }), HasSubstr("INVALID_ARGUMENT: max_new_tokens is 0, expected 1 to 1048576"));
+  EXPECT_THAT(error_of([](auto& g) { g.max_new_tokens = 0; }),
+              HasSubstr("INVALID_ARGUMENT: max_new_tokens is 0, expected 1 to 1048576"));
   EXPECT_THAT(error_of([](auto& g) { g.n = 65; }), HasSubstr("n is 65"));
   EXPECT_THAT(error_of([](auto& g) { g.logprobs = -1; }), HasSubstr("logprobs is -1"));
   EXPECT_THAT(error_of([](auto& g) { g.temperature = -1; }), HasSubstr("temperature"));
   EXPECT_THAT(error_of([](auto& g) { g.top_p = 1.5; }), HasSubstr("top_p is 1.5"));
   EXPECT_THAT(error_of([](auto& g) { g.min_p = 2; }), HasSubstr("min_p is 2"));
   EXPECT_THAT(error_of([](auto& g) { g.top_k = -1; }), HasSubstr("top_k is -1"));
-  EXPECT_THAT(error_of([](auto& g) { g.repetition_penalty = 0; }), HasSubstr("repetition_penalty is 0"));
+  EXPECT_THAT(error_of([](auto& g) { g.repetition_penalty = 0; }),
+              HasSubstr("repetition_penalty is 0"));
   EXPECT_THAT(error_of([](auto& g) { g.stop = {""}; }), HasSubstr("stop"));
 }
 
 TEST_F(EngineTest, RequestsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(ErrorOf([&] { engine_.Generate(Request{}); }), HasSubstr("INVALID_ARGUMENT"));
-  EXPECT_THAT(ErrorOf([&] { engine_.Generate(Ask("<image> <image>", {ImageInput::FromFile(kPicture)})); }), HasSubstr("2"));
-  EXPECT_THAT(ErrorOf([&] { engine_.Generate(Ask("what?", {ImageInput::FromFile("/nonexistent.png")})); }), HasSubstr("NOT_FOUND: /nonexistent.png"));
+  EXPECT_THAT(
+      ErrorOf([&] { engine_.Generate(Ask("<image> <image>", {ImageInput::FromFile(kPicture)})); }),
+      HasSubstr("2"));
+  EXPECT_THAT(
+      ErrorOf([&] { engine_.Generate(Ask("what?", {ImageInput::FromFile("/nonexistent.png")})); }),
+      HasSubstr("NOT_FOUND: /nonexistent.png"));
   Request raw = Question();
   raw.prompt_format = PromptFormat::kRaw;
   EXPECT_THAT(ErrorOf([&] { engine_.Generate(raw); }), HasSubstr("image"));
   Engine strict = Engine::Load(kModel, {.max_images = 0});
-  EXPECT_THAT(ErrorOf([&] { strict.Generate(Question()); }), HasSubstr("RESOURCE_EXHAUSTED: request: has 1 pictures"));
+  EXPECT_THAT(ErrorOf([&] { strict.Generate(Question()); }),
+              HasSubstr("RESOURCE_EXHAUSTED: request: has 1 pictures"));
 }
 
 TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
   EXPECT_EQ(Engine::Load(kModel, {}).info().attention, "stock");
-  const Engine composite = Engine::Load(kModel, {.attention = "composite", .composite_layers = "1-2", .aligner = "vo"});
+  const Engine composite =
+      Engine::Load(kModel, {.attention = "composite", .composite_layers = "1-2", .aligner = "vo"});
   EXPECT_EQ(composite.info().attention, "mixed");
   EXPECT_EQ(composite.info().composite_layers, (std::vector<int64_t>{1, 2}));
   EXPECT_EQ(Engine::Load(kModel, {.fusion = "anchor"}).info().fusion, "anchor");
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.attention = "sideways"}); }), HasSubstr("attention is sideways"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "0-99"}); }), HasSubstr("within 0-3"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "1-x"}); }), HasSubstr("expected a range"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.aligner = "sideways"}); }), HasSubstr("aligner is sideways"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.fusion = "glue"}); }), HasSubstr("fusion is glue"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.device = "cuda:0"}); }), HasSubstr("UNIMPLEMENTED: device"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "int8"}); }), HasSubstr("UNIMPLEMENTED: compute"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "f64"}); }), HasSubstr("INVALID_ARGUMENT: compute"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.attention = "sideways"}); }),
+              HasSubstr("attention is sideways"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "0-99"}); }),
+              HasSubstr("within 0-3"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "1-x"}); }),
+              HasSubstr("expected a range"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.aligner = "sideways"}); }),
+              HasSubstr("aligner is sideways"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.fusion = "glue"}); }),
+              HasSubstr("fusion is glue"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.device = "cuda:0"}); }),
+              HasSubstr("UNIMPLEMENTED: device"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "int8"}); }),
+              HasSubstr("UNIMPLEMENTED: compute"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "f64"}); }),
+              HasSubstr("INVALID_ARGUMENT: compute"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.threads = -1}); }), HasSubstr("threads is -1"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.memory_limit = 1000}); }), HasSubstr("RESOURCE_EXHAUSTED"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.memory_limit = 1000}); }),
+              HasSubstr("RESOURCE_EXHAUSTED"));
 }
 
 TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
@@ -195,20 +224,26 @@ TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
     for (const int64_t extent : tensor.shape) product *= extent;
     elements += product;
   }
-  EXPECT_NEAR(static_cast<double>(plan.parameters), static_cast<double>(elements), 0.1 * static_cast<double>(elements)) << "unused tensors aside";
+  EXPECT_NEAR(static_cast<double>(plan.parameters), static_cast<double>(elements),
+              0.1 * static_cast<double>(elements))
+      << "unused tensors aside";
 }
 
 // A text model made of the language model inside a LLaVA directory.
 class TextModel : public ::testing::Test {
  protected:
   TextModel() {
-    const std::filesystem::path llava = std::filesystem::path(BINOCLE_TEST_DATA) / "llava_model_prefix";
+    const std::filesystem::path llava =
+        std::filesystem::path(BINOCLE_TEST_DATA) / "llava_model_prefix";
     Json config = ReadJsonFile(llava / "config.json")["text_config"];
     config["model_type"] = "llama";
     std::filesystem::create_directories(directory_);
     std::ofstream(directory_ / "config.json") << config.dump();
-    for (const char* name : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json", "special_tokens_map.json"}) {
-      if (std::filesystem::exists(llava / name)) std::filesystem::copy_file(llava / name, directory_ / name, std::filesystem::copy_options::overwrite_existing);
+    for (const char* name : {"tokenizer.model", "tokenizer_config.json", "added_tokens.json",
+                             "special_tokens_map.json"}) {
+      if (std::filesystem::exists(llava / name))
+        std::filesystem::copy_file(llava / name, directory_ / name,
+                                   std::filesystem::copy_options::overwrite_existing);
     }
     WriteTextTensors(ReadFile(llava / "model.safetensors", 1 << 24));
   }
@@ -238,7 +273,8 @@ class TextModel : public ::testing::Test {
     out << text << data;
   }
 
-  std::filesystem::path directory_ = std::filesystem::temp_directory_path() / ("binocle_text_" + std::to_string(getpid()));
+  std::filesystem::path directory_ =
+      std::filesystem::temp_directory_path() / ("binocle_text_" + std::to_string(getpid()));
 };
 
 TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
@@ -247,10 +283,12 @@ TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
   Request request = Ask("The cat is");
   request.prompt_format = PromptFormat::kRaw;
   request.generation.max_new_tokens = 16;
-  EXPECT_EQ(text.Generate(request).answers[0].token_ids, llava.Generate(request).answers[0].token_ids);
+  EXPECT_EQ(text.Generate(request).answers[0].token_ids,
+            llava.Generate(request).answers[0].token_ids);
   EXPECT_EQ(text.info().image_tokens, 0);
   EXPECT_THAT(ErrorOf([&] { text.Generate(Question()); }), HasSubstr("is a text model"));
-  EXPECT_THAT(ErrorOf([&] { text.EmbedImage(ImageInput::FromFile(kPicture)); }), HasSubstr("takes no pictures"));
+  EXPECT_THAT(ErrorOf([&] { text.EmbedImage(ImageInput::FromFile(kPicture)); }),
+              HasSubstr("takes no pictures"));
 }
 
 TEST(EngineEmbed, APictureGivesItsVisualTokens) {

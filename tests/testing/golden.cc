@@ -18,8 +18,11 @@ TensorView GoldenCase::Tensor(const std::string& name) const {
 std::vector<std::string> GoldenModels(const std::string& model_type) {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(BINOCLE_TEST_DATA)) {
-    if (!std::filesystem::exists(entry.path() / "config.json") || !std::filesystem::exists(entry.path() / "reference.json")) continue;
-    if (ReadJsonFile(entry.path() / "config.json").value("model_type", "") == model_type) names.push_back(entry.path().filename().string());
+    if (!std::filesystem::exists(entry.path() / "config.json") ||
+        !std::filesystem::exists(entry.path() / "reference.json"))
+      continue;
+    if (ReadJsonFile(entry.path() / "config.json").value("model_type", "") == model_type)
+      names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -43,7 +46,8 @@ binocle::Tensor HashPixels(int64_t height, int64_t width, uint32_t seed) {
         h ^= h >> 13;
         h *= 3266489917U;
         h ^= h >> 16;
-        pixels.f32()[(c * height + y) * width + x] = static_cast<float>(h & 65535) / 16384.0F - 2.0F;
+        pixels.f32()[(c * height + y) * width + x] =
+            static_cast<float>(h & 65535) / 16384.0F - 2.0F;
       }
     }
   }

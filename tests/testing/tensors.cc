@@ -10,17 +10,24 @@ namespace binocle::testing {
 namespace {
 
 std::string Place(const TensorView& view, int64_t row, int64_t column) {
-  return internal::Concat(view.name().empty() ? "tensor" : view.name(), "[", row, ", ", column, "]");
+  return internal::Concat(view.name().empty() ? "tensor" : view.name(), "[", row, ", ", column,
+                          "]");
 }
 
 // Rows and columns of a tensor of any rank: the last axis is the columns.
 int64_t ColumnsOf(const TensorView& view) { return view.dim(view.rank() - 1); }
-int64_t RowsOf(const TensorView& view) { return ColumnsOf(view) == 0 ? 0 : view.elements() / ColumnsOf(view); }
-const float* RowOf(const TensorView& view, int64_t row) { return view.rank() == 2 ? view.row(row) : view.f32() + row * ColumnsOf(view); }
+int64_t RowsOf(const TensorView& view) {
+  return ColumnsOf(view) == 0 ? 0 : view.elements() / ColumnsOf(view);
+}
+const float* RowOf(const TensorView& view, int64_t row) {
+  return view.rank() == 2 ? view.row(row) : view.f32() + row * ColumnsOf(view);
+}
 
 ::testing::AssertionResult SameShape(const TensorView& got, const TensorView& want) {
-  if (got.elements() == want.elements() && ColumnsOf(got) == ColumnsOf(want)) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << want.name() << ": got " << got.shape().ToString() << ", want " << want.shape().ToString();
+  if (got.elements() == want.elements() && ColumnsOf(got) == ColumnsOf(want))
+    return ::testing::AssertionSuccess();
+  return ::testing::AssertionFailure() << want.name() << ": got " << got.shape().ToString()
+                                       << ", want " << want.shape().ToString();
 }
 
 }  // namespace
@@ -39,7 +46,9 @@ float Numbers::Normal(float scale) {
   return static_cast<float>(radius * std::cos(2 * std::numbers::pi * Uniform())) * scale;
 }
 
-int64_t Numbers::Int(int64_t low, int64_t high) { return low + static_cast<int64_t>(Bits() % static_cast<uint64_t>(high - low + 1)); }
+int64_t Numbers::Int(int64_t low, int64_t high) {
+  return low + static_cast<int64_t>(Bits() % static_cast<uint64_t>(high - low + 1));
+}
 
 Tensor RandomTensor(Shape shape, Numbers& numbers, float scale) {
   Tensor tensor = Tensor::F32(shape);
@@ -47,13 +56,15 @@ Tensor RandomTensor(Shape shape, Numbers& numbers, float scale) {
   return tensor;
 }
 
-::testing::AssertionResult Near(const TensorView& got, const TensorView& want, std::string_view op) {
+::testing::AssertionResult Near(const TensorView& got, const TensorView& want,
+                                std::string_view op) {
   if (const auto same = SameShape(got, want); !same) return same;
   const Tolerance tolerance = ToleranceOf(op, "f32");
   double largest = 0;
   for (int64_t r = 0; r < RowsOf(want); ++r) {
     for (int64_t c = 0; c < ColumnsOf(want); ++c) {
-      if (std::isfinite(RowOf(want, r)[c])) largest = std::max(largest, std::abs(static_cast<double>(RowOf(want, r)[c])));
+      if (std::isfinite(RowOf(want, r)[c]))
+        largest = std::max(largest, std::abs(static_cast<double>(RowOf(want, r)[c])));
     }
   }
   for (int64_t r = 0; r < RowsOf(want); ++r) {
@@ -63,8 +74,9 @@ Tensor RandomTensor(Shape shape, Numbers& numbers, float scale) {
       if (g == w) continue;
       const double difference = std::abs(g - w);
       if (difference <= tolerance.relative * largest) continue;  // false for NaN
-      return ::testing::AssertionFailure() << Place(want, r, c) << ": got " << g << ", want " << w << " (|Δ| = " << difference << " > "
-                                           << tolerance.relative << " × " << largest << ", f32 " << op << ")";
+      return ::testing::AssertionFailure()
+             << Place(want, r, c) << ": got " << g << ", want " << w << " (|Δ| = " << difference
+             << " > " << tolerance.relative << " × " << largest << ", f32 " << op << ")";
     }
   }
   return ::testing::AssertionSuccess();
@@ -75,7 +87,8 @@ Tensor RandomTensor(Shape shape, Numbers& numbers, float scale) {
   for (int64_t r = 0; r < RowsOf(want); ++r) {
     for (int64_t c = 0; c < ColumnsOf(want); ++c) {
       if (std::memcmp(RowOf(got, r) + c, RowOf(want, r) + c, sizeof(float)) == 0) continue;
-      return ::testing::AssertionFailure() << Place(want, r, c) << ": got " << RowOf(got, r)[c] << ", want exactly " << RowOf(want, r)[c];
+      return ::testing::AssertionFailure() << Place(want, r, c) << ": got " << RowOf(got, r)[c]
+                                           << ", want exactly " << RowOf(want, r)[c];
     }
   }
   return ::testing::AssertionSuccess();

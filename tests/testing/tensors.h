@@ -16,8 +16,8 @@ class Numbers {
  public:
   explicit Numbers(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 1) {}
   uint64_t Bits();
-  double Uniform();                       // [0, 1)
-  float Normal(float scale = 1);          // mean 0
+  double Uniform();                        // [0, 1)
+  float Normal(float scale = 1);           // mean 0
   int64_t Int(int64_t low, int64_t high);  // inclusive
 
  private:

@@ -13,13 +13,23 @@ struct Row {
 };
 
 constexpr Row kTable[] = {
-    {"linear", "f32", {0, "same order of summation as the reference: bit-identical on processors with FMA"}},
+    {"linear",
+     "f32",
+     {0, "same order of summation as the reference: bit-identical on processors with FMA"}},
     {"norm", "f32", {2e-6, "f32 sums of up to 4096 terms in vector order"}},
-    {"activation", "f32", {3e-7, "erf by a five-term rational approximation in f32, absolute error 2e-7"}},
-    {"rope", "f32", {2e-6, "angles are f32 products, as in the reference; at position 4000 an ulp of angle is 2e-4 of a radian step"}},
+    {"activation",
+     "f32",
+     {3e-7, "erf by a five-term rational approximation in f32, absolute error 2e-7"}},
+    {"rope",
+     "f32",
+     {2e-6,
+      "angles are f32 products, as in the reference; at position 4000 an ulp of angle is 2e-4 of a "
+      "radian step"}},
     {"attention", "f32", {2e-6, "online softmax in f32 against double"}},
     {"lse", "f32", {2e-6, "as attention; a wrong tail shows here first"}},
-    {"tower", "f32", {2e-5, "three to four layers of f32 against transformers in f32, whose own noise is 1e-5"}},
+    {"tower",
+     "f32",
+     {2e-5, "three to four layers of f32 against transformers in f32, whose own noise is 1e-5"}},
     {"stage", "f32", {2e-5, "as tower: fusion and projector add little"}},
     {"hidden", "f32", {3e-5, "decoder layers after the towers"}},
     {"logits", "f32", {1e-4, "the project's promise; observed 1e-5"}},

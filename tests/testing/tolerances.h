@@ -6,7 +6,7 @@
 namespace binocle::testing {
 
 struct Tolerance {
-  double relative;          // of the largest magnitude in the reference
+  double relative;  // of the largest magnitude in the reference
   std::string_view reason;
 };
 

@@ -19,10 +19,13 @@ using testing::Fixture;
 using testing::FixtureBytes;
 using testing::SamePixels;
 
-Image Read(const std::string& name, const DecodeOptions& options = {}) { return ReadImage(Fixture(name), options); }
+Image Read(const std::string& name, const DecodeOptions& options = {}) {
+  return ReadImage(Fixture(name), options);
+}
 
 void ExpectInvalid(const std::string& name, const std::string& text) {
-  EXPECT_TRUE(Fails([&] { Read(name); }, Code::kInvalidArgument, Fixture(name).string() + ": " + text));
+  EXPECT_TRUE(
+      Fails([&] { Read(name); }, Code::kInvalidArgument, Fixture(name).string() + ": " + text));
 }
 
 // The picture that most fixtures show.
@@ -56,7 +59,8 @@ TEST(Decode, EqualsPillowOnEveryFixture) {
 }
 
 TEST(Decode, KeepsLosslessPixels) {
-  for (const char* name : {"rgb.png", "lossless.webp", "rgb16.png", "interlaced.png", "animated.png", "bulky.png"}) {
+  for (const char* name :
+       {"rgb.png", "lossless.webp", "rgb16.png", "interlaced.png", "animated.png", "bulky.png"}) {
     EXPECT_TRUE(SamePixels(Read(name), Gradient())) << name;
   }
 }
@@ -79,7 +83,8 @@ TEST(Decode, TurnsPicturesTheWayExifSays) {
   EXPECT_EQ(ApplyOrientation(image, 2).rgb, (std::vector<uint8_t>{2, 2, 2, 1, 1, 1}));
   EXPECT_EQ(ApplyOrientation(image, 4).rgb, image.rgb);
   EXPECT_EQ(ApplyOrientation(image, 6).height, 2);
-  EXPECT_EQ(ApplyOrientation(image, 6).rgb, image.rgb);  // a quarter turn clockwise puts the left end on top
+  EXPECT_EQ(ApplyOrientation(image, 6).rgb,
+            image.rgb);  // a quarter turn clockwise puts the left end on top
   EXPECT_EQ(ApplyOrientation(image, 8).rgb, (std::vector<uint8_t>{2, 2, 2, 1, 1, 1}));
 }
 
@@ -106,23 +111,24 @@ TEST(Decode, ReadsCmykJpegToWithinAUnitOrTwo) {
 
 TEST(Decode, ChecksPixelLimitsBeforeDecoding) {
   for (const char* name : {"huge.png", "huge.jpg"}) {
-    EXPECT_TRUE(
-        Fails([&] { Read(name); }, Code::kResourceExhausted, "60000 x 60000 pixels, the limit is 100000000 in all"));
+    EXPECT_TRUE(Fails([&] { Read(name); }, Code::kResourceExhausted,
+                      "60000 x 60000 pixels, the limit is 100000000 in all"));
   }
   // Only the header is there: the limit is named, not the missing rest.
-  EXPECT_TRUE(Fails([] { DecodeImage(FixtureBytes("huge.png").substr(0, 40), {}, "upload"); }, Code::kResourceExhausted,
-                    "upload: is a PNG of 60000 x 60000"));
-  EXPECT_TRUE(
-      Fails([] { Read("rgb.png", {.max_pixels = 95}); }, Code::kResourceExhausted, "12 x 8 pixels, the limit is 95"));
+  EXPECT_TRUE(Fails([] { DecodeImage(FixtureBytes("huge.png").substr(0, 40), {}, "upload"); },
+                    Code::kResourceExhausted, "upload: is a PNG of 60000 x 60000"));
+  EXPECT_TRUE(Fails([] { Read("rgb.png", {.max_pixels = 95}); }, Code::kResourceExhausted,
+                    "12 x 8 pixels, the limit is 95"));
   EXPECT_NO_THROW(Read("rgb.png", {.max_pixels = 96}));
-  EXPECT_TRUE(Fails([] { Read("rgb.png", {.max_side = 11}); }, Code::kResourceExhausted, "the limit is 11 a side"));
+  EXPECT_TRUE(Fails([] { Read("rgb.png", {.max_side = 11}); }, Code::kResourceExhausted,
+                    "the limit is 11 a side"));
 }
 
 TEST(Decode, ChecksByteLimits) {
   const DecodeOptions small{.max_bytes = 50};
   EXPECT_TRUE(Fails([&] { Read("rgb.png", small); }, Code::kResourceExhausted, "the limit is 50"));
-  EXPECT_TRUE(
-      Fails([&] { DecodeImage(FixtureBytes("rgb.png"), small, "upload"); }, Code::kResourceExhausted, "upload: is"));
+  EXPECT_TRUE(Fails([&] { DecodeImage(FixtureBytes("rgb.png"), small, "upload"); },
+                    Code::kResourceExhausted, "upload: is"));
 }
 
 TEST(Decode, RefusesTruncatedFilesInsteadOfFillingThemWithGrey) {
@@ -130,8 +136,9 @@ TEST(Decode, RefusesTruncatedFilesInsteadOfFillingThemWithGrey) {
   ExpectInvalid("short.png", "truncated PNG: less picture data");
   for (const char* name : {"exif_1.jpg", "progressive.jpg", "rgb.png", "lossy.webp"}) {
     const std::string bytes = FixtureBytes(name);
-    EXPECT_TRUE(Fails([&] { DecodeImage(std::string_view(bytes).substr(0, bytes.size() / 2), {}, name); },
-                      Code::kInvalidArgument, "truncated"))
+    EXPECT_TRUE(
+        Fails([&] { DecodeImage(std::string_view(bytes).substr(0, bytes.size() / 2), {}, name); },
+              Code::kInvalidArgument, "truncated"))
         << name;
   }
 }
@@ -143,21 +150,24 @@ TEST(Decode, RefusesCorruptFilesWithOneError) {
   ExpectInvalid("no_zlib.png", "corrupt PNG: incorrect header check");
   ExpectInvalid("no_palette.png", "corrupt PNG: a palette of 0 bytes");
   ExpectInvalid("broken.webp", "corrupt WebP");
-  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "") << "the codec printed something of its own";
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "")
+      << "the codec printed something of its own";
 }
 
 TEST(Decode, StopsAtThePicturesEndInADecompressionBomb) {
   const auto begin = std::chrono::steady_clock::now();
   ExpectInvalid("bomb.png", "corrupt PNG: more picture data than its dimensions say");
   EXPECT_TRUE(
-      SamePixels(Read("bulky.png"), Gradient()));  // a bomb in a comment and in a colour profile: never unpacked
+      SamePixels(Read("bulky.png"),
+                 Gradient()));  // a bomb in a comment and in a colour profile: never unpacked
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(2));
 }
 
 TEST(Decode, RefusesWhatIsNoFile) {
   EXPECT_TRUE(Fails([] { Read("nothing_here.png"); }, Code::kNotFound, "nothing_here.png"));
   EXPECT_TRUE(Fails([] { ReadImage(Fixture(""), {}); }, Code::kInvalidArgument, "is a directory"));
-  EXPECT_TRUE(Fails([] { ReadImage("/dev/zero", {}); }, Code::kInvalidArgument, "not a regular file"));
+  EXPECT_TRUE(
+      Fails([] { ReadImage("/dev/zero", {}); }, Code::kInvalidArgument, "not a regular file"));
   const std::string fifo = ::testing::TempDir() + "binocle_decode_fifo." + std::to_string(getpid());
   ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
   EXPECT_TRUE(Fails([&] { ReadImage(fifo, {}); }, Code::kInvalidArgument, "not a regular file"));
@@ -165,16 +175,17 @@ TEST(Decode, RefusesWhatIsNoFile) {
 }
 
 TEST(Decode, RefusesEmptyAndForeignBytes) {
-  EXPECT_TRUE(Fails([] { DecodeImage("", {}, "images[0]"); }, Code::kInvalidArgument, "images[0]: is empty"));
-  EXPECT_TRUE(
-      Fails([] { DecodeImage("%PDF-1.4 …", {}, "x.jpg"); }, Code::kInvalidArgument, "x.jpg: is a PDF document"));
+  EXPECT_TRUE(Fails([] { DecodeImage("", {}, "images[0]"); }, Code::kInvalidArgument,
+                    "images[0]: is empty"));
+  EXPECT_TRUE(Fails([] { DecodeImage("%PDF-1.4 …", {}, "x.jpg"); }, Code::kInvalidArgument,
+                    "x.jpg: is a PDF document"));
 }
 
 // Whatever is done to a byte, the answer is a picture of the header's size or a binocle::Error.
 TEST(Decode, SurvivesEveryDamagedByte) {
   ::testing::internal::CaptureStderr();  // libjpeg reports damaged scans there by itself
-  for (const char* name :
-       {"exif_6.jpg", "progressive.jpg", "palette_transparent.png", "interlaced.png", "lossy.webp"}) {
+  for (const char* name : {"exif_6.jpg", "progressive.jpg", "palette_transparent.png",
+                           "interlaced.png", "lossy.webp"}) {
     const std::string whole = FixtureBytes(name);
     for (size_t at = 0; at < whole.size(); ++at) {
       for (const char value : {'\x00', '\xff', static_cast<char>(whole[at] ^ 0x10)}) {

@@ -14,7 +14,8 @@ using testing::FixtureBytes;
 const std::string kWhere = "picture";
 
 void ExpectInvalid(std::string_view bytes, const std::string& text) {
-  EXPECT_TRUE(Fails([&] { ParseImageHeader(bytes, kWhere); }, Code::kInvalidArgument, "picture: " + text));
+  EXPECT_TRUE(
+      Fails([&] { ParseImageHeader(bytes, kWhere); }, Code::kInvalidArgument, "picture: " + text));
 }
 
 TEST(ImageHeader, ReadsFormatAndSizeOfEachKind) {
@@ -73,18 +74,21 @@ TEST(ImageHeader, RefusesKindsOfJpegThatCannotBeDecoded) {
   const size_t frame = jpeg.find("\xff\xc0");
   std::string deep = jpeg;
   deep[frame + 4] = 12;
-  EXPECT_TRUE(Fails([&] { ParseImageHeader(deep, kWhere); }, Code::kUnimplemented, "12 bits a sample, expected 8"));
+  EXPECT_TRUE(Fails([&] { ParseImageHeader(deep, kWhere); }, Code::kUnimplemented,
+                    "12 bits a sample, expected 8"));
   jpeg[frame + 1] = '\xc3';
-  EXPECT_TRUE(Fails([&] { ParseImageHeader(jpeg, kWhere); }, Code::kUnimplemented, "lossless or hierarchical JPEG"));
+  EXPECT_TRUE(Fails([&] { ParseImageHeader(jpeg, kWhere); }, Code::kUnimplemented,
+                    "lossless or hierarchical JPEG"));
 }
 
 TEST(ImageHeader, RefusesAnimatedWebp) {
-  EXPECT_TRUE(
-      Fails([] { ParseImageHeader(FixtureBytes("animated.webp"), kWhere); }, Code::kUnimplemented, "animated WebP"));
+  EXPECT_TRUE(Fails([] { ParseImageHeader(FixtureBytes("animated.webp"), kWhere); },
+                    Code::kUnimplemented, "animated WebP"));
 }
 
 TEST(ImageHeader, RefusesImpossiblePngHeaders) {
-  for (const auto& [at, value] : {std::pair{24, 3}, {24, 32}, {25, 5}, {25, 1}, {25, 200}, {26, 1}, {27, 1}, {28, 2}}) {
+  for (const auto& [at, value] :
+       {std::pair{24, 3}, {24, 32}, {25, 5}, {25, 1}, {25, 200}, {26, 1}, {27, 1}, {28, 2}}) {
     std::string png = FixtureBytes("rgb.png");
     png[at] = static_cast<char>(value);
     ExpectInvalid(png, "corrupt PNG: IHDR says");
@@ -93,29 +97,34 @@ TEST(ImageHeader, RefusesImpossiblePngHeaders) {
 
 // Every prefix of every good file is refused by one check or the other, and none reads past its end (run under ASan).
 TEST(ImageHeader, RefusesEveryPrefix) {
-  for (const char* name : {"exif_6.jpg", "progressive.jpg", "palette_transparent.png", "exif_8.webp", "lossy.webp"}) {
+  for (const char* name :
+       {"exif_6.jpg", "progressive.jpg", "palette_transparent.png", "exif_8.webp", "lossy.webp"}) {
     const std::string whole = FixtureBytes(name);
     EXPECT_NO_THROW(CheckImageStructure(whole, ParseImageHeader(whole, name).format, name)) << name;
     for (size_t size = 0; size < whole.size(); ++size) {
       // A buffer of its own, so that the sanitizer sees the end.
       const std::vector<char> part(whole.begin(), whole.begin() + static_cast<int64_t>(size));
       const std::string_view bytes(part.data(), part.size());
-      EXPECT_TRUE(Fails([&] { CheckImageStructure(bytes, ParseImageHeader(bytes, name).format, name); },
-                        Code::kInvalidArgument, name))
+      EXPECT_TRUE(
+          Fails([&] { CheckImageStructure(bytes, ParseImageHeader(bytes, name).format, name); },
+                Code::kInvalidArgument, name))
           << size << " bytes";
     }
   }
 }
 
 TEST(ImageHeader, SaysThatATruncatedFileIsTruncated) {
-  EXPECT_TRUE(Fails([] { CheckImageStructure(FixtureBytes("no_end.jpg"), ImageFormat::kJpeg, kWhere); },
-                    Code::kInvalidArgument, "truncated JPEG"));
+  EXPECT_TRUE(
+      Fails([] { CheckImageStructure(FixtureBytes("no_end.jpg"), ImageFormat::kJpeg, kWhere); },
+            Code::kInvalidArgument, "truncated JPEG"));
   const std::string png = FixtureBytes("rgb.png");
-  EXPECT_TRUE(Fails([&] { CheckImageStructure(png.substr(0, png.size() - 12), ImageFormat::kPng, kWhere); },
-                    Code::kInvalidArgument, "truncated PNG"));
+  EXPECT_TRUE(
+      Fails([&] { CheckImageStructure(png.substr(0, png.size() - 12), ImageFormat::kPng, kWhere); },
+            Code::kInvalidArgument, "truncated PNG"));
   const std::string webp = FixtureBytes("lossy.webp");
-  EXPECT_TRUE(Fails([&] { CheckImageStructure(webp.substr(0, webp.size() / 2), ImageFormat::kWebp, kWhere); },
-                    Code::kInvalidArgument, "truncated WebP"));
+  EXPECT_TRUE(Fails(
+      [&] { CheckImageStructure(webp.substr(0, webp.size() / 2), ImageFormat::kWebp, kWhere); },
+      Code::kInvalidArgument, "truncated WebP"));
 }
 
 TEST(ImageHeader, RefusesAJpegOfEndlesslyManyScans) {
@@ -125,8 +134,8 @@ TEST(ImageHeader, RefusesAJpegOfEndlesslyManyScans) {
   jpeg.resize(jpeg.size() - 2);
   for (int i = 0; i < 100; ++i) jpeg += last;
   jpeg += "\xff\xd9";
-  EXPECT_TRUE(Fails([&] { CheckImageStructure(jpeg, ImageFormat::kJpeg, kWhere); }, Code::kInvalidArgument,
-                    "more than 64 scans"));
+  EXPECT_TRUE(Fails([&] { CheckImageStructure(jpeg, ImageFormat::kJpeg, kWhere); },
+                    Code::kInvalidArgument, "more than 64 scans"));
 }
 
 TEST(ImageHeader, AcceptsBytesAfterThePicturesEnd) {
@@ -138,7 +147,9 @@ TEST(ImageHeader, AcceptsBytesAfterThePicturesEnd) {
 
 TEST(Exif, FindsTheOrientationInEachFormat) {
   for (int value = 1; value <= 8; ++value) {
-    EXPECT_EQ(ExifOrientation(FixtureBytes("exif_" + std::to_string(value) + ".jpg"), ImageFormat::kJpeg), value);
+    EXPECT_EQ(
+        ExifOrientation(FixtureBytes("exif_" + std::to_string(value) + ".jpg"), ImageFormat::kJpeg),
+        value);
   }
   EXPECT_EQ(ExifOrientation(FixtureBytes("exif_6.png"), ImageFormat::kPng), 6);
   EXPECT_EQ(ExifOrientation(FixtureBytes("exif_8.webp"), ImageFormat::kWebp), 8);

@@ -17,13 +17,17 @@
 
 namespace binocle::testing {
 
-inline std::filesystem::path Golden(const std::string& name) { return std::filesystem::path(BINOCLE_TEST_DATA) / name; }
+inline std::filesystem::path Golden(const std::string& name) {
+  return std::filesystem::path(BINOCLE_TEST_DATA) / name;
+}
 
 inline std::filesystem::path Fixture(const std::string& name) {
   return std::filesystem::path(BINOCLE_TEST_DATA).parent_path() / "data" / "images" / name;
 }
 
-inline std::string FixtureBytes(const std::string& name) { return ReadFile(Fixture(name), size_t{1} << 20); }
+inline std::string FixtureBytes(const std::string& name) {
+  return ReadFile(Fixture(name), size_t{1} << 20);
+}
 
 // tools/reference/pictures.py: noise_picture(width, height, seed).
 inline Image NoisePicture(int64_t width, int64_t height, uint32_t seed) {
@@ -57,26 +61,30 @@ inline uint32_t Crc32(const Image& image) { return Crc32(image.rgb.data(), image
 // Equal, or the first pixel that differs.
 inline ::testing::AssertionResult SamePixels(const Image& got, const Image& want) {
   if (got.width != want.width || got.height != want.height) {
-    return ::testing::AssertionFailure() << "got " << got.width << " x " << got.height << ", want " << want.width
-                                         << " x " << want.height;
+    return ::testing::AssertionFailure() << "got " << got.width << " x " << got.height << ", want "
+                                         << want.width << " x " << want.height;
   }
   const auto [a, b] = std::mismatch(got.rgb.begin(), got.rgb.end(), want.rgb.begin());
   if (a == got.rgb.end()) return ::testing::AssertionSuccess();
   const int64_t at = a - got.rgb.begin();
-  return ::testing::AssertionFailure() << "pixel (x " << at / 3 % got.width << ", y " << at / 3 / got.width
-                                       << ", channel " << at % 3 << "): got " << int{*a} << ", want " << int{*b};
+  return ::testing::AssertionFailure()
+         << "pixel (x " << at / 3 % got.width << ", y " << at / 3 / got.width << ", channel "
+         << at % 3 << "): got " << int{*a} << ", want " << int{*b};
 }
 
 // `call` throws a binocle::Error of this code whose message contains `text`.
-inline ::testing::AssertionResult Fails(const std::function<void()>& call, Code code, const std::string& text) {
+inline ::testing::AssertionResult Fails(const std::function<void()>& call, Code code,
+                                        const std::string& text) {
   try {
     call();
   } catch (const Error& e) {
-    if (e.code() == code && e.message().find(text) != std::string::npos) return ::testing::AssertionSuccess();
-    return ::testing::AssertionFailure() << "got \"" << e.what() << "\", want " << CodeName(code) << " and \"" << text
-                                         << '"';
+    if (e.code() == code && e.message().find(text) != std::string::npos)
+      return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure()
+           << "got \"" << e.what() << "\", want " << CodeName(code) << " and \"" << text << '"';
   }
-  return ::testing::AssertionFailure() << "nothing thrown, want " << CodeName(code) << " and \"" << text << '"';
+  return ::testing::AssertionFailure()
+         << "nothing thrown, want " << CodeName(code) << " and \"" << text << '"';
 }
 
 }  // namespace binocle::testing

@@ -26,8 +26,8 @@ ImageProcessor Clip(Json json) {
 
 void ExpectRefused(Json json, const std::string& text) {
   if (!json.contains("image_processor_type")) json["image_processor_type"] = "CLIPImageProcessor";
-  EXPECT_TRUE(Fails([&] { ParseProcessorConfig(JsonObject(json, "config.json")); }, Code::kInvalidArgument,
-                    "config.json: " + text));
+  EXPECT_TRUE(Fails([&] { ParseProcessorConfig(JsonObject(json, "config.json")); },
+                    Code::kInvalidArgument, "config.json: " + text));
 }
 
 TEST(ImageProcessor, EqualsTransformersOnEveryGolden) {
@@ -44,7 +44,8 @@ TEST(ImageProcessor, EqualsTransformersOnEveryGolden) {
     EXPECT_EQ(got.width, row["width"].get<int64_t>()) << row;
     EXPECT_EQ(Crc32(got), row["u8"][0].get<uint32_t>()) << row;
     const Tensor pixels = processor.Pixels(source);
-    EXPECT_EQ(Crc32(pixels.f32(), static_cast<size_t>(pixels.view().elements()) * 4), row["f32_crc32"].get<uint32_t>())
+    EXPECT_EQ(Crc32(pixels.f32(), static_cast<size_t>(pixels.view().elements()) * 4),
+              row["f32_crc32"].get<uint32_t>())
         << row;
     ++cases;
   }
@@ -59,8 +60,9 @@ TEST(ImageProcessor, EqualsTransformersPixelByPixel) {
     const Tensor got = Processor(golden["processors"][name]).Pixels(NoisePicture(61, 83, 0));
     ASSERT_EQ(got.shape(), want.shape());
     for (int64_t i = 0; i < want.elements(); ++i) {
-      ASSERT_EQ(got.f32()[i], want.f32()[i]) << name << "[" << i / (got.dim(1) * got.dim(2)) << ", "
-                                             << i / got.dim(2) % got.dim(1) << ", " << i % got.dim(2) << "]";
+      ASSERT_EQ(got.f32()[i], want.f32()[i])
+          << name << "[" << i / (got.dim(1) * got.dim(2)) << ", " << i / got.dim(2) % got.dim(1)
+          << ", " << i % got.dim(2) << "]";
     }
   }
 }
@@ -69,13 +71,15 @@ TEST(ImageProcessor, CropsTheMiddleOfTheResizedPicture) {
   const Image source = NoisePicture(90, 40, 7);
   const Image whole = Resize(source, 112, 50, Filter::kBicubic);  // int(50 · 90 / 40) = 112
   const Image got = Clip({{"size", 50}, {"crop_size", 33}}).Geometry(source);
-  EXPECT_TRUE(SamePixels(got, CropWithPadding(whole, {.left = 39, .top = 8, .width = 33, .height = 33})));
+  EXPECT_TRUE(
+      SamePixels(got, CropWithPadding(whole, {.left = 39, .top = 8, .width = 33, .height = 33})));
 }
 
 TEST(ImageProcessor, FillsACropLargerThanThePictureWithBlack) {
   Image white(3, 2);
   std::fill(white.rgb.begin(), white.rgb.end(), uint8_t{255});
-  const Image got = Clip({{"do_resize", false}, {"crop_size", {{"height", 5}, {"width", 4}}}}).Geometry(white);
+  const Image got =
+      Clip({{"do_resize", false}, {"crop_size", {{"height", 5}, {"width", 4}}}}).Geometry(white);
   // Odd surplus: the larger half lies above and to the left.
   for (int64_t y = 0; y < 5; ++y) {
     for (int64_t x = 0; x < 4; ++x) {
@@ -122,13 +126,17 @@ TEST(ImageProcessor, RefusesResultsThatAreTooLarge) {
         Clip({{"image_aspect_ratio", "pad"}}).Geometry(strip);
       },
       Code::kResourceExhausted, "padding 1 x 20000"));
-  EXPECT_TRUE(Fails([&] { Clip(Json::object()).Geometry(Image()); }, Code::kInvalidArgument, "0 x 0"));
+  EXPECT_TRUE(
+      Fails([&] { Clip(Json::object()).Geometry(Image()); }, Code::kInvalidArgument, "0 x 0"));
 }
 
 TEST(ImageProcessor, LeavesBytesAsTheyAreWithoutRescaleAndNormalise) {
   Image image(1, 1);
   image.rgb = {0, 100, 255};
-  const Json raw = {{"do_resize", false}, {"do_center_crop", false}, {"do_rescale", false}, {"do_normalize", false}};
+  const Json raw = {{"do_resize", false},
+                    {"do_center_crop", false},
+                    {"do_rescale", false},
+                    {"do_normalize", false}};
   const Tensor pixels = Clip(raw).Pixels(image);
   EXPECT_EQ(pixels.f32()[0], 0);
   EXPECT_EQ(pixels.f32()[1], 100);
@@ -142,7 +150,8 @@ TEST(ProcessorConfig, HasTheDefaultsOfItsClass) {
   EXPECT_EQ(clip.filter, Filter::kBicubic);
   EXPECT_EQ(clip.rescale_factor, 1.0 / 255);
   EXPECT_EQ(clip.mean[0], 0.48145466);
-  const ProcessorConfig siglip = Processor({{"image_processor_type", "SiglipImageProcessor"}}).config();
+  const ProcessorConfig siglip =
+      Processor({{"image_processor_type", "SiglipImageProcessor"}}).config();
   EXPECT_EQ(siglip.resize->shortest_edge, 0);
   EXPECT_EQ(siglip.resize->height, 224);
   EXPECT_FALSE(siglip.crop);
@@ -161,15 +170,18 @@ TEST(ProcessorConfig, KnowsTheOlderNames) {
   for (const char* name : {"CLIPFeatureExtractor", "CLIPImageProcessor"}) {
     EXPECT_NO_THROW(Processor({{"feature_extractor_type", name}}));
   }
-  for (const char* name :
-       {"CLIPImageProcessorFast", "BitImageProcessor", "BitImageProcessorFast", "LlavaImageProcessor"}) {
+  for (const char* name : {"CLIPImageProcessorFast", "BitImageProcessor", "BitImageProcessorFast",
+                           "LlavaImageProcessor"}) {
     EXPECT_NO_THROW(Processor({{"image_processor_type", name}}));
   }
-  EXPECT_TRUE(Processor({{"image_processor_type", "LlavaImageProcessor"}, {"do_pad", true}}).config().pad_to_square);
+  EXPECT_TRUE(Processor({{"image_processor_type", "LlavaImageProcessor"}, {"do_pad", true}})
+                  .config()
+                  .pad_to_square);
 }
 
 TEST(ProcessorConfig, NamesTheKeyThatIsWrong) {
-  ExpectRefused({{"image_processor_type", "ViTImageProcessor"}}, "image_processor_type is \"ViTImageProcessor\"");
+  ExpectRefused({{"image_processor_type", "ViTImageProcessor"}},
+                "image_processor_type is \"ViTImageProcessor\"");
   ExpectRefused({{"image_processor_type", "CLIP"}}, "image_processor_type is \"CLIP\"");
   ExpectRefused({{"image_processor_type", nullptr}}, "image_processor_type is missing");
   ExpectRefused({{"resample", 6}}, "resample is 6");
@@ -179,7 +191,8 @@ TEST(ProcessorConfig, NamesTheKeyThatIsWrong) {
   ExpectRefused({{"size", {{"shortest_edge", 1e9}}}},
                 "size: shortest_edge is 1000000000.0, expected an integer from 1 to 4096");
   ExpectRefused({{"size", {{"height", 5}}}}, "size: width is missing");
-  ExpectRefused({{"size", {{"shortest_edge", 5}, {"longest_edge", 9}}}}, "size: unknown key longest_edge");
+  ExpectRefused({{"size", {{"shortest_edge", 5}, {"longest_edge", 9}}}},
+                "size: unknown key longest_edge");
   ExpectRefused({{"size", "large"}}, "size is \"large\"");
   ExpectRefused({{"crop_size", {{"shortest_edge", 5}}}}, "crop_size: unknown key shortest_edge");
   ExpectRefused({{"image_mean", {0.5, 0.5}}}, "image_mean is [0.5,0.5], expected 3 numbers");

@@ -38,7 +38,8 @@ std::string Sample(const Image& image) {
   std::string hex;
   for (size_t i = 0; i < 8; ++i) {
     char digits[3];
-    std::snprintf(digits, sizeof digits, "%02x", unsigned{image.rgb[i * (image.rgb.size() - 1) / 7]});
+    std::snprintf(digits, sizeof digits, "%02x",
+                  unsigned{image.rgb[i * (image.rgb.size() - 1) / 7]});
     hex += digits;
   }
   return hex;
@@ -52,8 +53,8 @@ TEST(Resize, EqualsPillowOnFortySizesAndSixFilters) {
     for (size_t f = 0; f < kFilters.size(); ++f, ++cases) {
       const Image got = Resize(source, row[3], row[4], static_cast<Filter>(f));
       ASSERT_EQ(Crc32(got), row[5][f][0].get<uint32_t>())
-          << row[0] << " x " << row[1] << " to " << row[3] << " x " << row[4] << ", filter " << f << ": bytes "
-          << Sample(got) << ", want " << row[5][f][1];
+          << row[0] << " x " << row[1] << " to " << row[3] << " x " << row[4] << ", filter " << f
+          << ": bytes " << Sample(got) << ", want " << row[5][f][1];
     }
   }
   EXPECT_GE(cases, 1200);
@@ -68,21 +69,24 @@ TEST(Resize, EqualsPillowPixelByPixelOnSmallPictures) {
     const TensorView stored = tensors.tensors().at(item["tensor"].get<std::string>());
     ASSERT_EQ(stored.shape(), (Shape{want.height, want.width, 3}));
     std::copy_n(static_cast<const uint8_t*>(stored.data()), want.rgb.size(), want.rgb.begin());
-    EXPECT_TRUE(SamePixels(Resize(source, want.width, want.height, item["filter"].get<Filter>()), want))
+    EXPECT_TRUE(
+        SamePixels(Resize(source, want.width, want.height, item["filter"].get<Filter>()), want))
         << item["tensor"];
   }
 }
 
 TEST(Resize, LeavesAPictureOfTheRightSizeAlone) {
   const Image image = NoisePicture(17, 23, 1);
-  for (const Filter filter : kFilters) EXPECT_TRUE(SamePixels(Resize(image, 17, 23, filter), image));
+  for (const Filter filter : kFilters)
+    EXPECT_TRUE(SamePixels(Resize(image, 17, 23, filter), image));
 }
 
 TEST(Resize, KeepsOneColourWhateverTheSizes) {
   for (const Filter filter : kFilters) {
     for (const auto& [width, height] : {std::pair{1, 1}, {5, 200}, {64, 3}, {300, 301}}) {
       const Image got = Resize(Filled(37, 41, {0, 127, 255}), width, height, filter);
-      EXPECT_TRUE(SamePixels(got, Filled(width, height, {0, 127, 255}))) << "filter " << static_cast<int>(filter);
+      EXPECT_TRUE(SamePixels(got, Filled(width, height, {0, 127, 255})))
+          << "filter " << static_cast<int>(filter);
     }
   }
 }
@@ -107,7 +111,8 @@ TEST(Resize, RegionsAreCutsOfTheWhole) {
     for (const Filter filter : kFilters) {
       const Image whole = Resize(source, to.width, to.height, filter);
       const Region part{to.width / 3, to.height / 4, to.width / 2, to.height / 2};
-      EXPECT_TRUE(SamePixels(ResizeRegion(source, to.width, to.height, filter, part), CutOut(whole, part)))
+      EXPECT_TRUE(
+          SamePixels(ResizeRegion(source, to.width, to.height, filter, part), CutOut(whole, part)))
           << to.width << " x " << to.height << ", filter " << static_cast<int>(filter);
     }
   }
@@ -121,19 +126,22 @@ TEST(Resize, ShowsTheMiddleOfALongStripWithoutComputingTheRest) {
 
 TEST(Resize, RefusesWhatNeedsTooMuchMemory) {
   const Image image = NoisePicture(2, 2, 0);
-  EXPECT_TRUE(
-      Fails([&] { Resize(image, 100'000, 100'000, Filter::kBox); }, Code::kResourceExhausted, "100000 x 100000"));
-  EXPECT_TRUE(
-      Fails([&] { Resize(image, 1'000'000'000'000, 3, Filter::kNearest); }, Code::kResourceExhausted, "the limit"));
+  EXPECT_TRUE(Fails([&] { Resize(image, 100'000, 100'000, Filter::kBox); },
+                    Code::kResourceExhausted, "100000 x 100000"));
+  EXPECT_TRUE(Fails([&] { Resize(image, 1'000'000'000'000, 3, Filter::kNearest); },
+                    Code::kResourceExhausted, "the limit"));
   // The result is small, what lies between the passes is not.
   const Image tall(1, 60'000);
-  EXPECT_TRUE(Fails([&] { Resize(tall, 20'000, 59'999, Filter::kBox); }, Code::kResourceExhausted, "20000 x"));
+  EXPECT_TRUE(Fails([&] { Resize(tall, 20'000, 59'999, Filter::kBox); }, Code::kResourceExhausted,
+                    "20000 x"));
 }
 
 TEST(Resize, RefusesEmptySizes) {
   EXPECT_TRUE(Fails([] { Resize(Image(), 3, 3, Filter::kBox); }, Code::kInvalidArgument, "0 x 0"));
-  EXPECT_TRUE(Fails([] { Resize(Image(2, 2), 0, 3, Filter::kBox); }, Code::kInvalidArgument, "0 x 3"));
-  EXPECT_TRUE(Fails([] { Resize(Image(2, 2), 3, -1, Filter::kBox); }, Code::kInvalidArgument, "3 x -1"));
+  EXPECT_TRUE(
+      Fails([] { Resize(Image(2, 2), 0, 3, Filter::kBox); }, Code::kInvalidArgument, "0 x 3"));
+  EXPECT_TRUE(
+      Fails([] { Resize(Image(2, 2), 3, -1, Filter::kBox); }, Code::kInvalidArgument, "3 x -1"));
 }
 
 }  // namespace

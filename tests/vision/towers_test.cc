@@ -14,7 +14,8 @@ using testing::GoldenCase;
 using testing::Near;
 
 // A tower that returns hidden state `layer`, class token and patches.
-std::unique_ptr<VisionEncoder> LoadTower(Exec& ex, const GoldenCase& golden, FeatureSelection feature, int64_t height, int64_t width) {
+std::unique_ptr<VisionEncoder> LoadTower(Exec& ex, const GoldenCase& golden,
+                                         FeatureSelection feature, int64_t height, int64_t width) {
   const Json json = ReadJsonFile(golden.directory() / "config.json");
   const JsonObject config(json, "config.json");
   const TensorSet tensors = ReadTensors(golden.directory());
@@ -39,12 +40,15 @@ std::unique_ptr<VisionEncoder> LoadTower(Exec& ex, const GoldenCase& golden, Fea
 Tensor ClassAndPatches(const TensorView& hidden, int64_t rows) {
   Tensor kept = Tensor::F32({rows, hidden.dim(1)}, hidden.name());
   const int64_t registers = hidden.dim(0) - rows;
-  for (int64_t r = 0; r < rows; ++r) std::copy_n(hidden.row(r == 0 ? 0 : r + registers), hidden.dim(1), kept.row(r));
+  for (int64_t r = 0; r < rows; ++r)
+    std::copy_n(hidden.row(r == 0 ? 0 : r + registers), hidden.dim(1), kept.row(r));
   return kept;
 }
 
 class Towers : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Towers, ::testing::Values("clip", "clip_gelu", "dinov2", "dinov2_swiglu", "dinov2_registers"));
+INSTANTIATE_TEST_SUITE_P(All, Towers,
+                         ::testing::Values("clip", "clip_gelu", "dinov2", "dinov2_swiglu",
+                                           "dinov2_registers"));
 
 TEST_P(Towers, EveryHiddenStateEqualsTransformers) {
   const GoldenCase golden(GetParam());
@@ -58,10 +62,12 @@ TEST_P(Towers, EveryHiddenStateEqualsTransformers) {
     for (int64_t layer = 0; layer <= layers; ++layer) {
       const std::string name = "input" + std::to_string(i) + ".hidden." + std::to_string(layer);
       if (!golden.Has(name)) continue;
-      const auto tower = LoadTower(ex, golden, {.layer = layer, .keep_class_token = true}, height, width);
+      const auto tower =
+          LoadTower(ex, golden, {.layer = layer, .keep_class_token = true}, height, width);
       Tensor got = Tensor::F32({tower->tokens(), tower->width()});
       tower->Encode(ex, pixels, got, nullptr);
-      EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor(name), tower->tokens()), "tower")) << height << " × " << width;
+      EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor(name), tower->tokens()), "tower"))
+          << height << " × " << width;
       ++compared;
     }
   }
@@ -70,15 +76,20 @@ TEST_P(Towers, EveryHiddenStateEqualsTransformers) {
 
 // CLIP's last_hidden_state is not normed, so its references have no such state.
 class NormedTowers : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, NormedTowers, ::testing::Values("dinov2", "dinov2_swiglu", "dinov2_registers"));
+INSTANTIATE_TEST_SUITE_P(All, NormedTowers,
+                         ::testing::Values("dinov2", "dinov2_swiglu", "dinov2_registers"));
 
 TEST_P(NormedTowers, TheFinalNormEqualsTransformers) {
   const GoldenCase golden(GetParam());
   const Json& input = golden.json()["inputs"][0];
   Exec ex(2);
-  const auto tower = LoadTower(ex, golden, {.layer = -1, .keep_class_token = true, .final_norm = true}, input["height"], input["width"]);
+  const auto tower =
+      LoadTower(ex, golden, {.layer = -1, .keep_class_token = true, .final_norm = true},
+                input["height"], input["width"]);
   Tensor got = Tensor::F32({tower->tokens(), tower->width()});
-  tower->Encode(ex, testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>()), got, nullptr);
+  tower->Encode(ex,
+                testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>()),
+                got, nullptr);
   EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor("input0.normed"), tower->tokens()), "tower"));
 }
 
@@ -87,7 +98,8 @@ TEST_P(Towers, NegativeLayersCountFromTheEnd) {
   const Json& input = golden.json()["inputs"][0];
   const auto layers = golden.json()["layers"].get<int64_t>();
   Exec ex(2);
-  const Tensor pixels = testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
+  const Tensor pixels =
+      testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
   const auto run = [&](int64_t layer) {
     const auto tower = LoadTower(ex, golden, {.layer = layer}, input["height"], input["width"]);
     Tensor got = Tensor::F32({tower->tokens(), tower->width()}, "features");
@@ -102,7 +114,8 @@ TEST_P(Towers, ClassAttentionIsADistributionAndIsSharedByNoHead) {
   const Json& input = golden.json()["inputs"][0];
   Exec ex(2);
   const auto tower = LoadTower(ex, golden, {.layer = -1}, input["height"], input["width"]);
-  const Tensor pixels = testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
+  const Tensor pixels =
+      testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
   Tensor plain = Tensor::F32({tower->tokens(), tower->width()}, "features"), tapped = plain.Clone();
   tower->Encode(ex, pixels, plain, nullptr);
   ClassAttention attention({0, 2});
@@ -118,7 +131,8 @@ TEST_P(Towers, ClassAttentionIsADistributionAndIsSharedByNoHead) {
       EXPECT_LE(sum, 1 + 1e-5) << "the class token's own share and the registers' are missing";
     }
   }
-  EXPECT_FALSE(testing::SameBits(attention.layers[0].weights.view().Rows(0, 1), attention.layers[0].weights.view().Rows(1, 2)));
+  EXPECT_FALSE(testing::SameBits(attention.layers[0].weights.view().Rows(0, 1),
+                                 attention.layers[0].weights.view().Rows(1, 2)));
 }
 
 TEST(PositionEmbedding, AConstantGridStaysConstant) {
