@@ -91,13 +91,16 @@ int64_t JsonObject::IntOr(std::string_view key, int64_t fallback, int64_t low, i
   return Has(key) ? Int(key, low, high) : fallback;
 }
 
-double JsonObject::NumberOr(std::string_view key, double fallback, double low, double high) const {
+double JsonObject::Number(std::string_view key, double low, double high) const {
   const Json* value = Find(key);
-  if (value == nullptr) return fallback;
-  const double number = value->is_number() ? value->get<double>() : NAN;
+  const double number = value != nullptr && value->is_number() ? value->get<double>() : NAN;
   if (!(number >= low && number <= high))
     Fail(key, internal::Concat("a number from ", low, " to ", high));
   return number;
+}
+
+double JsonObject::NumberOr(std::string_view key, double fallback, double low, double high) const {
+  return Has(key) ? Number(key, low, high) : fallback;
 }
 
 bool JsonObject::BoolOr(std::string_view key, bool fallback) const {

@@ -34,6 +34,7 @@ class JsonObject {
   // The value, or the error that says what is wrong with it. Bounds are inclusive.
   int64_t Int(std::string_view key, int64_t low, int64_t high) const;
   int64_t IntOr(std::string_view key, int64_t fallback, int64_t low, int64_t high) const;
+  double Number(std::string_view key, double low, double high) const;
   double NumberOr(std::string_view key, double fallback, double low, double high) const;
   bool BoolOr(std::string_view key, bool fallback) const;
   std::string String(std::string_view key) const;

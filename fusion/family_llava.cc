@@ -40,11 +40,10 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
                         JsonObject(processor, processor_path.string()));
   c.fusion.type = FusionType::kAnchor;
   config.Choice("projector_hidden_act", "gelu", {"gelu"});
-  if (!config.BoolOr("multimodal_projector_bias", true)) {
-    Throw(Code::kUnimplemented, config.where(),
-          ": multimodal_projector_bias is false; a projector without biases is not supported yet");
-  }
-  c.projector = {.hidden = c.text.width, .out = c.text.width};
+  c.projector = {
+      .hidden = c.text.width,
+      .out = c.text.width,
+      .bias = config.BoolOr("multimodal_projector_bias", true) ? Bias::kPresent : Bias::kAbsent};
   c.layers = PlanLayers(config, c.text.layers, overrides);
   return c;
 }

@@ -5,8 +5,8 @@ namespace binocle {
 ProjectorWeights BindProjector(const ProjectorConfig& c, int64_t in, WeightBinder b) {
   const std::string why = internal::Concat("features of width ", in, ", projector width ", c.hidden,
                                            ", language model width ", c.out);
-  return {.linear_1 = b.Linear({{"linear_1", c.hidden}}, in, Bias::kPresent, why),
-          .linear_2 = b.Linear({{"linear_2", c.out}}, c.hidden, Bias::kPresent, why)};
+  return {.linear_1 = b.Linear({{"linear_1", c.hidden}}, in, c.bias, why),
+          .linear_2 = b.Linear({{"linear_2", c.out}}, c.hidden, c.bias, why)};
 }
 
 // visual = W₂·GELU(W₁ x + b₁) + b₂

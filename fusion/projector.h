@@ -9,6 +9,7 @@ namespace binocle {
 struct ProjectorConfig {
   int64_t hidden = 0;  // rows of W₁
   int64_t out = 0;     // D, the language model's width
+  Bias bias = Bias::kPresent;
 };
 
 struct ProjectorWeights {

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "core/ops/rope.h"
+
 namespace binocle {
 
 struct LlamaConfig {
@@ -14,7 +16,7 @@ struct LlamaConfig {
   int64_t head_dim = 0;       // d; H·d need not be D
   int64_t vocabulary = 0;     // V, rows of the embedding table
   int64_t max_positions = 0;  // max_position_embeddings
-  double rope_theta = 10000;
+  RopeConfig rope;            // rope_theta, rope_scaling
   float epsilon = 1e-6F;
   bool tied_head = false;       // the head is the embedding table
   bool attention_bias = false;  // biases on q, k, v, o

@@ -169,7 +169,7 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, Laye
     : config_(config),
       weights_(std::move(weights)),
       plan_(std::move(plan)),
-      rope_(RopeTable::Make(config.head_dim, config.rope_theta, max_positions)) {
+      rope_(RopeTable::Make(config.head_dim, config.rope, max_positions)) {
   BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
 }
 

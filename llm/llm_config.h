@@ -6,8 +6,8 @@
 
 namespace binocle {
 
-// Keys absent from the file take the defaults of transformers' LlamaConfig. Scaled rotary embeddings are refused by name:
-// UNIMPLEMENTED.
+// Keys absent from the file take the defaults of transformers' LlamaConfig. Kinds of rope_scaling other than default, linear,
+// dynamic and llama3 are refused by name: UNIMPLEMENTED.
 LlamaConfig ParseLlamaConfig(const JsonObject& json);
 
 }  // namespace binocle

@@ -4,17 +4,55 @@
 
 namespace binocle {
 
-RopeTable RopeTable::Make(int64_t head_dim, double theta, int64_t max_positions) {
+namespace {
+
+constexpr float kTwoPi = 6.283185307179586F;
+
+void Scale(std::monostate, std::vector<float>&) {}
+
+void Scale(const LinearRopeScaling& scaling, std::vector<float>& frequencies) {
+  for (float& f : frequencies) f /= static_cast<float>(scaling.factor);
+}
+
+void Scale(const Llama3RopeScaling& scaling, std::vector<float>& frequencies) {
+  const auto factor = static_cast<float>(scaling.factor);
+  const auto positions = static_cast<float>(scaling.original_positions);
+  const auto low = static_cast<float>(scaling.low_freq_factor);
+  const auto high = static_cast<float>(scaling.high_freq_factor);
+  for (float& f : frequencies) {
+    const float wavelength = kTwoPi / f;
+    if (wavelength < positions / high) continue;
+    if (wavelength > positions / low) {
+      f /= factor;
+      continue;
+    }
+    const float fast = (positions / wavelength - low) / (high - low);
+    f = (1 - fast) * (f / factor) + fast * f;
+  }
+}
+
+}  // namespace
+
+std::vector<float> RopeFrequencies(int64_t head_dim, const RopeConfig& config) {
   BINOCLE_CHECK(head_dim > 0 && head_dim % 2 == 0, head_dim);
+  std::vector<float> frequencies;
+  for (int64_t i = 0; i < head_dim / 2; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
+    frequencies.push_back(1.0F / std::pow(static_cast<float>(config.theta), exponent));
+  }
+  std::visit([&](const auto& scaling) { Scale(scaling, frequencies); }, config.scaling);
+  return frequencies;
+}
+
+RopeTable RopeTable::Make(int64_t head_dim, const RopeConfig& config, int64_t max_positions) {
+  const std::vector<float> frequencies = RopeFrequencies(head_dim, config);
   const int64_t half = head_dim / 2;
   RopeTable table{.cos = Tensor::F32({max_positions, half}),
                   .sin = Tensor::F32({max_positions, half}),
                   .head_dim = head_dim};
   for (int64_t i = 0; i < half; ++i) {
-    const float exponent = static_cast<float>(2 * i) / static_cast<float>(head_dim);
-    const float frequency = 1.0F / std::pow(static_cast<float>(theta), exponent);
     for (int64_t p = 0; p < max_positions; ++p) {
-      const float angle = static_cast<float>(p) * frequency;
+      const float angle = static_cast<float>(p) * frequencies[static_cast<size_t>(i)];
       table.cos.row(p)[i] = std::cos(angle);
       table.sin.row(p)[i] = std::sin(angle);
     }

@@ -15,6 +15,7 @@
 #include "service/engine/model_summary.h"
 #include "service/engine/prefill.h"
 #include "service/engine/request_prompt.h"
+#include "service/engine/token_times.h"
 #include "vision/decode.h"
 
 namespace binocle {
@@ -80,6 +81,15 @@ std::string_view FinishReasonName(FinishReason reason) {
 
 const char* Version() { return BINOCLE_VERSION; }
 
+// One answer on its way.
+struct Answering {
+  AnswerBuilder& builder;
+  Sampler& sampler;
+  KvSequence& sequence;  // holds the prompt
+  std::span<const float> prompt_logits;
+  TokenTimes& times;
+};
+
 // Owns the model and its buffers; one request at a time.
 struct Engine::Impl {
   Impl(const std::string& path, const EngineOptions& engine_options, const LoadOptions& load,
@@ -99,9 +109,7 @@ struct Engine::Impl {
                                    Timings& timings);
   Tensor EncodeImage(const ImageInput& image, bool exif, Timings& timings);
   Response Generate(const Request& request, const Observer& observer);
-  void Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& sequence,
-              std::span<const float> prompt_logits, const Request& request,
-              const Observer& observer, Response& response);
+  FinishReason Decode(const Answering& a, const Request& request, const Observer& observer);
 
   EngineOptions options;
   ModelInfo info;
@@ -142,33 +150,26 @@ std::vector<Tensor> Engine::Impl::EncodeImages(const std::vector<const ImageInpu
 }
 
 // Samples from the prompt's logits, then steps until the answer ends.
-void Engine::Impl::Decode(AnswerBuilder& builder, Sampler& sampler, KvSequence& sequence,
-                          std::span<const float> prompt_logits, const Request& request,
-                          const Observer& observer, Response& response) {
+FinishReason Engine::Impl::Decode(const Answering& a, const Request& request,
+                                  const Observer& observer) {
   const GenerationOptions& g = request.generation;
   const int32_t usable = model.tokenizer().vocabulary_size();
-  std::span<const float> logits = prompt_logits;
-  FinishReason reason = FinishReason::kLength;
+  std::span<const float> logits = a.prompt_logits;
   while (true) {
-    if (observer.keep_going && !observer.keep_going()) {
-      reason = FinishReason::kCancelled;
-      break;
-    }
+    if (observer.keep_going && !observer.keep_going()) return FinishReason::kCancelled;
     if (g.logprobs > 0) {
-      auto& step = builder.answer().logprobs.emplace_back();
+      auto& step = a.builder.answer().logprobs.emplace_back();
       for (const TokenLogProb& p : LogProbs(logits, usable, g.logprobs))
         step.push_back({.id = p.id, .value = p.value});
     }
-    const int32_t token = sampler.Sample(logits);
-    if (!builder.Push(token)) {
-      reason = FinishReason::kStop;
-      break;
-    }
-    if (builder.tokens() >= g.max_new_tokens || sequence.length() >= info.context_tokens) break;
-    DecodeStep(exec, model.decoder(), token, pool, sequence, activations);
+    const int32_t token = a.sampler.Sample(logits);
+    a.times.Record(a.builder.tokens() == 0);
+    if (!a.builder.Push(token)) return FinishReason::kStop;
+    if (a.builder.tokens() >= g.max_new_tokens || a.sequence.length() >= info.context_tokens)
+      return FinishReason::kLength;
+    DecodeStep(exec, model.decoder(), token, pool, a.sequence, activations);
     logits = {activations.logits.f32(), static_cast<size_t>(activations.logits.dim(1))};
   }
-  response.answers.push_back(builder.Finish(reason));
 }
 
 Response Engine::Impl::Generate(const Request& request, const Observer& observer) {
@@ -192,8 +193,7 @@ Response Engine::Impl::Generate(const Request& request, const Observer& observer
   const std::vector<float> logits(activations.logits.f32(),
                                   activations.logits.f32() + activations.logits.dim(1));
 
-  Clock::time_point first_token{};
-  int64_t tokens = 0;
+  TokenTimes times;
   for (int64_t i = 0; i < request.generation.n; ++i) {
     AnswerBuilder builder(i, model, stops, request.prompt_format, observer);
     if (!prefilled) {
@@ -203,18 +203,12 @@ Response Engine::Impl::Generate(const Request& request, const Observer& observer
     Sampler sampler(SamplingOf(request.generation, i), model.tokenizer().vocabulary_size());
     sampler.Observe(prompt.expanded.ids);
     sequence.Truncate(response.prompt_tokens);
-    if (i == 0) first_token = Clock::now();
-    Decode(builder, sampler, sequence, logits, request, observer, response);
-    tokens += static_cast<int64_t>(response.answers.back().token_ids.size());
+    const FinishReason reason =
+        Decode({builder, sampler, sequence, logits, times}, request, observer);
+    response.answers.push_back(builder.Finish(reason));
   }
   response.timings.total = MillisecondsSince(start);
-  if (prefilled) {
-    response.timings.first_token =
-        std::chrono::duration<double, std::milli>(first_token - start).count();
-    if (tokens > 1)
-      response.timings.per_token =
-          (response.timings.total - response.timings.first_token) / static_cast<double>(tokens - 1);
-  }
+  times.Report(start, response.timings);
   return response;
 }
 

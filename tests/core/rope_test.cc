@@ -22,7 +22,7 @@ TEST(Rope, EqualsItsDefinitionForSmallPositions) {
     Tensor want = x.Clone();
     RopeRef(head_dim, 10000, positions, want);
     Exec ex(2);
-    Rope(ex, RopeTable::Make(head_dim, 10000, 41), positions, x);
+    Rope(ex, RopeTable::Make(head_dim, {}, 41), positions, x);
     EXPECT_TRUE(Near(x, want, "rope")) << "head width " << head_dim;
   }
 }
@@ -33,7 +33,7 @@ TEST(Rope, PositionZeroIsTheIdentityAndLengthsAreKept) {
   const Tensor before = x.Clone();
   const std::vector<int32_t> positions = {0, 1000};
   Exec ex(1);
-  Rope(ex, RopeTable::Make(64, 500, 1001), positions, x);
+  Rope(ex, RopeTable::Make(64, {.theta = 500}, 1001), positions, x);
   EXPECT_TRUE(testing::SameBits(x.view().Rows(0, 1), before.view().Rows(0, 1)));
   for (int64_t i = 0; i < 32; ++i) {
     EXPECT_NEAR(std::hypot(x.row(1)[i], x.row(1)[i + 32]),
@@ -44,7 +44,7 @@ TEST(Rope, PositionZeroIsTheIdentityAndLengthsAreKept) {
 TEST(Rope, ScoresDependOnDistanceOnly) {
   Numbers numbers(3);
   const Tensor q = RandomTensor({1, 32}, numbers), k = RandomTensor({1, 32}, numbers);
-  const RopeTable table = RopeTable::Make(32, 10000, 2000);
+  const RopeTable table = RopeTable::Make(32, {}, 2000);
   Exec ex(1);
   const auto score = [&](int32_t pq, int32_t pk) {
     Tensor a = q.Clone(), b = k.Clone();
@@ -56,6 +56,35 @@ TEST(Rope, ScoresDependOnDistanceOnly) {
   };
   EXPECT_NEAR(score(9, 4), score(1204, 1199), 2e-3);
   EXPECT_GT(std::abs(score(9, 4) - score(9, 5)), 1e-2);
+}
+
+TEST(Rope, LinearScalingPutsPositionsCloser) {
+  const RopeTable near = RopeTable::Make(24, {.scaling = LinearRopeScaling{4}}, 41);
+  const RopeTable plain = RopeTable::Make(24, {}, 11);
+  for (int64_t p = 0; p <= 10; ++p) {
+    for (int64_t i = 0; i < 12; ++i) EXPECT_NEAR(near.cos.row(4 * p)[i], plain.cos.row(p)[i], 1e-6);
+  }
+}
+
+TEST(Rope, Llama3ScalingKeepsFastFrequenciesAndDividesSlowOnes) {
+  const Llama3RopeScaling scaling{
+      .factor = 8, .low_freq_factor = 1, .high_freq_factor = 4, .original_positions = 8192};
+  const std::vector<float> plain = RopeFrequencies(64, {.theta = 500000});
+  const std::vector<float> scaled = RopeFrequencies(64, {.theta = 500000, .scaling = scaling});
+  size_t between = 0;
+  for (size_t i = 0; i < plain.size(); ++i) {
+    const double wavelength = 2 * 3.141592653589793 / plain[i];
+    if (wavelength < 8192.0 / 4) {
+      EXPECT_EQ(scaled[i], plain[i]);
+    } else if (wavelength > 8192.0) {
+      EXPECT_EQ(scaled[i], plain[i] / 8);
+    } else {
+      EXPECT_GT(scaled[i], plain[i] / 8);
+      EXPECT_LT(scaled[i], plain[i]);
+      ++between;
+    }
+  }
+  EXPECT_GT(between, 0U);
 }
 
 }  // namespace

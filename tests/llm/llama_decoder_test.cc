@@ -173,7 +173,11 @@ TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
     return std::string("no error");
   };
   EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})"),
-            "UNIMPLEMENTED: config.json: rope_scaling of kind yarn is not supported yet");
+            "UNIMPLEMENTED: config.json: rope_scaling: rope_type is yarn, expected one of default, "
+            "linear, dynamic, llama3");
+  EXPECT_EQ(error_of(R"({"rope_scaling": {"type": "linear"}})"),
+            "INVALID_ARGUMENT: config.json: rope_scaling: factor is missing, expected a number "
+            "from 1 to 1e+06");
   EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "default"}})"), "no error");
   EXPECT_NE(error_of(R"({"num_attention_heads": 6, "num_key_value_heads": 4, "head_dim": 8})")
                 .find("a divisor of num_attention_heads=6"),

@@ -120,7 +120,7 @@ void CheckRope(Exec& ex) {
   const std::vector<int32_t> positions = {0, 1, 7, 300};
   const Tensor got = Random({4, 3 * 24}, 9);
   const Tensor want = got.Clone();
-  Rope(ex, RopeTable::Make(24, 10000, 301), positions, got);
+  Rope(ex, RopeTable::Make(24, {}, 301), positions, got);
   RopeRef(24, 10000, positions, want);
   check.Compare(got, want);
 }

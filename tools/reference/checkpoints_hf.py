@@ -73,6 +73,19 @@ def write_llama(name: str, folder: Path, seed: int) -> None:
     save(model, folder, dtype)
 
 
+ROPE_SCALING = {
+    "llava_linear_rope": {"rope_type": "linear", "factor": 2.5},
+    # theta 10000 and head size 10: with these, frequencies of all three kinds occur
+    "llava_llama3_rope": {
+        "rope_type": "llama3",
+        "factor": 8.0,
+        "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 128,
+    },
+}
+
+
 def llava_config(name: str) -> LlavaConfig:
     """The table has 331 rows, the tokenizer 321 ids: the last ten must never come out."""
     small = name != "llava"
@@ -85,6 +98,7 @@ def llava_config(name: str) -> LlavaConfig:
         num_key_value_heads=2,
         head_dim=10,
         max_position_embeddings=512,
+        rope_scaling=ROPE_SCALING.get(name),
     )
     return LlavaConfig(
         vision_config=clip_config(24, 2, layers=2 if small else 3),
@@ -92,6 +106,7 @@ def llava_config(name: str) -> LlavaConfig:
         image_token_index=320,
         vision_feature_layer=-2,
         image_seq_length=25,
+        multimodal_projector_bias=name != "llava_linear_rope",
         vision_feature_select_strategy="full" if name == "llava_full" else "default",
     )
 

@@ -76,6 +76,8 @@ PLANS: dict[str, tuple[list[Request], dict[str, Any]]] = {
     ),
     "llava_full": ([AROUND, TWO], keep("projected")),
     "llava_model_prefix": ([AROUND], keep("projected")),
+    "llava_linear_rope": ([TWO], keep("projected")),
+    "llava_llama3_rope": ([TWO], keep()),
     "binocle_ftz": ([AROUND, TWO, CHAT, CHAT_TWO], keep("anchor", "augment", "fused", "projected")),
     "binocle_vo": ([AROUND, TWO, CHAT, CHAT_TWO, TEXT], keep()),
     "binocle_vo_ffn": ([AROUND, TWO], keep()),

@@ -12,7 +12,7 @@ from common import GOLDEN, setup
 # Seeds other than 1, for cases where golden.py finds no acceptable request. None is needed now.
 SEEDS: dict[str, int] = {}
 TEXTS = ("llama", "llama_tied")
-LLAVAS = ("llava", "llava_full", "llava_model_prefix")
+LLAVAS = ("llava", "llava_full", "llava_model_prefix", *hf.ROPE_SCALING)
 
 
 def all_cases() -> list[str]:
