@@ -8,6 +8,19 @@
 namespace binocle {
 namespace {
 
+void CheckVariant(const QueryRun& run, int64_t heads) {
+  const auto keys = static_cast<size_t>(run.keys);
+  if (const auto* gain = std::get_if<KeyGain>(&run.variant)) {
+    BINOCLE_CHECK(gain->gain.size() >= keys, gain->gain.size(), " gains for ", keys, " keys");
+    BINOCLE_CHECK(
+        gain->head_factor.empty() || static_cast<int64_t>(gain->head_factor.size()) == heads,
+        gain->head_factor.size(), " factors for ", heads, " heads");
+  }
+  if (const auto* bias = std::get_if<KeyBias>(&run.variant))
+    BINOCLE_CHECK(bias->bias.size() >= keys, bias->bias.size(), " biases for ", keys, " keys");
+  if (const auto* cap = std::get_if<SoftCap>(&run.variant)) BINOCLE_CHECK(cap->cap > 0, cap->cap);
+}
+
 void Check(const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
   const int64_t d = args.kv.head_dim;
   BINOCLE_CHECK(d >= 1 && d <= kMaxHeadDim && args.q.dim(1) % (d * args.kv.kv_heads) == 0, "q ",
@@ -15,7 +28,14 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
   BINOCLE_CHECK(
       out.shape() == args.q.shape() && lse.dim(0) == out.dim(0) && lse.dim(1) == args.q.dim(1) / d,
       "out ", out.shape().ToString(), " lse ", lse.shape().ToString());
+  BINOCLE_CHECK(args.q.dtype() == DType::kF32 || args.q.dtype() == DType::kBF16, "q is ",
+                DTypeName(args.q.dtype()));
   for (const QueryRun& run : args.runs) {
+    CheckVariant(run, args.q.dim(1) / d);
+    BINOCLE_CHECK(run.first_key >= 0 && run.first_key <= run.keys, run.first_key, " of ", run.keys);
+    BINOCLE_CHECK(
+        run.segments == nullptr || static_cast<int64_t>(run.segments->classes.size()) >= run.keys,
+        "classes for fewer than ", run.keys, " keys");
     BINOCLE_CHECK(run.first_row + run.rows <= args.q.dim(0) &&
                       PagesFor(run.keys) <= static_cast<int64_t>(run.pages.size()),
                   "run of ", run.rows, " rows, ", run.keys, " keys");
@@ -59,21 +79,30 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
   });
 }
 
-void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head,
-                      float lse, std::span<float> weights) {
-  const int64_t d = args.kv.head_dim;
-  const int64_t kv_head = head / (args.q.dim(1) / (d * args.kv.kv_heads));
-  const float* q = args.q.row(run.first_row + row) + head * d;
-  const int64_t visible = args.mask == Mask::kCausal ? run.first_position + row + 1 : run.keys;
-  BINOCLE_CHECK(static_cast<int64_t>(weights.size()) == run.keys, weights.size(), " weights for ",
-                run.keys, " keys");
-  for (int64_t j = 0; j < run.keys; ++j) {
-    const float* key = args.kv.key_page(run.pages[static_cast<size_t>(j / kPageTokens)], kv_head) +
-                       j % kPageTokens;
-    float score = 0;
-    for (int64_t i = 0; i < d; ++i) score += q[i] * args.scale * key[i * kPageTokens];
-    weights[static_cast<size_t>(j)] = j < visible ? std::exp(score - lse) : 0.0F;
-  }
+void MergeAttention(Exec& ex, const TensorView& other, const TensorView& other_lse,
+                    const TensorView& out, const TensorView& lse) {
+  BINOCLE_CHECK(other.shape() == out.shape() && other_lse.shape() == lse.shape() &&
+                    out.dim(0) == lse.dim(0) && out.dim(1) % lse.dim(1) == 0,
+                out.shape().ToString(), " ", other.shape().ToString());
+  const int64_t heads = lse.dim(1);
+  const int64_t d = out.dim(1) / heads;
+  ex.ParallelRanges(out.dim(0), 16, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t h = 0; h < heads; ++h) {
+        const float a = lse.row(t)[h];
+        const float b = other_lse.row(t)[h];
+        const float max = std::max(a, b);
+        if (max == -std::numeric_limits<float>::infinity()) continue;  // neither saw a key: O is 0
+        const float sum = max + std::log(std::exp(a - max) + std::exp(b - max));
+        const float of_a = std::exp(a - sum);
+        const float of_b = std::exp(b - sum);
+        float* o = out.row(t) + h * d;
+        const float* p = other.row(t) + h * d;
+        for (int64_t i = 0; i < d; ++i) o[i] = of_a * o[i] + of_b * p[i];
+        lse.row(t)[h] = sum;
+      }
+    }
+  });
 }
 
 }  // namespace binocle

@@ -1,13 +1,14 @@
 // Softmax attention, tiled and online, with its log-sum-exp.
 //
-//   O_i = Σ_j softmax_j(s_ij) v_j        s_ij = scale · q_i·k_j over the keys that row i may see
+//   O_i = Σ_j softmax_j(s_ij) v_j        s_ij = variant(scale · q_i·k_j) over the keys that row i may see
 //   LSE_i = log Σ_j exp(s_ij)
 //
 // One call serves a batch of runs. A run is a group of consecutive rows of one sequence: prefill, one decoded token, or all patches
 // of an image. Scores never exist as a matrix: a block of rows walks over the pages of 64 keys with a running maximum and sum.
 //
 // Every row is computed from its own query and its own pages in page order, so a row's result does not depend, bit for bit, on which
-// rows share the call, on how a prompt is cut into chunks, or on the number of threads.
+// rows share the call, on how a prompt is cut into chunks, or on the number of threads. A run without variant and segments costs and
+// gives exactly what plain attention does.
 // Reference: attention_ref.cc (the explicit matrix in double). Derivations: attention/README.md.
 #pragma once
 
@@ -16,6 +17,8 @@
 #include <span>
 
 #include "attention/kv_pages.h"
+#include "attention/score_variant.h"
+#include "attention/segments.h"
 #include "core/exec.h"
 #include "core/tensor.h"
 
@@ -32,10 +35,13 @@ struct QueryRun {
   int64_t first_position = 0;        // of first_row; the others follow
   int64_t keys = 0;                  // positions present; kCausal: at least first_position + rows
   std::span<const int32_t> pages{};  // of this sequence
+  int64_t first_key = 0;             // keys before it are not looked at: one segment of the keys
+  ScoreVariant variant{};
+  const SegmentPolicy* segments = nullptr;  // nullptr: weights stay as the softmax made them
 };
 
 struct AttentionArgs {
-  TensorView q;  // [T, H·d] f32, rows may be strided; H a multiple of kv.kv_heads
+  TensorView q;  // [T, H·d] f32 or bf16, rows may be strided; H a multiple of kv.kv_heads
   KvLayer kv;
   std::span<const QueryRun> runs;  // disjoint rows
   Mask mask = Mask::kCausal;
@@ -46,8 +52,10 @@ struct AttentionArgs {
 // A row that sees no key gets O = 0 and LSE = −∞.
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse);
 
-// The weights of one row and head, exp(s_ij − LSE_i) for j in [0, keys): a map is recomputed when somebody asks, never stored.
-void AttentionWeights(const AttentionArgs& args, const QueryRun& run, int64_t row, int64_t head,
-                      float lse, std::span<float> weights);
+// (O, LSE) over the union of two disjoint sets of keys, from (O, LSE) over each:
+//   LSE = log(e^LSE₁ + e^LSE₂)        O = e^(LSE₁−LSE)·O₁ + e^(LSE₂−LSE)·O₂
+// out and lse hold the first on entry and the union on return. Rows where both are −∞ become O = 0, LSE = −∞.
+void MergeAttention(Exec& ex, const TensorView& other, const TensorView& other_lse,
+                    const TensorView& out, const TensorView& lse);
 
 }  // namespace binocle

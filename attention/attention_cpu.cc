@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "attention/attention_cpu.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
+#include "attention/elements-inl.h"
+#include "attention/score_variants-inl.h"
+#include "attention/segments-inl.h"
 #include "core/simd/panel-inl.h"
 #include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
@@ -15,6 +19,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace binocle::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+
+inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // The running state of a block: R = rows × heads, row-major by row, so that later rows see more keys.
 struct OnlineSoftmax {
@@ -25,17 +31,22 @@ struct OnlineSoftmax {
   float sum[kBlockRows];
 };
 
-// s[0 … 64) ← exp(s − max) for the first `valid` columns, 0 for the rest. Moves max and sum, and returns what o must be scaled by.
-HWY_INLINE float SoftmaxStep(float* s, int64_t valid, float& max, float& sum) {
+// Columns [begin, end) of a page: the keys that a row sees there.
+struct Visible {
+  int64_t begin;
+  int64_t end;
+};
+
+// s[begin … end) ← exp(s − max), 0 elsewhere. Moves max and sum, and returns what o must be scaled by.
+HWY_INLINE float SoftmaxStep(float* s, Visible visible, float& max, float& sum) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
-  for (int64_t j = valid; j < kPageTokens; ++j) s[j] = -std::numeric_limits<float>::infinity();
-  auto tile_max = lowest;
+  for (int64_t j = 0; j < visible.begin; ++j) s[j] = kLowest;
+  for (int64_t j = visible.end; j < kPageTokens; ++j) s[j] = kLowest;
+  auto tile_max = hn::Set(d, kLowest);
   for (int64_t j = 0; j < kPageTokens; j += lanes) tile_max = hn::Max(tile_max, hn::Load(d, s + j));
   const float new_max = std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
-  if (new_max == -std::numeric_limits<
-                     float>::infinity()) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
+  if (new_max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
     std::fill(s, s + kPageTokens, 0.0F);
     return 1.0F;
   }
@@ -60,89 +71,128 @@ HWY_INLINE void Scale(float* x, int64_t width, float factor) {
     hn::Store(hn::Mul(hn::Load(d, x + i), hn::Set(d, factor)), d, x + i);
 }
 
-void LoadQueries(const AttentionBlock& b, OnlineSoftmax& state) {
-  const int64_t d = b.args->kv.head_dim;
-  int64_t r = 0;
-  for (int64_t i = b.begin; i < b.end; ++i) {
-    const float* row = b.args->q.row(b.run->first_row + i) + b.first_head * d;
-    for (int64_t h = 0; h < b.heads; ++h, ++r) {
-      for (int64_t c = 0; c < d; ++c) state.q[r * d + c] = row[h * d + c] * b.args->scale;
-      state.max[r] = -std::numeric_limits<float>::infinity();
-      state.sum[r] = 0;
+template <typename Variant>
+class BlockKernel {
+ public:
+  BlockKernel(const AttentionBlock& b, const Variant& variant)
+      : b_(b), variant_(variant), d_(b.args->kv.head_dim), stride_(ValueStride(d_)) {
+    if (b.run->segments != nullptr) segments_.emplace(*b.run->segments, stride_);
+  }
+
+  void Run() {
+    LoadQueries();
+    const int64_t seen =
+        b_.args->mask == Mask::kCausal ? b_.run->first_position + b_.end : b_.run->keys;
+    for (int64_t page = b_.run->first_key / kPageTokens; page * kPageTokens < seen; ++page)
+      Page(page);
+    StoreResults();
+  }
+
+ private:
+  void LoadQueries() {
+    int64_t r = 0;
+    for (int64_t i = b_.begin; i < b_.end; ++i) {
+      for (int64_t h = 0; h < b_.heads; ++h, ++r) {
+        const int64_t at = (b_.first_head + h) * d_;
+        float* row = state_.q + r * d_;
+        ReadQuery(b_.args->q, b_.run->first_row + i, at, d_, row);
+        for (int64_t c = 0; c < d_; ++c) row[c] *= b_.args->scale;
+        state_.max[r] = kLowest;
+        state_.sum[r] = 0;
+      }
+    }
+    std::memset(state_.o, 0, static_cast<size_t>(r * stride_) * sizeof(float));
+    if (segments_) segments_->Clear(r);
+  }
+
+  Visible VisibleOf(int64_t row, int64_t first_key) const {
+    const int64_t seen =
+        b_.args->mask == Mask::kCausal ? b_.run->first_position + row + 1 : b_.run->keys;
+    const int64_t end = std::clamp<int64_t>(seen - first_key, 0, kPageTokens);
+    return {std::clamp<int64_t>(b_.run->first_key - first_key, 0, end), end};
+  }
+
+  // One page of keys and values: S = Q·Kᵀ, variant, online softmax, O += P·V.
+  void Page(int64_t page_index) {
+    const KvLayer& kv = b_.args->kv;
+    const int64_t first_key = page_index * kPageTokens;
+    const int32_t page = b_.run->pages[static_cast<size_t>(page_index)];
+    int64_t begin = b_.begin;  // earlier rows see nothing of this page and are left alone
+    while (begin < b_.end && VisibleOf(begin, first_key).end == 0) ++begin;
+    if (begin == b_.end) return;
+    const int64_t r0 = (begin - b_.begin) * b_.heads;
+    const int64_t rows = (b_.end - begin) * b_.heads;
+    const Visible all = VisibleOf(b_.end - 1, first_key);  // of the last row, which sees most
+    const float* keys = ReadKeyPage(kv, page, b_.kv_head, key_scratch_);
+    const float* values = ReadValuePage(kv, page, b_.kv_head, value_scratch_);
+
+    Panel<Store::kOverwrite>({.a = state_.q + r0 * d_,
+                              .lda = d_,
+                              .b = keys,
+                              .ldb = kPageTokens,
+                              .c = state_.s + r0 * kPageTokens,
+                              .ldc = kPageTokens,
+                              .depth = d_,
+                              .columns = kPageTokens},
+                             rows);
+    for (int64_t r = r0; r < r0 + rows; ++r) {
+      const Visible visible = VisibleOf(b_.begin + r / b_.heads, first_key);
+      float* s = state_.s + r * kPageTokens;
+      ApplyVariant(variant_, b_.first_head + r % b_.heads, first_key, visible.end, s);
+      const float correction = SoftmaxStep(s, visible, state_.max[r], state_.sum[r]);
+      if (correction == 1.0F) continue;
+      Scale(state_.o + r * stride_, stride_, correction);
+      if (segments_) segments_->Rescale(r, correction);
+    }
+    for (int64_t c = 0; c < stride_; c += kPanel) {
+      Panel<Store::kAdd>({.a = state_.s + r0 * kPageTokens + all.begin,
+                          .lda = kPageTokens,
+                          .b = values + all.begin * stride_ + c,
+                          .ldb = stride_,
+                          .c = state_.o + r0 * stride_ + c,
+                          .ldc = stride_,
+                          .depth = all.end - all.begin,
+                          .columns = std::min(kPanel, stride_ - c)},
+                         rows);
+    }
+    if (segments_) segments_->AddPage({state_.s, values, first_key, all.end, r0, rows});
+  }
+
+  void StoreResults() {
+    int64_t r = 0;
+    for (int64_t i = b_.begin; i < b_.end; ++i) {
+      const int64_t row = b_.run->first_row + i;
+      for (int64_t h = 0; h < b_.heads; ++h, ++r) {
+        const int64_t head = b_.first_head + h;
+        float* out = b_.out.row(row) + head * d_;
+        const float inverse = state_.sum[r] > 0 ? 1.0F / state_.sum[r] : 0.0F;
+        for (int64_t c = 0; c < d_; ++c) out[c] = state_.o[r * stride_ + c] * inverse;
+        b_.lse.row(row)[head] =
+            state_.sum[r] > 0 ? state_.max[r] + std::log(state_.sum[r]) : kLowest;
+        if (!segments_) continue;
+        const SegmentMasses m = segments_->Finish(r, inverse, d_, out);
+        if (b_.run->segments->masses.empty()) continue;
+        float* masses = b_.run->segments->masses.row(row) + 3 * head;
+        masses[0] = m.content;
+        masses[1] = m.visual_sink;
+        masses[2] = m.text_sink;
+      }
     }
   }
-  std::memset(state.o, 0, static_cast<size_t>(r * ValueStride(d)) * sizeof(float));
-}
 
-void StoreResults(const AttentionBlock& b, const OnlineSoftmax& state) {
-  const int64_t d = b.args->kv.head_dim;
-  int64_t r = 0;
-  for (int64_t i = b.begin; i < b.end; ++i) {
-    float* out = b.out.row(b.run->first_row + i) + b.first_head * d;
-    float* lse = b.lse.row(b.run->first_row + i) + b.first_head;
-    for (int64_t h = 0; h < b.heads; ++h, ++r) {
-      const float inverse = state.sum[r] > 0 ? 1.0F / state.sum[r] : 0.0F;
-      for (int64_t c = 0; c < d; ++c) out[h * d + c] = state.o[r * ValueStride(d) + c] * inverse;
-      lse[h] = state.sum[r] > 0 ? state.max[r] + std::log(state.sum[r])
-                                : -std::numeric_limits<float>::infinity();
-    }
-  }
-}
-
-// One page of keys and values: S = Q·Kᵀ, online softmax, O += P·V.
-void Page(const AttentionBlock& b, int64_t page_index, OnlineSoftmax& state) {
-  const KvLayer& kv = b.args->kv;
-  const int64_t d = kv.head_dim;
-  const int64_t stride = ValueStride(d);
-  const int64_t first_key = page_index * kPageTokens;
-  const int32_t page = b.run->pages[static_cast<size_t>(page_index)];
-  const auto valid_of = [&](int64_t row) {  // keys of this page that the row sees
-    const int64_t visible =
-        b.args->mask == Mask::kCausal ? b.run->first_position + row + 1 : b.run->keys;
-    return std::clamp<int64_t>(visible - first_key, 0, kPageTokens);
-  };
-  int64_t begin = b.begin;  // earlier rows see nothing of this page and are left alone
-  while (begin < b.end && valid_of(begin) == 0) ++begin;
-  if (begin == b.end) return;
-  const int64_t r0 = (begin - b.begin) * b.heads;
-  const int64_t rows = (b.end - begin) * b.heads;
-  const int64_t keys = valid_of(b.end - 1);
-
-  Panel<Store::kOverwrite>({.a = state.q + r0 * d,
-                            .lda = d,
-                            .b = kv.key_page(page, b.kv_head),
-                            .ldb = kPageTokens,
-                            .c = state.s + r0 * kPageTokens,
-                            .ldc = kPageTokens,
-                            .depth = d,
-                            .columns = kPageTokens},
-                           rows);
-  for (int64_t r = r0; r < r0 + rows; ++r) {
-    const int64_t valid = valid_of(b.begin + r / b.heads);
-    const float correction =
-        SoftmaxStep(state.s + r * kPageTokens, valid, state.max[r], state.sum[r]);
-    if (correction != 1.0F) Scale(state.o + r * stride, stride, correction);
-  }
-  for (int64_t c = 0; c < d; c += kPanel) {
-    Panel<Store::kAdd>({.a = state.s + r0 * kPageTokens,
-                        .lda = kPageTokens,
-                        .b = kv.value_page(page, b.kv_head) + c,
-                        .ldb = stride,
-                        .c = state.o + r0 * stride + c,
-                        .ldc = stride,
-                        .depth = keys,
-                        .columns = std::min(kPanel, stride - c)},
-                       rows);
-  }
-}
+  const AttentionBlock& b_;
+  const Variant& variant_;
+  int64_t d_, stride_;
+  OnlineSoftmax state_;
+  alignas(64) float key_scratch_[kMaxHeadDim * kPageTokens];    // where pages are bf16
+  alignas(64) float value_scratch_[kMaxHeadDim * kPageTokens];  // where pages are bf16
+  std::optional<SegmentSums> segments_;
+};
 
 void Block(const AttentionBlock& b) {
-  OnlineSoftmax state;
-  LoadQueries(b, state);
-  const int64_t visible =
-      b.args->mask == Mask::kCausal ? b.run->first_position + b.end : b.run->keys;
-  for (int64_t page = 0; page * kPageTokens < visible; ++page) Page(b, page, state);
-  StoreResults(b, state);
+  std::visit(
+      [&](const auto& variant) { BlockKernel<std::decay_t<decltype(variant)>>(b, variant).Run(); },
+      b.run->variant);
 }
 
 }  // namespace binocle::HWY_NAMESPACE

@@ -4,6 +4,9 @@
 #include <cmath>
 #include <vector>
 
+#include "attention/var.h"
+#include "core/convert.h"
+
 namespace binocle {
 namespace {
 
@@ -14,49 +17,115 @@ struct Row {
   int64_t head;
 };
 
-void ComputeRow(const Row& r, const TensorView& out, const TensorView& lse) {
-  const KvLayer& kv = r.args.kv;
-  const int64_t d = kv.head_dim;
-  const int64_t kv_head = r.head / (r.args.q.dim(1) / (d * kv.kv_heads));
-  const float* q = r.args.q.row(r.run.first_row + r.row) + r.head * d;
-  const int64_t visible =
-      r.args.mask == Mask::kCausal ? r.run.first_position + r.row + 1 : r.run.keys;
-  const auto slot = [&](int64_t j) {
-    return std::pair(r.run.pages[static_cast<size_t>(j / kPageTokens)], j % kPageTokens);
-  };
-  std::vector<double> scores(static_cast<size_t>(visible));
-  for (int64_t j = 0; j < visible; ++j) {
-    const auto [page, column] = slot(j);
-    for (int64_t i = 0; i < d; ++i)
-      scores[static_cast<size_t>(j)] +=
-          static_cast<double>(q[i]) * kv.key_page(page, kv_head)[i * kPageTokens + column];
-    scores[static_cast<size_t>(j)] *= r.args.scale;
+int64_t KvHead(const Row& r) {
+  return r.head / (r.args.q.dim(1) / (r.args.kv.head_dim * r.args.kv.kv_heads));
+}
+
+double Key(const Row& r, int64_t j, int64_t i) {
+  const int64_t page = r.run.pages[static_cast<size_t>(j / kPageTokens)];
+  const int64_t at = i * kPageTokens + j % kPageTokens;
+  if (r.args.kv.dtype == DType::kF32) return r.args.kv.key_page(page, KvHead(r))[at];
+  return F32FromBf16(r.args.kv.key_page<Bf16>(page, KvHead(r))[at].bits);
+}
+
+double Value(const Row& r, int64_t j, int64_t i) {
+  const int64_t page = r.run.pages[static_cast<size_t>(j / kPageTokens)];
+  const int64_t at = j % kPageTokens * ValueStride(r.args.kv.head_dim) + i;
+  if (r.args.kv.dtype == DType::kF32) return r.args.kv.value_page(page, KvHead(r))[at];
+  return F32FromBf16(r.args.kv.value_page<Bf16>(page, KvHead(r))[at].bits);
+}
+
+double Query(const Row& r, int64_t i) {
+  const int64_t at =
+      (r.run.first_row + r.row) * r.args.q.stride(0) + r.head * r.args.kv.head_dim + i;
+  if (r.args.q.dtype() == DType::kF32) return static_cast<const float*>(r.args.q.data())[at];
+  return F32FromBf16(static_cast<const Bf16*>(r.args.q.data())[at].bits);
+}
+
+double Varied(const ScoreVariant& variant, double s, int64_t head, int64_t j) {
+  const auto at = static_cast<size_t>(j);
+  if (const auto* v = std::get_if<KeyGain>(&variant)) {
+    const double factor = v->head_factor.empty() ? 1 : v->head_factor[static_cast<size_t>(head)];
+    return s + v->gain[at] * factor * std::abs(s);
   }
-  const double max = scores.empty() ? -INFINITY : *std::max_element(scores.begin(), scores.end());
+  if (const auto* v = std::get_if<KeyBias>(&variant)) return s + v->bias[at];
+  if (const auto* v = std::get_if<SoftCap>(&variant)) return v->cap * std::tanh(s / v->cap);
+  return s;
+}
+
+std::vector<double> Scores(const Row& r) {
+  const int64_t seen = r.args.mask == Mask::kCausal ? r.run.first_position + r.row + 1 : r.run.keys;
+  std::vector<double> scores(static_cast<size_t>(r.run.keys), -INFINITY);
+  for (int64_t j = r.run.first_key; j < seen; ++j) {
+    double s = 0;
+    for (int64_t i = 0; i < r.args.kv.head_dim; ++i) s += Query(r, i) * Key(r, j, i);
+    scores[static_cast<size_t>(j)] = Varied(r.run.variant, s * r.args.scale, r.head, j);
+  }
+  return scores;
+}
+
+double SumOver(const std::vector<double>& weights, std::span<const uint8_t> classes, uint8_t c) {
   double sum = 0;
-  std::vector<double> o(static_cast<size_t>(d));
-  for (int64_t j = 0; j < visible; ++j) {
-    const auto [page, column] = slot(j);
-    const double p = std::exp(scores[static_cast<size_t>(j)] - max);
-    sum += p;
-    for (int64_t i = 0; i < d; ++i)
-      o[static_cast<size_t>(i)] += p * kv.value_page(page, kv_head)[column * ValueStride(d) + i];
+  for (size_t j = 0; j < weights.size(); ++j) sum += classes[j] == c ? weights[j] : 0;
+  return sum;
+}
+
+// VAR on explicit weights, as docs/interventions.md states it.
+void RedistributeRef(const SegmentPolicy& policy, std::vector<double>& weights) {
+  const bool release = policy.rule == &ReleaseVar;
+  const VarParams& v = policy.params;
+  const double content = SumOver(weights, policy.classes, kVisualKey);
+  const double visual_sink = SumOver(weights, policy.classes, kVisualKey | kSinkKey);
+  const double sink = visual_sink + SumOver(weights, policy.classes, kSinkKey);
+  const double visual = content + visual_sink;
+  const bool image_centric =
+      release ? visual_sink / (visual + 1e-6 * v.visual_keys) <= v.rho : content / visual >= v.rho;
+  if (visual < v.mass || content <= kLeastContent || !image_centric) return;
+  const double kept = release ? v.p : 1.0 - v.p;
+  const double budget = (1 - kept) * sink;
+  for (size_t j = 0; j < weights.size(); ++j) {
+    if (policy.classes[j] & kSinkKey) {
+      weights[j] *= kept;
+    } else if (policy.classes[j] & kVisualKey) {
+      weights[j] += budget * weights[j] / content;
+    }
   }
-  for (int64_t i = 0; i < d; ++i) {
-    out.row(r.run.first_row + r.row)[r.head * d + i] =
-        sum > 0 ? static_cast<float>(o[static_cast<size_t>(i)] / sum) : 0.0F;
-  }
-  lse.row(r.run.first_row + r.row)[r.head] =
-      sum > 0 ? static_cast<float>(max + std::log(sum)) : -INFINITY;
 }
 
 }  // namespace
 
+std::vector<double> WeightsRef(const AttentionArgs& args, const QueryRun& run, int64_t row,
+                               int64_t head, double* lse) {
+  const std::vector<double> scores = Scores({args, run, row, head});
+  const double max = scores.empty() ? -INFINITY : *std::max_element(scores.begin(), scores.end());
+  std::vector<double> weights(scores.size(), 0);
+  double sum = 0;
+  if (max > -INFINITY) {
+    for (size_t j = 0; j < scores.size(); ++j) sum += weights[j] = std::exp(scores[j] - max);
+    for (double& w : weights) w /= sum;
+  }
+  *lse = sum > 0 ? max + std::log(sum) : -INFINITY;
+  if (sum > 0 && run.segments != nullptr && run.segments->rule != nullptr)
+    RedistributeRef(*run.segments, weights);
+  return weights;
+}
+
 void AttentionRef(const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
+  const int64_t d = args.kv.head_dim;
   for (const QueryRun& run : args.runs) {
     for (int64_t row = 0; row < run.rows; ++row) {
-      for (int64_t head = 0; head < args.q.dim(1) / args.kv.head_dim; ++head)
-        ComputeRow({args, run, row, head}, out, lse);
+      for (int64_t head = 0; head < args.q.dim(1) / d; ++head) {
+        double row_lse = 0;
+        const std::vector<double> weights = WeightsRef(args, run, row, head, &row_lse);
+        lse.row(run.first_row + row)[head] = static_cast<float>(row_lse);
+        for (int64_t i = 0; i < d; ++i) {
+          double o = 0;
+          for (size_t j = 0; j < weights.size(); ++j)
+            if (weights[j] != 0)
+              o += weights[j] * Value({args, run, row, head}, static_cast<int64_t>(j), i);
+          out.row(run.first_row + row)[head * d + i] = static_cast<float>(o);
+        }
+      }
     }
   }
 }

@@ -1,35 +1,49 @@
 #include "attention/kv_pages.h"
 
-#include <cstring>
+#include "core/convert.h"
 
 namespace binocle {
 
+namespace {
+
+void Put(float value, float* to) { *to = value; }
+void Put(float value, Bf16* to) { *to = Bf16FromF32(value); }
+
+template <typename Element>
+void WriteRow(const KvLayer& layer, int64_t slot, const float* k, const float* v) {
+  const int64_t d = layer.head_dim;
+  const int64_t page = slot / kPageTokens;
+  const int64_t column = slot % kPageTokens;
+  for (int64_t h = 0; h < layer.kv_heads; ++h, k += d, v += d) {
+    Element* key = layer.key_page<Element>(page, h) + column;
+    Element* value = layer.value_page<Element>(page, h) + column * ValueStride(d);
+    for (int64_t i = 0; i < d; ++i) Put(k[i], key + i * kPageTokens);
+    for (int64_t i = 0; i < d; ++i) Put(v[i], value + i);
+  }
+}
+
+}  // namespace
+
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer) {
-  const int64_t d = layer.head_dim;
-  BINOCLE_CHECK(k.dim(1) == layer.kv_heads * d && v.dim(1) == layer.kv_heads * d &&
+  const int64_t width = layer.kv_heads * layer.head_dim;
+  BINOCLE_CHECK(k.dim(1) == width && v.dim(1) == width &&
                     k.dim(0) == static_cast<int64_t>(slots.size()) && v.dim(0) == k.dim(0),
                 "k ", k.shape().ToString(), " v ", v.shape().ToString());
+  const auto write = layer.dtype == DType::kF32 ? WriteRow<float> : WriteRow<Bf16>;
   ex.ParallelRanges(k.dim(0), 32, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const int64_t page = slots[static_cast<size_t>(t)] / kPageTokens;
-      const int64_t column = slots[static_cast<size_t>(t)] % kPageTokens;
-      for (int64_t h = 0; h < layer.kv_heads; ++h) {
-        float* key = layer.key_page(page, h) + column;
-        for (int64_t i = 0; i < d; ++i) key[i * kPageTokens] = k.row(t)[h * d + i];
-        std::memcpy(layer.value_page(page, h) + column * ValueStride(d), v.row(t) + h * d,
-                    static_cast<size_t>(d) * sizeof(float));
-      }
-    }
+    for (int64_t t = begin; t < end; ++t)
+      write(layer, slots[static_cast<size_t>(t)], k.row(t), v.row(t));
   });
 }
 
-KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages)
+KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages, DType dtype)
     : kv_heads_(kv_heads), head_dim_(head_dim), pages_(pages) {
+  BINOCLE_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, DTypeName(dtype));
   for (int64_t i = 0; i < layers; ++i) {
-    keys_.push_back(Tensor::F32({pages, kv_heads, head_dim, kPageTokens}, "kv.keys"));
-    values_.push_back(
-        Tensor::F32({pages, kv_heads, kPageTokens, ValueStride(head_dim)}, "kv.values"));
+    keys_.emplace_back(dtype, Shape{pages, kv_heads, head_dim, kPageTokens}, "kv.keys");
+    values_.emplace_back(dtype, Shape{pages, kv_heads, kPageTokens, ValueStride(head_dim)},
+                         "kv.values");
   }
   for (int64_t page = pages - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }
@@ -39,8 +53,10 @@ int64_t KvPool::BytesPerPage(int64_t layers, int64_t kv_heads, int64_t head_dim)
 }
 
 KvLayer KvPool::layer(int64_t index) const {
-  return {.keys = keys_.at(static_cast<size_t>(index)).f32(),
-          .values = values_.at(static_cast<size_t>(index)).f32(),
+  const TensorView& keys = keys_.at(static_cast<size_t>(index)).view();
+  return {.keys = keys.data(),
+          .values = values_.at(static_cast<size_t>(index)).view().data(),
+          .dtype = keys.dtype(),
           .kv_heads = kv_heads_,
           .head_dim = head_dim_};
 }

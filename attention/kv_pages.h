@@ -20,22 +20,26 @@ inline constexpr int64_t kMaxHeadDim = 256;
 constexpr int64_t PagesFor(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
 constexpr int64_t ValueStride(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
 
-// The pages of one layer, borrowed.
+// The pages of one layer, borrowed. Elements are float or Bf16.
 struct KvLayer {
-  float* keys = nullptr;    // [pages, K, d, 64]
-  float* values = nullptr;  // [pages, K, 64, ValueStride(d)]
+  void* keys = nullptr;    // [pages, K, d, 64]
+  void* values = nullptr;  // [pages, K, 64, ValueStride(d)]
+  DType dtype = DType::kF32;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
 
-  float* key_page(int64_t page, int64_t head) const {
-    return keys + (page * kv_heads + head) * head_dim * kPageTokens;
+  template <typename Element = float>
+  Element* key_page(int64_t page, int64_t head) const {
+    return static_cast<Element*>(keys) + (page * kv_heads + head) * head_dim * kPageTokens;
   }
-  float* value_page(int64_t page, int64_t head) const {
-    return values + (page * kv_heads + head) * kPageTokens * ValueStride(head_dim);
+  template <typename Element = float>
+  Element* value_page(int64_t page, int64_t head) const {
+    return static_cast<Element*>(values) +
+           (page * kv_heads + head) * kPageTokens * ValueStride(head_dim);
   }
 };
 
-// Writes the rows of k and v, [T, K·d] f32, into `slots` [T].
+// Writes the rows of k and v, [T, K·d] f32, into `slots` [T]; bf16 pages round to nearest even.
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer);
 
@@ -43,7 +47,8 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
 class KvPool {
  public:
   KvPool() = default;
-  KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages);
+  KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
+         DType dtype = DType::kF32);
 
   int64_t pages() const { return pages_; }
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }

@@ -9,8 +9,20 @@
 
 namespace binocle {
 
+// A stored bfloat16.
+struct Bf16 {
+  uint16_t bits;
+};
+
 inline float F32FromBf16(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
+}
+
+// Rounds to nearest, ties to even; NaN stays NaN.
+inline Bf16 Bf16FromF32(float value) {
+  const auto bits = std::bit_cast<uint32_t>(value);
+  if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return {static_cast<uint16_t>(bits >> 16 | 0x40u)};
+  return {static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16)};
 }
 
 inline float F32FromF16(uint16_t bits) {

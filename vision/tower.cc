@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "attention/attention_map.h"
 #include "core/ops/elementwise.h"
 
 namespace binocle {
@@ -55,7 +56,7 @@ void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights) {
   *class_weights = Tensor::F32({a.shape.heads, patches}, "class_attention");
   std::vector<float> row(static_cast<size_t>(a.shape.tokens));
   for (int64_t h = 0; h < a.shape.heads; ++h) {
-    AttentionWeights(args, a.runs[0], 0, h, a.lse.row(0)[h], row);
+    AttentionWeights({args, a.runs[0], 0, a.lse}, h, row);
     std::copy(row.end() - patches, row.end(), class_weights->row(h));
   }
 }

@@ -5,7 +5,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "attention/attention_map.h"
 #include "attention/attention_ref.h"
+#include "core/convert.h"
+#include "tests/attention/problem.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -15,51 +18,6 @@ using testing::Near;
 using testing::Numbers;
 using testing::RandomTensor;
 using testing::SameBits;
-
-// Several sequences with their keys and values in shuffled pages, and queries at their ends.
-struct Problem {
-  Problem(int64_t heads, int64_t kv_heads, int64_t d,
-          const std::vector<std::pair<int64_t, int64_t>>& rows_and_keys, uint64_t seed,
-          float scale = 1)
-      : numbers(seed), heads(heads), d(d), pool(1, kv_heads, d, 64) {
-    Exec ex(1);
-    int64_t rows = 0;
-    for (const auto& [r, keys] : rows_and_keys) {
-      sequences.push_back(std::make_unique<KvSequence>(pool));
-      const auto spare = std::make_unique<KvSequence>(pool);  // so that pages are not in order
-      spare->Extend(1);
-      sequences.back()->Extend(keys);
-      std::vector<int32_t> slots;
-      for (int64_t p = 0; p < keys; ++p) slots.push_back(sequences.back()->Slot(p));
-      const Tensor k = RandomTensor({keys, kv_heads * d}, numbers, scale);
-      const Tensor v = RandomTensor({keys, kv_heads * d}, numbers);
-      WriteKv(ex, k, v, slots, pool.layer(0));
-      runs.push_back({.first_row = rows,
-                      .rows = r,
-                      .first_position = keys - r,
-                      .keys = keys,
-                      .pages = sequences.back()->pages()});
-      rows += r;
-    }
-    q = RandomTensor({rows, heads * d}, numbers, scale);
-    out = Tensor::F32({rows, heads * d}, "out");
-    lse = Tensor::F32({rows, heads}, "lse");
-  }
-  AttentionArgs args(Mask mask) const {
-    return {.q = q,
-            .kv = pool.layer(0),
-            .runs = runs,
-            .mask = mask,
-            .scale = 1.0F / std::sqrt(static_cast<float>(d))};
-  }
-
-  Numbers numbers;
-  int64_t heads, d;
-  KvPool pool;
-  std::vector<std::unique_ptr<KvSequence>> sequences;
-  std::vector<QueryRun> runs;
-  Tensor q, out, lse;
-};
 
 struct AttentionCase {
   int64_t heads, kv_heads, d;
@@ -167,7 +125,7 @@ TEST(Attention, WeightsOfARowSumToOneAndRebuildItsOutput) {
   Attention(ex, args, p.out, p.lse);
   std::vector<float> weights(70);
   for (const int64_t head : {0, 3}) {
-    AttentionWeights(args, p.runs[0], 1, head, p.lse.row(1)[head], weights);
+    AttentionWeights({args, p.runs[0], 1, p.lse}, head, weights);
     EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-5);
     EXPECT_EQ(weights[69], 0) << "the last key lies after the row";
     double o = 0;
@@ -176,6 +134,25 @@ TEST(Attention, WeightsOfARowSumToOneAndRebuildItsOutput) {
           weights[j] *
           p.args(Mask::kCausal).kv.value_page(p.runs[0].pages[j / 64], head / 2)[(j % 64) * 16 + 5];
     EXPECT_NEAR(o, p.out.row(1)[head * 16 + 5], 1e-5);
+  }
+}
+
+TEST_P(AttentionShapes, StoredInBf16EqualsTheExplicitMatrixOfTheStoredNumbers) {
+  const AttentionCase& c = GetParam();
+  Problem p({.heads = c.heads, .kv_heads = c.kv_heads, .d = c.d, .kv_dtype = DType::kBF16},
+            c.rows_and_keys, 18);
+  Tensor q(DType::kBF16, p.q.shape(), "q");
+  for (int64_t i = 0; i < q.view().elements(); ++i)
+    static_cast<Bf16*>(q.view().data())[i] = Bf16FromF32(p.q.f32()[i]);
+  Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+  Exec ex(2);
+  AttentionArgs args = p.args(Mask::kCausal);
+  for (const TensorView& queries : {p.q.view(), q.view()}) {
+    args.q = queries;
+    Attention(ex, args, p.out, p.lse);
+    AttentionRef(args, want, want_lse);
+    EXPECT_TRUE(Near(p.out, want, "attention"));
+    EXPECT_TRUE(Near(p.lse, want_lse, "lse"));
   }
 }
 

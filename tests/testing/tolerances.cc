@@ -27,6 +27,7 @@ constexpr Row kTable[] = {
       "radian step"}},
     {"attention", "f32", {2e-6, "online softmax in f32 against double"}},
     {"lse", "f32", {2e-6, "as attention; a wrong tail shows here first"}},
+    {"var", "f32", {1e-5, "masses in f32 against double, then factors from their quotient"}},
     {"tower",
      "f32",
      {2e-5, "three to four layers of f32 against transformers in f32, whose own noise is 1e-5"}},

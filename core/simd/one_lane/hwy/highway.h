@@ -6,8 +6,10 @@
 // they are added, as core/ops/linear.h allows.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 // Targets. Numbers order them as Highway does: smaller is wider.
@@ -37,10 +39,19 @@ namespace hwy::HWY_NAMESPACE {
 // The tag that says which vector is meant, and the vector. A type of its own, so that what compiles here compiles with Highway.
 template <typename T>
 struct ScalableTag {
-  static_assert(std::is_same_v<T, float>, "one lane holds a float");
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, uint16_t> ||
+                std::is_same_v<T, uint32_t>);
 };
+template <typename T, typename D>
+using Rebind = ScalableTag<T>;
 struct Vec1 {
   float raw;
+};
+struct Vec1U16 {
+  uint16_t raw;
+};
+struct Vec1U32 {
+  uint32_t raw;
 };
 template <typename D>
 using Vec = Vec1;
@@ -56,6 +67,13 @@ inline void Store(Vec1 v, Tag, float* to) { *to = v.raw; }
 inline void StoreU(Vec1 v, Tag, float* to) { *to = v.raw; }
 
 // Values.
+inline Vec1U16 LoadU(ScalableTag<uint16_t>, const uint16_t* from) { return {*from}; }
+inline Vec1U32 PromoteTo(ScalableTag<uint32_t>, Vec1U16 v) { return {v.raw}; }
+template <int kBits>
+Vec1U32 ShiftLeft(Vec1U32 v) {
+  return {v.raw << kBits};
+}
+inline Vec1 BitCast(Tag, Vec1U32 v) { return {std::bit_cast<float>(v.raw)}; }
 inline Vec1 Set(Tag, float value) { return {value}; }
 inline Vec1 Zero(Tag) { return {0.0F}; }
 inline float GetLane(Vec1 v) { return v.raw; }

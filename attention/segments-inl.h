@@ -1,0 +1,153 @@
+// Masses and partial outputs of the key classes of attention/segments.h, riding along with the online softmax of a block.
+//
+// Per page and row, with the page's weights p = exp(s − max) and the row's correction c = exp(old max − max):
+//   m_c ← m_c·c + Σ_{j∈c} p_j        a_c ← a_c·c + Σ_{j∈c} p_j·v_j
+// Content takes one more product of the panel kernel, over the span of its columns; sinks are few and take an axpy each.
+//
+// Include after hwy/highway.h, once per target (Highway's foreach_target pattern).
+
+#if defined(BINOCLE_ATTENTION_SEGMENTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef BINOCLE_ATTENTION_SEGMENTS_INL_H_
+#undef BINOCLE_ATTENTION_SEGMENTS_INL_H_
+#else
+#define BINOCLE_ATTENTION_SEGMENTS_INL_H_
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "attention/attention_cpu.h"
+#include "core/simd/panel-inl.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace binocle::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// The weights of a page as the softmax step left them, for rows [r0, r0 + rows) of the block.
+struct PageWeights {
+  const float* p;       // [R, 64], 0 for keys a row does not see
+  const float* values;  // [64][stride]
+  int64_t first_key;
+  int64_t keys;  // of the page that some row sees
+  int64_t r0, rows;
+};
+
+class SegmentSums {
+ public:
+  SegmentSums(const SegmentPolicy& policy, int64_t stride) : policy_(&policy), stride_(stride) {}
+
+  void Clear(int64_t rows) {
+    std::fill(masses_, masses_ + rows, SegmentMasses{});
+    if (policy_->rule == nullptr) return;
+    std::memset(content_, 0, static_cast<size_t>(rows * stride_) * sizeof(float));
+    std::memset(sink_, 0, static_cast<size_t>(rows * stride_) * sizeof(float));
+  }
+
+  void Rescale(int64_t r, float correction) {
+    masses_[r].content *= correction;
+    masses_[r].visual_sink *= correction;
+    masses_[r].text_sink *= correction;
+    if (policy_->rule == nullptr) return;
+    Scale(content_ + r * stride_, correction);
+    Scale(sink_ + r * stride_, correction);
+  }
+
+  void AddPage(const PageWeights& w) {
+    const uint8_t* classes = policy_->classes.data() + w.first_key;
+    AddContent(w, classes);
+    for (int64_t j = 0; j < w.keys; ++j) {
+      if (classes[j] & kSinkKey) AddSink(w, j, classes[j] & kVisualKey);
+    }
+  }
+
+  // Masses as shares of `sum`, and what the rule makes of them. o: the row's output, already divided by the sum.
+  SegmentMasses Finish(int64_t r, float inverse_sum, int64_t d, float* o) const {
+    const SegmentMasses m{.content = masses_[r].content * inverse_sum,
+                          .visual_sink = masses_[r].visual_sink * inverse_sum,
+                          .text_sink = masses_[r].text_sink * inverse_sum};
+    if (policy_->rule == nullptr) return m;
+    const SegmentGains gains = policy_->rule(policy_->params, m);
+    if (gains == SegmentGains{}) return m;
+    const float content = (gains.content - 1) * inverse_sum;
+    const float sink = (gains.sink - 1) * inverse_sum;
+    for (int64_t i = 0; i < d; ++i)
+      o[i] += content * content_[r * stride_ + i] + sink * sink_[r * stride_ + i];
+    return m;
+  }
+
+ private:
+  void Scale(float* x, float factor) const {
+    const hn::ScalableTag<float> d;
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    for (int64_t i = 0; i < stride_; i += lanes)
+      hn::Store(hn::Mul(hn::Load(d, x + i), hn::Set(d, factor)), d, x + i);
+  }
+
+  void AddContent(const PageWeights& w, const uint8_t* classes) {
+    const auto is_content = [](uint8_t c) { return c == kVisualKey; };
+    const auto* first = std::find_if(classes, classes + w.keys, is_content);
+    if (first == classes + w.keys) return;
+    const int64_t begin = first - classes;
+    int64_t end = w.keys;
+    while (!is_content(classes[end - 1])) --end;
+    for (int64_t j = 0; j < kPageTokens; ++j)
+      mask_[j] = j >= begin && j < end && is_content(classes[j]) ? 1.0F : 0.0F;
+    for (int64_t r = w.r0; r < w.r0 + w.rows; ++r)
+      masses_[r].content += MaskRow(w.p + r * kPageTokens, masked_ + r * kPageTokens);
+    if (policy_->rule == nullptr) return;
+    for (int64_t c = 0; c < stride_; c += kPanel) {
+      Panel<Store::kAdd>({.a = masked_ + w.r0 * kPageTokens + begin,
+                          .lda = kPageTokens,
+                          .b = w.values + begin * stride_ + c,
+                          .ldb = stride_,
+                          .c = content_ + w.r0 * stride_ + c,
+                          .ldc = stride_,
+                          .depth = end - begin,
+                          .columns = std::min(kPanel, stride_ - c)},
+                         w.rows);
+    }
+  }
+
+  // masked ← p ⊙ mask; returns its sum.
+  float MaskRow(const float* p, float* masked) const {
+    const hn::ScalableTag<float> d;
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    auto sum = hn::Zero(d);
+    for (int64_t j = 0; j < kPageTokens; j += lanes) {
+      const auto kept = hn::Mul(hn::Load(d, p + j), hn::Load(d, mask_ + j));
+      hn::Store(kept, d, masked + j);
+      sum = hn::Add(sum, kept);
+    }
+    return hn::GetLane(hn::SumOfLanes(d, sum));
+  }
+
+  void AddSink(const PageWeights& w, int64_t j, bool visual) {
+    const hn::ScalableTag<float> d;
+    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+    const float* value = w.values + j * stride_;
+    for (int64_t r = w.r0; r < w.r0 + w.rows; ++r) {
+      const float p = w.p[r * kPageTokens + j];
+      (visual ? masses_[r].visual_sink : masses_[r].text_sink) += p;
+      if (policy_->rule == nullptr) continue;
+      float* sink = sink_ + r * stride_;
+      for (int64_t i = 0; i < stride_; i += lanes)
+        hn::Store(hn::MulAdd(hn::Set(d, p), hn::LoadU(d, value + i), hn::Load(d, sink + i)), d,
+                  sink + i);
+    }
+  }
+
+  const SegmentPolicy* policy_;
+  int64_t stride_;
+  SegmentMasses masses_[kBlockRows];
+  alignas(64) float mask_[kPageTokens];
+  alignas(64) float masked_[kBlockRows * kPageTokens];
+  alignas(64) float content_[kBlockRows * kMaxHeadDim];  // [R, stride]
+  alignas(64) float sink_[kBlockRows * kMaxHeadDim];     // [R, stride]
+};
+
+}  // namespace binocle::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // BINOCLE_ATTENTION_SEGMENTS_INL_H_
