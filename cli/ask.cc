@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <memory>
+#include <set>
 
 #include "cli/commands.h"
 #include "cli/flags.h"
@@ -32,21 +33,15 @@ void PrintTimings(const Response& r) {
                static_cast<long long>(r.prompt_tokens), t.first_token, t.total, t.per_token);
 }
 
-Request Defaults(const AskFlags& flags) {
-  Request request;
-  flags.generation.Apply(request);
-  return request;
-}
-
 void AskOne(const AskFlags& flags) {
-  if (flags.generation.generation.logprobs != 0 && !flags.json) {
-    throw Error(Code::kInvalidArgument,
-                "--logprobs is reported in the JSON object: it goes with --json or --requests");
+  Request request = flags.generation.Defaults();
+  if (request.generation.logprobs != 0 && !flags.json) {
+    throw UsageError{
+        "--logprobs goes with --json or --requests: it is reported in the JSON object"};
   }
-  Request request = Defaults(flags);
   Message message{.role = MessageRole::kUser, .text = flags.prompt, .images = {}};
   for (const std::string& image : flags.images)
-    message.images.push_back(ImageInput::FromFile(image));
+    message.images.push_back(flags.generation.Picture(image));
   request.messages.push_back(std::move(message));
 
   const EngineOptions options = flags.model.Options();
@@ -67,31 +62,32 @@ void AskOne(const AskFlags& flags) {
   if (flags.timings) PrintTimings(response);
 }
 
-// One object a line, in order; a request that fails becomes an error object and the run goes on.
+// One object a line, in order; a request that fails becomes an error object and the run goes on. At the end it is one error, with
+// the code that all failures share, or FAILED_PRECONDITION when they differ.
 void AskFile(const AskFlags& flags) {
   if (!flags.prompt.empty() || !flags.images.empty()) {
-    throw Error(Code::kInvalidArgument,
-                "--requests takes its questions and pictures from the file, found a question or "
-                "--image beside it");
+    throw UsageError{
+        "--requests takes its questions and pictures from the file, found a question or --image "
+        "beside it"};
   }
+  const RequestDefaults defaults{.request = flags.generation.Defaults(),
+                                 .picture = flags.generation.Picture(""),
+                                 .folder = RequestsFolder(flags.requests)};
   const std::vector<RequestLine> lines = ReadRequestLines(flags.requests);
-  if (lines.empty())
-    throw Error(Code::kInvalidArgument,
-                flags.requests + ": holds no requests, expected one JSON object a line");
-  const std::filesystem::path folder =
-      flags.requests == "-" ? "." : std::filesystem::path(flags.requests).parent_path();
-  const Request defaults = Defaults(flags);
   const EngineOptions options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), options);
+  CheckOptions(defaults.request.generation, engine.info().vocabulary);
   Progress progress("asking", static_cast<int64_t>(lines.size()));
+  std::set<Code> codes;
   int64_t failed = 0;
   for (const RequestLine& line : lines) {
     Json id = line.id;
     try {
-      const Request request = ParseRequestLine(line, folder, defaults, id);
+      const Request request = ParseRequestLine(line, defaults, id);
       std::cout << Line(ResponseJson(engine.Generate(request), id, engine.info(), options)) << '\n';
     } catch (const Error& error) {
       ++failed;
+      codes.insert(error.code());
       std::cout << Line(ErrorJson(error, id)) << '\n';
     }
     FlushOutput();
@@ -99,9 +95,9 @@ void AskFile(const AskFlags& flags) {
   }
   progress.Finish();
   if (failed > 0) {
-    throw Error(Code::kInvalidArgument, flags.requests + ": " + std::to_string(failed) + " of " +
-                                            std::to_string(lines.size()) +
-                                            " requests failed; their lines carry the error");
+    throw Error(codes.size() == 1 ? *codes.begin() : Code::kFailedPrecondition,
+                RequestsName(flags.requests) + ": " + std::to_string(failed) + " of " +
+                    std::to_string(lines.size()) + " requests failed; their lines carry the error");
   }
 }
 
@@ -112,9 +108,13 @@ void AddAsk(CLI::App& app) {
   const auto flags = std::make_shared<AskFlags>();
   command->add_option("prompt", flags->prompt, "the question");
   command->add_option("--image", flags->images, "JPEG, PNG or WebP file (repeatable)")
+      ->check(NotEmpty("--image", "a path"))
       ->allow_extra_args(false);
-  command->add_option("--requests", flags->requests,
-                      "JSONL file with one request a line (- for standard input)");
+  command
+      ->add_option("--requests", flags->requests,
+                   "JSONL file with one request a line (- for standard input); relative picture\n"
+                   "paths begin in its folder or, if nothing is there, in the working directory")
+      ->check(NotEmpty("--requests", "a path"));
   command->add_flag("--json", flags->json, "print one JSON object");
   command->add_flag("--timings", flags->timings, "print where the time went, on stderr");
   flags->generation.Add(*command);
@@ -122,8 +122,7 @@ void AddAsk(CLI::App& app) {
   command->callback([flags] {
     if (!flags->requests.empty()) return AskFile(*flags);
     if (flags->prompt.empty())
-      throw Error(Code::kInvalidArgument,
-                  "the question is missing: binocle ask --image FILE \"question\"");
+      throw UsageError{"the question is missing: binocle ask --image FILE \"question\""};
     AskOne(*flags);
   });
 }

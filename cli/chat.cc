@@ -26,9 +26,9 @@ struct ChatFlags {
 
 class Chat {
  public:
-  Chat(Engine engine, const ChatFlags& flags) : engine_(std::move(engine)) {
-    flags.generation.Apply(request_);
-    for (const std::string& image : flags.images) AddImage(image);
+  Chat(Engine engine, Request defaults, const ChatFlags& flags)
+      : engine_(std::move(engine)), request_(std::move(defaults)), flags_(flags) {
+    for (const std::string& image : flags_.images) AddImage(image);
   }
 
   // Returns false to leave.
@@ -60,10 +60,12 @@ class Chat {
 
   // The picture is looked at now, so that a wrong path is reported before a question is typed.
   void AddImage(const std::string& path) {
-    ImageInput image = ImageInput::FromFile(path);
-    const ImageEmbedding embedding = engine_.EmbedImage(image);
+    if (path.empty())
+      throw Error(Code::kInvalidArgument, "/image: the path is missing, as in /image scene.png");
+    ImageInput image = flags_.generation.Picture(path);
+    engine_.CheckImage(image);
     waiting_.push_back(std::move(image));
-    std::cerr << path << ": " << embedding.tokens << " visual tokens\n";
+    std::cerr << path << ": " << engine_.info().image_tokens << " visual tokens\n";
   }
 
   void Ask(const std::string& text) {
@@ -86,18 +88,20 @@ class Chat {
 
   Engine engine_;
   Request request_;
+  const ChatFlags& flags_;
   std::vector<ImageInput> waiting_;  // pictures for the next question
 };
 
 void Run(const ChatFlags& flags) {
-  if (flags.generation.prompt_format != "chat")
-    throw Error(Code::kInvalidArgument,
-                "chat renders turns with the model's template: --prompt-format raw goes with ask");
-  if (flags.generation.generation.n != 1)
-    throw Error(Code::kInvalidArgument, "chat gives one answer a turn: --n goes with ask");
-  if (flags.generation.generation.logprobs != 0)
-    throw Error(Code::kInvalidArgument, "chat prints text only: --logprobs goes with ask --json");
-  Chat chat(Engine::Load(flags.model.Path(), flags.model.Options()), flags);
+  Request defaults = flags.generation.Defaults();
+  if (defaults.prompt_format == PromptFormat::kRaw)
+    throw UsageError{
+        "--prompt-format raw goes with ask: chat renders turns with the model's template"};
+  if (defaults.generation.n != 1)
+    throw UsageError{"--n goes with ask: chat gives one answer a turn"};
+  if (defaults.generation.logprobs != 0)
+    throw UsageError{"--logprobs goes with ask --json: chat prints text only"};
+  Chat chat(Engine::Load(flags.model.Path(), flags.model.Options()), std::move(defaults), flags);
   const InterruptFlag interrupt;
   LineEditor editor;
   std::cerr << "Type a question, /image PATH, or /help.\n";
@@ -116,6 +120,7 @@ void AddChat(CLI::App& app) {
   CLI::App* command = app.add_subcommand("chat", "Talk about pictures, in several turns");
   const auto flags = std::make_shared<ChatFlags>();
   command->add_option("--image", flags->images, "picture to begin with (repeatable)")
+      ->check(NotEmpty("--image", "a path"))
       ->allow_extra_args(false);
   flags->generation.Add(*command);
   flags->model.Add(*command);

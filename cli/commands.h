@@ -1,15 +1,17 @@
 // The subcommands. Each adds its options to the application and runs as their callback.
 #pragma once
 
+#include <string>
+
 namespace CLI {
 class App;
 }
 
 namespace binocle::cli {
 
-// Thrown to end the program with a status after everything has been reported.
-struct ExitWith {
-  int status;
+// A command line that cannot be understood: `message` begins with what is wrong ("--n is two, expected an integer").
+struct UsageError {
+  std::string message;
 };
 
 void AddAsk(CLI::App& app);

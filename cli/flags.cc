@@ -4,81 +4,97 @@
 #include <cmath>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
+#include "cli/commands.h"
 #include "cli/default_model.h"
 
 namespace binocle::cli {
 namespace {
 
+[[noreturn]] void Refuse(const std::string& option, const std::string& found,
+                         const std::string& expected) {
+  throw UsageError{option + " is " + (found.empty() ? "empty" : found) + ", expected " + expected};
+}
+
+template <typename Number>
+constexpr const char* kExpected = "a number";
+template <>
+constexpr const char* kExpected<int64_t> = "an integer of 64 bits";
+template <>
+constexpr const char* kExpected<uint64_t> = "an integer from 0 to 18446744073709551615";
+
 // Decimal digits that fit. The library alone reads 010 as eight and takes what overflows, or is below zero, for the nearest number.
-template <typename Integer>
-CLI::Validator Whole() {
-  const auto check = [](std::string& text) -> std::string {
-    Integer value = 0;
+template <typename Number>
+CLI::Validator IsNumber(const std::string& option) {
+  const auto check = [option](std::string& text) -> std::string {
+    Number value = 0;
     const char* end = text.data() + text.size();
     const auto [after, error] = std::from_chars(text.data(), end, value);
     const std::string_view digits = std::string_view(text).substr(text.starts_with('-') ? 1 : 0);
-    const bool leading_zero = digits.size() > 1 && digits[0] == '0';
-    if (error == std::errc() && after == end && !leading_zero) return "";
-    return text + " is no integer " +
-           (std::is_signed_v<Integer> ? "of 64 bits" : "from 0 to 18446744073709551615");
+    const bool octal = std::is_integral_v<Number> && digits.size() > 1 && digits.starts_with('0');
+    if (error != std::errc() || after != end || octal) Refuse(option, text, kExpected<Number>);
+    return "";
   };
   return CLI::Validator(check, "");
 }
 
+// A group of options in the help of a command.
+class Group {
+ public:
+  Group(CLI::App& command, std::string name) : command_(&command), name_(std::move(name)) {}
+
+  template <typename Number>
+  void AddNumber(const std::string& option, Number& value, const std::string& what) {
+    command_->add_option(option, value, what)
+        ->check(IsNumber<Number>(option))
+        ->capture_default_str()
+        ->group(name_);
+  }
+  void AddText(const std::string& option, std::string& value, const std::string& what) {
+    command_->add_option(option, value, what)
+        ->check(NotEmpty(option, "a value"))
+        ->capture_default_str()
+        ->group(name_);
+  }
+
+ private:
+  CLI::App* command_;
+  std::string name_;
+};
+
 }  // namespace
 
+CLI::Validator NotEmpty(const std::string& name, const std::string& expected) {
+  const auto check = [=](std::string& text) -> std::string {
+    if (text.empty()) Refuse(name, text, expected);
+    return "";
+  };
+  return CLI::Validator(check, "");
+}
+
 void ModelFlags::Add(CLI::App& command) {
-  const std::string group = "Model";
-  command
-      .add_option("--model", model,
-                  "model directory (default: the small model that comes with Binocle)")
-      ->group(group);
-  command.add_option("--device", options.device, "cpu")->capture_default_str()->group(group);
-  command.add_option("--compute", options.compute, "f32")->capture_default_str()->group(group);
-  command.add_option("--threads", options.threads, "threads (0: one per processor)")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_option("--memory-limit", memory_limit,
-                  "refuse to load a model whose plan is larger, e.g. 4GiB")
-      ->group(group);
-  command
-      .add_option("--context-tokens", options.context_tokens,
-                  "prompt and answer together (0: the model's limit)")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_option("--prefill-chunk-tokens", options.prefill_chunk_tokens,
-                  "prompt tokens computed at a time")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_option("--fusion", options.fusion,
-                  "override: ftz, anchor, augment, add, channel_concat, token_concat, interleave")
-      ->group(group);
-  command.add_option("--attention", options.attention, "override: stock or composite")
-      ->group(group);
-  command
-      .add_option("--composite-layers", options.composite_layers,
-                  "override: layers with composite attention, e.g. 0-31")
-      ->group(group);
-  command.add_option("--aligner", options.aligner, "override: vo, vo_ffn or none")->group(group);
-  command.add_option("--max-images", options.max_images, "pictures in a request")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--max-image-bytes", options.max_image_bytes, "bytes of a picture's file")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--max-image-pixels", options.max_image_pixels, "pixels of a decoded picture")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
+  Group group(command, "Model");
+  group.AddText("--model", model,
+                "model directory (default: the small model that comes with Binocle)");
+  group.AddText("--device", options.device, "cpu");
+  group.AddText("--compute", options.compute, "f32");
+  group.AddNumber("--threads", options.threads, "threads (0: one per processor)");
+  group.AddText("--memory-limit", memory_limit,
+                "largest memory plan that is loaded, e.g. 4GiB (default: the machine's memory)");
+  group.AddNumber("--context-tokens", options.context_tokens,
+                  "prompt and answer together (0: the model's limit)");
+  group.AddNumber("--prefill-chunk-tokens", options.prefill_chunk_tokens,
+                  "prompt tokens computed at a time");
+  group.AddText("--fusion", options.fusion,
+                "override: ftz, anchor, augment, add, channel_concat, token_concat, interleave");
+  group.AddText("--attention", options.attention, "override: stock or composite");
+  group.AddText("--composite-layers", options.composite_layers,
+                "override: layers with composite attention, e.g. 0-31");
+  group.AddText("--aligner", options.aligner, "override: vo, vo_ffn or none");
+  group.AddNumber("--max-images", options.max_images, "pictures in a request");
+  group.AddNumber("--max-image-bytes", options.max_image_bytes, "bytes of a picture's file");
+  group.AddNumber("--max-image-pixels", options.max_image_pixels, "pixels of a decoded picture");
 }
 
 std::string ModelFlags::Path() const { return model.empty() ? DefaultModelPath() : model; }
@@ -90,75 +106,59 @@ EngineOptions ModelFlags::Options() const {
 }
 
 void GenerationFlags::Add(CLI::App& command) {
-  const std::string group = "Generation";
-  command
-      .add_option("--prompt-format", prompt_format,
-                  "chat: the model's template; raw: the text is the whole prompt")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--system", system, "system text (default: the template's)")->group(group);
-  command.add_option("--max-new-tokens", generation.max_new_tokens, "longest answer")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--temperature", generation.temperature, "0: always the most probable token")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--top-k", generation.top_k, "sample from the K most probable (0: all)")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--top-p", generation.top_p, "sample from the smallest set of this mass")
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_option("--min-p", generation.min_p,
-                  "drop tokens below this share of the best one's probability")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--repetition-penalty", generation.repetition_penalty, "above 1: repeat less")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--seed", generation.seed, "same seed, same answer")
-      ->check(Whole<uint64_t>())
-      ->capture_default_str()
-      ->group(group);
+  const std::string name = "Generation";
+  Group group(command, name);
+  group.AddText("--prompt-format", prompt_format,
+                "chat: the model's template; raw: the text is the whole prompt");
+  command.add_option("--system", system, "system text (default: the template's)")->group(name);
+  group.AddNumber("--max-new-tokens", generation.max_new_tokens, "longest answer");
+  group.AddNumber("--temperature", generation.temperature, "0: always the most probable token");
+  group.AddNumber("--top-k", generation.top_k, "sample from the K most probable (0: all)");
+  group.AddNumber("--top-p", generation.top_p, "sample from the smallest set of this mass");
+  group.AddNumber("--min-p", generation.min_p,
+                  "drop tokens below this share of the best one's probability");
+  group.AddNumber("--repetition-penalty", generation.repetition_penalty, "above 1: repeat less");
+  group.AddNumber("--seed", generation.seed, "same seed, same answer");
   command.add_option("--stop", generation.stop, "end the answer before this text (repeatable)")
-      ->group(group)
+      ->group(name)
       ->allow_extra_args(false);
-  command.add_option("--n", generation.n, "answers to a request")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_option("--logprobs", generation.logprobs,
-                  "report the K most probable tokens at each step (with --json)")
-      ->check(Whole<int64_t>())
-      ->capture_default_str()
-      ->group(group);
+  group.AddNumber("--n", generation.n, "answers to a request");
+  group.AddNumber("--logprobs", generation.logprobs,
+                  "natural logarithms of the K most probable tokens at each step, before sampling\n"
+                  "filters (with --json or --requests)");
   command
       .add_flag("--no-exif", no_exif, "leave pictures as stored, whatever their EXIF orientation")
-      ->group(group);
+      ->group(name);
 }
 
-void GenerationFlags::Apply(Request& request) const {
+Request GenerationFlags::Defaults() const {
+  const auto format = ParsePromptFormat(prompt_format);
+  if (!format) Refuse("--prompt-format", prompt_format, "chat or raw");
+  if (format == PromptFormat::kRaw && system) {
+    throw UsageError{"--system goes with --prompt-format chat: a raw prompt is the whole prompt"};
+  }
+  CheckOptions(generation);
+  Request request;
   request.generation = generation;
-  request.prompt_format = ParsePromptFormat(prompt_format);
+  request.prompt_format = *format;
   request.system = system;
-  request.exif = !no_exif;
+  return request;
 }
 
-PromptFormat ParsePromptFormat(const std::string& name) {
+ImageInput GenerationFlags::Picture(const std::string& path) const {
+  ImageInput picture = ImageInput::FromFile(path);
+  picture.exif = !no_exif;
+  return picture;
+}
+
+std::optional<PromptFormat> ParsePromptFormat(const std::string& name) {
   if (name == "chat") return PromptFormat::kChat;
   if (name == "raw") return PromptFormat::kRaw;
-  throw Error(Code::kInvalidArgument, "--prompt-format is " + name + ", expected chat or raw");
+  return std::nullopt;
 }
 
 int64_t ParseBytes(const std::string& text, const std::string& option) {
-  const auto fail = [&] {
-    throw Error(Code::kInvalidArgument,
-                option + " is " + text + ", expected bytes such as 512M or 4GiB");
-  };
+  const auto fail = [&] { Refuse(option, text, "bytes such as 512M or 4GiB"); };
   size_t used = 0;
   double number = 0;
   try {

@@ -20,7 +20,7 @@ struct ModelFlags {
   EngineOptions Options() const;
 };
 
-// How answers are generated.
+// How pictures are read and answers generated.
 struct GenerationFlags {
   GenerationOptions generation;
   std::string prompt_format = "chat";
@@ -28,12 +28,17 @@ struct GenerationFlags {
   bool no_exif = false;
 
   void Add(CLI::App& command);
-  // Puts everything into a request.
-  void Apply(Request& request) const;
+  // A request without messages. Throws for values outside their range and for options that contradict each other.
+  Request Defaults() const;
+  ImageInput Picture(const std::string& path) const;
 };
 
-// "512M", "2.5GiB", "1000000"; throws INVALID_ARGUMENT naming `option`.
+// Refuses an empty value, which an unset variable of a shell leaves: "--image is empty, expected a path".
+CLI::Validator NotEmpty(const std::string& name, const std::string& expected);
+
+// "512M", "2.5GiB", "1000000"; throws UsageError naming `option`.
 int64_t ParseBytes(const std::string& text, const std::string& option);
-PromptFormat ParsePromptFormat(const std::string& name);
+// "chat", "raw".
+std::optional<PromptFormat> ParsePromptFormat(const std::string& name);
 
 }  // namespace binocle::cli

@@ -69,14 +69,15 @@ void AddInspect(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("inspect", "Show a model's architecture, tensors and memory plan");
   const auto flags = std::make_shared<InspectFlags>();
-  command->add_option("path", flags->path, "model directory (same as --model)");
+  command->add_option("path", flags->path, "model directory (same as --model)")
+      ->check(NotEmpty("the model's path", "a directory"));
   command->add_flag("--json", flags->json, "print one JSON object");
   command->add_flag("--tensors", flags->tensors, "list the tensors");
   flags->model.Add(*command);
   command->callback([flags] {
     if (!flags->path.empty() && !flags->model.model.empty()) {
-      throw Error(Code::kInvalidArgument, "inspect takes one model, found " + flags->path +
-                                              " and --model " + flags->model.model);
+      throw UsageError{"--model is " + flags->model.model + " and the path is " + flags->path +
+                       ", expected one model"};
     }
     const ModelInfo info = Engine::Inspect(flags->path.empty() ? flags->model.Path() : flags->path,
                                            flags->model.Options());

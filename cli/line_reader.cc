@@ -1,6 +1,7 @@
 #include "cli/line_reader.h"
 
 #include <histedit.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -15,11 +16,27 @@ struct LineEditor::Terminal {
   EditLine* edit = nullptr;
   History* history = nullptr;
   std::string prompt;
+  bool dropped = false;  // Ctrl-C has ended the line
 
-  static char* Prompt(EditLine* edit) {
+  static Terminal& Of(EditLine* edit) {
     void* self = nullptr;
     el_get(edit, EL_CLIENTDATA, &self);
-    return static_cast<Terminal*>(self)->prompt.data();
+    return *static_cast<Terminal*>(self);
+  }
+  static char* Prompt(EditLine* edit) { return Of(edit).prompt.data(); }
+  static unsigned char Drop(EditLine* edit, int) {
+    Of(edit).dropped = true;
+    return CC_EOF;
+  }
+
+  // Raw before the prompt shows: keys pressed in the moment between would be the terminal's. And Ctrl-C is a key while a line is
+  // edited: a signal that came just before the editor waits for a key would not end the waiting.
+  void BeginLine() const {
+    el_set(edit, EL_PREP_TERM, 1);
+    termios mode{};
+    if (tcgetattr(STDIN_FILENO, &mode) != 0) return;
+    mode.c_cc[VINTR] = _POSIX_VDISABLE;
+    tcsetattr(STDIN_FILENO, TCSADRAIN, &mode);
   }
 };
 
@@ -34,6 +51,8 @@ LineEditor::LineEditor() {
   el_set(terminal_->edit, EL_PROMPT, &Terminal::Prompt);
   el_set(terminal_->edit, EL_EDITOR, "emacs");
   el_set(terminal_->edit, EL_HIST, history, terminal_->history);
+  el_set(terminal_->edit, EL_ADDFN, "drop-line", "Drops the line", &Terminal::Drop);
+  el_set(terminal_->edit, EL_BIND, "^C", "drop-line", nullptr);
 }
 
 LineEditor::~LineEditor() {
@@ -50,13 +69,13 @@ std::optional<std::string> LineEditor::Read(const std::string& prompt) {
     return line;
   }
   terminal_->prompt = prompt;
+  terminal_->dropped = false;
   InterruptFlag::Clear();
+  terminal_->BeginLine();
   int length = 0;
-  el_set(terminal_->edit, EL_PREP_TERM,
-         1);  // before the prompt shows: keys pressed in the moment between would be the terminal's
   const char* line = el_gets(terminal_->edit, &length);
   if (line == nullptr || length <= 0) {
-    if (!InterruptFlag::raised()) return std::nullopt;
+    if (!terminal_->dropped && !InterruptFlag::raised()) return std::nullopt;
     InterruptFlag::Clear();
     el_reset(terminal_->edit);
     std::fputc('\n', stdout);

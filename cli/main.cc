@@ -1,50 +1,126 @@
 // The `binocle` program: subcommands over the public C++ API.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <iostream>
 #include <new>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "binocle/error.h"
 #include "binocle/version.h"
 #include "cli/commands.h"
 
+namespace binocle::cli {
 namespace {
 
-// Exit statuses: 0 fine, 1 an error that was reported, 2 a command line that makes no sense.
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
+constexpr const char* kExitStatuses =
+    "Exit status: 0 done; 1 failed; 2 the command line is wrong: a command, an option or a value.\n"
+    "An error is one line on stderr, CODE: message.";
 
-int Report(const binocle::Error& error, int status) {
+int Report(const Error& error, int status) {
   std::cout.flush();
   std::cerr << error.what() << std::endl;
   return status;
 }
 
-}  // namespace
+// An error about an option calls it as it is typed: max_new_tokens is --max-new-tokens here.
+int ReportOption(const Error& error) {
+  std::string name = error.option();
+  const std::string rest = error.message().substr(name.size());
+  std::replace(name.begin(), name.end(), '_', '-');
+  return Report(Error(error.code(), "--" + name + rest), kExitUsage);
+}
 
-int main(int argc, char** argv) {
+// The words of the command line, the last one first, as the library wants them. `--stop=` alone is an empty value; the library would
+// take the next word for it.
+std::vector<std::string> Words(int argc, char** argv) {
+  std::vector<std::string> words;
+  bool options = true;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    options = options && word != "--";
+    const bool empty_value =
+        options && word.size() > 3 && word.starts_with("--") && word.find('=') == word.size() - 1;
+    if (empty_value) word.pop_back();
+    words.push_back(std::move(word));
+    if (empty_value) words.emplace_back();
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
+}
+
+std::string Commands(const CLI::App& app) {
+  std::string names;
+  const std::vector<const CLI::App*> commands = app.get_subcommands({});
+  for (const CLI::App* command : commands) {
+    if (!names.empty()) names += command == commands.back() ? " or " : ", ";
+    names += command->get_name();
+  }
+  return names;
+}
+
+bool IsOption(const std::string& word) { return word.size() > 1 && word.starts_with('-'); }
+
+// What is wrong with words that nothing takes.
+std::string Explain(const CLI::App& app) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  const bool before_command = !app.remaining().empty();
+  const std::string program =
+      given.empty() || before_command ? "binocle" : "binocle " + given[0]->get_name();
+  const std::string help = " (see " + program + " --help)";
+  const std::vector<std::string> words = app.remaining(true);
+  if ((given.empty() || before_command) && !IsOption(words.at(0)))
+    return words[0] + " is not a command, expected " + Commands(app) + help;
+  const auto option = std::find_if(words.begin(), words.end(), IsOption);
+  if (option != words.end()) return *option + " is not an option of " + program + help;
+  return words[0] + " is one argument too many for " + program + help;
+}
+
+void Run(int argc, char** argv) {
   CLI::App app("Asks vision-language models about pictures.", "binocle");
-  app.set_version_flag("--version", std::string("binocle ") + binocle::Version());
-  app.require_subcommand(1);
+  app.set_version_flag("--version", std::string("binocle ") + Version());
+  app.require_subcommand(0, 1);  // none is our own error; a second one is a word like any other
   app.get_formatter()->column_width(36);
-  binocle::cli::AddAsk(app);
-  binocle::cli::AddChat(app);
-  binocle::cli::AddInspect(app);
+  app.footer(kExitStatuses);
+  AddAsk(app);
+  AddChat(app);
+  AddInspect(app);
   try {
-    app.parse(argc, argv);
+    app.parse(Words(argc, argv));
+  } catch (const CLI::ExtrasError&) {
+    throw UsageError{Explain(app)};
+  } catch (const CLI::Success& help) {  // --help and --version
+    app.exit(help);
+    return;
+  }
+  if (app.get_subcommands().empty())
+    throw UsageError{"a command is missing, expected " + Commands(app) + " (see binocle --help)"};
+}
+
+int Status(int argc, char** argv) {
+  try {
+    Run(argc, argv);
+  } catch (const UsageError& error) {
+    return Report(Error(Code::kInvalidArgument, error.message), kExitUsage);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version
-    return Report(binocle::Error(binocle::Code::kInvalidArgument,
-                                 std::string(error.what()) + " (see binocle --help)"),
-                  kExitUsage);
-  } catch (const binocle::cli::ExitWith& exit) {
-    return exit.status;
-  } catch (const binocle::Error& error) {
-    return Report(error, kExitError);
+    return Report(
+        Error(Code::kInvalidArgument, std::string(error.what()) + " (see binocle --help)"),
+        kExitUsage);
+  } catch (const Error& error) {
+    return error.option().empty() ? Report(error, kExitError) : ReportOption(error);
   } catch (const std::bad_alloc&) {
-    return Report(binocle::Error(binocle::Code::kResourceExhausted, "out of memory"), kExitError);
+    return Report(Error(Code::kResourceExhausted, "out of memory"), kExitError);
   } catch (const std::exception& error) {
-    return Report(binocle::Error(binocle::Code::kInternal, error.what()), kExitError);
+    return Report(Error(Code::kInternal, error.what()), kExitError);
   }
   return 0;
 }
+
+}  // namespace
+}  // namespace binocle::cli
+
+int main(int argc, char** argv) { return binocle::cli::Status(argc, argv); }

@@ -87,27 +87,34 @@ void CheckKeys(const Json& json, const LineReader& reader,
   }
 }
 
-std::vector<ImageInput> Images(const LineReader& reader, const std::filesystem::path& folder) {
-  std::vector<ImageInput> images;
+// Where the picture is. One that is nowhere is missed in the file's folder.
+std::string Located(const std::string& name, const std::filesystem::path& folder) {
+  const std::filesystem::path beside = folder / name;  // an absolute name stays as it is
   std::error_code ignored;
+  const bool elsewhere =
+      !std::filesystem::exists(beside, ignored) && std::filesystem::exists(name, ignored);
+  return elsewhere ? name : beside.string();
+}
+
+std::vector<ImageInput> Images(const LineReader& reader, const RequestDefaults& defaults) {
+  std::vector<ImageInput> images;
   for (const char* key : {"images", "image"}) {
     for (const std::string& name : reader.Texts(key)) {
-      const std::filesystem::path path(name);
-      const bool beside = path.is_relative() && !std::filesystem::exists(path, ignored) &&
-                          std::filesystem::exists(folder / path, ignored);
-      images.push_back(ImageInput::FromFile(beside ? (folder / path).string() : name));
+      if (name.empty()) reader.Fail(key, "paths that are not empty");
+      ImageInput& image = images.emplace_back(defaults.picture);
+      image.path = Located(name, defaults.folder);
     }
   }
   return images;
 }
 
-std::vector<Message> Messages(const LineReader& reader, const std::filesystem::path& folder,
+std::vector<Message> Messages(const LineReader& reader, const RequestDefaults& defaults,
                               int64_t number) {
   const Json* messages = reader.Find("messages");
   const auto prompt = reader.Text("prompt");
   if (messages == nullptr) {
     if (!prompt) reader.Fail("prompt", "a string");
-    return {{.role = MessageRole::kUser, .text = *prompt, .images = Images(reader, folder)}};
+    return {{.role = MessageRole::kUser, .text = *prompt, .images = Images(reader, defaults)}};
   }
   if (prompt || reader.Find("images") != nullptr || reader.Find("image") != nullptr)
     reader.Fail("messages", "no prompt and images beside it");
@@ -121,7 +128,7 @@ std::vector<Message> Messages(const LineReader& reader, const std::filesystem::p
     if (role != "user" && role != "assistant") message.Fail("role", "user or assistant");
     result.push_back({.role = role == "user" ? MessageRole::kUser : MessageRole::kAssistant,
                       .text = message.Text("text").value_or(""),
-                      .images = Images(message, folder)});
+                      .images = Images(message, defaults)});
   }
   return result;
 }
@@ -187,7 +194,14 @@ Json ParseLine(const RequestLine& line) {
 
 }  // namespace
 
+std::string RequestsName(const std::string& path) { return path == "-" ? "standard input" : path; }
+
+std::filesystem::path RequestsFolder(const std::string& path) {
+  return path == "-" ? "" : std::filesystem::path(path).parent_path();
+}
+
 std::vector<RequestLine> ReadRequestLines(const std::string& path) {
+  const std::string name = RequestsName(path);
   std::ifstream file;
   std::error_code ignored;
   if (path != "-") {
@@ -211,13 +225,13 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path) {
     text.clear();
     if (lines.size() > kMaxLines)
       throw Error(Code::kResourceExhausted,
-                  path + ": more than " + std::to_string(kMaxLines) + " requests");
+                  name + ": more than " + std::to_string(kMaxLines) + " requests");
   };
   while (in.get(c)) {
     if (c == '\n') {
       take();
     } else if (text.size() >= kMaxLineBytes) {
-      throw Error(Code::kResourceExhausted, path + ": line " + std::to_string(number + 1) +
+      throw Error(Code::kResourceExhausted, name + ": line " + std::to_string(number + 1) +
                                                 " is longer than " + std::to_string(kMaxLineBytes) +
                                                 " bytes");
     } else {
@@ -225,21 +239,24 @@ std::vector<RequestLine> ReadRequestLines(const std::string& path) {
     }
   }
   if (!text.empty()) take();
+  if (lines.empty())
+    throw Error(Code::kInvalidArgument,
+                name + ": holds no requests, expected one JSON object a line");
   return lines;
 }
 
-Request ParseRequestLine(const RequestLine& line, const std::filesystem::path& folder,
-                         const Request& defaults, Json& id) {
+Request ParseRequestLine(const RequestLine& line, const RequestDefaults& defaults, Json& id) {
   const Json json = ParseLine(line);
   if (json.contains("id")) id = json["id"];
   const LineReader reader(json, line.number);
   CheckKeys(json, reader, kRequestKeys);
-  Request request = defaults;
-  request.messages = Messages(reader, folder, line.number);
+  Request request = defaults.request;
+  request.messages = Messages(reader, defaults, line.number);
   if (const auto system = reader.Text("system")) request.system = system;
-  if (const auto format = reader.Text("prompt_format")) {
-    if (*format != "chat" && *format != "raw") reader.Fail("prompt_format", "chat or raw");
-    request.prompt_format = ParsePromptFormat(*format);
+  if (const auto name = reader.Text("prompt_format")) {
+    const auto format = ParsePromptFormat(*name);
+    if (!format) reader.Fail("prompt_format", "chat or raw");
+    request.prompt_format = *format;
   }
   ReadGeneration(reader, request.generation);
   return request;

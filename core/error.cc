@@ -1,6 +1,7 @@
 #include "core/error.h"
 
 #include <array>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 
@@ -49,10 +50,24 @@ std::string_view CodeName(Code code) {
   return index < kNames.size() ? kNames[index] : "UNKNOWN";
 }
 
-Error::Error(Code code, std::string message)
+Error::Error(Code code, std::string message, std::string option)
     : code_(code),
       message_(Printable(message, 4000)),
+      option_(std::move(option)),
       what_(std::string(CodeName(code)) + ": " + message_) {}
+
+void CheckOption(const char* option, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high)
+    ThrowOption(option, "is ", value, ", expected ", low, " to ", high);
+}
+
+void CheckOption(const char* option, double value, double low, double high) {
+  // Written so that NaN fails.
+  if (value >= low && value <= high) return;
+  char shortest[32];  // the digits that tell 1.0000001 from 1
+  const char* end = std::to_chars(shortest, shortest + sizeof shortest, value).ptr;
+  ThrowOption(option, "is ", std::string_view(shortest, end), ", expected ", low, " to ", high);
+}
 
 Error WithContext(const Error& error, const std::string& prefix) {
   return Error(error.code(), prefix + ": " + error.message());

@@ -4,8 +4,10 @@
 // has found a bug.
 #pragma once
 
+#include <cstdint>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 #include "binocle/error.h"
 
@@ -33,7 +35,19 @@ template <typename... Parts>
   throw Error(Code::kInvalidArgument, internal::Concat(parts...));
 }
 
-// The same error with `prefix: ` in front, so that context grows outwards while the code stays the one nearest the cause.
+// INVALID_ARGUMENT about an option of the public structs: its name, which Error::option() will tell, and how the sentence goes on.
+//   ThrowOption("stop", "is empty, expected at least one character");
+template <typename... Parts>
+[[noreturn]] void ThrowOption(const char* option, const Parts&... rest) {
+  throw Error(Code::kInvalidArgument, internal::Concat(option, " ", rest...), option);
+}
+
+// Throws like ThrowOption unless low ≤ value ≤ high.
+void CheckOption(const char* option, int64_t value, int64_t low, int64_t high);
+void CheckOption(const char* option, double value, double low, double high);
+
+// The same error with `prefix: ` in front, so that context grows outwards while the code stays the one nearest the cause. It is no
+// longer about an option.
 Error WithContext(const Error& error, const std::string& prefix);
 
 // Text from outside, made safe for a one-line message: control characters and invalid bytes escaped, cut at `limit` bytes.

@@ -95,13 +95,13 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
   if (overrides.aligner) plan.aligner = *overrides.aligner;
   if (overrides.attention == LayerKind::kStock) {
     if (overrides.composite_layers)
-      ThrowInvalid("composite_layers goes with attention composite, not stock");
+      ThrowOption("composite_layers", "goes with composite attention, not stock");
     plan.kinds.assign(plan.kinds.size(), LayerKind::kStock);
   } else if (overrides.composite_layers) {
     const auto [first, last] = *overrides.composite_layers;
     if (first < 0 || last < first || last >= layers) {
-      ThrowInvalid("composite_layers ", first, "-", last, ": expected a range within 0-",
-                   layers - 1, " (the model has ", layers, " layers)");
+      ThrowOption("composite_layers", "is ", first, "-", last, ", expected a range within 0-",
+                  layers - 1, " (the model has ", layers, " layers)");
     }
     for (int64_t l = 0; l < layers; ++l)
       plan.kinds[static_cast<size_t>(l)] =

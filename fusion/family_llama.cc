@@ -5,9 +5,10 @@
 namespace binocle {
 
 ModelConfig ParseLlamaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
-  const std::string where = files.directory.string() + ": is a text model";
-  if (overrides.fusion)
-    ThrowInvalid(where, ", fusion ", FusionTypeName(*overrides.fusion), " needs a vision tower");
+  if (overrides.fusion) {
+    ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
+                ", expected none: ", files.directory.string(), " is a text model");
+  }
   ModelConfig c;
   c.family = "llama";
   c.name = files.directory.filename().string();

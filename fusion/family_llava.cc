@@ -21,8 +21,9 @@ Json TowerWithSelection(const JsonObject& config) {
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const JsonObject& config = files.config;
   if (overrides.fusion && *overrides.fusion != FusionType::kAnchor) {
-    ThrowInvalid("fusion ", FusionTypeName(*overrides.fusion), ": ", files.directory.string(),
-                 " is a LLaVA model with one tower, expected anchor");
+    ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
+                ", expected anchor: ", files.directory.string(),
+                " is a LLaVA model with one tower");
   }
   const auto processor_path = files.directory / "preprocessor_config.json";
   const Json processor = ReadJsonFile(processor_path);

@@ -296,6 +296,11 @@ std::unique_ptr<Fusion> BindFusion(const FusionConfig& c, const ProjectorConfig&
   BINOCLE_CHECK(false, "fusion type");
 }
 
+PatchPlaces PlacesOfPatches(FusionType type, const FeatureShape& leading) {
+  const int64_t stride = type == FusionType::kInterleave ? 2 : 1;  // an augmenting token after each
+  return {.grid = leading.grid, .first = leading.class_token ? stride : 0, .stride = stride};
+}
+
 int64_t FusionActivationBytes(const FusionConfig& c, const ProjectorConfig& p,
                               const FeatureShape& a, const FeatureShape& b) {
   const bool same_grid = a.grid.height == b.grid.height && a.grid.width == b.grid.width;

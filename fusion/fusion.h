@@ -81,6 +81,17 @@ std::unique_ptr<Fusion> BindFusion(const FusionConfig& config, const ProjectorCo
                                    const FeatureShape& anchor, const FeatureShape& augment,
                                    WeightBinder binder);
 
+// Where the leading tower's patches are among the visual tokens: patch i is token first + i·stride. The leading tower is the anchor,
+// or the augmenting tower where there is no anchor.
+struct PatchPlaces {
+  PatchGrid grid;
+  int64_t first = 0;
+  int64_t stride = 1;
+
+  int64_t TokenOf(int64_t patch) const { return first + patch * stride; }
+};
+PatchPlaces PlacesOfPatches(FusionType type, const FeatureShape& leading);
+
 // What the buffers of that fusion and its projector take.
 int64_t FusionActivationBytes(const FusionConfig& config, const ProjectorConfig& projector,
                               const FeatureShape& anchor, const FeatureShape& augment);

@@ -112,30 +112,43 @@ bool VlmModel::IsEndToken(int32_t id) const {
   return std::find(ends.begin(), ends.end(), id) != ends.end();
 }
 
-void VlmModel::EncodeImage(Exec& ex, const Image& image, const TensorView& visual,
-                           VisionTimings& timings, VisionStages* stages,
-                           ClassAttention* attention) {
+PatchPlaces VlmModel::patch_places() const {
+  const ModelConfig& c = config();
+  return PlacesOfPatches(c.fusion.type, FeaturesOf(c.anchor ? c.anchor : c.augment));
+}
+
+ModelPixels VlmModel::Pixels(const Image& image) const {
+  ModelPixels pixels;
+  if (parts_.anchor) pixels.anchor = config().anchor->processor.Pixels(image);
+  if (parts_.augment) pixels.augment = config().augment->processor.Pixels(image);
+  return pixels;
+}
+
+void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& visual,
+                      const EncodeTaps& taps) {
   BINOCLE_CHECK(parts_.fusion != nullptr, "a text model takes no pictures");
+  VisionEncoder& leading = parts_.anchor ? *parts_.anchor : *parts_.augment;
+  AttentionTap tap = PatchAttentionTap(leading.layers(), leading.layers_run());
+  const auto tap_of = [&](const VisionEncoder* tower) {
+    return taps.attention != nullptr && tower == &leading ? &tap : nullptr;
+  };
+  VisionTimings timings;
   Stopwatch watch;
-  Tensor anchor_pixels, augment_pixels;
-  if (parts_.anchor) anchor_pixels = config().anchor->processor.Pixels(image);     // [3, H_a, W_a]
-  if (parts_.augment) augment_pixels = config().augment->processor.Pixels(image);  // [3, H_b, W_b]
-  timings.pixels += watch.Lap();
-  if (parts_.anchor)
-    parts_.anchor->Encode(ex, anchor_pixels, anchor_features_, attention);  // A [n_a, d_a]
-  timings.anchor += watch.Lap();
-  if (parts_.augment)
-    parts_.augment->Encode(ex, augment_pixels, augment_features_, nullptr);  // B [n_b, d_b]
-  timings.augment += watch.Lap();
+  if (parts_.anchor)  // A [n_a, d_a]
+    parts_.anchor->Encode(ex, pixels.anchor, anchor_features_, tap_of(parts_.anchor.get()));
+  timings.anchor = watch.Lap();
+  if (parts_.augment)  // B [n_b, d_b]
+    parts_.augment->Encode(ex, pixels.augment, augment_features_, tap_of(parts_.augment.get()));
+  timings.augment = watch.Lap();
   parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused_);  // [n, ·]
   parts_.fusion->Project(ex, fused_, visual);                            // V [n, D]
-  timings.fusion += watch.Lap();
-  if (stages == nullptr) return;
-  stages->anchor = anchor_features_.Clone();
-  stages->augment = augment_features_.Clone();
-  stages->fused = fused_.Clone();
-  stages->anchor_pixels = std::move(anchor_pixels);
-  stages->augment_pixels = std::move(augment_pixels);
+  timings.fusion = watch.Lap();
+  if (taps.timings != nullptr) *taps.timings = timings;
+  if (taps.attention != nullptr) *taps.attention = ReadPatchAttention(tap);
+  if (taps.stages == nullptr) return;
+  taps.stages->anchor = anchor_features_.Clone();
+  taps.stages->augment = augment_features_.Clone();
+  taps.stages->fused = fused_.Clone();
 }
 
 }  // namespace binocle

@@ -16,22 +16,27 @@
 #include "llm/tokenizer.h"
 #include "vision/encoder.h"
 #include "vision/image.h"
+#include "vision/token_sets.h"
 
 namespace binocle {
 
-// Where the time of EncodeImage went, in milliseconds.
+// Where the time of Encode went, in milliseconds.
 struct VisionTimings {
-  double pixels = 0;
   double anchor = 0;
   double augment = 0;
   double fusion = 0;  // with the projector
 };
 
+// What the processors make of a picture, for each tower; empty where there is none.
+struct ModelPixels {
+  Tensor anchor;   // [3, H_a, W_a], normalised
+  Tensor augment;  // [3, H_b, W_b]
+};
+
 // What each stage produced, for parity checks. Absent stages stay empty.
 struct VisionStages {
-  Tensor anchor_pixels, augment_pixels;  // [3, H, W]
-  Tensor anchor, augment;                // [n_a, d_a], [n_b, d_b]
-  Tensor fused;                          // [n, ·]
+  Tensor anchor, augment;  // [n_a, d_a], [n_b, d_b]
+  Tensor fused;            // [n, ·]
 };
 
 // What the weights and buffers of a model take, known before anything is loaded.
@@ -73,9 +78,18 @@ class VlmModel {
   int64_t tokens_per_image() const { return parts_.fusion ? parts_.fusion->tokens() : 0; }
   bool IsEndToken(int32_t id) const;
 
-  // The picture's visual tokens, [n, D]. `stages` and `attention` (of the anchor's class token) may be null.
-  void EncodeImage(Exec& ex, const Image& image, const TensorView& visual, VisionTimings& timings,
-                   VisionStages* stages, ClassAttention* attention);
+  // Where the leading tower's patches are among a picture's visual tokens.
+  PatchPlaces patch_places() const;
+
+  ModelPixels Pixels(const Image& image) const;
+  // pixels -> the picture's visual tokens, [n, D]. What is null is not wanted.
+  struct EncodeTaps {
+    VisionTimings* timings = nullptr;
+    VisionStages* stages = nullptr;
+    PatchAttention* attention = nullptr;  // of the leading tower
+  };
+  void Encode(Exec& ex, const ModelPixels& pixels, const TensorView& visual,
+              const EncodeTaps& taps);
 
   // The parts that hold weights. Empty while binding is only checked.
   struct Parts {

@@ -1,5 +1,6 @@
 #include "llm/llama_decoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -20,6 +21,15 @@ struct LayerContext {
   std::span<const int32_t> slots;      // of the rows at hand
 };
 
+AttentionArgs CausalAttention(const KvLayer& kv, std::span<const QueryRun> runs,
+                              const DecoderActivations::Rows& a) {
+  return {.q = a.q,
+          .kv = kv,
+          .runs = runs,
+          .mask = Mask::kCausal,
+          .scale = 1.0F / std::sqrt(static_cast<float>(kv.head_dim))};
+}
+
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
 void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
   RmsNorm(ex, a.x, w.ffn_norm, a.n);      // m       [T, D]
@@ -38,11 +48,9 @@ void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<c
   Rope(c.ex, c.rope, c.positions, a.q);
   Rope(c.ex, c.rope, c.positions, a.k);
   WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(c.kv.head_dim));
-  Attention(c.ex, {.q = a.q, .kv = c.kv, .runs = runs, .mask = Mask::kCausal, .scale = scale},
-            a.attn, a.lse);             // [T, H·d]
-  LinearAdd(c.ex, a.attn, w.out, a.x);  // x   += attn·Woᵀ
-  FeedForward(c.ex, w, a);              // x   += ffn
+  Attention(c.ex, CausalAttention(c.kv, runs, a), a.attn, a.lse);  // [T, H·d]
+  LinearAdd(c.ex, a.attn, w.out, a.x);                             // x   += attn·Woᵀ
+  FeedForward(c.ex, w, a);                                         // x   += ffn
 }
 
 // Each kv head's value, once per query head that reads it: [Tv, K·d] -> [Tv, H·d].
@@ -59,37 +67,43 @@ void RepeatHeads(Exec& ex, const TensorView& v, int64_t head_dim, const TensorVi
   });
 }
 
-// The visual rows of a composite layer: keys and values for the text to look at, and no query.
-//   k = RoPE(Wk n), v = Wv n    n = N₁(x)
-void WriteVisualKv(const LayerContext& c, const LlamaBlockWeights& w,
-                   const DecoderActivations::Rows& a) {
-  RmsNorm(c.ex, a.x, w.attn_norm, a.n);  // n    [Tv, D]
-  Linear(c.ex, a.n, w.kv, a.kv);         // k, v [Tv, K·d]
-  Rope(c.ex, c.rope, c.positions, a.k);
-  WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
+// The visual rows of a composite layer have keys and values for the text to look at, and no query.
+//   k = Wk n, v = Wv n    n = N₁(x)
+void VisualKeysAndValues(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
+  RmsNorm(ex, a.x, w.attn_norm, a.n);  // n    [Tv, D]
+  Linear(ex, a.n, w.kv, a.kv);         // k, v [Tv, K·d]
 }
 
 // x' = x + Wo·Wv·N₁(x): stock attention for a row that sees only itself, whose softmax is 1.
-void AlignVo(const LayerContext& c, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
-  WriteVisualKv(c, w, a);
-  RepeatHeads(c.ex, a.v, c.kv.head_dim, a.attn);  // [Tv, H·d]
-  LinearAdd(c.ex, a.attn, w.out, a.x);            // x += v·Woᵀ
+void AlignVo(Exec& ex, const LlamaBlockWeights& w, int64_t head_dim,
+             const DecoderActivations::Rows& a) {
+  RepeatHeads(ex, a.v, head_dim, a.attn);  // [Tv, H·d]
+  LinearAdd(ex, a.attn, w.out, a.x);       // x += v·Woᵀ
 }
 
 // x' = x + Wo·Wv·N₁(x);  x'' = x' + FFN(N₂(x'))
-void AlignVoFfn(const LayerContext& c, const LlamaBlockWeights& w,
+void AlignVoFfn(Exec& ex, const LlamaBlockWeights& w, int64_t head_dim,
                 const DecoderActivations::Rows& a) {
-  AlignVo(c, w, a);
-  FeedForward(c.ex, w, a);
+  AlignVo(ex, w, head_dim, a);
+  FeedForward(ex, w, a);
 }
 
-void Align(Aligner aligner, const LayerContext& c, const LlamaBlockWeights& w,
+// From one composite layer's visual tokens to the next one's. a.v holds this layer's values.
+void Align(Aligner aligner, Exec& ex, const LlamaBlockWeights& w, int64_t head_dim,
            const DecoderActivations::Rows& a) {
   switch (aligner) {
-    case Aligner::kNone: return WriteVisualKv(c, w, a);
-    case Aligner::kVo: return AlignVo(c, w, a);
-    case Aligner::kVoFfn: return AlignVoFfn(c, w, a);
+    case Aligner::kNone: return;
+    case Aligner::kVo: return AlignVo(ex, w, head_dim, a);
+    case Aligner::kVoFfn: return AlignVoFfn(ex, w, head_dim, a);
   }
+}
+
+void CompositeVisual(const LayerContext& c, Aligner aligner, const LlamaBlockWeights& w,
+                     const DecoderActivations::Rows& a) {
+  VisualKeysAndValues(c.ex, w, a);
+  Rope(c.ex, c.rope, c.positions, a.k);
+  WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
+  Align(aligner, c.ex, w, c.kv.head_dim, a);
 }
 
 LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
@@ -188,18 +202,88 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
   for (int64_t l = 0; l < config_.layers; ++l) {
     const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
     const KvLayer kv = pool.layer(l);
-    if (plan_.kinds[static_cast<size_t>(l)] == LayerKind::kStock) {
-      DecoderBlock({ex, rope_, kv, batch.positions, batch.slots}, w, batch.runs, all);
-      continue;
+    const bool stock = plan_.kinds[static_cast<size_t>(l)] == LayerKind::kStock;
+    const LayerRuns runs = batch.hooks == nullptr ? LayerRuns{batch.text_runs, batch.runs}
+                                                  : batch.hooks->Enter(l, batch, all.x);
+    if (stock) {
+      DecoderBlock({ex, rope_, kv, batch.positions, batch.slots}, w, runs.all, all);
+    } else {
+      if (batch.text_rows < rows)
+        CompositeVisual({ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)},
+                        plan_.aligner, w, visual_rows);
+      if (batch.text_rows > 0)
+        DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w,
+                     runs.text, text_rows);
     }
-    if (batch.text_rows < rows)
-      Align(plan_.aligner,
-            {ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)}, w,
-            visual_rows);
-    if (batch.text_rows > 0)
-      DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w,
-                   batch.text_runs, text_rows);
+    if (batch.hooks != nullptr) {
+      const std::span<const QueryRun> asked = stock ? runs.all : runs.text;
+      batch.hooks->Attended(l, CausalAttention(kv, asked, all), all.lse);
+    }
   }
+}
+
+bool LlamaDecoder::images_stand_alone() const {
+  return std::find(plan_.kinds.begin(), plan_.kinds.end(), LayerKind::kStock) == plan_.kinds.end();
+}
+
+void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDims& dims,
+                               DecoderActivations& a, ImageKv& image) const {
+  BINOCLE_CHECK(images_stand_alone(), "stock layers mix images with the prompt");
+  const int64_t tokens = visual.dim(0);
+  const auto layers = static_cast<size_t>(config_.layers);
+  const int64_t kv_width = config_.kv_heads * config_.head_dim;
+  image = {.last = Tensor::F32({1, config_.width}, "image.last"), .sink_dims = dims};
+  for (size_t l = 0; l < layers; ++l) {
+    image.keys.push_back(Tensor::F32({tokens, kv_width}, "image.keys"));
+    image.values.push_back(Tensor::F32({tokens, kv_width}, "image.values"));
+    if (!dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
+  }
+  for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
+    const int64_t end = std::min(begin + a.max_rows, tokens);
+    const DecoderActivations::Rows rows = a.Slice(0, end - begin);
+    CopyRows(visual.Rows(begin, end), rows.x);
+    for (size_t l = 0; l < layers; ++l) {
+      const LlamaBlockWeights& w = weights_.blocks[l];
+      if (!dims.empty())
+        ScoreSinks(ex, rows.x, dims,
+                   std::span(image.sinks[l])
+                       .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+      VisualKeysAndValues(ex, w, rows);
+      CopyRows(rows.k, image.keys[l].view().Rows(begin, end));
+      CopyRows(rows.v, image.values[l].view().Rows(begin, end));
+      Align(plan_.aligner, ex, w, config_.head_dim, rows);
+    }
+    CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);
+  }
+}
+
+void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
+                              const KvSequence& sequence, DecoderActivations& a) const {
+  std::vector<int32_t> positions, slots;
+  for (int64_t begin = 0; begin < image.tokens(); begin += a.max_rows) {
+    const int64_t end = std::min(begin + a.max_rows, image.tokens());
+    positions.clear();
+    slots.clear();
+    for (int64_t i = begin; i < end; ++i) {
+      positions.push_back(static_cast<int32_t>(first_position + i));
+      slots.push_back(sequence.Slot(first_position + i));
+    }
+    const DecoderActivations::Rows rows = a.Slice(0, end - begin);
+    for (int64_t l = 0; l < config_.layers; ++l) {
+      const auto at = static_cast<size_t>(l);
+      CopyRows(image.keys[at].view().Rows(begin, end), rows.k);
+      Rope(ex, rope_, positions, rows.k);
+      WriteKv(ex, rows.k, image.values[at].view().Rows(begin, end), slots, pool.layer(l));
+    }
+  }
+}
+
+int64_t ImageKv::bytes() const {
+  int64_t bytes = last.bytes();
+  for (const Tensor& t : keys) bytes += t.bytes();
+  for (const Tensor& t : values) bytes += t.bytes();
+  for (const auto& s : sinks) bytes += static_cast<int64_t>(s.size() * sizeof(SinkScore));
+  return bytes;
 }
 
 void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {

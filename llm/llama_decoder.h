@@ -16,6 +16,7 @@
 #include "core/exec.h"
 #include "core/ops/rope.h"
 #include "core/weights.h"
+#include "llm/image_kv.h"
 #include "llm/llama_config.h"
 
 namespace binocle {
@@ -60,6 +61,8 @@ struct LlamaWeights {
 // Names below `binder` are those of LlamaForCausalLM: model.embed_tokens.weight, model.layers.N.…, lm_head.weight.
 LlamaWeights BindLlama(const LlamaConfig& config, WeightBinder binder);
 
+class DecoderHooks;
+
 struct DecoderBatch {
   int64_t text_rows = 0;                  // Tt: rows [0, Tt) are text, [Tt, T) visual
   std::span<const int32_t> positions;     // [T]
@@ -67,6 +70,7 @@ struct DecoderBatch {
   std::span<const QueryRun> text_runs;    // rows [0, Tt)
   std::span<const QueryRun> visual_runs;  // rows [Tt, T)
   std::span<const QueryRun> runs;         // both
+  DecoderHooks* hooks = nullptr;
 
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
 };
@@ -98,6 +102,22 @@ struct DecoderActivations {
   Tensor logits;      // [R, V]
 };
 
+// The runs of one layer: those of the batch, or cut into pieces with variants and segment policies of their own.
+struct LayerRuns {
+  std::span<const QueryRun> text;  // rows [0, Tt)
+  std::span<const QueryRun> all;   // rows [0, T)
+};
+
+// Watches or changes a forward pass from outside (llm/sequence_watch.h). Where nobody does it costs one null check per layer.
+class DecoderHooks {
+ public:
+  virtual ~DecoderHooks() = default;
+  // x [T, D] is about to enter `layer`.
+  virtual LayerRuns Enter(int64_t layer, const DecoderBatch& batch, const TensorView& x) = 0;
+  // The layer's attention has run; lse [T, H].
+  virtual void Attended(int64_t layer, const AttentionArgs& args, const TensorView& lse) = 0;
+};
+
 class LlamaDecoder {
  public:
   LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
@@ -110,6 +130,16 @@ class LlamaDecoder {
 
   // ids [n] -> rows [n, D].
   void Embed(std::span<const int32_t> ids, const TensorView& rows) const;
+
+  // Whether visual tokens depend on their image alone, so that it can be encoded apart from any prompt.
+  bool images_stand_alone() const;
+
+  // An image's way through all layers without a prompt: visual [n, D] -> image. Needs images_stand_alone().
+  void EncodeImage(Exec& ex, const TensorView& visual, const SinkDims& dims, DecoderActivations& a,
+                   ImageKv& image) const;
+  // Puts an image's keys, rotated, and values at positions [first_position, +n) of a sequence.
+  void PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
+                  const KvSequence& sequence, DecoderActivations& a) const;
 
   // Takes a.x[0, T) through all layers, in place, and writes keys and values into `pool`.
   void Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const;

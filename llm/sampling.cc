@@ -15,12 +15,6 @@ constexpr double kMinPenalty = 0.01;
 constexpr double kMaxPenalty = 100.0;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-void CheckRange(const char* option, double value, double low, double high) {
-  // Written so that NaN fails.
-  if (!(value >= low && value <= high))
-    ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
-}
-
 void CheckRow(std::span<const float> logits, size_t usable) {
   BINOCLE_CHECK(logits.size() >= usable, logits.size(), " logits, ", usable, " usable tokens");
 }
@@ -46,11 +40,11 @@ uint64_t Mix(uint64_t z) {
 }  // namespace
 
 void CheckSamplingParams(const SamplingParams& params) {
-  CheckRange("temperature", params.temperature, 0.0, kMaxTemperature);
-  if (params.top_k < 0) ThrowInvalid("top_k is ", params.top_k, ", expected 0 (off) or more");
-  CheckRange("top_p", params.top_p, 0.0, 1.0);
-  CheckRange("min_p", params.min_p, 0.0, 1.0);
-  CheckRange("repetition_penalty", params.repetition_penalty, kMinPenalty, kMaxPenalty);
+  CheckOption("temperature", params.temperature, 0.0, kMaxTemperature);
+  if (params.top_k < 0) ThrowOption("top_k", "is ", params.top_k, ", expected 0 (off) or more");
+  CheckOption("top_p", params.top_p, 0.0, 1.0);
+  CheckOption("min_p", params.min_p, 0.0, 1.0);
+  CheckOption("repetition_penalty", params.repetition_penalty, kMinPenalty, kMaxPenalty);
 }
 
 double UniformAt(uint64_t seed, uint64_t step) {

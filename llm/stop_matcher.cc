@@ -10,15 +10,14 @@ namespace binocle {
 
 StopMatcher::StopMatcher(std::vector<std::string> stops) : stops_(std::move(stops)) {
   if (stops_.size() > kMaxStops)
-    ThrowInvalid("stop: ", stops_.size(), " stop strings, at most ", kMaxStops, " are allowed");
+    ThrowOption("stop", "is given ", stops_.size(), " times, expected at most ", kMaxStops);
   for (const std::string& stop : stops_) {
-    if (stop.empty()) ThrowInvalid("stop: a stop string is empty, expected at least one character");
+    if (stop.empty()) ThrowOption("stop", "is empty, expected at least one character");
     if (stop.size() > kMaxStopBytes) {
-      ThrowInvalid("stop: a stop string has ", stop.size(), " bytes, at most ", kMaxStopBytes,
-                   " are allowed");
+      ThrowOption("stop", "is a text of ", stop.size(), " bytes, expected at most ", kMaxStopBytes);
     }
     // Stop strings of whole characters cut only between characters.
-    if (!IsUtf8(stop)) ThrowInvalid("stop: '", Printable(stop, 60), "' is not UTF-8");
+    if (!IsUtf8(stop)) ThrowOption("stop", "is ", Printable(stop, 60), ", expected UTF-8");
   }
 }
 

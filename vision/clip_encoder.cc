@@ -11,15 +11,15 @@ namespace {
 // h = x + Wo·Attn(n) + bo          n = LN₁(x)
 // y = h + W₂·act(W₁ m + b₁) + b₂   m = LN₂(h)
 void ClipBlock(Exec& ex, const ClipBlockWeights& w, Activation act, TowerActivations& a,
-               Tensor* class_weights) {
-  LayerNorm(ex, a.x, w.norm1, a.n);      // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);         // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, class_weights);  // attn [B·S, Dv]
-  LinearAdd(ex, a.attn, w.out, a.x);     // x   += attn·Woᵀ + bo
-  LayerNorm(ex, a.x, w.norm2, a.n);      // m    [B·S, Dv]
-  Linear(ex, a.n, w.fc1, a.ff);          // ff   [B·S, F]
-  Activate(ex, act, a.ff);               // in place
-  LinearAdd(ex, a.ff, w.fc2, a.x);       // x   += ff·W₂ᵀ + b₂
+               AttentionTap::Layer* tap) {
+  LayerNorm(ex, a.x, w.norm1, a.n);   // n    [B·S, Dv]
+  Linear(ex, a.n, w.qkv, a.qkv);      // qkv  [B·S, 3·Dv]
+  TowerAttention(ex, a, tap);         // attn [B·S, Dv]
+  LinearAdd(ex, a.attn, w.out, a.x);  // x   += attn·Woᵀ + bo
+  LayerNorm(ex, a.x, w.norm2, a.n);   // m    [B·S, Dv]
+  Linear(ex, a.n, w.fc1, a.ff);       // ff   [B·S, F]
+  Activate(ex, act, a.ff);            // in place
+  LinearAdd(ex, a.ff, w.fc2, a.x);    // x   += ff·W₂ᵀ + b₂
 }
 
 class ClipEncoder final : public VisionEncoder {
@@ -37,9 +37,10 @@ class ClipEncoder final : public VisionEncoder {
     return grid().patches() + (config_.feature.keep_class_token ? 1 : 0);
   }
   int64_t layers() const override { return config_.layers; }
+  int64_t layers_run() const override { return std::ssize(weights_.blocks); }
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-              ClassAttention* attention) override;
+              AttentionTap* tap) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
@@ -61,11 +62,11 @@ void ClipEncoder::Embed(Exec& ex, const TensorView& pixels) {
 }
 
 void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-                         ClassAttention* attention) {
+                         AttentionTap* tap) {
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
-    Tensor* tap = attention != nullptr ? attention->Find(static_cast<int64_t>(l)) : nullptr;
-    ClipBlock(ex, weights_.blocks[l], config_.activation, a_, tap);
+    AttentionTap::Layer* layer_tap = tap != nullptr ? tap->Find(static_cast<int64_t>(l)) : nullptr;
+    ClipBlock(ex, weights_.blocks[l], config_.activation, a_, layer_tap);
   }
   if (config_.feature.final_norm) LayerNorm(ex, a_.x, weights_.post_norm, a_.x);
   SelectFeatures(a_, config_.feature, features);

@@ -33,10 +33,10 @@ using FeedForward = void (*)(Exec&, const Dinov2BlockWeights&, TowerActivations&
 // h = x + λ₁ ⊙ (Wo·Attn(n) + bo)    n = LN₁(x)
 // y = h + λ₂ ⊙ FFN(m)               m = LN₂(h)
 void Dinov2Block(Exec& ex, const Dinov2BlockWeights& w, FeedForward ffn, TowerActivations& a,
-                 Tensor* class_weights) {
+                 AttentionTap::Layer* tap) {
   LayerNorm(ex, a.x, w.norm1, a.n);          // n    [B·S, Dv]
   Linear(ex, a.n, w.qkv, a.qkv);             // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, class_weights);      // attn [B·S, Dv]
+  TowerAttention(ex, a, tap);                // attn [B·S, Dv]
   Linear(ex, a.attn, w.out, a.n);            // o    [B·S, Dv]
   AddScaledRows(ex, a.x, w.scale1, a.n);     // x   += λ₁ ⊙ o
   LayerNorm(ex, a.x, w.norm2, a.n);          // m    [B·S, Dv]
@@ -57,9 +57,10 @@ class Dinov2Encoder final : public VisionEncoder {
     return grid().patches() + (config_.feature.keep_class_token ? 1 : 0);
   }
   int64_t layers() const override { return config_.layers; }
+  int64_t layers_run() const override { return std::ssize(weights_.blocks); }
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-              ClassAttention* attention) override;
+              AttentionTap* tap) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
@@ -80,11 +81,11 @@ void Dinov2Encoder::Embed(Exec& ex, const TensorView& pixels) {
 }
 
 void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-                           ClassAttention* attention) {
+                           AttentionTap* tap) {
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
-    Tensor* tap = attention != nullptr ? attention->Find(static_cast<int64_t>(l)) : nullptr;
-    Dinov2Block(ex, weights_.blocks[l], config_.swiglu ? SwiGlu : Mlp, a_, tap);
+    AttentionTap::Layer* layer_tap = tap != nullptr ? tap->Find(static_cast<int64_t>(l)) : nullptr;
+    Dinov2Block(ex, weights_.blocks[l], config_.swiglu ? SwiGlu : Mlp, a_, layer_tap);
   }
   if (config_.feature.final_norm) LayerNorm(ex, a_.x, weights_.norm, a_.x);
   SelectFeatures(a_, config_.feature, features);

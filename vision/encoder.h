@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -28,23 +27,21 @@ struct PatchGrid {
   int64_t patches() const { return height * width; }
 };
 
-// On request: how the class token of some layers looked at the patches.
-struct ClassAttention {
+// On request: how some layers looked at the patches.
+struct AttentionTap {
   struct Layer {
-    int64_t index = 0;  // in: 0-based tower layer
+    int64_t index = 0;             // in: 0-based tower layer
+    bool received_wanted = false;  // in
     Tensor
-        weights;  // out: [heads, P], softmax weights over all tokens, patches only; empty for a layer that does not run
+        class_weights;  // out: [heads, P], the class token's softmax weights over all tokens, patches only
+    Tensor received;  // out: [1, P], Σ over all queries of the weight on the patch, mean over heads
   };
-  std::vector<Layer> layers;
-
-  ClassAttention(std::initializer_list<int64_t> wanted) {
-    for (const int64_t index : wanted) layers.emplace_back().index = index;
-  }
+  std::vector<Layer> layers;  // outputs of a layer that does not run stay empty
 
   // Where layer `index` is to be written, nullptr when it was not asked for.
-  Tensor* Find(int64_t index) {
+  Layer* Find(int64_t index) {
     for (Layer& layer : layers) {
-      if (layer.index == index) return &layer.weights;
+      if (layer.index == index) return &layer;
     }
     return nullptr;
   }
@@ -60,10 +57,11 @@ class VisionEncoder {
   virtual int64_t image_width() const = 0;
   virtual int64_t tokens() const = 0;  // rows per image of Encode's output
   virtual int64_t layers() const = 0;
+  virtual int64_t layers_run() const = 0;  // those that the selected hidden state needs
 
-  // pixels [B·3, H, W] f32, normalised; features [B·tokens(), Dv]. `attention` may be null; with it B must be 1.
+  // pixels [B·3, H, W] f32, normalised; features [B·tokens(), Dv]. `tap` may be null; with it B must be 1.
   virtual void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-                      ClassAttention* attention) = 0;
+                      AttentionTap* tap) = 0;
 };
 
 }  // namespace binocle

@@ -42,7 +42,43 @@ int64_t TowerActivations::Bytes(const TowerShape& s) {
          s.images * PagesFor(s.tokens) * KvPool::BytesPerPage(1, s.heads, s.head_dim());
 }
 
-void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights) {
+namespace {
+
+// The class token is row 0, the patches are the last P columns.
+void TapClassToken(const AttentionArgs& args, const TowerActivations& a, AttentionTap::Layer& tap) {
+  const int64_t patches = a.shape.patches;
+  tap.class_weights = Tensor::F32({a.shape.heads, patches}, "class_attention");
+  std::vector<float> row(static_cast<size_t>(a.shape.tokens));
+  for (int64_t h = 0; h < a.shape.heads; ++h) {
+    AttentionWeights({args, a.runs[0], 0, a.lse}, h, row);
+    std::copy(row.end() - patches, row.end(), tap.class_weights.row(h));
+  }
+}
+
+// received[j] = 1/heads · Σ_h Σ_i α_hij, a row of weights at a time.
+void TapReceived(Exec& ex, const AttentionArgs& args, const TowerActivations& a,
+                 AttentionTap::Layer& tap) {
+  const int64_t tokens = a.shape.tokens;
+  Tensor of_heads = Tensor::F32({a.shape.heads, tokens}, "received");
+  ex.Parallel(a.shape.heads, [&](int64_t h) {
+    std::vector<float> row(static_cast<size_t>(tokens));
+    for (int64_t i = 0; i < tokens; ++i) {
+      AttentionWeights({args, a.runs[0], i, a.lse}, h, row);
+      for (int64_t j = 0; j < tokens; ++j) of_heads.row(h)[j] += row[static_cast<size_t>(j)];
+    }
+  });
+  const int64_t patches = a.shape.patches;
+  tap.received = Tensor::F32({1, patches}, "received_attention");
+  for (int64_t h = 0; h < a.shape.heads; ++h) {
+    const float* patch = of_heads.row(h) + tokens - patches;
+    for (int64_t j = 0; j < patches; ++j)
+      tap.received.row(0)[j] += patch[j] / static_cast<float>(a.shape.heads);
+  }
+}
+
+}  // namespace
+
+void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap) {
   const KvLayer layer = a.kv.layer(0);
   WriteKv(ex, a.k(), a.v(), a.slots, layer);
   const AttentionArgs args{.q = a.q(),
@@ -51,14 +87,9 @@ void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights) {
                            .mask = Mask::kNone,
                            .scale = 1.0F / std::sqrt(static_cast<float>(a.shape.head_dim()))};
   Attention(ex, args, a.attn, a.lse);
-  if (class_weights == nullptr) return;
-  const int64_t patches = a.shape.patches;
-  *class_weights = Tensor::F32({a.shape.heads, patches}, "class_attention");
-  std::vector<float> row(static_cast<size_t>(a.shape.tokens));
-  for (int64_t h = 0; h < a.shape.heads; ++h) {
-    AttentionWeights({args, a.runs[0], 0, a.lse}, h, row);
-    std::copy(row.end() - patches, row.end(), class_weights->row(h));
-  }
+  if (tap == nullptr) return;
+  TapClassToken(args, a, *tap);
+  if (tap->received_wanted) TapReceived(ex, args, a, *tap);
 }
 
 void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,

@@ -49,9 +49,8 @@ struct TowerActivations {
   TensorView v() const { return qkv.view().Columns(2 * shape.width, 3 * shape.width); }
 };
 
-// a.attn = softmax(q kᵀ/√d) v over each image's tokens. When `class_weights` is not null it receives, for every head, the class token's
-// weights on the patches: [heads, P].
-void TowerAttention(Exec& ex, TowerActivations& a, Tensor* class_weights);
+// a.attn = softmax(q kᵀ/√d) v over each image's tokens. `tap`, which may be null, receives what it asks for.
+void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap);
 
 // The selected hidden state without its special tokens: rows of x [B·S, Dv] into features [B·tokens, Dv].
 void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,

@@ -22,17 +22,22 @@
 
 namespace binocle {
 
+// Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct EngineOptions {
   std::string device = "cpu";   // "cpu"
   std::string compute = "f32";  // "f32"
-  int threads = 0;              // 0: one per processor
-  int64_t context_tokens = 0;   // 0: the model's own limit
-  int64_t prefill_chunk_tokens =
-      512;  // rows of the language model at a time, 1 … 65536; changes memory and speed, never results
-  int64_t memory_limit = 0;  // bytes; loading is refused when the plan is larger. 0: none
-  int64_t max_images = 64;   // per request
-  int64_t max_image_bytes = int64_t{64} << 20;
-  int64_t max_image_pixels = 100'000'000;
+  int64_t threads = 0;          // 0 … 1024; 0: one per processor
+  // 0 … 16777216: prompt and answer together; 0, or more than the model's own limit, is that limit.
+  int64_t context_tokens = 0;
+  // 1 … 65536: rows of the language model at a time. Changes memory and speed, never results.
+  int64_t prefill_chunk_tokens = 512;
+  // Bytes, 0 …: loading is refused when the plan (ModelInfo::planned_bytes) is larger. 0: the machine's memory.
+  int64_t memory_limit = 0;
+  // Bytes, 0 …: pictures that have been through the towers are kept up to this, the least recently used go first. 0: none are.
+  int64_t image_cache_bytes = int64_t{512} << 20;
+  int64_t max_images = 64;                      // 0 … 4096, per request
+  int64_t max_image_bytes = int64_t{64} << 20;  // 1 … 2147483647, of a picture's file
+  int64_t max_image_pixels = 100'000'000;       // 1 … 4294967296, of a decoded picture
 
   // Override the model's configuration; empty leaves it. Names as in docs/model_format.md.
   std::string fusion;            // "ftz", "anchor", …
@@ -48,12 +53,21 @@ struct ImageEmbedding {
   std::vector<float> values;  // [n, D] row-major
 };
 
+// What the image cache holds and has done.
+struct ImageCacheInfo {
+  int64_t hits = 0;
+  int64_t misses = 0;
+  int64_t evictions = 0;
+  int64_t entries = 0;
+  int64_t bytes = 0;
+};
+
 class BINOCLE_EXPORT Engine {
  public:
   // Reads and checks a model directory. NOT_FOUND, INVALID_ARGUMENT (what does not fit, and why), UNIMPLEMENTED (a kind of model that
-  // is not supported), RESOURCE_EXHAUSTED (the memory limit).
+  // is not supported), RESOURCE_EXHAUSTED (the plan is larger than the memory limit).
   static Engine Load(const std::string& path, const EngineOptions& options);
-  // The same checks and the memory plan, with nothing loaded.
+  // The same checks but that of memory, and the memory plan, with nothing loaded.
   static ModelInfo Inspect(const std::string& path, const EngineOptions& options);
 
   Engine(Engine&&) noexcept;
@@ -65,8 +79,13 @@ class BINOCLE_EXPORT Engine {
   // Answers one request; the observer is called on the calling thread. Calls from several threads take turns.
   Response Generate(const Request& request, const Observer& observer = {});
 
+  // Reads and decodes a picture as Generate does and throws what Generate would; no tower runs. Does not wait for other calls.
+  void CheckImage(const ImageInput& image) const;
+
   // The picture's visual tokens, after fusion and projector.
   ImageEmbedding EmbedImage(const ImageInput& image);
+
+  ImageCacheInfo image_cache() const;
 
  private:
   struct Impl;

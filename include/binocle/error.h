@@ -40,17 +40,22 @@ BINOCLE_EXPORT std::string_view CodeName(Code code);
 
 class BINOCLE_EXPORT Error : public std::exception {
  public:
-  Error(Code code, std::string message);
+  // `option`: see option(); the message begins with it.
+  Error(Code code, std::string message, std::string option = {});
 
   Code code() const { return code_; }
   // The message without the code. One line: line breaks and other control characters are escaped.
   const std::string& message() const { return message_; }
+  // The option at fault, as GenerationOptions, EngineOptions or Request spell it ("max_new_tokens"), and as message() begins;
+  // empty when something else is wrong. A program whose users know the option by another name puts that in its place.
+  const std::string& option() const { return option_; }
   // "CODE: message".
   const char* what() const noexcept override { return what_.c_str(); }
 
  private:
   Code code_;
   std::string message_;
+  std::string option_;
   std::string what_;
 };
 

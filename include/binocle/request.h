@@ -12,16 +12,18 @@
 #include <vector>
 
 #include "binocle/export.h"
+#include "binocle/interventions.h"
 
 namespace binocle {
 
 // A picture: a file, or the bytes of one (JPEG, PNG or WebP).
 struct ImageInput {
-  std::string path;  // used when bytes is empty
-  std::string bytes;
+  std::string path;                  // with bytes: what errors call the picture
+  std::optional<std::string> bytes;  // absent: the file at path is read
+  bool exif = true;                  // turned upright by its EXIF orientation; false: as stored
 
   static ImageInput FromFile(std::string path) { return {.path = std::move(path), .bytes = {}}; }
-  // `name` stands for the picture in errors.
+  // `name` stands for the picture in errors; no file is read.
   static ImageInput FromBytes(std::string bytes, std::string name = "image") {
     return {.path = std::move(name), .bytes = std::move(bytes)};
   }
@@ -50,18 +52,25 @@ struct GenerationOptions {
   double min_p = 0;               // 0 … 1: drop tokens below min_p × the best probability
   double repetition_penalty = 1;  // 0.01 … 100: above 1 makes repeated tokens less likely
   uint64_t seed = 0;              // same request, seed and backend: same tokens
-  std::vector<std::string> stop;  // the answer ends before the first of these
-  int64_t n = 1;                  // 1 … 64 answers; answer i uses seed + i
+  // The answer ends before the first of these, up to 64 texts of 1 … 1024 bytes.
+  std::vector<std::string> stop;
+  int64_t n = 1;         // 1 … 64 answers; answer i uses seed + i
   int64_t logprobs = 0;  // 0 … vocabulary: report the K most probable tokens at each step
 };
+
+// Throws INVALID_ARGUMENT for the first option outside its range; Error::option() names it. Engine::Generate does so itself; this
+// serves those who want to know before a model is loaded. Without `vocabulary` (that of ModelInfo) logprobs has no upper end.
+BINOCLE_EXPORT void CheckOptions(const GenerationOptions& options,
+                                 std::optional<int64_t> vocabulary = {});
 
 struct Request {
   std::string id;                 // returned unchanged
   std::vector<Message> messages;  // user first, user and assistant in turn, user last
   PromptFormat prompt_format = PromptFormat::kChat;
   std::optional<std::string> system;  // absent: the template's own; empty: none
-  bool exif = true;                   // turn pictures upright by their EXIF orientation
   GenerationOptions generation;
+  Interventions interventions;
+  bool grounding = false;  // report Answer::grounding
 };
 
 // One user message about some pictures.
@@ -83,7 +92,7 @@ BINOCLE_EXPORT std::string_view FinishReasonName(FinishReason reason);
 
 struct TokenLogProbability {
   int32_t id = 0;
-  double value = 0;  // natural logarithm, before sampling filters
+  double value = 0;  // natural logarithm, after interventions, before sampling filters
 };
 
 struct Answer {
@@ -92,6 +101,9 @@ struct Answer {
   std::vector<int32_t> token_ids;  // with the end token, when there was one
   std::vector<std::vector<TokenLogProbability>>
       logprobs;  // per token, the K most probable first; empty unless asked for
+  // Per token, 0 … 1: how much of the attention that led to it lay on the picture's content. The mean visual mass outside sinks
+  // over the image-centric heads of all layers; 0 where no head is (docs/interventions.md). Empty unless asked for.
+  std::vector<double> grounding;
 };
 
 // Milliseconds.
@@ -115,6 +127,9 @@ struct Response {
   int64_t image_tokens = 0;               // image positions
   std::vector<int32_t> prompt_token_ids;  // image positions hold the model's image token id
   Timings timings;
+  int64_t image_hits = 0;       // pictures that came from the image cache
+  int64_t prefix_tokens = 0;    // prompt tokens whose keys and values were there already
+  Interventions interventions;  // as applied, every default filled in
 };
 
 // New text of one answer. Deltas are never cumulative and always whole characters.

@@ -98,7 +98,7 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.conversation = ConversationStyleName(c.conversation);
   DescribeAttention(c, info);
   const int64_t rope = info.context_tokens * c.text.head_dim * 4;
-  AddParts(model, DecoderActivations::Bytes(c.text, ChunkRows(c, options), 1) + rope, info);
+  AddParts(model, DecoderActivations::Bytes(c.text, ChunkRows(c, options), 2) + rope, info);
   for (const auto& [name, view] : model.tensors().tensors()) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
     for (int axis = 0; axis < view.rank(); ++axis) tensor.shape.push_back(view.dim(axis));

@@ -1,6 +1,7 @@
 #include "service/engine/prefill.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "core/ops/elementwise.h"
@@ -15,44 +16,66 @@ struct Piece {
   const ImageSpan* image;  // nullptr for text
 };
 
-std::vector<Piece> PiecesOf(const ExpandedPrompt& prompt, int64_t begin, int64_t end) {
+// The prompt in order, cut at its pictures.
+std::vector<Piece> PiecesOf(const ExpandedPrompt& prompt) {
   std::vector<Piece> pieces;
-  int64_t at = begin;
+  int64_t at = 0;
   for (const ImageSpan& image : prompt.images) {
-    const int64_t first = std::max(image.first_position, begin);
-    const int64_t last = std::min(image.first_position + image.tokens, end);
-    if (first >= last) continue;
-    if (at < first) pieces.push_back({at, first, nullptr});
-    pieces.push_back({first, last, &image});
-    at = last;
+    if (at < image.first_position) pieces.push_back({at, image.first_position, nullptr});
+    at = image.first_position + image.tokens;
+    pieces.push_back({image.first_position, at, &image});
   }
-  if (at < end) pieces.push_back({at, end, nullptr});
+  const auto total = static_cast<int64_t>(prompt.ids.size());
+  if (at < total) pieces.push_back({at, total, nullptr});
   return pieces;
+}
+
+// Chunks of at most `max_rows` rows, each a few pieces.
+std::vector<std::vector<Piece>> ChunksOf(const std::vector<Piece>& pieces, int64_t max_rows) {
+  std::vector<std::vector<Piece>> chunks;
+  int64_t room = 0;
+  for (Piece rest : pieces) {
+    while (rest.begin < rest.end) {
+      if (room == 0) {
+        chunks.emplace_back();
+        room = max_rows;
+      }
+      const int64_t end = std::min(rest.begin + room, rest.end);
+      chunks.back().push_back({rest.begin, end, rest.image});
+      room -= end - rest.begin;
+      rest.begin = end;
+    }
+  }
+  return chunks;
 }
 
 // A chunk of one sequence as a decoder batch: text rows first, visual rows after.
 class Chunk {
  public:
-  Chunk(const PrefillInput& input, int64_t begin, int64_t end, const KvSequence& sequence) {
-    const std::vector<Piece> pieces = PiecesOf(input.prompt, begin, end);
+  Chunk(Exec& ex, const std::vector<Piece>& pieces, const RunningSequence& sequence) {
     for (const Piece& piece : pieces) {
-      if (piece.image == nullptr) Append(piece, sequence);
+      if (piece.image == nullptr) Append(piece, sequence.kv);
     }
     text_rows_ = static_cast<int64_t>(positions_.size());
     text_runs_ = runs_.size();
     for (const Piece& piece : pieces) {
-      if (piece.image != nullptr) Append(piece, sequence);
+      if (piece.image != nullptr) Append(piece, sequence.kv);
     }
+    if (sequence.watch == nullptr) return;
+    SequenceWatch* watch = sequence.watch.get();
+    watch_.emplace(ex, std::vector(text_runs_, watch),
+                   std::vector(runs_.size() - text_runs_, watch));
   }
 
-  DecoderBatch batch() const {
+  DecoderBatch batch() {
     const std::span<const QueryRun> runs(runs_);
     return {.text_rows = text_rows_,
             .positions = positions_,
             .slots = slots_,
             .text_runs = runs.first(text_runs_),
             .visual_runs = runs.subspan(text_runs_),
-            .runs = runs};
+            .runs = runs,
+            .hooks = watch_ ? &*watch_ : nullptr};
   }
 
   // Row of the chunk that holds `position`.
@@ -63,38 +86,30 @@ class Chunk {
 
   // Embeddings of the text rows and the visual tokens, into a.x.
   void Fill(const LlamaDecoder& decoder, const PrefillInput& input, DecoderActivations& a) const {
-    for (const QueryRun& run : runs_) {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      const QueryRun& run = runs_[i];
       const TensorView rows = a.x.view().Rows(run.first_row, run.first_row + run.rows);
-      const ImageSpan* image = ImageAt(input.prompt, run.first_position);
-      if (image == nullptr) {
+      if (images_[i] == nullptr) {
         decoder.Embed(
             std::span(input.prompt.ids)
                 .subspan(static_cast<size_t>(run.first_position), static_cast<size_t>(run.rows)),
             rows);
       } else {
-        const int64_t offset = run.first_position - image->first_position;
-        CopyRows(
-            input.visual[static_cast<size_t>(image->image)].view().Rows(offset, offset + run.rows),
-            rows);
+        const int64_t offset = run.first_position - images_[i]->first_position;
+        const Tensor& visual = input.images[static_cast<size_t>(images_[i]->image)]->visual;
+        CopyRows(visual.view().Rows(offset, offset + run.rows), rows);
       }
     }
   }
 
  private:
-  static const ImageSpan* ImageAt(const ExpandedPrompt& prompt, int64_t position) {
-    for (const ImageSpan& image : prompt.images) {
-      if (position >= image.first_position && position < image.first_position + image.tokens)
-        return &image;
-    }
-    return nullptr;
-  }
-
   void Append(const Piece& piece, const KvSequence& sequence) {
     runs_.push_back({.first_row = static_cast<int64_t>(positions_.size()),
                      .rows = piece.end - piece.begin,
                      .first_position = piece.begin,
                      .keys = piece.end,
                      .pages = sequence.pages()});
+    images_.push_back(piece.image);
     for (int64_t p = piece.begin; p < piece.end; ++p) {
       positions_.push_back(static_cast<int32_t>(p));
       slots_.push_back(sequence.Slot(p));
@@ -103,50 +118,85 @@ class Chunk {
 
   std::vector<int32_t> positions_, slots_;
   std::vector<QueryRun> runs_;
+  std::vector<const ImageSpan*> images_;  // of each run; nullptr for text
+  std::optional<BatchWatch> watch_;
   int64_t text_rows_ = 0;
   size_t text_runs_ = 0;
 };
 
+// Puts the prompt's pictures, which need no prompt, into the sequence.
+void PlaceImages(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence) {
+  for (const ImageSpan& span : input.prompt.images) {
+    const ImageKv& image = *input.images[static_cast<size_t>(span.image)]->kv;
+    c.decoder.PlaceImage(c.ex, image, span.first_position, c.pool, sequence.kv, c.activations);
+    if (sequence.watch != nullptr) sequence.watch->PutImage(image, span.first_position);
+  }
+}
+
 }  // namespace
 
-bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, KvPool& pool,
-             KvSequence& sequence, DecoderActivations& a, const std::function<bool()>& keep_going) {
+bool Prefill(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence,
+             const std::function<bool()>& keep_going) {
   const auto total = static_cast<int64_t>(input.prompt.ids.size());
-  while (sequence.length() < total) {
+  std::vector<Piece> pieces = PiecesOf(input.prompt);
+  const Piece last = pieces.back();
+  sequence.kv.Extend(total);
+  const bool stand_alone = c.decoder.images_stand_alone();
+  if (stand_alone) {
+    PlaceImages(c, input, sequence);
+    std::erase_if(pieces, [](const Piece& piece) { return piece.image != nullptr; });
+  }
+  for (const std::vector<Piece>& part : ChunksOf(pieces, c.activations.max_rows)) {
     if (keep_going && !keep_going()) return false;
-    const int64_t begin = sequence.Extend(std::min(a.max_rows, total - sequence.length()));
-    const int64_t end = sequence.length();
-    const Chunk chunk(input, begin, end, sequence);
-    chunk.Fill(decoder, input, a);
-    decoder.Forward(ex, chunk.batch(), pool, a);
-    if (end == total) {
-      const int64_t last_row = chunk.RowOf(total - 1);
-      decoder.Logits(ex, {&last_row, 1}, a);
-    }
+    Chunk chunk(c.ex, part, sequence);
+    chunk.Fill(c.decoder, input, c.activations);
+    c.decoder.Forward(c.ex, chunk.batch(), c.pool, c.activations);
+    if (part.back().end != total) continue;
+    const int64_t row = chunk.RowOf(total - 1);
+    c.decoder.Logits(c.ex, {&row, 1}, c.activations);
+  }
+  if (stand_alone && last.image != nullptr) {  // the prompt ends with a picture
+    const int64_t row = 0;
+    CopyRows(input.images[static_cast<size_t>(last.image->image)]->kv->last,
+             c.activations.x.view().Rows(0, 1));
+    c.decoder.Logits(c.ex, {&row, 1}, c.activations);
   }
   return true;
 }
 
-void DecodeStep(Exec& ex, const LlamaDecoder& decoder, int32_t token, KvPool& pool,
-                KvSequence& sequence, DecoderActivations& a) {
-  const auto position = static_cast<int32_t>(sequence.Extend(1));
-  const int32_t slot = sequence.Slot(position);
-  const QueryRun run{.first_row = 0,
-                     .rows = 1,
-                     .first_position = position,
-                     .keys = position + 1,
-                     .pages = sequence.pages()};
-  decoder.Embed({&token, 1}, a.x.view().Rows(0, 1));
-  decoder.Forward(ex,
-                  {.text_rows = 1,
-                   .positions = {&position, 1},
-                   .slots = {&slot, 1},
-                   .text_runs = {&run, 1},
-                   .visual_runs = {},
-                   .runs = {&run, 1}},
-                  pool, a);
-  const int64_t row = 0;
-  decoder.Logits(ex, {&row, 1}, a);
+void DecodeStep(const ForwardContext& c, int32_t token,
+                std::span<RunningSequence* const> sequences) {
+  std::vector<int32_t> positions, slots;
+  std::vector<QueryRun> runs;
+  std::vector<SequenceWatch*> watches;
+  std::vector<int64_t> rows;
+  bool watched = false;
+  for (RunningSequence* sequence : sequences) {
+    const auto position = static_cast<int32_t>(sequence->kv.Extend(1));
+    const auto row = static_cast<int64_t>(rows.size());
+    positions.push_back(position);
+    slots.push_back(sequence->kv.Slot(position));
+    runs.push_back({.first_row = row,
+                    .rows = 1,
+                    .first_position = position,
+                    .keys = position + 1,
+                    .pages = sequence->kv.pages()});
+    watches.push_back(sequence->watch.get());
+    watched = watched || sequence->watch != nullptr;
+    rows.push_back(row);
+    c.decoder.Embed({&token, 1}, c.activations.x.view().Rows(row, row + 1));
+  }
+  BatchWatch watch(c.ex, watches, {});
+  c.decoder.Forward(c.ex,
+                    {.text_rows = std::ssize(rows),
+                     .positions = positions,
+                     .slots = slots,
+                     .text_runs = runs,
+                     .visual_runs = {},
+                     .runs = runs,
+                     .hooks = watched ? &watch : nullptr},
+                    c.pool, c.activations);
+  c.decoder.Logits(c.ex, rows, c.activations);
 }
 
 }  // namespace binocle

@@ -1,28 +1,47 @@
-// A prompt through the decoder, in chunks.
+// The prompt through the decoder, and then token by token.
 #pragma once
 
-#include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 
 #include "attention/kv_pages.h"
 #include "fusion/prompt.h"
 #include "llm/llama_decoder.h"
+#include "llm/sequence_watch.h"
+#include "service/engine/image_cache.h"
 
 namespace binocle {
 
-struct PrefillInput {
-  const ExpandedPrompt& prompt;
-  std::span<const Tensor> visual;  // per picture, [n, D]
+// A sequence on its way: its keys and values, and who watches them.
+struct RunningSequence {
+  explicit RunningSequence(KvPool& pool) : kv(pool) {}
+
+  KvSequence kv;
+  std::unique_ptr<SequenceWatch> watch;  // nullptr: nobody
 };
 
-// Runs the prompt through all layers and leaves the logits of its last position in a.logits row 0. Chunks of at most a.max_rows rows;
-// how the prompt is cut does not change the result. Returns false when `keep_going` (which may be empty) said so between chunks.
-bool Prefill(Exec& ex, const LlamaDecoder& decoder, const PrefillInput& input, KvPool& pool,
-             KvSequence& sequence, DecoderActivations& a, const std::function<bool()>& keep_going);
+struct PrefillInput {
+  const ExpandedPrompt& prompt;
+  std::span<const SharedImage> images;  // by picture
+};
 
-// One token at the sequence's end; its logits in a.logits row 0.
-void DecodeStep(Exec& ex, const LlamaDecoder& decoder, int32_t token, KvPool& pool,
-                KvSequence& sequence, DecoderActivations& a);
+// Where passes run and what they write into.
+struct ForwardContext {
+  Exec& ex;
+  const LlamaDecoder& decoder;
+  KvPool& pool;
+  DecoderActivations& activations;
+};
+
+// Appends the prompt to an empty sequence, in chunks of at most activations.max_rows rows, and leaves the last position's logits in
+// activations.logits. `keep_going` is asked before each chunk; false stops it, and Prefill returns false. Throws RESOURCE_EXHAUSTED
+// when the pages run out. How a prompt is cut does not change a bit of the result.
+bool Prefill(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence,
+             const std::function<bool()>& keep_going);
+
+// Appends one token to each of `sequences`; activations.logits [sequences, V] are the logits after it, in order.
+void DecodeStep(const ForwardContext& c, int32_t token,
+                std::span<RunningSequence* const> sequences);
 
 }  // namespace binocle

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace binocle {
 namespace {
 
@@ -19,6 +21,26 @@ TEST(Error, StaysOnOneLineWhateverTheInputWas) {
 TEST(Error, ContextGrowsOutwardsAndTheCodeStays) {
   const Error outer = WithContext(Error(Code::kResourceExhausted, "too large"), "images[2]");
   EXPECT_STREQ(outer.what(), "RESOURCE_EXHAUSTED: images[2]: too large");
+}
+
+TEST(Error, KnowsTheOptionAtFaultUntilSomethingStandsBeforeIt) {
+  const auto error_of = [](const auto& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      return error;
+    }
+    return Error(Code::kUnknown, "no error");
+  };
+  const Error range = error_of([] { CheckOption("n", int64_t{65}, 1, 64); });
+  EXPECT_STREQ(range.what(), "INVALID_ARGUMENT: n is 65, expected 1 to 64");
+  EXPECT_EQ(range.option(), "n");
+  EXPECT_EQ(error_of([] { CheckOption("top_p", 1.0000001, 0.0, 1.0); }).message(),
+            "top_p is 1.0000001, expected 0 to 1");
+  EXPECT_EQ(error_of([] { CheckOption("top_p", std::nan(""), 0.0, 1.0); }).option(), "top_p");
+  EXPECT_EQ(error_of([] { CheckOption("n", int64_t{64}, 1, 64); }).message(), "no error");
+  EXPECT_EQ(WithContext(range, "line 3").option(), "");
+  EXPECT_EQ(Error(Code::kNotFound, "a.png: no such file").option(), "");
 }
 
 TEST(Error, PrintableKeepsUtf8AndCutsLongText) {

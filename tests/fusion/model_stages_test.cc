@@ -39,14 +39,14 @@ TEST_P(ModelStages, EveryStageEqualsItsReference) {
   for (size_t i = 0; i < images.size(); ++i) {
     const Image image = ReadImage(golden.directory() / images[i].get<std::string>(), {});
     Tensor visual = Tensor::F32({model.tokens_per_image(), model.config().text.width}, "projected");
-    VisionTimings timings;
     VisionStages stages;
-    model.EncodeImage(ex, image, visual, timings, &stages, nullptr);
+    const ModelPixels pixels = model.Pixels(image);
+    model.Encode(ex, pixels, visual, {.stages = &stages});
     const Json& crc = golden.json()["pixels_crc32"][i];
     if (model.config().anchor)
-      ComparePixels(crc["anchor"], *model.config().anchor, image, stages.anchor_pixels);
+      ComparePixels(crc["anchor"], *model.config().anchor, image, pixels.anchor);
     if (model.config().augment)
-      ComparePixels(crc["augment"], *model.config().augment, image, stages.augment_pixels);
+      ComparePixels(crc["augment"], *model.config().augment, image, pixels.augment);
     const std::string prefix = "image" + std::to_string(i) + ".";
     const std::pair<const char*, TensorView> named[] = {{"anchor", stages.anchor},
                                                         {"augment", stages.augment},

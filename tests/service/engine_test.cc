@@ -13,6 +13,7 @@
 
 #include "core/json.h"
 #include "core/mapped_file.h"
+#include "service/engine/memory_plan.h"
 
 namespace binocle {
 namespace {
@@ -113,6 +114,47 @@ TEST_F(EngineTest, PicturesMayComeAsBytes) {
             engine_.Generate(Question()).answers[0].token_ids);
 }
 
+TEST_F(EngineTest, BytesWithoutContentAreNoFile) {
+  EXPECT_EQ(ErrorOf([&] { engine_.Generate(Ask("what?", {ImageInput::FromBytes("", kPicture)})); }),
+            "INVALID_ARGUMENT: " + kPicture + ": is empty, expected a JPEG, PNG or WebP picture");
+  EXPECT_THAT(ErrorOf([&] { engine_.Generate(Ask("what?", {ImageInput::FromFile("")})); }),
+              HasSubstr("INVALID_ARGUMENT: image: its path is empty"));
+}
+
+TEST_F(EngineTest, EveryPictureHasItsOwnOrientation) {
+  const std::string turned = std::string(BINOCLE_TEST_FILES) + "/images/exif_6.png";
+  ImageInput upright = ImageInput::FromFile(turned);
+  ImageInput stored = upright;
+  stored.exif = false;
+  const auto values = [&](const ImageInput& image) { return engine_.EmbedImage(image).values; };
+  EXPECT_NE(values(upright), values(stored));
+  const auto logprobs = [&](std::vector<ImageInput> images) {
+    Request request = Ask("What is it?", std::move(images));
+    request.generation.max_new_tokens = 1;
+    request.generation.logprobs = 1;
+    return engine_.Generate(request).answers[0].logprobs[0][0].value;
+  };
+  EXPECT_NE(logprobs({upright, stored}), logprobs({upright, upright}));
+  EXPECT_NE(logprobs({upright, stored}), logprobs({stored, stored}));
+}
+
+TEST_F(EngineTest, CheckingAPictureThrowsWhatAskingAboutItWould) {
+  const Engine& engine = engine_;
+  engine.CheckImage(ImageInput::FromFile(kPicture));
+  const std::string pictures = std::string(BINOCLE_TEST_FILES) + "/images/";
+  const ImageInput bad[] = {ImageInput::FromFile("/nonexistent.png"),
+                            ImageInput::FromFile(pictures + "checksum.png"),
+                            ImageInput::FromFile(pictures + "animated.webp"),
+                            ImageInput::FromFile(pictures + "huge.jpg"),
+                            ImageInput::FromFile(""),
+                            ImageInput::FromBytes("text", "note")};
+  for (const ImageInput& image : bad) {
+    const std::string checked = ErrorOf([&] { engine.CheckImage(image); });
+    EXPECT_NE(checked, "no error") << image.path;
+    EXPECT_EQ(checked, ErrorOf([&] { engine_.Generate(Ask("what?", {image})); }));
+  }
+}
+
 TEST_F(EngineTest, QuestionsWithoutPicturesAreAnswered) {
   Request request = Ask("What is it?");
   request.generation.max_new_tokens = 5;
@@ -166,7 +208,39 @@ TEST_F(EngineTest, OptionsOutOfRangeAreNamed) {
   EXPECT_THAT(error_of([](auto& g) { g.top_k = -1; }), HasSubstr("top_k is -1"));
   EXPECT_THAT(error_of([](auto& g) { g.repetition_penalty = 0; }),
               HasSubstr("repetition_penalty is 0"));
-  EXPECT_THAT(error_of([](auto& g) { g.stop = {""}; }), HasSubstr("stop"));
+  EXPECT_THAT(error_of([](auto& g) { g.stop = {""}; }), HasSubstr("stop is empty"));
+}
+
+// The name by which a caller finds the option, and what the message begins with.
+TEST(Options, ErrorsTellWhichOptionIsAtFault) {
+  const auto option_of = [](const auto& action) {
+    try {
+      action();
+    } catch (const Error& error) {
+      EXPECT_THAT(error.message(), ::testing::StartsWith(error.option() + " "));
+      return error.option();
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(option_of([] { CheckOptions({.max_new_tokens = 0}); }), "max_new_tokens");
+  EXPECT_EQ(option_of([] { CheckOptions({.temperature = 101}); }), "temperature");
+  EXPECT_EQ(option_of([] { CheckOptions({.top_k = -1}); }), "top_k");
+  EXPECT_EQ(option_of([] { CheckOptions({.stop = {"\xff"}}); }), "stop");
+  EXPECT_EQ(option_of([] { CheckOptions({.n = 65}); }), "n");
+  EXPECT_EQ(option_of([] { CheckOptions({.logprobs = 332}, 331); }), "logprobs");
+  EXPECT_EQ(option_of([] { CheckOptions({.logprobs = 332}); }), "no error");
+  const auto load = [&](const EngineOptions& options) {
+    return option_of([&] { Engine::Load(kModel, options); });
+  };
+  EXPECT_EQ(load({.device = "cuda"}), "device");
+  EXPECT_EQ(load({.compute = "f64"}), "compute");
+  EXPECT_EQ(load({.threads = 3'000'000'000}), "threads");
+  EXPECT_EQ(load({.max_image_bytes = 0}), "max_image_bytes");
+  EXPECT_EQ(load({.fusion = "glue"}), "fusion");
+  EXPECT_EQ(load({.attention = "sideways"}), "attention");
+  EXPECT_EQ(load({.composite_layers = "0-99"}), "composite_layers");
+  EXPECT_EQ(load({.composite_layers = "-1"}), "composite_layers");
+  EXPECT_EQ(load({.aligner = "glue"}), "aligner");
 }
 
 TEST_F(EngineTest, RequestsThatMakeNoSenseAreRefused) {
@@ -209,8 +283,25 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "f64"}); }),
               HasSubstr("INVALID_ARGUMENT: compute"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.threads = -1}); }), HasSubstr("threads is -1"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.threads = 3'000'000'000}); }),
+              HasSubstr("threads is 3000000000, expected 0 to 1024"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.memory_limit = 1000}); }),
               HasSubstr("RESOURCE_EXHAUSTED"));
+}
+
+TEST(EngineLoad, APlanMustFitTheLimitOrElseTheMachine) {
+  const ModelInfo info{.path = "models/large", .planned_bytes = 1000};
+  const auto error_of = [&](int64_t limit, int64_t physical) {
+    return ErrorOf([&] { CheckMemoryPlan(info, limit, physical); });
+  };
+  EXPECT_EQ(error_of(0, 1000), "no error");
+  EXPECT_EQ(error_of(1000, 1), "no error") << "a limit set by hand counts instead";
+  EXPECT_THAT(error_of(0, 999),
+              HasSubstr("RESOURCE_EXHAUSTED: models/large: the plan needs 1000 bytes (see `binocle "
+                        "inspect`), this machine has 999"));
+  EXPECT_THAT(error_of(999, 5000), HasSubstr("needs 1000 bytes (see `binocle inspect`), the memory "
+                                             "limit is 999"));
+  EXPECT_GT(PhysicalMemory(), int64_t{64} << 20);
 }
 
 TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
@@ -288,6 +379,8 @@ TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
   EXPECT_EQ(text.info().image_tokens, 0);
   EXPECT_THAT(ErrorOf([&] { text.Generate(Question()); }), HasSubstr("is a text model"));
   EXPECT_THAT(ErrorOf([&] { text.EmbedImage(ImageInput::FromFile(kPicture)); }),
+              HasSubstr("takes no pictures"));
+  EXPECT_THAT(ErrorOf([&] { text.CheckImage(ImageInput::FromFile(kPicture)); }),
               HasSubstr("takes no pictures"));
 }
 

@@ -109,7 +109,7 @@ TEST_P(Towers, NegativeLayersCountFromTheEnd) {
   EXPECT_TRUE(testing::SameBits(run(-2), run(layers - 1)));
 }
 
-TEST_P(Towers, ClassAttentionIsADistributionAndIsSharedByNoHead) {
+TEST_P(Towers, TappedAttentionIsADistributionAndIsSharedByNoHead) {
   const GoldenCase golden(GetParam());
   const Json& input = golden.json()["inputs"][0];
   Exec ex(2);
@@ -118,21 +118,30 @@ TEST_P(Towers, ClassAttentionIsADistributionAndIsSharedByNoHead) {
       testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
   Tensor plain = Tensor::F32({tower->tokens(), tower->width()}, "features"), tapped = plain.Clone();
   tower->Encode(ex, pixels, plain, nullptr);
-  ClassAttention attention({0, 2});
-  tower->Encode(ex, pixels, tapped, &attention);
+  AttentionTap tap;
+  tap.layers.push_back({.index = 0, .received_wanted = true, .class_weights = {}, .received = {}});
+  tap.layers.push_back({.index = 2, .received_wanted = false, .class_weights = {}, .received = {}});
+  tower->Encode(ex, pixels, tapped, &tap);
   EXPECT_TRUE(testing::SameBits(tapped, plain)) << "looking changes nothing";
-  for (const auto& layer : attention.layers) {
-    ASSERT_FALSE(layer.weights.empty());
-    EXPECT_EQ(layer.weights.dim(1), tower->grid().patches());
-    for (int64_t h = 0; h < layer.weights.dim(0); ++h) {
+  for (const auto& layer : tap.layers) {
+    ASSERT_FALSE(layer.class_weights.empty());
+    EXPECT_EQ(layer.class_weights.dim(1), tower->grid().patches());
+    for (int64_t h = 0; h < layer.class_weights.dim(0); ++h) {
       double sum = 0;
-      for (int64_t p = 0; p < layer.weights.dim(1); ++p) sum += layer.weights.row(h)[p];
+      for (int64_t p = 0; p < layer.class_weights.dim(1); ++p) sum += layer.class_weights.row(h)[p];
       EXPECT_GT(sum, 0);
       EXPECT_LE(sum, 1 + 1e-5) << "the class token's own share and the registers' are missing";
     }
   }
-  EXPECT_FALSE(testing::SameBits(attention.layers[0].weights.view().Rows(0, 1),
-                                 attention.layers[0].weights.view().Rows(1, 2)));
+  const Tensor& heads = tap.layers[0].class_weights;
+  EXPECT_FALSE(testing::SameBits(heads.view().Rows(0, 1), heads.view().Rows(1, 2)));
+  // What all patches receive is what all tokens give, but for the special tokens' share.
+  const Tensor& received = tap.layers[0].received;
+  double sum = 0;
+  for (int64_t j = 0; j < received.dim(1); ++j) sum += received.row(0)[j];
+  EXPECT_GT(sum, 0.5 * static_cast<double>(received.dim(1)));
+  EXPECT_LT(sum, static_cast<double>(received.dim(1) + 6));
+  EXPECT_TRUE(tap.layers[1].received.empty());
 }
 
 TEST(PositionEmbedding, AConstantGridStaysConstant) {

@@ -1,0 +1,36 @@
+// Attention sinks, found by their massive activations.
+//
+//   φ(x) = max over d in D_sink of |x[d]| / sqrt(mean(x²))
+//
+// A token is a sink of a layer when φ of the hidden state that enters the layer reaches τ. The two numbers below are enough for
+// every form of the test (docs/interventions.md).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/exec.h"
+#include "core/tensor.h"
+
+namespace binocle {
+
+using SinkDims = std::vector<int32_t>;  // D_sink; empty: no token is a sink
+
+struct SinkScore {
+  float peak = 0;         // max over d in D_sink of |x[d]|
+  float mean_square = 0;  // mean(x²)
+
+  float phi() const;
+  // As released: the mean square is raised by 1e-6.
+  float released_phi() const;
+};
+
+// Scores of the rows of x [T, D].
+void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, std::span<SinkScore> scores);
+
+// D_sink of a public language model with these extents, empty where none is known.
+SinkDims KnownSinkDims(int64_t width, int64_t ff_width, int64_t layers, int64_t heads,
+                       int64_t kv_heads);
+
+}  // namespace binocle

@@ -1,0 +1,119 @@
+#include "service/engine/image_encoder.h"
+
+#include <chrono>
+#include <utility>
+
+#include "core/mapped_file.h"
+#include "vision/decode.h"
+
+namespace binocle {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Runs `step` on a picture; its errors get the picture's name.
+template <typename Step>
+auto Naming(const ImageInput& input, const Step& step) {
+  try {
+    return step();
+  } catch (const Error& error) {
+    throw WithContext(error, input.path);
+  }
+}
+
+// A picture turned and one not turned are two.
+std::string KeyOf(const ImageInput& input, std::string bytes) {
+  bytes.push_back(input.exif ? 'u' : 's');
+  return bytes;
+}
+
+bool Serves(const EncodedImage& image, const SinkDims& dims) {
+  return dims.empty() || !image.kv || image.kv->sink_dims == dims;
+}
+
+}  // namespace
+
+ImageEncoder::ImageEncoder(VlmModel& model, const EngineOptions& options)
+    : model_(model),
+      max_bytes_(options.max_image_bytes),
+      max_pixels_(options.max_image_pixels),
+      cache_(options.image_cache_bytes) {}
+
+std::string ImageEncoder::ReadBytes(const ImageInput& input) const {
+  const ModelConfig& c = model_.config();
+  if (!c.takes_pictures()) ThrowInvalid(c.name, ": is a text model and takes no pictures");
+  if (input.bytes) return *input.bytes;
+  if (input.path.empty())
+    ThrowInvalid("image: its path is empty, expected a JPEG, PNG or WebP file");
+  return ReadFile(input.path, static_cast<size_t>(max_bytes_));
+}
+
+ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes,
+                                 Timings* timings) const {
+  const auto start = Clock::now();
+  const DecodeOptions limits{
+      .exif = input.exif, .max_bytes = max_bytes_, .max_pixels = max_pixels_};
+  const Image image = DecodeImage(bytes, limits, input.path);
+  ModelPixels pixels = Naming(input, [&] { return model_.Pixels(image); });
+  if (timings != nullptr) {
+    timings->decode += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+  }
+  return pixels;
+}
+
+void ImageEncoder::Check(const ImageInput& input) const {
+  Pixels(input, ReadBytes(input), nullptr);
+}
+
+Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
+                                   Timings& timings) {
+  Tensor visual = Tensor::F32({model_.tokens_per_image(), model_.config().text.width}, "visual");
+  VisionTimings vision;
+  model_.Encode(ex, pixels, visual, {.timings = &vision, .attention = attention});
+  timings.anchor += vision.anchor;
+  timings.augment += vision.augment;
+  timings.fusion += vision.fusion;
+  return visual;
+}
+
+SharedImage ImageEncoder::Finish(const ForwardContext& c, Tensor visual, PatchAttention attention,
+                                 const SinkDims& dims) {
+  auto image = std::make_shared<EncodedImage>();
+  image->attention = std::move(attention);
+  if (c.decoder.images_stand_alone()) {
+    c.decoder.EncodeImage(c.ex, visual, dims, c.activations, image->kv.emplace());
+  } else {
+    image->visual = std::move(visual);
+  }
+  return image;
+}
+
+ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, const ImageInput& input,
+                                           const SinkDims& dims, Timings& timings) {
+  std::string key = KeyOf(input, ReadBytes(input));
+  if (SharedImage found = cache_.Find(key, [&](const EncodedImage& i) { return Serves(i, dims); }))
+    return {.image = std::move(found), .cached = true};
+  const std::string_view bytes(key.data(), key.size() - 1);
+  const ModelPixels pixels = Pixels(input, bytes, &timings);
+  PatchAttention attention;
+  Tensor visual = ThroughTowers(c.ex, pixels, &attention, timings);
+  SharedImage image = Finish(c, std::move(visual), std::move(attention), dims);
+  cache_.Put(std::move(key), image);
+  return {.image = std::move(image), .cached = false};
+}
+
+SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, const ImageInput& input,
+                                       int64_t steps, TorchNormal& normal, Timings& timings) {
+  ModelPixels pixels = Pixels(input, ReadBytes(input), &timings);
+  for (Tensor* tower : {&pixels.anchor, &pixels.augment}) {
+    if (tower->empty()) continue;
+    AddDiffusionNoise(normal, steps, {tower->f32(), static_cast<size_t>(tower->view().elements())});
+  }
+  return Finish(c, ThroughTowers(c.ex, pixels, nullptr, timings), {}, {});
+}
+
+Tensor ImageEncoder::Visual(Exec& ex, const ImageInput& input, Timings& timings) {
+  return ThroughTowers(ex, Pixels(input, ReadBytes(input), &timings), nullptr, timings);
+}
+
+}  // namespace binocle

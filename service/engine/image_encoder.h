@@ -1,0 +1,49 @@
+// Pictures of requests: read, decoded, through the towers, and kept (image_cache.h).
+#pragma once
+
+#include "binocle/engine.h"
+#include "fusion/vlm_model.h"
+#include "service/engine/image_cache.h"
+#include "service/engine/prefill.h"
+#include "vision/diffusion_noise.h"
+#include "vision/image.h"
+
+namespace binocle {
+
+class ImageEncoder {
+ public:
+  // `model` must outlive this.
+  ImageEncoder(VlmModel& model, const EngineOptions& options);
+
+  // Throws what Encode would throw before it comes to the towers.
+  void Check(const ImageInput& input) const;
+
+  // The picture, from the cache where it is there. `dims`: sink dimensions that the caller needs scores for; empty: none.
+  struct Encoded {
+    SharedImage image;
+    bool cached = false;
+  };
+  Encoded Encode(const ForwardContext& c, const ImageInput& input, const SinkDims& dims,
+                 Timings& timings);
+  // The picture under diffusion noise, which is never kept.
+  SharedImage EncodeNoised(const ForwardContext& c, const ImageInput& input, int64_t steps,
+                           TorchNormal& normal, Timings& timings);
+  // The picture's visual tokens [n, D], never kept.
+  Tensor Visual(Exec& ex, const ImageInput& input, Timings& timings);
+
+  const ImageCacheCounters& counters() const { return cache_.counters(); }
+
+ private:
+  std::string ReadBytes(const ImageInput& input) const;
+  ModelPixels Pixels(const ImageInput& input, std::string_view bytes, Timings* timings) const;
+  Tensor ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
+                       Timings& timings);
+  SharedImage Finish(const ForwardContext& c, Tensor visual, PatchAttention attention,
+                     const SinkDims& dims);
+
+  VlmModel& model_;
+  int64_t max_bytes_, max_pixels_;
+  ImageCache cache_;
+};
+
+}  // namespace binocle

@@ -1,0 +1,197 @@
+#include "service/engine/intervention_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/json.h"
+
+namespace binocle {
+namespace {
+
+void CheckRange(const char* option, double value, double low, double high) {
+  if (!(value >= low && value <= high))
+    ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
+}
+
+// `layers`, or the default, within the model.
+Layers LayersOr(const char* option, const std::optional<Layers>& layers, Layers fallback,
+                int64_t count) {
+  const Layers chosen = layers.value_or(fallback);
+  if (chosen.first < 0 || chosen.last >= count || chosen.first > chosen.last) {
+    ThrowInvalid(option, ".layers is ", chosen.first, "-", chosen.last, layers ? "" : " by default",
+                 ", expected a range within 0-", count - 1);
+  }
+  return chosen;
+}
+
+VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibration& calibration) {
+  CheckRange("var.p", v.p, 0, 1);
+  CheckRange("var.rho", v.rho, 0, 1);
+  CheckRange("var.tau", v.tau, 0, 1e6);
+  CheckRange("var.mass", v.mass, 0, 1);
+  const int64_t last = v.compat == VarOptions::Compat::kRelease ? c.layers - 1 : c.layers - 2;
+  v.layers = LayersOr("var", v.layers, {2, last}, c.layers);
+  if (v.dims.empty()) v.dims.assign(calibration.sink_dims.begin(), calibration.sink_dims.end());
+  if (v.dims.empty()) {
+    Throw(Code::kFailedPrecondition,
+          "var: the sink dimensions of this language model are not known, expected dims=…, or "
+          "sink_dims.json beside the model (binocle calibrate sinks)");
+  }
+  for (const int64_t d : v.dims) {
+    if (d < 0 || d >= c.width) ThrowInvalid("var.dims has ", d, ", expected 0 to ", c.width - 1);
+  }
+  return v;
+}
+
+ModulationOptions Resolve(ModulationOptions m, const LlamaConfig& c,
+                          const AttentionCalibration& calibration) {
+  CheckRange("modulate.alpha", m.alpha, -10, 10);
+  CheckRange("modulate.beta", m.beta, -10, 10);
+  CheckRange("modulate.local", m.local, 0, 1);
+  CheckRange("modulate.spatial", m.spatial, 0, 1);
+  m.layers = LayersOr("modulate", m.layers, {2, c.layers - 1}, c.layers);
+  if (m.heads == ModulationOptions::Heads::kCalibrated && calibration.head_sensitivity.empty()) {
+    Throw(Code::kFailedPrecondition,
+          "modulate.heads is calibrated, and there is no head_sensitivity.json beside the model "
+          "(binocle calibrate heads)");
+  }
+  return m;
+}
+
+PaiOptions Resolve(PaiOptions p, const LlamaConfig& c) {
+  CheckRange("pai.alpha", p.alpha, -10, 10);
+  p.layers = LayersOr("pai", p.layers, {2, c.layers - 1}, c.layers);
+  return p;
+}
+
+LayerRange RangeOf(const std::optional<Layers>& layers) { return {layers->first, layers->last}; }
+
+SinkDims ReadSinkDims(const CheckedModel& model) {
+  const LlamaConfig& c = model.config().text;
+  const auto path = model.directory() / "sink_dims.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored))
+    return KnownSinkDims(c.width, c.ff_width, c.layers, c.heads, c.kv_heads);
+  const Json json = ReadJsonFile(path);
+  const JsonObject object(json, path.string());
+  SinkDims dims;
+  for (const double d : object.Numbers("dims")) {
+    if (!(d >= 0 && d < static_cast<double>(c.width)) || d != std::floor(d))
+      object.Fail("dims", "integers from 0 to " + std::to_string(c.width - 1));
+    dims.push_back(static_cast<int32_t>(d));
+  }
+  return dims;
+}
+
+std::vector<float> ReadHeadSensitivity(const CheckedModel& model) {
+  const LlamaConfig& c = model.config().text;
+  const auto path = model.directory() / "head_sensitivity.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return {};
+  const Json json = ReadJsonFile(path);
+  const JsonObject object(json, path.string());
+  std::vector<float> factors;
+  for (const double f : object.Numbers("factors")) {
+    if (!(f >= -100 && f <= 100)) object.Fail("factors", "numbers from -100 to 100");
+    factors.push_back(static_cast<float>(f));
+  }
+  if (std::ssize(factors) != c.layers * c.heads) {
+    object.Fail("factors", std::to_string(c.layers * c.heads) + " numbers (" +
+                               std::to_string(c.layers) + " layers of " + std::to_string(c.heads) +
+                               " heads)");
+  }
+  return factors;
+}
+
+}  // namespace
+
+AttentionCalibration ReadCalibration(const CheckedModel& model) {
+  return {.sink_dims = ReadSinkDims(model), .head_sensitivity = ReadHeadSensitivity(model)};
+}
+
+Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig& config,
+                                   const AttentionCalibration& calibration, int64_t images) {
+  Interventions i = asked;
+  if (i.var) i.var = Resolve(*i.var, config, calibration);
+  if (i.modulate) i.modulate = Resolve(*i.modulate, config, calibration);
+  if (i.pai) i.pai = Resolve(*i.pai, config);
+  if (i.guidance) {
+    CheckRange("guidance.gamma", i.guidance->gamma, -100, 100);
+    CheckRange("guidance.cut", i.guidance->cut, 0, 1);
+  }
+  if (i.vcd) {
+    CheckRange("vcd.alpha", i.vcd->alpha, -100, 100);
+    CheckRange("vcd.beta", i.vcd->beta, 0, 1);
+    CheckRange("vcd.steps", static_cast<double>(i.vcd->steps), 0, 999);
+  }
+  if (i.modulate && i.pai)
+    ThrowInvalid("modulate and pai change the same scores, expected one of them");
+  if (i.guidance && i.vcd)
+    ThrowInvalid("guidance and vcd both pair the sequence with another, expected one of them");
+  if (images == 0 && (i.guidance || i.vcd))
+    ThrowInvalid(i.guidance ? "guidance" : "vcd", " needs a picture, the request has none");
+  return i;
+}
+
+WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
+                    const AttentionCalibration& calibration, bool grounding) {
+  WatchPlan plan;
+  if (const auto& v = resolved.var) {
+    const bool release = v->compat == VarOptions::Compat::kRelease;
+    plan.dims.assign(v->dims.begin(), v->dims.end());
+    plan.tau = static_cast<float>(v->tau);
+    const bool identity = release ? v->p == 1 : v->p == 0;
+    if (!identity) {
+      plan.var = VarPlan{.form = release ? VarForm::kRelease : VarForm::kPaper,
+                         .params = {.p = static_cast<float>(v->p),
+                                    .rho = static_cast<float>(v->rho),
+                                    .mass = static_cast<float>(v->mass)},
+                         .layers = RangeOf(v->layers)};
+    }
+  }
+  if (const auto& m = resolved.modulate; m && (m->alpha != 0 || m->beta != 0)) {
+    plan.gain = GainPlan{.layers = RangeOf(m->layers),
+                         .from_decode = m->start == InterventionStart::kDecode,
+                         .key_gain = {},
+                         .head_factor = {}};
+    if (m->heads == ModulationOptions::Heads::kCalibrated)
+      plan.gain->head_factor = calibration.head_sensitivity;
+  }
+  if (const auto& p = resolved.pai; p && p->alpha != 0) {
+    plan.gain = GainPlan{.layers = RangeOf(p->layers),
+                         .from_decode = p->start == InterventionStart::kDecode,
+                         .key_gain = {},
+                         .head_factor = {}};
+  }
+  if (grounding) {
+    plan.measure = LayerRange{0, config.layers - 1};
+    if (plan.dims.empty()) plan.dims = calibration.sink_dims;
+  }
+  return plan;
+}
+
+std::vector<float> KeyGains(const Interventions& resolved, const ExpandedPrompt& prompt,
+                            std::span<const PatchAttention* const> attention,
+                            const PatchPlaces& places) {
+  std::vector<float> gains(prompt.ids.size());
+  const auto at = [&](const ImageSpan& image, int64_t token) -> float& {
+    return gains[static_cast<size_t>(image.first_position + token)];
+  };
+  for (const ImageSpan& image : prompt.images) {
+    if (resolved.pai) {
+      for (int64_t t = 0; t < image.tokens; ++t)
+        at(image, t) = static_cast<float>(resolved.pai->alpha);
+      continue;
+    }
+    const ModulationOptions& m = *resolved.modulate;
+    const TokenSets sets =
+        SelectTokens(*attention[static_cast<size_t>(image.image)], m.local, m.spatial);
+    for (const int64_t patch : sets.boosted)
+      at(image, places.TokenOf(patch)) = static_cast<float>(m.alpha);
+    for (const int64_t patch : sets.summary)
+      at(image, places.TokenOf(patch)) = static_cast<float>(m.beta);
+  }
+  return gains;
+}
+
+}  // namespace binocle

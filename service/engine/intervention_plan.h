@@ -1,0 +1,32 @@
+// A request's interventions, checked against the model and turned into what the decoder watches.
+#pragma once
+
+#include "binocle/interventions.h"
+#include "fusion/prompt.h"
+#include "fusion/vlm_model.h"
+#include "llm/sequence_watch.h"
+
+namespace binocle {
+
+// What the files beside a model say about its attention. Absent files leave their part empty.
+struct AttentionCalibration {
+  SinkDims sink_dims;                   // sink_dims.json, or the table of public models
+  std::vector<float> head_sensitivity;  // [L·H] head_sensitivity.json
+};
+AttentionCalibration ReadCalibration(const CheckedModel& model);
+
+// Throws INVALID_ARGUMENT for values out of range and combinations that mean nothing, FAILED_PRECONDITION where the model lacks what
+// an intervention needs. Returns the interventions with every default filled in.
+Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig& config,
+                                   const AttentionCalibration& calibration, int64_t images);
+
+// The watch that `resolved` needs, without key gains. `grounding`: masses of all image-centric layers are wanted.
+WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
+                    const AttentionCalibration& calibration, bool grounding);
+
+// g [prompt] of modulation or PAI; `attention` has one entry per picture.
+std::vector<float> KeyGains(const Interventions& resolved, const ExpandedPrompt& prompt,
+                            std::span<const PatchAttention* const> attention,
+                            const PatchPlaces& places);
+
+}  // namespace binocle
