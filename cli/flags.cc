@@ -92,6 +92,8 @@ void ModelFlags::Add(CLI::App& command) {
   group.AddText("--composite-layers", options.composite_layers,
                 "override: layers with composite attention, e.g. 0-31");
   group.AddText("--aligner", options.aligner, "override: vo, vo_ffn or none");
+  group.AddText("--image-cache", image_cache,
+                "how much of pictures seen before is kept, e.g. 512M, or 0 (default: 512M)");
   group.AddNumber("--max-images", options.max_images, "pictures in a request");
   group.AddNumber("--max-image-bytes", options.max_image_bytes, "bytes of a picture's file");
   group.AddNumber("--max-image-pixels", options.max_image_pixels, "pixels of a decoded picture");
@@ -101,6 +103,8 @@ std::string ModelFlags::Path() const { return model.empty() ? DefaultModelPath()
 
 EngineOptions ModelFlags::Options() const {
   EngineOptions result = options;
+  if (!image_cache.empty())
+    result.image_cache_bytes = image_cache == "0" ? 0 : ParseBytes(image_cache, "--image-cache");
   if (!memory_limit.empty()) result.memory_limit = ParseBytes(memory_limit, "--memory-limit");
   return result;
 }
@@ -129,6 +133,12 @@ void GenerationFlags::Add(CLI::App& command) {
   command
       .add_flag("--no-exif", no_exif, "leave pictures as stored, whatever their EXIF orientation")
       ->group(name);
+  command
+      .add_flag("--grounding", grounding,
+                "report how much attention lay on the picture's content at each token (with\n"
+                "--json or --requests)")
+      ->group(name);
+  interventions.Add(command);
 }
 
 Request GenerationFlags::Defaults() const {
@@ -142,6 +152,8 @@ Request GenerationFlags::Defaults() const {
   request.generation = generation;
   request.prompt_format = *format;
   request.system = system;
+  request.interventions = interventions.interventions;
+  request.grounding = grounding;
   return request;
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binocle/engine.h"
+#include "cli/intervention_flags.h"
 
 namespace binocle::cli {
 
@@ -14,6 +15,7 @@ struct ModelFlags {
   std::string model;  // empty: the default model
   EngineOptions options;
   std::string memory_limit;
+  std::string image_cache;
 
   void Add(CLI::App& command);
   std::string Path() const;
@@ -26,6 +28,8 @@ struct GenerationFlags {
   std::string prompt_format = "chat";
   std::optional<std::string> system;
   bool no_exif = false;
+  bool grounding = false;
+  InterventionFlags interventions;
 
   void Add(CLI::App& command);
   // A request without messages. Throws for values outside their range and for options that contradict each other.

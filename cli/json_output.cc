@@ -1,5 +1,7 @@
 #include "cli/json_output.h"
 
+#include "cli/intervention_flags.h"
+
 namespace binocle::cli {
 namespace {
 
@@ -26,10 +28,12 @@ Json TimingsJson(const Timings& t) {
 }
 
 Json AnswerJson(const Answer& answer) {
-  return {{"answer", answer.text},
-          {"finish_reason", FinishReasonName(answer.finish_reason)},
-          {"token_ids", answer.token_ids},
-          {"logprobs", LogprobsJson(answer)}};
+  Json json = {{"answer", answer.text},
+               {"finish_reason", FinishReasonName(answer.finish_reason)},
+               {"token_ids", answer.token_ids},
+               {"logprobs", LogprobsJson(answer)}};
+  if (!answer.grounding.empty()) json["grounding"] = answer.grounding;
+  return json;
 }
 
 }  // namespace
@@ -51,11 +55,12 @@ Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info,
                {"token_ids", first.token_ids},
                {"logprobs", LogprobsJson(first)},
                {"timings_ms", TimingsJson(r.timings)},
-               {"cache", {{"image_hits", 0}, {"prefix_tokens", 0}}},
+               {"cache", {{"image_hits", r.image_hits}, {"prefix_tokens", r.prefix_tokens}}},
                {"device", options.device},
                {"compute", options.compute},
                {"attention", info.attention},
-               {"interventions", Json::object()}};
+               {"interventions", InterventionsJson(r.interventions)}};
+  if (!first.grounding.empty()) json["grounding"] = first.grounding;
   if (r.answers.size() > 1) {
     json["answers"] = Json::array();
     for (const Answer& answer : r.answers) json["answers"].push_back(AnswerJson(answer));

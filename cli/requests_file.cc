@@ -11,6 +11,7 @@
 
 #include "binocle/error.h"
 #include "cli/flags.h"
+#include "cli/intervention_flags.h"
 
 namespace binocle::cli {
 namespace {
@@ -55,6 +56,12 @@ class LineReader {
     if (!value->is_number()) Fail(key, "a number");
     out = value->get<double>();
   }
+  void Boolean(const std::string& key, bool& out) const {
+    const Json* value = Find(key);
+    if (value == nullptr) return;
+    if (!value->is_boolean()) Fail(key, "true or false");
+    out = value->get<bool>();
+  }
   std::vector<std::string> Texts(const std::string& key) const {
     const Json* value = Find(key);
     std::vector<std::string> texts;
@@ -74,10 +81,11 @@ class LineReader {
 };
 
 constexpr std::string_view kRequestKeys[] = {
-    "id",          "image",         "images", "prompt",  "messages",
-    "system",      "prompt_format", "answer", "kind",    "max_new_tokens",
-    "temperature", "top_k",         "top_p",  "min_p",   "repetition_penalty",
-    "seed",        "stop",          "n",      "logprobs"};
+    "id",          "image",         "images", "prompt",   "messages",
+    "system",      "prompt_format", "answer", "kind",     "max_new_tokens",
+    "temperature", "top_k",         "top_p",  "min_p",    "repetition_penalty",
+    "seed",        "stop",          "n",      "logprobs", "grounding",
+    "var",         "modulate",      "pai",    "guidance", "vcd"};
 constexpr std::string_view kMessageKeys[] = {"role", "text", "image", "images"};
 
 void CheckKeys(const Json& json, const LineReader& reader,
@@ -146,6 +154,23 @@ void ReadGeneration(const LineReader& reader, GenerationOptions& g) {
   if (const Json* seed = reader.Find("seed")) {
     if (!seed->is_number_unsigned()) reader.Fail("seed", "an integer of 0 or more");
     g.seed = seed->get<uint64_t>();
+  }
+}
+
+// A text as on the command line, or null to turn off what the command line has turned on.
+void ReadInterventions(const Json& json, const LineReader& reader, int64_t number,
+                       Interventions& out) {
+  for (const std::string_view name_view : kInterventionNames) {
+    const std::string name(name_view);
+    if (!json.contains(name)) continue;
+    ClearIntervention(name, out);
+    const auto text = reader.Text(name);
+    if (!text) continue;
+    try {
+      SetIntervention(name, *text, out);
+    } catch (const Error& error) {
+      throw Error(error.code(), "line " + std::to_string(number) + ": " + error.message());
+    }
   }
 }
 
@@ -259,6 +284,8 @@ Request ParseRequestLine(const RequestLine& line, const RequestDefaults& default
     request.prompt_format = *format;
   }
   ReadGeneration(reader, request.generation);
+  ReadInterventions(json, reader, line.number, request.interventions);
+  reader.Boolean("grounding", request.grounding);
   return request;
 }
 

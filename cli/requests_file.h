@@ -3,7 +3,8 @@
 //   {"id": 7, "images": ["a.png"], "prompt": "What is it?"}
 //
 // Keys: id (any JSON value, default the line number), prompt or messages ([{"role", "text", "images"}]), images or image, system,
-// prompt_format, and the generation options of the command line with underscores (max_new_tokens, temperature, …). `answer` and
+// prompt_format, and the generation options of the command line with underscores (max_new_tokens, temperature, …), grounding, and the interventions
+// as texts ("var": "p=0.6,rho=0.5"; null turns one off). `answer` and
 // `kind`, which data sets carry, are allowed and not used. Anything else is refused.
 // A relative picture path begins in the file's folder or, if nothing is there, in the working directory; on standard input in the
 // working directory.

@@ -8,7 +8,12 @@ option(BINOCLE_ONEDNN "Large matrix products through oneDNN" ON)
 option(BINOCLE_HIGHWAY "SIMD kernels through Highway; OFF builds them one lane wide" ON)
 option(BINOCLE_TESTS "Unit tests (needs GoogleTest)" ${PROJECT_IS_TOP_LEVEL})
 option(BINOCLE_WERROR "Warnings are errors" OFF)
+option(BINOCLE_FUZZ "Make the targets of tests/fuzz libFuzzer programs (needs clang)" OFF)
 set(BINOCLE_SANITIZE "" CACHE STRING "Sanitizers for all code, such as address,undefined")
+
+if(BINOCLE_FUZZ AND NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  message(FATAL_ERROR "BINOCLE_FUZZ needs clang; `cmake --preset fuzz` chooses it")
+endif()
 
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)

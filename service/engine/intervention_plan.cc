@@ -2,15 +2,30 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 
 #include "core/json.h"
 
 namespace binocle {
 namespace {
 
-void CheckRange(const char* option, double value, double low, double high) {
-  if (!(value >= low && value <= high))
-    ThrowInvalid(option, " is ", value, ", expected ", low, " to ", high);
+// INVALID_ARGUMENT about one value of an intervention: "var.p is 2, expected 0 to 1".
+template <typename... Parts>
+[[noreturn]] void ThrowValue(const char* intervention, const char* key, const Parts&... rest) {
+  throw Error(Code::kInvalidArgument, internal::Concat(intervention, ".", key, " ", rest...),
+              intervention);
+}
+
+struct Value {
+  const char* key;
+  double value, low, high;
+};
+
+void CheckValues(const char* intervention, std::initializer_list<Value> values) {
+  for (const auto& [key, value, low, high] : values) {
+    if (!(value >= low && value <= high))
+      ThrowValue(intervention, key, "is ", value, ", expected ", low, " to ", high);
+  }
 }
 
 // `layers`, or the default, within the model.
@@ -25,10 +40,9 @@ Layers LayersOr(const char* option, const std::optional<Layers>& layers, Layers 
 }
 
 VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibration& calibration) {
-  CheckRange("var.p", v.p, 0, 1);
-  CheckRange("var.rho", v.rho, 0, 1);
-  CheckRange("var.tau", v.tau, 0, 1e6);
-  CheckRange("var.mass", v.mass, 0, 1);
+  CheckValues(
+      "var",
+      {{"p", v.p, 0, 1}, {"rho", v.rho, 0, 1}, {"tau", v.tau, 0, 1e6}, {"mass", v.mass, 0, 1}});
   const int64_t last = v.compat == VarOptions::Compat::kRelease ? c.layers - 1 : c.layers - 2;
   v.layers = LayersOr("var", v.layers, {2, last}, c.layers);
   if (v.dims.empty()) v.dims.assign(calibration.sink_dims.begin(), calibration.sink_dims.end());
@@ -45,10 +59,10 @@ VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibratio
 
 ModulationOptions Resolve(ModulationOptions m, const LlamaConfig& c,
                           const AttentionCalibration& calibration) {
-  CheckRange("modulate.alpha", m.alpha, -10, 10);
-  CheckRange("modulate.beta", m.beta, -10, 10);
-  CheckRange("modulate.local", m.local, 0, 1);
-  CheckRange("modulate.spatial", m.spatial, 0, 1);
+  CheckValues("modulate", {{"alpha", m.alpha, -10, 10},
+                           {"beta", m.beta, -10, 10},
+                           {"local", m.local, 0, 1},
+                           {"spatial", m.spatial, 0, 1}});
   m.layers = LayersOr("modulate", m.layers, {2, c.layers - 1}, c.layers);
   if (m.heads == ModulationOptions::Heads::kCalibrated && calibration.head_sensitivity.empty()) {
     Throw(Code::kFailedPrecondition,
@@ -59,7 +73,7 @@ ModulationOptions Resolve(ModulationOptions m, const LlamaConfig& c,
 }
 
 PaiOptions Resolve(PaiOptions p, const LlamaConfig& c) {
-  CheckRange("pai.alpha", p.alpha, -10, 10);
+  CheckValues("pai", {{"alpha", p.alpha, -10, 10}});
   p.layers = LayersOr("pai", p.layers, {2, c.layers - 1}, c.layers);
   return p;
 }
@@ -116,13 +130,13 @@ Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig
   if (i.modulate) i.modulate = Resolve(*i.modulate, config, calibration);
   if (i.pai) i.pai = Resolve(*i.pai, config);
   if (i.guidance) {
-    CheckRange("guidance.gamma", i.guidance->gamma, -100, 100);
-    CheckRange("guidance.cut", i.guidance->cut, 0, 1);
+    CheckValues("guidance",
+                {{"gamma", i.guidance->gamma, -100, 100}, {"cut", i.guidance->cut, 0, 1}});
   }
   if (i.vcd) {
-    CheckRange("vcd.alpha", i.vcd->alpha, -100, 100);
-    CheckRange("vcd.beta", i.vcd->beta, 0, 1);
-    CheckRange("vcd.steps", static_cast<double>(i.vcd->steps), 0, 999);
+    CheckValues("vcd", {{"alpha", i.vcd->alpha, -100, 100},
+                        {"beta", i.vcd->beta, 0, 1},
+                        {"steps", static_cast<double>(i.vcd->steps), 0, 999}});
   }
   if (i.modulate && i.pai)
     ThrowInvalid("modulate and pai change the same scores, expected one of them");

@@ -32,11 +32,20 @@ class ReferenceModel(Protocol):
     processors: dict[str, Any]  # tower role -> slow image processor
 
     def encode(self, picture: Image.Image) -> Stages: ...
+    def encode_pixels(self, pixels: Stages) -> Stages: ...
     def prompt(self, request: Request, visual_tokens: int) -> list[int]: ...
     def forward(
         self, ids: list[int], visual: torch.Tensor | None
     ) -> tuple[torch.Tensor, list[torch.Tensor]]: ...
     def text(self, ids: list[int]) -> str | None: ...
+
+
+def pixels_of(processors: dict[str, Any], picture: Image.Image) -> Stages:
+    """Tower role -> [3, H, W], normalised; anchor before augment."""
+    return {
+        role: processor(picture, return_tensors="pt")["pixel_values"][0]
+        for role, processor in processors.items()
+    }
 
 
 class TextReference:
@@ -53,6 +62,9 @@ class TextReference:
         self.special_ids = {1, 2}
 
     def encode(self, picture: Image.Image) -> Stages:
+        raise NotImplementedError("a text model sees no pictures")
+
+    def encode_pixels(self, pixels: Stages) -> Stages:
         raise NotImplementedError("a text model sees no pictures")
 
     def prompt(self, request: Request, visual_tokens: int) -> list[int]:
@@ -90,13 +102,17 @@ class LlavaReference:
         self.special_ids = {0, 1, 2, self.image_id}
 
     def encode(self, picture: Image.Image) -> Stages:
-        pixels = self.processor.image_processor(picture, return_tensors="pt")["pixel_values"]
-        states = self.model.vision_tower(pixels, output_hidden_states=True).hidden_states
+        pixels = pixels_of(self.processors, picture)
+        return {"pixels.anchor": pixels["anchor"]} | self.encode_pixels(pixels)
+
+    def encode_pixels(self, pixels: Stages) -> Stages:
+        batch = pixels["anchor"][None]
+        states = self.model.vision_tower(batch, output_hidden_states=True).hidden_states
         chosen = states[self.model.config.vision_feature_layer]
         if self.model.config.vision_feature_select_strategy == "default":
             chosen = chosen[:, 1:]
-        projected = self.model.get_image_features(pixel_values=pixels)[0]
-        return {"pixels.anchor": pixels[0], "anchor": chosen[0], "projected": projected}
+        projected = self.model.get_image_features(pixel_values=batch)[0]
+        return {"anchor": chosen[0], "projected": projected}
 
     def prompt(self, request: Request, visual_tokens: int) -> list[int]:
         """LlavaProcessor expands every mark itself; it is called here as users call it."""
@@ -134,11 +150,11 @@ class BinocleReference:
         self.special_ids = set(range(6))
 
     def encode(self, picture: Image.Image) -> Stages:
-        pixels = {
-            role: self.processors[role](picture, return_tensors="pt")["pixel_values"][0]
-            for role in self.model.towers
-        }
-        return {f"pixels.{role}": p for role, p in pixels.items()} | self.model.encode(pixels)
+        pixels = pixels_of(self.processors, picture)
+        return {f"pixels.{role}": p for role, p in pixels.items()} | self.encode_pixels(pixels)
+
+    def encode_pixels(self, pixels: Stages) -> Stages:
+        return self.model.encode(pixels)
 
     def prompt(self, request: Request, visual_tokens: int) -> list[int]:
         text = request["prompt"]

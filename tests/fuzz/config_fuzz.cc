@@ -1,0 +1,84 @@
+// Any bytes as the JSON files of a model directory. The input is the files of kFiles one after the other, each but the last
+// ended by a NUL byte; an empty one is absent. Nothing but binocle::Error may come out of the readers.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+#include "core/weight_files.h"
+#include "fusion/model_config.h"
+#include "llm/tokenizer_config.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// make_seeds.py has the same list.
+constexpr std::array<const char*, 8> kFiles = {
+    "config.json",           "preprocessor_config.json",    "generation_config.json",
+    "tokenizer_config.json", "special_tokens_map.json",     "added_tokens.json",
+    "tokenizer.json",        "model.safetensors.index.json"};
+
+// A directory that goes away with the program.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() { fs::create_directories(path_); }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    fs::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_ = fs::temp_directory_path() / ("binocle_config_fuzz_" + std::to_string(getpid()));
+};
+
+void WriteFiles(std::string_view input, const fs::path& directory) {
+  for (const char* name : kFiles) {
+    const size_t size = std::min(input.find('\0'), input.size());
+    if (size == 0) {
+      fs::remove(directory / name);
+    } else {
+      std::ofstream(directory / name, std::ios::binary) << input.substr(0, size);
+    }
+    input.remove_prefix(std::min(size + 1, input.size()));
+  }
+}
+
+template <typename Read>
+void MayThrowErrors(const Read& read) {
+  try {
+    read();
+  } catch (const binocle::Error&) {
+  }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const ScratchDirectory scratch;
+  const fs::path& directory = scratch.path();
+  WriteFiles(std::string_view(reinterpret_cast<const char*>(data), size), directory);
+  MayThrowErrors([&] {
+    const binocle::ModelConfig config = binocle::ReadModelConfig(directory, {});
+    BINOCLE_CHECK(config.visual_tokens() >= 0, config.visual_tokens());
+  });
+  MayThrowErrors([&] {
+    binocle::ReadModelConfig(directory, {.fusion = binocle::FusionType::kAdd,
+                                         .attention = binocle::LayerKind::kComposite,
+                                         .composite_layers = std::pair<int64_t, int64_t>{0, 1},
+                                         .aligner = binocle::Aligner::kVo});
+  });
+  MayThrowErrors([&] { binocle::ReadTokenizerConfig(directory); });
+  MayThrowErrors([&] { binocle::ReadTensors(directory); });
+  return 0;
+}

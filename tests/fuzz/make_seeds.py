@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Seeds of the fuzz targets, from fixtures that are there already: make_seeds.py OUT makes OUT/<target>/<seed>.
+
+Runs at build time with Python's standard library. Large fixtures are left out: small seeds are mutated better.
+"""
+
+import json
+import struct
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parents[1]
+GOLDEN = TESTS / "golden"
+# The order of config_fuzz.cc.
+CONFIG_FILES = ["config.json", "preprocessor_config.json", "generation_config.json", "tokenizer_config.json",
+                "special_tokens_map.json", "added_tokens.json", "tokenizer.json", "model.safetensors.index.json"]
+CONFIG_CASES = ["binocle_ftz", "binocle_mixed_vo_ffn", "binocle_add_same_width", "binocle_channel_concat_full", "llama", "llama_tied",
+                "llava", "llava_full", "llava_llama3_rope"]
+MAX_PICTURE = 4096
+
+
+def safetensors(tensors, data, header_bytes=None):
+    """tensors: name -> (dtype, shape, begin, end)."""
+    entries = {name: {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+               for name, (dtype, shape, begin, end) in tensors.items()}
+    header = json.dumps({"__metadata__": {"format": "pt"}, **entries}, separators=(",", ":")).encode()
+    return struct.pack("<Q", len(header) if header_bytes is None else header_bytes) + header + data
+
+
+def safetensors_seeds():
+    zeros = bytes(64)
+    yield "empty", safetensors({}, b"")
+    yield "one", safetensors({"a": ("F32", [2, 3], 0, 24)}, zeros[:24])
+    yield "types", safetensors({"a": ("F16", [3], 0, 6), "b": ("BF16", [1, 1], 6, 8), "c": ("I32", [2], 8, 16), "d": ("U8", [5], 16, 21),
+                                "e": ("I64", [1], 21, 29), "f": ("BOOL", [3], 29, 32)}, zeros[:32])
+    yield "scalar", safetensors({"s": ("F32", [], 0, 4)}, zeros[:4])
+    yield "no_elements", safetensors({"a": ("F32", [0, 7], 0, 0), "b": ("F32", [4], 0, 16)}, zeros[:16])
+    yield "four_dimensions", safetensors({"w": ("F16", [2, 3, 1, 2], 0, 24)}, zeros[:24])
+    yield "overlap", safetensors({"a": ("F32", [2], 0, 8), "b": ("F32", [2], 4, 12)}, zeros[:12])
+    yield "hole", safetensors({"a": ("F32", [1], 0, 4), "b": ("F32", [1], 8, 12)}, zeros[:12])
+    yield "long_header", safetensors({"a": ("F32", [1], 0, 4)}, zeros[:4], header_bytes=1 << 62)
+    yield "many_elements", safetensors({"a": ("F32", [1 << 31, 1 << 31], 0, 4)}, zeros[:4])
+
+
+def image_decode_seeds():
+    for folder in (TESTS / "data" / "images", GOLDEN / "images"):
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".png", ".jpg", ".webp") and path.stat().st_size <= MAX_PICTURE:
+                yield path.name, path.read_bytes()
+
+
+def config_seeds():
+    for case in CONFIG_CASES:
+        files = [GOLDEN / case / name for name in CONFIG_FILES]
+        assert files[0].exists(), files[0]
+        yield case, b"\0".join(path.read_bytes() if path.exists() else b"" for path in files)
+
+
+def tokenizer_model_seeds():
+    for case in ("llava", "binocle_base"):
+        yield case, (GOLDEN / case / "tokenizer.model").read_bytes()
+
+
+def tokenizer_text_seeds():
+    cases = json.loads((GOLDEN / "tokenizer" / "legacy" / "cases.json").read_text(encoding="utf-8"))
+    for i, case in enumerate(cases["encode"]):
+        yield f"{i:03}", case["text"].encode("utf-8", "surrogatepass")
+    yield "not_utf8", b"caf\xc3 \xff\xf0\x9f\x99 \xed\xa0\x80</s>\x00<image>"
+
+
+TARGETS = {"safetensors": safetensors_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+           "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds}
+
+
+def main():
+    out = Path(sys.argv[1])
+    for target, seeds in TARGETS.items():
+        folder = out / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            old.unlink()
+        for name, data in seeds():
+            (folder / name).write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()
