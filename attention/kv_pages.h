@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "core/convert.h"
 #include "core/exec.h"
 #include "core/tensor.h"
 
@@ -39,7 +40,11 @@ struct KvLayer {
   }
 };
 
-// Writes the rows of k and v, [T, K·d] f32, into `slots` [T]; bf16 pages round to nearest even.
+// A number as a page keeps it: bf16 rounds to nearest even.
+inline void StoreKvElement(float value, float* to) { *to = value; }
+inline void StoreKvElement(float value, Bf16* to) { *to = Bf16FromF32(value); }
+
+// Writes the rows of k and v, [T, K·d] f32, into `slots` [T].
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer);
 

@@ -185,6 +185,7 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, Laye
       plan_(std::move(plan)),
       rope_(RopeTable::Make(config.head_dim, config.rope, max_positions)) {
   BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
+  if (images_stand_alone()) rope_by_frequency_ = rope_.ByFrequency();
 }
 
 void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const {
@@ -234,7 +235,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDim
   const int64_t kv_width = config_.kv_heads * config_.head_dim;
   image = {.last = Tensor::F32({1, config_.width}, "image.last"), .sink_dims = dims};
   for (size_t l = 0; l < layers; ++l) {
-    image.keys.push_back(Tensor::F32({tokens, kv_width}, "image.keys"));
+    image.keys.push_back(Tensor::F32({kv_width, tokens}, "image.keys"));
     image.values.push_back(Tensor::F32({tokens, kv_width}, "image.values"));
     if (!dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
   }
@@ -249,8 +250,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDim
                    std::span(image.sinks[l])
                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
       VisualKeysAndValues(ex, w, rows);
-      CopyRows(rows.k, image.keys[l].view().Rows(begin, end));
-      CopyRows(rows.v, image.values[l].view().Rows(begin, end));
+      StoreImageRows(rows.k, rows.v, static_cast<int64_t>(l), begin, image);
       Align(plan_.aligner, ex, w, config_.head_dim, rows);
     }
     CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);
@@ -258,32 +258,8 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDim
 }
 
 void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
-                              const KvSequence& sequence, DecoderActivations& a) const {
-  std::vector<int32_t> positions, slots;
-  for (int64_t begin = 0; begin < image.tokens(); begin += a.max_rows) {
-    const int64_t end = std::min(begin + a.max_rows, image.tokens());
-    positions.clear();
-    slots.clear();
-    for (int64_t i = begin; i < end; ++i) {
-      positions.push_back(static_cast<int32_t>(first_position + i));
-      slots.push_back(sequence.Slot(first_position + i));
-    }
-    const DecoderActivations::Rows rows = a.Slice(0, end - begin);
-    for (int64_t l = 0; l < config_.layers; ++l) {
-      const auto at = static_cast<size_t>(l);
-      CopyRows(image.keys[at].view().Rows(begin, end), rows.k);
-      Rope(ex, rope_, positions, rows.k);
-      WriteKv(ex, rows.k, image.values[at].view().Rows(begin, end), slots, pool.layer(l));
-    }
-  }
-}
-
-int64_t ImageKv::bytes() const {
-  int64_t bytes = last.bytes();
-  for (const Tensor& t : keys) bytes += t.bytes();
-  for (const Tensor& t : values) bytes += t.bytes();
-  for (const auto& s : sinks) bytes += static_cast<int64_t>(s.size() * sizeof(SinkScore));
-  return bytes;
+                              const KvSequence& sequence) const {
+  PlaceImageKv(ex, image, rope_by_frequency_, first_position, pool, sequence);
 }
 
 void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {

@@ -139,7 +139,7 @@ class LlamaDecoder {
                    ImageKv& image) const;
   // Puts an image's keys, rotated, and values at positions [first_position, +n) of a sequence.
   void PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
-                  const KvSequence& sequence, DecoderActivations& a) const;
+                  const KvSequence& sequence) const;
 
   // Takes a.x[0, T) through all layers, in place, and writes keys and values into `pool`.
   void Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const;
@@ -152,6 +152,7 @@ class LlamaDecoder {
   LlamaWeights weights_;
   LayerPlan plan_;
   RopeTable rope_;
+  RopeTable rope_by_frequency_;  // where images stand alone
 };
 
 }  // namespace binocle

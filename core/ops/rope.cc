@@ -60,6 +60,21 @@ RopeTable RopeTable::Make(int64_t head_dim, const RopeConfig& config, int64_t ma
   return table;
 }
 
+RopeTable RopeTable::ByFrequency() const {
+  const int64_t positions = cos.dim(0);
+  const int64_t half = cos.dim(1);
+  RopeTable table{.cos = Tensor::F32({half, positions}),
+                  .sin = Tensor::F32({half, positions}),
+                  .head_dim = head_dim};
+  for (int64_t p = 0; p < positions; ++p) {
+    for (int64_t i = 0; i < half; ++i) {
+      table.cos.row(i)[p] = cos.row(p)[i];
+      table.sin.row(i)[p] = sin.row(p)[i];
+    }
+  }
+  return table;
+}
+
 void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
           const TensorView& x) {
   const int64_t half = table.head_dim / 2;

@@ -45,6 +45,8 @@ struct RopeTable {
   int64_t head_dim = 0;
 
   static RopeTable Make(int64_t head_dim, const RopeConfig& config, int64_t max_positions);
+  // The same numbers as [d/2, max_positions].
+  RopeTable ByFrequency() const;
 };
 
 void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,

@@ -128,7 +128,7 @@ class Chunk {
 void PlaceImages(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence) {
   for (const ImageSpan& span : input.prompt.images) {
     const ImageKv& image = *input.images[static_cast<size_t>(span.image)]->kv;
-    c.decoder.PlaceImage(c.ex, image, span.first_position, c.pool, sequence.kv, c.activations);
+    c.decoder.PlaceImage(c.ex, image, span.first_position, c.pool, sequence.kv);
     if (sequence.watch != nullptr) sequence.watch->PutImage(image, span.first_position);
   }
 }
