@@ -1,8 +1,13 @@
 #include "attention/kv_pages.h"
 
+#include "core/convert.h"
+
 namespace binocle {
 
 namespace {
+
+void Put(float value, float* to) { *to = value; }
+void Put(float value, Bf16* to) { *to = Bf16FromF32(value); }
 
 template <typename Element>
 void WriteRow(const KvLayer& layer, int64_t slot, const float* k, const float* v) {
@@ -12,8 +17,8 @@ void WriteRow(const KvLayer& layer, int64_t slot, const float* k, const float* v
   for (int64_t h = 0; h < layer.kv_heads; ++h, k += d, v += d) {
     Element* key = layer.key_page<Element>(page, h) + column;
     Element* value = layer.value_page<Element>(page, h) + column * ValueStride(d);
-    for (int64_t i = 0; i < d; ++i) StoreKvElement(k[i], key + i * kPageTokens);
-    for (int64_t i = 0; i < d; ++i) StoreKvElement(v[i], value + i);
+    for (int64_t i = 0; i < d; ++i) Put(k[i], key + i * kPageTokens);
+    for (int64_t i = 0; i < d; ++i) Put(v[i], value + i);
   }
 }
 

@@ -7,9 +7,9 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
-#include "core/convert.h"
 #include "core/exec.h"
 #include "core/tensor.h"
 
@@ -40,11 +40,7 @@ struct KvLayer {
   }
 };
 
-// A number as a page keeps it: bf16 rounds to nearest even.
-inline void StoreKvElement(float value, float* to) { *to = value; }
-inline void StoreKvElement(float value, Bf16* to) { *to = Bf16FromF32(value); }
-
-// Writes the rows of k and v, [T, K·d] f32, into `slots` [T].
+// Writes the rows of k and v, [T, K·d] f32, into `slots` [T]; bf16 pages round to nearest even.
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer);
 
@@ -78,6 +74,17 @@ class KvSequence {
  public:
   explicit KvSequence(KvPool& pool) : pool_(&pool) {}
   ~KvSequence() { Truncate(0); }
+  // What is moved from is an empty sequence of the same pool.
+  KvSequence(KvSequence&& other) noexcept
+      : pool_(other.pool_),
+        length_(std::exchange(other.length_, 0)),
+        pages_(std::exchange(other.pages_, {})) {}
+  KvSequence& operator=(KvSequence&& other) noexcept {
+    std::swap(pool_, other.pool_);
+    std::swap(length_, other.length_);
+    std::swap(pages_, other.pages_);
+    return *this;
+  }
   KvSequence(const KvSequence&) = delete;
   KvSequence& operator=(const KvSequence&) = delete;
 

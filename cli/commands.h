@@ -15,6 +15,8 @@ struct UsageError {
 };
 
 void AddAsk(CLI::App& app);
+void AddBench(CLI::App& app);
+void AddCalibrate(CLI::App& app);
 void AddChat(CLI::App& app);
 void AddInspect(CLI::App& app);
 

@@ -73,6 +73,8 @@ CLI::Validator NotEmpty(const std::string& name, const std::string& expected) {
   return CLI::Validator(check, "");
 }
 
+CLI::Validator IsInteger(const std::string& option) { return IsNumber<int64_t>(option); }
+
 void ModelFlags::Add(CLI::App& command) {
   Group group(command, "Model");
   group.AddText("--model", model,

@@ -40,6 +40,9 @@ struct GenerationFlags {
 // Refuses an empty value, which an unset variable of a shell leaves: "--image is empty, expected a path".
 CLI::Validator NotEmpty(const std::string& name, const std::string& expected);
 
+// Refuses what is no decimal integer of 64 bits: "--rounds is two, expected an integer of 64 bits".
+CLI::Validator IsInteger(const std::string& option);
+
 // "512M", "2.5GiB", "1000000"; throws UsageError naming `option`.
 int64_t ParseBytes(const std::string& text, const std::string& option);
 // "chat", "raw".

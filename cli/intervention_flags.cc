@@ -44,6 +44,9 @@ class Pairs {
   void Number(const std::string& key, double& out) {
     Read(key, "a number", [&](const std::string& text) { return ReadNumber(text, out); });
   }
+  void Number(const std::string& key, std::optional<double>& out) {
+    Read(key, "a number", [&](const std::string& text) { return ReadNumber(text, out.emplace()); });
+  }
   void Integer(const std::string& key, int64_t& out) {
     Read(key, "an integer", [&](const std::string& text) { return ReadNumber(text, out); });
   }
@@ -178,7 +181,7 @@ Json InterventionsJson(const Interventions& i) {
   if (const auto& v = i.var) {
     json["var"] = {{"p", v->p},
                    {"rho", v->rho},
-                   {"tau", v->tau},
+                   {"tau", v->tau ? Json(*v->tau) : Json(nullptr)},
                    {"mass", v->mass},
                    {"layers", LayersJson(v->layers)},
                    {"dims", v->dims},

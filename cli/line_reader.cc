@@ -16,17 +16,11 @@ struct LineEditor::Terminal {
   EditLine* edit = nullptr;
   History* history = nullptr;
   std::string prompt;
-  bool dropped = false;  // Ctrl-C has ended the line
 
-  static Terminal& Of(EditLine* edit) {
+  static char* Prompt(EditLine* edit) {
     void* self = nullptr;
     el_get(edit, EL_CLIENTDATA, &self);
-    return *static_cast<Terminal*>(self);
-  }
-  static char* Prompt(EditLine* edit) { return Of(edit).prompt.data(); }
-  static unsigned char Drop(EditLine* edit, int) {
-    Of(edit).dropped = true;
-    return CC_EOF;
+    return static_cast<Terminal*>(self)->prompt.data();
   }
 
   // Raw before the prompt shows: keys pressed in the moment between would be the terminal's. And Ctrl-C is a key while a line is
@@ -51,12 +45,12 @@ LineEditor::LineEditor() {
   el_set(terminal_->edit, EL_PROMPT, &Terminal::Prompt);
   el_set(terminal_->edit, EL_EDITOR, "emacs");
   el_set(terminal_->edit, EL_HIST, history, terminal_->history);
-  el_set(terminal_->edit, EL_ADDFN, "drop-line", "Drops the line", &Terminal::Drop);
-  el_set(terminal_->edit, EL_BIND, "^C", "drop-line", nullptr);
+  el_set(terminal_->edit, EL_BIND, "-s", "^C", "^U^J", nullptr);  // drops the line and takes it
 }
 
 LineEditor::~LineEditor() {
   if (terminal_ == nullptr) return;
+  el_set(terminal_->edit, EL_BIND, "-r", "^C", nullptr);  // el_end would leave its keys behind
   history_end(terminal_->history);
   el_end(terminal_->edit);
   delete terminal_;
@@ -69,13 +63,12 @@ std::optional<std::string> LineEditor::Read(const std::string& prompt) {
     return line;
   }
   terminal_->prompt = prompt;
-  terminal_->dropped = false;
   InterruptFlag::Clear();
   terminal_->BeginLine();
   int length = 0;
   const char* line = el_gets(terminal_->edit, &length);
   if (line == nullptr || length <= 0) {
-    if (!terminal_->dropped && !InterruptFlag::raised()) return std::nullopt;
+    if (!InterruptFlag::raised()) return std::nullopt;
     InterruptFlag::Clear();
     el_reset(terminal_->edit);
     std::fputc('\n', stdout);

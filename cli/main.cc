@@ -87,6 +87,8 @@ void Run(int argc, char** argv) {
   app.get_formatter()->column_width(36);
   app.footer(kExitStatuses);
   AddAsk(app);
+  AddBench(app);
+  AddCalibrate(app);
   AddChat(app);
   AddInspect(app);
   try {

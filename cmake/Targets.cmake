@@ -10,7 +10,7 @@ function(binocle_folder name)
 endfunction()
 
 function(binocle_compile_options target)
-  target_compile_options(${target} PRIVATE -Wall -Wextra -Wshadow=local -Wno-psabi -Wno-missing-field-initializers)
+  target_compile_options(${target} PRIVATE -Wall -Wextra $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local> -Wno-psabi -Wno-missing-field-initializers)
   if(BINOCLE_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
-#include <tuple>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "core/json.h"
@@ -75,6 +76,37 @@ Entry ParseEntry(const JsonObject& object, int64_t data_bytes) {
   return entry;
 }
 
+// Where a tensor's bytes lie in the data.
+struct Range {
+  int64_t begin;
+  int64_t end;
+  std::string name;
+  auto operator<=>(const Range&) const = default;
+
+  std::string ToString() const {
+    return internal::Concat(Printable(name, 120), " (data_offsets [", begin, ", ", end, "])");
+  }
+};
+
+// Every byte of the data belongs to exactly one tensor, as the format demands.
+void CheckRanges(std::vector<Range> ranges, int64_t data_bytes, const std::string& where) {
+  std::sort(ranges.begin(), ranges.end());
+  const auto fail_hole = [&](int64_t begin, int64_t end, const std::string& before) {
+    ThrowInvalid(where, ": bytes ", begin, " to ", end,
+                 " of the data belong to no tensor: a hole before ", before);
+  };
+  int64_t end = 0;
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const Range& range = ranges[i];
+    // The ones before it lie end to end, so this one can only overlap the last of them.
+    if (range.begin < end)
+      ThrowInvalid(where, ": ", ranges[i - 1].ToString(), " and ", range.ToString(), " overlap");
+    if (range.begin > end) fail_hole(end, range.begin, range.ToString());
+    end = range.end;
+  }
+  if (end < data_bytes) fail_hole(end, data_bytes, "the end of the file");
+}
+
 }  // namespace
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path) {
@@ -95,7 +127,7 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : file_(path
 void SafetensorsFile::ParseHeader(std::string_view header, std::string_view data) {
   const Json json = ParseJson(header, file_.path() + ": header");
   const JsonObject root(json, file_.path() + ": header");
-  std::vector<std::tuple<int64_t, int64_t, std::string>> ranges;
+  std::vector<Range> ranges;
   for (const auto& [name, value] : json.items()) {
     if (name == "__metadata__") continue;
     const JsonObject object(value, file_.path() + ": " + Printable(name, 120));
@@ -112,7 +144,7 @@ void SafetensorsFile::ParseHeader(std::string_view header, std::string_view data
                                       " bytes = " + std::to_string(entry.elements) + " × " +
                                       std::to_string(size) + " (shape and dtype " + type + ")");
     }
-    ranges.emplace_back(entry.begin, entry.end, name);
+    ranges.push_back({.begin = entry.begin, .end = entry.end, .name = name});
     if (!dtype) continue;
     if (entry.rank > Shape::kMaxRank) object.Fail("shape", "at most 4 dimensions");
     const char* begin = data.data() + entry.begin;
@@ -120,19 +152,7 @@ void SafetensorsFile::ParseHeader(std::string_view header, std::string_view data
     const auto [it, inserted] = tensors_.emplace(name, TensorView());
     it->second = TensorView(const_cast<char*>(begin), *dtype, entry.shape, it->first);
   }
-  std::sort(ranges.begin(), ranges.end());
-  int64_t end = 0;
-  for (const auto& [begin, next_end, name] : ranges) {
-    if (begin != end) {
-      ThrowInvalid(file_.path(), ": ", Printable(name, 120), " starts at byte ", begin,
-                   ", expected ", end, ": tensors ", begin < end ? "overlap" : "leave a hole");
-    }
-    end = next_end;
-  }
-  if (end != static_cast<int64_t>(data.size())) {
-    ThrowInvalid(file_.path(), ": tensors end at byte ", end, " of the data, expected ",
-                 data.size(), " (the end of the file)");
-  }
+  CheckRanges(std::move(ranges), static_cast<int64_t>(data.size()), file_.path());
 }
 
 }  // namespace binocle

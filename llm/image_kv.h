@@ -4,35 +4,27 @@
 // the rotary embedding and rotated when the image is put into a sequence.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
-#include "attention/kv_pages.h"
-#include "core/exec.h"
-#include "core/ops/rope.h"
+#include "attention/place_kv.h"
 #include "core/tensor.h"
 #include "llm/sinks.h"
 
 namespace binocle {
 
 struct ImageKv {
-  std::vector<Tensor> keys;                   // [L] of [K·d, n], not rotated
-  std::vector<Tensor> values;                 // [L] of [n, K·d]
+  std::vector<KeptKv> layers;                 // [L]
   Tensor last;                                // [1, D] the last token after all layers
   SinkDims sink_dims;                         // that `sinks` were scored with
   std::vector<std::vector<SinkScore>> sinks;  // [L][n]; empty without sink_dims
 
-  int64_t tokens() const { return keys.empty() ? 0 : keys.front().dim(1); }
-  int64_t bytes() const;
+  int64_t tokens() const { return layers.empty() ? 0 : layers.front().tokens(); }
+  int64_t bytes() const {
+    int64_t bytes = last.bytes();
+    for (const KeptKv& layer : layers) bytes += layer.bytes();
+    for (const auto& s : sinks) bytes += static_cast<int64_t>(s.size() * sizeof(SinkScore));
+    return bytes;
+  }
 };
-
-// Rows of one layer, k and v [rows, K·d], become tokens [first, first + rows) of the image.
-void StoreImageRows(const TensorView& k, const TensorView& v, int64_t layer, int64_t first,
-                    ImageKv& image);
-
-// Puts an image into a sequence at positions [first_position, +n): keys rotated, values as they are. Keys lie token after token both
-// here and in their pages, so this reads and writes every number once, in order. `rope` is RopeTable::ByFrequency of the decoder's.
-void PlaceImageKv(Exec& ex, const ImageKv& image, const RopeTable& rope, int64_t first_position,
-                  KvPool& pool, const KvSequence& sequence);
 
 }  // namespace binocle

@@ -227,17 +227,15 @@ bool LlamaDecoder::images_stand_alone() const {
   return std::find(plan_.kinds.begin(), plan_.kinds.end(), LayerKind::kStock) == plan_.kinds.end();
 }
 
-void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDims& dims,
+void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const ImageWatch& watch,
                                DecoderActivations& a, ImageKv& image) const {
   BINOCLE_CHECK(images_stand_alone(), "stock layers mix images with the prompt");
   const int64_t tokens = visual.dim(0);
   const auto layers = static_cast<size_t>(config_.layers);
-  const int64_t kv_width = config_.kv_heads * config_.head_dim;
-  image = {.last = Tensor::F32({1, config_.width}, "image.last"), .sink_dims = dims};
+  image = {.last = Tensor::F32({1, config_.width}, "image.last"), .sink_dims = watch.dims};
   for (size_t l = 0; l < layers; ++l) {
-    image.keys.push_back(Tensor::F32({kv_width, tokens}, "image.keys"));
-    image.values.push_back(Tensor::F32({tokens, kv_width}, "image.values"));
-    if (!dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
+    image.layers.push_back(KeptKv::Make(config_.kv_heads, config_.head_dim, tokens));
+    if (!watch.dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
   }
   for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
     const int64_t end = std::min(begin + a.max_rows, tokens);
@@ -245,12 +243,14 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDim
     CopyRows(visual.Rows(begin, end), rows.x);
     for (size_t l = 0; l < layers; ++l) {
       const LlamaBlockWeights& w = weights_.blocks[l];
-      if (!dims.empty())
-        ScoreSinks(ex, rows.x, dims,
+      if (watch.inputs != nullptr)
+        watch.inputs->LayerInput(static_cast<int64_t>(l), watch.first_position + begin, rows.x);
+      if (!watch.dims.empty())
+        ScoreSinks(ex, rows.x, watch.dims,
                    std::span(image.sinks[l])
                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
       VisualKeysAndValues(ex, w, rows);
-      StoreImageRows(rows.k, rows.v, static_cast<int64_t>(l), begin, image);
+      image.layers[l].Store(rows.k, rows.v, begin);
       Align(plan_.aligner, ex, w, config_.head_dim, rows);
     }
     CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);
@@ -259,7 +259,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const SinkDim
 
 void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
                               const KvSequence& sequence) const {
-  PlaceImageKv(ex, image, rope_by_frequency_, first_position, pool, sequence);
+  PlaceKv(ex, image.layers, rope_by_frequency_, first_position, pool, sequence);
 }
 
 void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {

@@ -17,6 +17,7 @@
 #include "core/ops/rope.h"
 #include "core/weights.h"
 #include "llm/image_kv.h"
+#include "llm/layer_input_observer.h"
 #include "llm/llama_config.h"
 
 namespace binocle {
@@ -118,6 +119,13 @@ class DecoderHooks {
   virtual void Attended(int64_t layer, const AttentionArgs& args, const TensorView& lse) = 0;
 };
 
+// What is noted while an image is encoded apart.
+struct ImageWatch {
+  SinkDims dims;                         // score its tokens with these; empty: no scores
+  LayerInputObserver* inputs = nullptr;  // sees its tokens enter each layer
+  int64_t first_position = 0;            // where `inputs` is told that they are
+};
+
 class LlamaDecoder {
  public:
   LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
@@ -135,8 +143,8 @@ class LlamaDecoder {
   bool images_stand_alone() const;
 
   // An image's way through all layers without a prompt: visual [n, D] -> image. Needs images_stand_alone().
-  void EncodeImage(Exec& ex, const TensorView& visual, const SinkDims& dims, DecoderActivations& a,
-                   ImageKv& image) const;
+  void EncodeImage(Exec& ex, const TensorView& visual, const ImageWatch& watch,
+                   DecoderActivations& a, ImageKv& image) const;
   // Puts an image's keys, rotated, and values at positions [first_position, +n) of a sequence.
   void PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
                   const KvSequence& sequence) const;

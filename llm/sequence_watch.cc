@@ -50,10 +50,12 @@ void SequenceWatch::PutImage(const ImageKv& image, int64_t first_position) {
   }
 }
 
-void SequenceWatch::MarkSinks(Exec& ex, int64_t layer, const QueryRun& run, const TensorView& x) {
+void SequenceWatch::EnterLayer(Exec& ex, int64_t layer, const QueryRun& run, const TensorView& x) {
+  const TensorView rows = x.Rows(run.first_row, run.first_row + run.rows);
+  if (input_observer_ != nullptr) input_observer_->LayerInput(layer, run.first_position, rows);
   if (plan_.dims.empty()) return;
   scores_.resize(static_cast<size_t>(run.rows));
-  ScoreSinks(ex, x.Rows(run.first_row, run.first_row + run.rows), plan_.dims, scores_);
+  ScoreSinks(ex, rows, plan_.dims, scores_);
   for (int64_t i = 0; i < run.rows; ++i)
     Mark(layer, run.first_position + i, scores_[static_cast<size_t>(i)]);
 }
@@ -141,12 +143,12 @@ void BatchWatch::Cut(int64_t layer, SequenceWatch* watch, SequenceWatch::Rows ro
 }
 
 LayerRuns BatchWatch::Enter(int64_t layer, const DecoderBatch& batch, const TensorView& x) {
-  const auto mark = [&](std::span<const QueryRun> runs, const std::vector<SequenceWatch*>& of) {
+  const auto enter = [&](std::span<const QueryRun> runs, const std::vector<SequenceWatch*>& of) {
     for (size_t i = 0; i < runs.size(); ++i)
-      if (of[i] != nullptr) of[i]->MarkSinks(ex_, layer, runs[i], x);
+      if (of[i] != nullptr) of[i]->EnterLayer(ex_, layer, runs[i], x);
   };
-  mark(batch.visual_runs, of_visual_);
-  mark(batch.text_runs, of_text_);
+  enter(batch.visual_runs, of_visual_);
+  enter(batch.text_runs, of_text_);
   runs_.clear();
   of_runs_.clear();
   for (size_t i = 0; i < batch.text_runs.size(); ++i)

@@ -12,6 +12,7 @@
 
 #include "attention/attention_map.h"
 #include "attention/var.h"
+#include "llm/layer_input_observer.h"
 #include "llm/llama_decoder.h"
 #include "llm/sinks.h"
 
@@ -74,11 +75,13 @@ class SequenceWatch {
 
   const WatchPlan& plan() const { return plan_; }
   void set_observer(RowObserver* observer) { observer_ = observer; }
+  // Sees every row that enters a layer, but for those of images that were encoded apart (ImageWatch).
+  void set_input_observer(LayerInputObserver* observer) { input_observer_ = observer; }
 
   // Sinks of an image that was encoded apart from the prompt.
   void PutImage(const ImageKv& image, int64_t first_position);
-  // Marks the sinks among the rows of `run`, which are about to enter `layer`. x [T, D].
-  void MarkSinks(Exec& ex, int64_t layer, const QueryRun& run, const TensorView& x);
+  // The rows of `run` are about to enter `layer`: marks the sinks among them. x [T, D].
+  void EnterLayer(Exec& ex, int64_t layer, const QueryRun& run, const TensorView& x);
   // Appends `run`, cut where its rows differ in what happens to them. `text`: no row is at an image position.
   enum class Rows : uint8_t { kText, kVisual };
   void Cut(int64_t layer, Rows rows, const QueryRun& run, std::vector<QueryRun>& out);
@@ -115,6 +118,7 @@ class SequenceWatch {
   SegmentPolicy var_policy_, measured_policy_, ruled_and_measured_policy_;
   Tensor row_masses_;  // [T, 3·H] where the measured ones write
   RowObserver* observer_ = nullptr;
+  LayerInputObserver* input_observer_ = nullptr;
 };
 
 // The watches of one batch: one per run, nullptr where nobody watches.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <exception>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -34,6 +35,17 @@ std::string ReplaceAll(std::string_view text, std::string_view from, std::string
     out += to;
   }
   return out += text;
+}
+
+// What is wrong with the model, empty for nothing. Most problems are a status; what the library's double array cannot hold,
+// such as a piece that begins with NUL, is an exception.
+std::string LoadModel(sentencepiece::SentencePieceProcessor& processor, std::string_view model) {
+  try {
+    const auto status = processor.LoadFromSerializedProto(model);
+    return status.ok() ? "" : status.ToString();
+  } catch (const std::exception& e) {
+    return e.what();
+  }
 }
 
 // One token of the vocabulary, ready for decoding.
@@ -118,8 +130,8 @@ void SentencePieceTokenizer::LoadProcessor(std::string_view model, const std::st
   std::string bytes(model);
   // Messages that are appended are merged: normalizer_spec {add_dummy_prefix: false}. transformers does the same.
   if (!config_.legacy) bytes.append("\x1A\x02\x18\x00", 4);
-  const auto status = processor_.LoadFromSerializedProto(bytes);
-  if (!status.ok()) ThrowInvalid(name, ": not a sentencepiece model: ", status.ToString());
+  const std::string problem = LoadModel(processor_, bytes);
+  if (!problem.empty()) ThrowInvalid(name, ": not a sentencepiece model: ", problem);
   const int pieces = processor_.GetPieceSize();
   if (pieces < 1 || pieces > TokenizerConfig::kMaxId) {
     ThrowInvalid(name, ": has ", pieces, " pieces, expected 1 to ", TokenizerConfig::kMaxId);

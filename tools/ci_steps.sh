@@ -55,10 +55,10 @@ step_minimal() {
 step_install() { tools/test_install.sh build/dev; }
 
 step_asan() {
-  configure_and_build asan "${asan_programs[@]/%/_test}" binocle_cli
+  configure_and_build asan "${asan_programs[@]/%/_test}" fuzzers binocle_cli
   local pattern
   pattern=$(IFS='|'; echo "${asan_programs[*]}")
-  ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|cli_bad_.*)\$" --output-on-failure --no-tests=error
+  ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|fuzz_.*|cli_bad_.*)\$" --output-on-failure --no-tests=error
 }
 
 step_tests() { ctest --test-dir build/dev -j "$JOBS" --output-on-failure --no-tests=error; }

@@ -88,6 +88,7 @@ class BINOCLE_EXPORT Engine {
   ImageCacheInfo image_cache() const;
 
  private:
+  friend class EngineAccess;  // other functions of this library
   struct Impl;
   explicit Engine(std::unique_ptr<Impl> impl);
 

@@ -22,9 +22,10 @@ struct VarOptions {
     kPaper,    // p is the recycled part, rho the least share of content
     kRelease,  // the published code: p is what sinks keep, rho their largest share
   };
-  double p = 0.6;                // 0 … 1
-  double rho = 0.5;              // 0 … 1
-  double tau = 20;               // 0 … : how massive a sink's activations are
+  double p = 0.6;    // 0 … 1
+  double rho = 0.5;  // 0 … 1
+  // 0 … : how massive a sink's activations are. Absent: what sink_dims.json recommends for its dims, else 20.
+  std::optional<double> tau;
   double mass = 0.2;             // 0 … 1: the least visual mass of a head
   std::optional<Layers> layers;  // absent: 2 to the last but one (release: to the last)
   std::vector<int64_t> dims;     // sink dimensions; empty: those known of the model

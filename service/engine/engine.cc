@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "core/exec.h"
 #include "fusion/vlm_model.h"
+#include "service/engine/engine_access.h"
 #include "service/engine/generation.h"
 #include "service/engine/generation_options.h"
 #include "service/engine/image_encoder.h"
@@ -71,6 +72,7 @@ struct Engine::Impl {
             .pool = pool,
             .activations = activations,
             .images = images,
+            .prefix = prefix,
             .calibration = calibration,
             .info = info};
   }
@@ -86,6 +88,7 @@ struct Engine::Impl {
   KvPool pool;
   DecoderActivations activations;
   ImageEncoder images;
+  KeptPrefix prefix;  // after the pool, whose pages it holds
   double load_ms = 0;
   mutable std::mutex mutex;  // guards everything above during a request
 };
@@ -131,6 +134,11 @@ ImageEmbedding Engine::EmbedImage(const ImageInput& image) {
   return {.tokens = visual.dim(0),
           .width = visual.dim(1),
           .values = {visual.f32(), visual.f32() + visual.view().elements()}};
+}
+
+void EngineAccess::Use(Engine& engine, const std::function<void(const LoadedModel&)>& use) {
+  const std::lock_guard lock(engine.impl_->mutex);
+  use(engine.impl_->loaded());
 }
 
 ImageCacheInfo Engine::image_cache() const {

@@ -52,10 +52,12 @@ Generation::Generation(const LoadedModel& loaded, const Request& request, const 
 std::vector<SharedImage> Generation::EncodeImages() {
   std::vector<SharedImage> images;
   const auto& var = response_.interventions.var;
-  SinkDims dims = m_.calibration.sink_dims;
-  if (var) dims.assign(var->dims.begin(), var->dims.end());
-  for (const ImageInput* input : prompt_.images) {
-    ImageEncoder::Encoded encoded = m_.images.Encode(m_.forward(), *input, dims, response_.timings);
+  ImageWatch watch{.dims = m_.calibration.sink_dims, .inputs = input_observer_};
+  if (var) watch.dims.assign(var->dims.begin(), var->dims.end());
+  for (size_t i = 0; i < prompt_.images.size(); ++i) {
+    watch.first_position = prompt_.expanded.images[i].first_position;
+    ImageEncoder::Encoded encoded =
+        m_.images.Encode(m_.forward(), *prompt_.images[i], watch, response_.timings);
     response_.image_hits += encoded.cached ? 1 : 0;
     images.push_back(std::move(encoded.image));
   }
@@ -67,7 +69,7 @@ void Generation::Watch(std::span<const SharedImage> images) {
   const LlamaConfig& config = m_.model.config().text;
   const bool measured = request_.grounding || row_observer_ != nullptr;
   WatchPlan plan = PlanWatch(applied, config, m_.calibration, measured);
-  if (plan.empty()) return;
+  if (plan.empty() && input_observer_ == nullptr) return;
   if (plan.gain) {
     std::vector<const PatchAttention*> attention;
     for (const SharedImage& image : images) attention.push_back(&image->attention);
@@ -80,9 +82,16 @@ void Generation::Watch(std::span<const SharedImage> images) {
     layout.images.push_back({image.first_position, image.tokens});
   main_.watch = std::make_unique<SequenceWatch>(config, std::move(plan), std::move(layout));
   main_.watch->set_observer(row_observer_);
+  main_.watch->set_input_observer(input_observer_);
 }
 
 bool Generation::PrefillMain(std::span<const SharedImage> images, Logits& logits) {
+  if (main_.watch != nullptr) {
+    m_.prefix.Drop();
+  } else if (auto kept = m_.prefix.Take(prompt_.expanded, images)) {
+    main_.kv = std::move(*kept);
+  }
+  response_.prefix_tokens = main_.kv.length();
   if (!Prefill(m_.forward(), {prompt_.expanded, images}, main_, observer_.keep_going)) return false;
   logits.main.assign(m_.activations.logits.row(0),
                      m_.activations.logits.row(0) + m_.activations.logits.dim(1));
@@ -155,8 +164,15 @@ FinishReason Generation::Decode(AnswerBuilder& builder, Sampler& sampler, Logits
   }
 }
 
+void Generation::KeepPrefix(std::vector<SharedImage> images) {
+  std::vector<int32_t> ids = prompt_.expanded.ids;
+  const std::vector<int32_t>& answer = response_.answers.back().token_ids;
+  ids.insert(ids.end(), answer.begin(), answer.end());
+  m_.prefix.Keep(std::move(main_.kv), std::move(ids), prompt_.expanded, std::move(images));
+}
+
 Response Generation::Run() {
-  const std::vector<SharedImage> images = EncodeImages();
+  std::vector<SharedImage> images = EncodeImages();
   Watch(images);
   const auto prefill_start = Clock::now();
   Logits logits;
@@ -182,6 +198,7 @@ Response Generation::Run() {
     response_.answers.push_back(builder.Finish(Decode(builder, sampler, logits)));
   }
   response_.timings.total = MillisecondsSince(start_);
+  if (prefilled && main_.watch == nullptr) KeepPrefix(std::move(images));
   times_.Report(start_, response_.timings);
   return std::move(response_);
 }

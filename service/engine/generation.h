@@ -12,6 +12,7 @@
 #include "service/engine/answer_builder.h"
 #include "service/engine/image_encoder.h"
 #include "service/engine/intervention_plan.h"
+#include "service/engine/kept_prefix.h"
 #include "service/engine/prefill.h"
 #include "service/engine/request_prompt.h"
 #include "service/engine/token_times.h"
@@ -25,6 +26,7 @@ struct LoadedModel {
   KvPool& pool;
   DecoderActivations& activations;
   ImageEncoder& images;
+  KeptPrefix& prefix;
   const AttentionCalibration& calibration;
   const ModelInfo& info;
 
@@ -40,6 +42,8 @@ class Generation {
 
   // Sees the attention of the rows that give tokens; to be set before Run.
   void set_row_observer(RowObserver* observer) { row_observer_ = observer; }
+  // Sees the prompt, its pictures included, and the answer enter every layer; to be set before Run.
+  void set_input_observer(LayerInputObserver* observer) { input_observer_ = observer; }
   // Called before each token is chosen, with its number in the answer.
   std::function<void(int64_t)> before_token;
 
@@ -62,6 +66,7 @@ class Generation {
   void Combine(Logits& logits) const;  // into logits.main
   void Step(int32_t token, Logits& logits);
   double Grounding() const;
+  void KeepPrefix(std::vector<SharedImage> images);
   bool paired() const { return other_.has_value(); }
   bool going_on() const { return !observer_.keep_going || observer_.keep_going(); }
 
@@ -76,6 +81,7 @@ class Generation {
   std::optional<RunningSequence> other_;
   TokenTimes times_;
   RowObserver* row_observer_ = nullptr;
+  LayerInputObserver* input_observer_ = nullptr;
 };
 
 }  // namespace binocle

@@ -27,8 +27,9 @@ std::string KeyOf(const ImageInput& input, std::string bytes) {
   return bytes;
 }
 
-bool Serves(const EncodedImage& image, const SinkDims& dims) {
-  return dims.empty() || !image.kv || image.kv->sink_dims == dims;
+bool Serves(const EncodedImage& image, const ImageWatch& watch) {
+  if (!image.kv) return true;
+  return watch.inputs == nullptr && (watch.dims.empty() || image.kv->sink_dims == watch.dims);
 }
 
 }  // namespace
@@ -77,11 +78,11 @@ Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAtt
 }
 
 SharedImage ImageEncoder::Finish(const ForwardContext& c, Tensor visual, PatchAttention attention,
-                                 const SinkDims& dims) {
+                                 const ImageWatch& watch) {
   auto image = std::make_shared<EncodedImage>();
   image->attention = std::move(attention);
   if (c.decoder.images_stand_alone()) {
-    c.decoder.EncodeImage(c.ex, visual, dims, c.activations, image->kv.emplace());
+    c.decoder.EncodeImage(c.ex, visual, watch, c.activations, image->kv.emplace());
   } else {
     image->visual = std::move(visual);
   }
@@ -89,15 +90,15 @@ SharedImage ImageEncoder::Finish(const ForwardContext& c, Tensor visual, PatchAt
 }
 
 ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, const ImageInput& input,
-                                           const SinkDims& dims, Timings& timings) {
+                                           const ImageWatch& watch, Timings& timings) {
   std::string key = KeyOf(input, ReadBytes(input));
-  if (SharedImage found = cache_.Find(key, [&](const EncodedImage& i) { return Serves(i, dims); }))
+  if (SharedImage found = cache_.Find(key, [&](const EncodedImage& i) { return Serves(i, watch); }))
     return {.image = std::move(found), .cached = true};
   const std::string_view bytes(key.data(), key.size() - 1);
   const ModelPixels pixels = Pixels(input, bytes, &timings);
   PatchAttention attention;
   Tensor visual = ThroughTowers(c.ex, pixels, &attention, timings);
-  SharedImage image = Finish(c, std::move(visual), std::move(attention), dims);
+  SharedImage image = Finish(c, std::move(visual), std::move(attention), watch);
   cache_.Put(std::move(key), image);
   return {.image = std::move(image), .cached = false};
 }

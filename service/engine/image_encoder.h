@@ -18,12 +18,12 @@ class ImageEncoder {
   // Throws what Encode would throw before it comes to the towers.
   void Check(const ImageInput& input) const;
 
-  // The picture, from the cache where it is there. `dims`: sink dimensions that the caller needs scores for; empty: none.
+  // The picture, from the cache where it is there and nobody watches its way through the layers.
   struct Encoded {
     SharedImage image;
     bool cached = false;
   };
-  Encoded Encode(const ForwardContext& c, const ImageInput& input, const SinkDims& dims,
+  Encoded Encode(const ForwardContext& c, const ImageInput& input, const ImageWatch& watch,
                  Timings& timings);
   // The picture under diffusion noise, which is never kept.
   SharedImage EncodeNoised(const ForwardContext& c, const ImageInput& input, int64_t steps,
@@ -39,7 +39,7 @@ class ImageEncoder {
   Tensor ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                        Timings& timings);
   SharedImage Finish(const ForwardContext& c, Tensor visual, PatchAttention attention,
-                     const SinkDims& dims);
+                     const ImageWatch& watch);
 
   VlmModel& model_;
   int64_t max_bytes_, max_pixels_;

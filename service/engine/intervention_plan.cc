@@ -40,9 +40,10 @@ Layers LayersOr(const char* option, const std::optional<Layers>& layers, Layers 
 }
 
 VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibration& calibration) {
+  if (!v.tau) v.tau = v.dims.empty() ? calibration.sink_tau : kDefaultTau;
   CheckValues(
       "var",
-      {{"p", v.p, 0, 1}, {"rho", v.rho, 0, 1}, {"tau", v.tau, 0, 1e6}, {"mass", v.mass, 0, 1}});
+      {{"p", v.p, 0, 1}, {"rho", v.rho, 0, 1}, {"tau", *v.tau, 0, 1e6}, {"mass", v.mass, 0, 1}});
   const int64_t last = v.compat == VarOptions::Compat::kRelease ? c.layers - 1 : c.layers - 2;
   v.layers = LayersOr("var", v.layers, {2, last}, c.layers);
   if (v.dims.empty()) v.dims.assign(calibration.sink_dims.begin(), calibration.sink_dims.end());
@@ -80,21 +81,24 @@ PaiOptions Resolve(PaiOptions p, const LlamaConfig& c) {
 
 LayerRange RangeOf(const std::optional<Layers>& layers) { return {layers->first, layers->last}; }
 
-SinkDims ReadSinkDims(const CheckedModel& model) {
+void ReadSinkDims(const CheckedModel& model, AttentionCalibration& out) {
   const LlamaConfig& c = model.config().text;
   const auto path = model.directory() / "sink_dims.json";
   std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored))
-    return KnownSinkDims(c.width, c.ff_width, c.layers, c.heads, c.kv_heads);
+  if (!std::filesystem::exists(path, ignored)) {
+    out.sink_dims = KnownSinkDims(c.width, c.ff_width, c.layers, c.heads, c.kv_heads);
+    return;
+  }
   const Json json = ReadJsonFile(path);
   const JsonObject object(json, path.string());
-  SinkDims dims;
   for (const double d : object.Numbers("dims")) {
     if (!(d >= 0 && d < static_cast<double>(c.width)) || d != std::floor(d))
       object.Fail("dims", "integers from 0 to " + std::to_string(c.width - 1));
-    dims.push_back(static_cast<int32_t>(d));
+    out.sink_dims.push_back(static_cast<int32_t>(d));
   }
-  return dims;
+  if (object.Has("width") && object.Int("width", 1, INT64_MAX) != c.width)
+    object.Fail("width", std::to_string(c.width) + ", the model's");
+  out.sink_tau = object.NumberOr("tau", kDefaultTau, 0, 1e6);
 }
 
 std::vector<float> ReadHeadSensitivity(const CheckedModel& model) {
@@ -120,7 +124,9 @@ std::vector<float> ReadHeadSensitivity(const CheckedModel& model) {
 }  // namespace
 
 AttentionCalibration ReadCalibration(const CheckedModel& model) {
-  return {.sink_dims = ReadSinkDims(model), .head_sensitivity = ReadHeadSensitivity(model)};
+  AttentionCalibration calibration{.head_sensitivity = ReadHeadSensitivity(model)};
+  ReadSinkDims(model, calibration);
+  return calibration;
 }
 
 Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig& config,
@@ -153,7 +159,7 @@ WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
   if (const auto& v = resolved.var) {
     const bool release = v->compat == VarOptions::Compat::kRelease;
     plan.dims.assign(v->dims.begin(), v->dims.end());
-    plan.tau = static_cast<float>(v->tau);
+    plan.tau = static_cast<float>(*v->tau);
     const bool identity = release ? v->p == 1 : v->p == 0;
     if (!identity) {
       plan.var = VarPlan{.form = release ? VarForm::kRelease : VarForm::kPaper,
@@ -179,7 +185,10 @@ WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
   }
   if (grounding) {
     plan.measure = LayerRange{0, config.layers - 1};
-    if (plan.dims.empty()) plan.dims = calibration.sink_dims;
+    if (plan.dims.empty()) {
+      plan.dims = calibration.sink_dims;
+      plan.tau = static_cast<float>(calibration.sink_tau);
+    }
   }
   return plan;
 }

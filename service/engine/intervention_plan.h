@@ -8,9 +8,13 @@
 
 namespace binocle {
 
+// Published for language models of width 4096 (Kang et al.).
+inline constexpr double kDefaultTau = 20;
+
 // What the files beside a model say about its attention. Absent files leave their part empty.
 struct AttentionCalibration {
   SinkDims sink_dims;                   // sink_dims.json, or the table of public models
+  double sink_tau = kDefaultTau;        // that goes with them
   std::vector<float> head_sensitivity;  // [L·H] head_sensitivity.json
 };
 AttentionCalibration ReadCalibration(const CheckedModel& model);

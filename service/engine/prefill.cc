@@ -16,8 +16,8 @@ struct Piece {
   const ImageSpan* image;  // nullptr for text
 };
 
-// The prompt in order, cut at its pictures.
-std::vector<Piece> PiecesOf(const ExpandedPrompt& prompt) {
+// The prompt from `begin` on, cut at its pictures.
+std::vector<Piece> PiecesOf(const ExpandedPrompt& prompt, int64_t begin) {
   std::vector<Piece> pieces;
   int64_t at = 0;
   for (const ImageSpan& image : prompt.images) {
@@ -27,6 +27,8 @@ std::vector<Piece> PiecesOf(const ExpandedPrompt& prompt) {
   }
   const auto total = static_cast<int64_t>(prompt.ids.size());
   if (at < total) pieces.push_back({at, total, nullptr});
+  std::erase_if(pieces, [&](const Piece& piece) { return piece.end <= begin; });
+  pieces.front().begin = std::max(pieces.front().begin, begin);
   return pieces;
 }
 
@@ -125,8 +127,11 @@ class Chunk {
 };
 
 // Puts the prompt's pictures, which need no prompt, into the sequence.
-void PlaceImages(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence) {
-  for (const ImageSpan& span : input.prompt.images) {
+void PlaceImages(const ForwardContext& c, const PrefillInput& input,
+                 const std::vector<Piece>& pieces, RunningSequence& sequence) {
+  for (const Piece& piece : pieces) {
+    if (piece.image == nullptr) continue;
+    const ImageSpan& span = *piece.image;
     const ImageKv& image = *input.images[static_cast<size_t>(span.image)]->kv;
     c.decoder.PlaceImage(c.ex, image, span.first_position, c.pool, sequence.kv);
     if (sequence.watch != nullptr) sequence.watch->PutImage(image, span.first_position);
@@ -138,12 +143,12 @@ void PlaceImages(const ForwardContext& c, const PrefillInput& input, RunningSequ
 bool Prefill(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence,
              const std::function<bool()>& keep_going) {
   const auto total = static_cast<int64_t>(input.prompt.ids.size());
-  std::vector<Piece> pieces = PiecesOf(input.prompt);
+  std::vector<Piece> pieces = PiecesOf(input.prompt, sequence.kv.length());
   const Piece last = pieces.back();
-  sequence.kv.Extend(total);
+  sequence.kv.Extend(total - sequence.kv.length());
   const bool stand_alone = c.decoder.images_stand_alone();
   if (stand_alone) {
-    PlaceImages(c, input, sequence);
+    PlaceImages(c, input, pieces, sequence);
     std::erase_if(pieces, [](const Piece& piece) { return piece.image != nullptr; });
   }
   for (const std::vector<Piece>& part : ChunksOf(pieces, c.activations.max_rows)) {

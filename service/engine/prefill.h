@@ -34,7 +34,7 @@ struct ForwardContext {
   DecoderActivations& activations;
 };
 
-// Appends the prompt to an empty sequence, in chunks of at most activations.max_rows rows, and leaves the last position's logits in
+// Appends what the sequence lacks of the prompt, whose first positions it may hold already, in chunks of at most activations.max_rows rows, and leaves the last position's logits in
 // activations.logits. `keep_going` is asked before each chunk; false stops it, and Prefill returns false. Throws RESOURCE_EXHAUSTED
 // when the pages run out. How a prompt is cut does not change a bit of the result.
 bool Prefill(const ForwardContext& c, const PrefillInput& input, RunningSequence& sequence,

@@ -3,19 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/testing/errors.h"
+
 namespace binocle {
 namespace {
 
+using testing::ErrorOf;
 using ::testing::HasSubstr;
-
-std::string ErrorOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 class JsonObjectTest : public ::testing::Test {
  protected:

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tests/testing/errors.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -26,13 +27,7 @@ TensorSet Stored() {
 
 std::string ErrorOf(const TensorSet& set, const NameMap& names,
                     const std::function<void(WeightBinder&)>& bind) {
-  try {
-    CheckWeights(set, names, "models/x", bind);
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), Code::kInvalidArgument);
-    return error.message();
-  }
-  return "no error";
+  return testing::ErrorOf([&] { CheckWeights(set, names, "models/x", bind); });
 }
 
 TEST(Weights, AllProblemsAreReportedAtOnce) {

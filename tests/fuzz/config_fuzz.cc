@@ -26,33 +26,38 @@ constexpr std::array<const char*, 8> kFiles = {
     "tokenizer_config.json", "special_tokens_map.json",     "added_tokens.json",
     "tokenizer.json",        "model.safetensors.index.json"};
 
-// A directory that goes away with the program.
-class ScratchDirectory {
+// The files in a directory that goes away with the program.
+class ModelDirectory {
  public:
-  ScratchDirectory() { fs::create_directories(path_); }
-  ~ScratchDirectory() {
+  ModelDirectory() { fs::create_directories(path_); }
+  ~ModelDirectory() {
     std::error_code ignored;
     fs::remove_all(path_, ignored);
   }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  ModelDirectory(const ModelDirectory&) = delete;
+  ModelDirectory& operator=(const ModelDirectory&) = delete;
+
   const fs::path& path() const { return path_; }
+
+  // Most inputs differ from the one before in one file: only that one is written.
+  void Write(std::string_view input) {
+    for (size_t i = 0; i < kFiles.size(); ++i) {
+      const std::string_view content = input.substr(0, input.find('\0'));
+      input.remove_prefix(std::min(content.size() + 1, input.size()));
+      if (content == contents_[i]) continue;
+      contents_[i] = content;
+      if (content.empty()) {
+        fs::remove(path_ / kFiles[i]);
+      } else {
+        std::ofstream(path_ / kFiles[i], std::ios::binary) << content;
+      }
+    }
+  }
 
  private:
   fs::path path_ = fs::temp_directory_path() / ("binocle_config_fuzz_" + std::to_string(getpid()));
+  std::array<std::string, kFiles.size()> contents_;  // empty: no such file
 };
-
-void WriteFiles(std::string_view input, const fs::path& directory) {
-  for (const char* name : kFiles) {
-    const size_t size = std::min(input.find('\0'), input.size());
-    if (size == 0) {
-      fs::remove(directory / name);
-    } else {
-      std::ofstream(directory / name, std::ios::binary) << input.substr(0, size);
-    }
-    input.remove_prefix(std::min(size + 1, input.size()));
-  }
-}
 
 template <typename Read>
 void MayThrowErrors(const Read& read) {
@@ -65,9 +70,9 @@ void MayThrowErrors(const Read& read) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  static const ScratchDirectory scratch;
-  const fs::path& directory = scratch.path();
-  WriteFiles(std::string_view(reinterpret_cast<const char*>(data), size), directory);
+  static ModelDirectory model;
+  model.Write(std::string_view(reinterpret_cast<const char*>(data), size));
+  const fs::path& directory = model.path();
   MayThrowErrors([&] {
     const binocle::ModelConfig config = binocle::ReadModelConfig(directory, {});
     BINOCLE_CHECK(config.visual_tokens() >= 0, config.visual_tokens());

@@ -16,6 +16,7 @@ CONFIG_FILES = ["config.json", "preprocessor_config.json", "generation_config.js
                 "special_tokens_map.json", "added_tokens.json", "tokenizer.json", "model.safetensors.index.json"]
 CONFIG_CASES = ["binocle_ftz", "binocle_mixed_vo_ffn", "binocle_add_same_width", "binocle_channel_concat_full", "llama", "llama_tied",
                 "llava", "llava_full", "llava_llama3_rope"]
+SMALL_INDEX = b'{"weight_map": {"a.weight": "one.safetensors", "b.weight": "two.safetensors"}}'
 MAX_PICTURE = 4096
 
 
@@ -53,7 +54,9 @@ def config_seeds():
     for case in CONFIG_CASES:
         files = [GOLDEN / case / name for name in CONFIG_FILES]
         assert files[0].exists(), files[0]
-        yield case, b"\0".join(path.read_bytes() if path.exists() else b"" for path in files)
+        parts = [path.read_bytes() if path.exists() else b"" for path in files]
+        parts[-1] = SMALL_INDEX  # theirs are long and all alike
+        yield case, b"\0".join(parts)
 
 
 def tokenizer_model_seeds():

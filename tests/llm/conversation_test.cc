@@ -5,17 +5,13 @@
 #include <filesystem>
 
 #include "core/json.h"
+#include "tests/testing/errors.h"
 
 namespace binocle {
 namespace {
 
 std::string ErrorOf(const Conversation& conversation) {
-  try {
-    RenderConversation(ConversationStyle::kVicunaV1, conversation);
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
+  return testing::ErrorOf([&] { RenderConversation(ConversationStyle::kVicunaV1, conversation); });
 }
 
 Conversation FromGolden(const Json& row) {
@@ -95,15 +91,9 @@ TEST(Conversation, NamesItsStyles) {
                            ConversationStyle::kVicunaV1, ConversationStyle::kLlavaLlama2}) {
     EXPECT_EQ(ParseConversationStyle(ConversationStyleName(style), "x"), style);
   }
-  try {
-    ParseConversationStyle("chatml", "config.json: conversation");
-    FAIL();
-  } catch (const Error& e) {
-    EXPECT_STREQ(e.what(),
-                 "INVALID_ARGUMENT: config.json: conversation is 'chatml', expected one of plain, "
-                 "binocle, vicuna_v1, "
-                 "llava_llama_2");
-  }
+  EXPECT_EQ(testing::ErrorOf([] { ParseConversationStyle("chatml", "config.json: conversation"); }),
+            "INVALID_ARGUMENT: config.json: conversation is 'chatml', expected one of plain, "
+            "binocle, vicuna_v1, llava_llama_2");
 }
 
 TEST(Conversation, CountsMarks) {

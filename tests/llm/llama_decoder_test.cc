@@ -5,6 +5,7 @@
 
 #include "core/weight_files.h"
 #include "llm/llm_config.h"
+#include "tests/testing/errors.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/tensors.h"
 
@@ -165,12 +166,7 @@ TEST(LlamaDecoder, AllTextThroughCompositeLayersIsStock) {
 TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
   const auto error_of = [](const char* text) {
     const Json json = Json::parse(text);
-    try {
-      ParseLlamaConfig(JsonObject(json, "config.json"));
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string("no error");
+    return testing::ErrorOf([&] { ParseLlamaConfig(JsonObject(json, "config.json")); });
   };
   EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})"),
             "UNIMPLEMENTED: config.json: rope_scaling: rope_type is yarn, expected one of default, "

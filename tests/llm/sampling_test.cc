@@ -9,6 +9,7 @@
 #include <string>
 
 #include "binocle/error.h"
+#include "tests/testing/errors.h"
 
 namespace binocle {
 namespace {
@@ -49,12 +50,7 @@ double ChiSquare(const std::vector<int>& counts, const std::vector<double>& expe
 }
 
 std::string ErrorOf(const SamplingParams& params) {
-  try {
-    CheckSamplingParams(params);
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
+  return testing::ErrorOf([&] { CheckSamplingParams(params); });
 }
 
 Code CodeOf(const std::vector<float>& logits, double temperature) {

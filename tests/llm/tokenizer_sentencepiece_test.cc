@@ -10,6 +10,7 @@
 #include "llm/streaming_decoder.h"
 #include "llm/tokenizer_added_tokens.h"
 #include "llm/utf8.h"
+#include "tests/testing/errors.h"
 
 namespace binocle {
 namespace {
@@ -47,15 +48,10 @@ std::string LoadError(const std::vector<std::pair<std::string, std::string>>& fi
   const TemporaryDirectory directory;
   if (!model.empty()) directory.Write("tokenizer.model", model);
   for (const auto& [name, content] : files) directory.Write(name, content);
-  try {
-    LoadSentencePieceTokenizer(directory.path());
-  } catch (const Error& e) {
-    std::string what = e.what();
-    const std::string prefix = directory.path().string() + "/";
-    for (size_t at; (at = what.find(prefix)) != std::string::npos;) what.erase(at, prefix.size());
-    return what;
-  }
-  return "no error";
+  std::string error = testing::ErrorOf([&] { LoadSentencePieceTokenizer(directory.path()); });
+  const std::string prefix = directory.path().string() + "/";
+  for (size_t at; (at = error.find(prefix)) != std::string::npos;) error.erase(at, prefix.size());
+  return error;
 }
 
 std::unique_ptr<Tokenizer> LoadWith(const std::vector<std::pair<std::string, std::string>>& files) {
@@ -69,7 +65,7 @@ Ids Encode(const Tokenizer& tokenizer, std::string_view text) {
   return tokenizer.Encode(text, AddSpecial::kNo);
 }
 
-class Golden : public testing::TestWithParam<const char*> {
+class Golden : public ::testing::TestWithParam<const char*> {
  protected:
   fs::path folder() const { return kData / GetParam(); }
 };
@@ -111,7 +107,7 @@ TEST_P(Golden, KnowsItsAddedAndSpecialTokens) {
 }
 
 INSTANTIATE_TEST_SUITE_P(SentencePieceTokenizer, Golden,
-                         testing::Values("legacy", "non_legacy", "binocle"));
+                         ::testing::Values("legacy", "non_legacy", "binocle"));
 
 TEST(SentencePieceTokenizer, WithoutADummyPrefixTheMarksOpenThePrompt) {
   const auto tokenizer = LoadSentencePieceTokenizer(fs::path(BINOCLE_TEST_DATA) / ".." / ".." /
@@ -212,6 +208,21 @@ TEST(SentencePieceTokenizer, DamagedModelsAreErrors) {
           << length << ": " << error;
     }
   }
+}
+
+// One entry of a model's vocabulary in protocol buffers' wire format: piece (field 1) and type (3; 1 normal, 2 unknown).
+std::string ModelPiece(const std::string& text, char type) {
+  const std::string piece = "\x0A" + std::string(1, static_cast<char>(text.size())) + text;
+  return "\x0A" + std::string(1, static_cast<char>(piece.size() + 2)) + piece + "\x18" + type;
+}
+
+// Unigram models keep their pieces in a double array, which throws where others return an error.
+TEST(SentencePieceTokenizer, APieceThatBeginsWithNulIsAnError) {
+  const std::string unknown = ModelPiece("<unk>", 2);
+  EXPECT_EQ(LoadError({}, unknown + ModelPiece("x", 1)), "no error");
+  const std::string error = LoadError({}, unknown + ModelPiece(std::string("\0x", 2), 1));
+  EXPECT_TRUE(error.starts_with("INVALID_ARGUMENT: tokenizer.model: not a sentencepiece model: "))
+      << error;
 }
 
 TEST(SentencePieceTokenizer, FlippedBytesNeverCrash) {

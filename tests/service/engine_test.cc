@@ -14,10 +14,12 @@
 #include "core/json.h"
 #include "core/mapped_file.h"
 #include "service/engine/memory_plan.h"
+#include "tests/testing/errors.h"
 
 namespace binocle {
 namespace {
 
+using testing::ErrorOf;
 using ::testing::HasSubstr;
 
 const std::string kModel = std::string(BINOCLE_TEST_DATA) + "/binocle_ftz";
@@ -27,15 +29,6 @@ Request Question(int64_t tokens = 20) {
   Request request = Ask("What colour is the cat?", {ImageInput::FromFile(kPicture)});
   request.generation.max_new_tokens = tokens;
   return request;
-}
-
-std::string ErrorOf(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 class EngineTest : public ::testing::Test {

@@ -7,6 +7,7 @@
 #include "binocle/engine.h"
 #include "service/engine/contrast.h"
 #include "tests/service/answers.h"
+#include "tests/testing/errors.h"
 
 namespace binocle {
 namespace {
@@ -146,12 +147,7 @@ TEST(Interventions, ResponsesSayWhatWasApplied) {
 }
 
 std::string ErrorOf(Engine& engine, const Request& request) {
-  try {
-    engine.Generate(request);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::ErrorOf([&] { engine.Generate(request); });
 }
 
 TEST(Interventions, WhatMeansNothingIsRefused) {

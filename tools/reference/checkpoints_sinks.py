@@ -3,6 +3,7 @@ language model (tests/golden/README.md says what is planted and why)."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def plant_embeddings(table: torch.Tensor) -> None:
 
 def plant_first_mlp(mlp: torch.nn.Module) -> None:
     """Units 0 and 1: a mark well above the constant opens the gate; the sink dimension gets it."""
-    units = ((TEXT_MARK, TEXT_SINK, 1.5), (VISUAL_MARK, VISUAL_SINK, -1.5))
+    units = ((TEXT_MARK, TEXT_SINK, 2.5), (VISUAL_MARK, VISUAL_SINK, -2.5))
     for unit, (mark, sink, size) in enumerate(units):
         for row in (mlp.gate_proj.weight[unit], mlp.up_proj.weight[unit]):
             row.zero_()
@@ -85,11 +86,13 @@ def plant_attention(attention: torch.nn.Module, layer: int, seed: int) -> None:
     d, heads, groups = TEXT.head_dim, TEXT.num_attention_heads, TEXT.num_key_value_heads
     for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
         projection.weight[:, ROLES] *= 0.15
+    for projection in (attention.q_proj, attention.k_proj):
+        projection.weight *= 0.85  # rows that look at many keys: shares of every size
     if layer == 0:
         return
-    query = spread_over(f"query {layer}", heads, 0.6, 1.4, seed)
-    text_key = spread_over(f"text key {layer}", groups, 0.6, 1.2, seed)
-    visual_key = spread_over(f"visual key {layer}", groups, 0.2, 0.9, seed)
+    query = spread_over(f"query {layer}", heads, 0.9, 1.8, seed)
+    text_key = spread_over(f"text key {layer}", groups, 0.6, 1.0, seed)
+    visual_key = spread_over(f"visual key {layer}", groups, 0.5, 1.1, seed)
     for h in range(heads):
         attention.q_proj.weight[h * d + SLOW, CONSTANT] = query[h]
     for g in range(groups):
@@ -100,6 +103,7 @@ def plant_attention(attention: torch.nn.Module, layer: int, seed: int) -> None:
 def plant_text(model: LlamaForCausalLM, seed: int) -> None:
     plant_embeddings(model.model.embed_tokens.weight)
     for index, layer in enumerate(model.model.layers):
+        layer.self_attn.o_proj.weight.mul_(0.7)
         layer.self_attn.o_proj.weight[ROLES] = 0.0
         layer.mlp.down_proj.weight[ROLES] = 0.0
         for norm in (layer.input_layernorm, layer.post_attention_layernorm):
@@ -123,15 +127,30 @@ def text_model(seed: int) -> LlamaForCausalLM:
     return model
 
 
-def plant_projector(weights: dict[str, torch.Tensor], prefix: str, dim: int, size: float) -> None:
-    """Hidden unit 0 fires for few patches and writes to dim; the constant is in every token."""
+@dataclass(frozen=True)
+class Detector:
+    """A hidden unit of the projector that fires for a few patches of each picture of the goldens
+    once its bias is lowered by `shift`, and what it writes to dimension `dim` of the token."""
+
+    unit: int
+    shift: float
+    dim: int
+    size: float
+
+
+LLAVA_DETECTOR = Detector(unit=41, shift=2.6, dim=VISUAL_MARK, size=1.2)
+BINOCLE_DETECTOR = Detector(unit=23, shift=0.6, dim=VISUAL_SINK, size=-14.0)
+
+
+def plant_projector(weights: dict[str, torch.Tensor], prefix: str, detector: Detector) -> None:
+    """The detector, and the constant in every token; the rest small enough to leave them room."""
     first, second = (f"{prefix}linear_{i}." for i in (1, 2))
     weights[f"{second}weight"] *= 0.35
     weights[f"{second}weight"][ROLES] = 0.0
     weights[f"{second}bias"][ROLES] = 0.0
     weights[f"{second}bias"][CONSTANT] = CONSTANT_VALUE
-    weights[f"{second}weight"][dim, 0] = size
-    weights[f"{first}bias"][0] = -1.0
+    weights[f"{second}weight"][detector.dim, detector.unit] = detector.size
+    weights[f"{first}bias"][detector.unit] -= detector.shift
 
 
 def llava_config() -> LlavaConfig:
@@ -146,12 +165,12 @@ def llava_config() -> LlavaConfig:
 
 
 def write_llava(folder: Path, seed: int) -> None:
-    """Two shards, in the older naming: language_model.safetensors serves Binocle directories too."""
+    """Two shards, older naming: language_model.safetensors serves Binocle directories too."""
     llava = LlavaForConditionalGeneration._from_config(llava_config(), attn_implementation="eager")
     randomize(llava, seed, torch.float32)
     vision = {f"vision_tower.{k}": v for k, v in llava.model.vision_tower.state_dict().items()}
     projector = llava.model.multi_modal_projector.state_dict()
-    plant_projector(projector, "", VISUAL_MARK, 2.5)
+    plant_projector(projector, "", LLAVA_DETECTOR)
     vision |= {f"multi_modal_projector.{k}": v for k, v in projector.items()}
     text = {f"language_model.{k}": v for k, v in text_model(seed).state_dict().items()}
     shards = {"language_model.safetensors": text, "vision.safetensors": vision}
@@ -198,7 +217,7 @@ def write_binocle(name: str, folder: Path, seed: int) -> None:
         "projector.linear_2.bias": (TEXT.hidden_size,),
     }
     weights = {k: random_weight(k, shape, seed) for k, shape in shapes.items()}
-    plant_projector(weights, "projector.", VISUAL_SINK, -14.0)
+    plant_projector(weights, "projector.", BINOCLE_DETECTOR)
     write_tensors(folder / shards[3], {k: v.bfloat16() for k, v in weights.items()})
     binocle.write_index(folder, shards)
 

@@ -88,6 +88,9 @@ PLANS: dict[str, tuple[list[Request], dict[str, Any]]] = {
     "binocle_add_same_width": ([AROUND, CHAT], keep("augment", "fused", "projected")),
     "binocle_channel_concat_full": ([AROUND, CHAT_SAME], keep("fused", "projected")),
     "binocle_interleave": ([TWO], keep("projected")),
+    "llava_sinks": ([AROUND, TWO], keep()),
+    "binocle_sinks_vo": ([TWO], keep()),
+    "binocle_sinks_mixed": ([TWO], keep()),
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from common import read_json
 
+PUBLISHED_TAU = 20.0
 Layers = tuple[int, int]  # first and last, both inclusive
 
 
@@ -50,7 +51,7 @@ class Parsed:
 class Var(Parsed):
     p: float = 0.6
     rho: float = 0.5
-    tau: float = 20.0
+    tau: float | None = None
     mass: float = 0.2
     layers: Layers | None = None
     dims: tuple[int, ...] | None = None
@@ -59,10 +60,12 @@ class Var(Parsed):
     def filled(self, layer_count: int, folder: Path) -> Var:
         """Paper: layers 2 to L-2. Release: 2 to L-1, for its test of the last layer never fires."""
         last = layer_count - (1 if self.compat == "release" else 2)
+        saved = {"dims": self.dims} if self.dims else saved_sinks(folder)
         return replace(
             self,
+            tau=saved.get("tau", PUBLISHED_TAU) if self.tau is None else self.tau,
             layers=checked_layers(self.layers or (2, last), layer_count),
-            dims=self.dims or saved_dims(folder),
+            dims=tuple(saved["dims"]),
         )
 
 
@@ -145,14 +148,17 @@ def checked_layers(layers: Layers, layer_count: int) -> Layers:
     return layers
 
 
-def saved_dims(folder: Path) -> tuple[int, ...]:
-    """sink_dims.json beside the model. The table of public models is the program's own affair."""
+def saved_sinks(folder: Path) -> dict[str, Any]:
+    """sink_dims.json beside the model: "dims" and the "tau" that goes with them. The table of public
+    models is the program's own affair."""
     path = folder / "sink_dims.json"
     if not path.exists():
         raise ValueError(f"{path} is missing and --var names no dims")
-    return tuple(read_json(path)["dims"])
+    return read_json(path)
 
 
 def saved_head_factors(folder: Path) -> list[list[float]]:
-    """head_sensitivity.json beside the model: one row a layer, one factor a query head."""
-    return read_json(folder / "head_sensitivity.json")["sensitivity"]
+    """head_sensitivity.json beside the model, as one row a layer, one factor a query head."""
+    saved = read_json(folder / "head_sensitivity.json")
+    heads = saved["heads"]
+    return [saved["factors"][at : at + heads] for at in range(0, len(saved["factors"]), heads)]

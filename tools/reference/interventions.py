@@ -232,9 +232,7 @@ def combine(
         how = options.guidance
         out, nearest = guided(logits, second.next_logits(), how.gamma, how.cut)
     else:
-        out, nearest = contrasted(
-            logits, second.next_logits(), options.vcd.alpha, options.vcd.beta
-        )
+        out, nearest = contrasted(logits, second.next_logits(), options.vcd.alpha, options.vcd.beta)
     answer.note("cut", nearest)
     return out
 
@@ -282,8 +280,7 @@ def run(
 
 def to_json(answer: Answer, model: ReferenceModel) -> dict[str, Any]:
     steps = [
-        [[int(i), round(p, 6)] for i, p in step if i >= 0]
-        for step in answer.log_probs(10).tolist()
+        [[int(i), round(p, 6)] for i, p in step if i >= 0] for step in answer.log_probs(10).tolist()
     ]
     return {
         "id": answer.request["id"],

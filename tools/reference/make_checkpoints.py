@@ -7,6 +7,7 @@ from pathlib import Path
 
 import checkpoints_binocle as binocle
 import checkpoints_hf as hf
+import checkpoints_sinks as sinks
 from common import GOLDEN, setup
 
 # Seeds other than 1, for cases where golden.py finds no acceptable request. None is needed now.
@@ -16,7 +17,7 @@ LLAVAS = ("llava", "llava_full", "llava_model_prefix", *hf.ROPE_SCALING)
 
 
 def all_cases() -> list[str]:
-    return [*hf.TOWERS, *TEXTS, *LLAVAS, "binocle_base", *binocle.CASES]
+    return [*hf.TOWERS, *TEXTS, *LLAVAS, "binocle_base", *binocle.CASES, *sinks.CASES]
 
 
 def write_checkpoint(name: str, root: Path, seed: int) -> None:
@@ -29,6 +30,8 @@ def write_checkpoint(name: str, root: Path, seed: int) -> None:
         hf.write_llava(name, folder, seed)
     elif name == "binocle_base":
         binocle.write_base(folder, seed)
+    elif name in sinks.CASES:
+        sinks.write_case(name, folder, seed)
     else:
         binocle.write_case(name, folder, root / "binocle_base", seed)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from checkpoints_binocle import CASES
 from checkpoints_hf import TOWERS
+from checkpoints_sinks import CASES as SINKS
 from common import GOLDEN, read_json, write_compact_json
 from make_checkpoints import SEEDS, all_cases
 
@@ -28,6 +29,7 @@ LIBRARIES = (
     "safetensors",
     "tokenizers",
 )
+OUTPUTS = ("reference.safetensors", "interventions.safetensors")
 HAND_WRITTEN = ("README.md", "MANIFEST.json")
 
 
@@ -41,12 +43,15 @@ def command_of(relative: str) -> str:
         return "text_goldens.py"
     if top == "pixels":
         return "pillow_resize.py"
+    if "interventions." in relative:
+        return f"intervention_goldens.py --only {top}"
     return "golden.py" if top == "images" else f"golden.py --only {top}"
 
 
 def model_hash(folder: Path) -> str | None:
     """sha256 over the sha256 of the folder's weight files, in order of name, links followed."""
-    weights = sorted(p for p in folder.glob("*.safetensors") if p.name != "reference.safetensors")
+    found = sorted(folder.glob("*.safetensors"))
+    weights = [p for p in found if p.name not in OUTPUTS]
     if not weights:
         return None
     return hashlib.sha256("".join(sha256(p) for p in weights).encode()).hexdigest()
@@ -74,6 +79,7 @@ def build(root: Path) -> dict[str, Any]:
     models = []
     for name in all_cases():
         about = "towers" if name in TOWERS else "binocle" if name in CASES else "text or llava"
+        about = "planted sinks" if name in SINKS else about
         models.append(
             {
                 "case": name,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes everything in tests/golden again (about one minute on one core) and writes the manifest.
+# Makes everything in tests/golden again (about three minutes on one core) and writes the manifest.
 # PYTHON: an interpreter with tools/reference/requirements.txt installed.
 set -eu
 cd "$(dirname "$0")"
@@ -8,6 +8,7 @@ out="${1:-../../tests/golden}"
 mkdir -p "$out"
 "$python" manifest.py --out "$out" --clean
 "$python" golden.py --out "$out"
+"$python" intervention_goldens.py --out "$out"
 "$python" pillow_resize.py --out "$out"
 "$python" text_goldens.py --out "$out"
 "$python" manifest.py --out "$out"

@@ -66,7 +66,7 @@ def paper_share(p: float) -> float:
     return p
 
 
-# --- VAR as released: one function for each difference ---------------------------------------------
+# --- VAR as released: one function for each difference --------------------------------------------
 
 
 def release_sinks(x: torch.Tensor, var: Var, positions: torch.Tensor, prompt: int) -> torch.Tensor:
@@ -136,6 +136,7 @@ class VarSteering:
     rules: Rules = field(default_factory=Rules)
     sinks: dict[int, torch.Tensor] = field(default_factory=dict)  # layer -> [keys so far]
     counts: dict[str, int] = field(default_factory=dict)
+    counted: dict[int, int] = field(default_factory=dict)  # layer -> rows already in counts
     margins: dict[str, float] = field(default_factory=dict)
     trace: dict[str, dict[int, torch.Tensor]] | None = None  # filled in at prefill, where given
 
@@ -175,7 +176,8 @@ class VarSteering:
         above = HEADS[self.rules.heads](m, self.var, int(visual.sum()))
         visible = rows & (positions > first(visual))
         self.note("head", above[:, visible])
-        self.count(m, above, visible)
+        self.count(m, above, visible & (positions >= self.counted.get(layer, 0)))
+        self.counted[layer] = int(positions[-1]) + 1
         keep = (above >= 0) & (m.plain > 1e-30) & rows
         share = SHARE[self.rules.share](self.var.p)
         changed = spread(weights, visual, sinks, m, share)

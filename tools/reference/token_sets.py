@@ -17,7 +17,7 @@ CLASS_TOKEN_TOWERS = ("clip_vision_model", "dinov2", "dinov2_with_registers")
 
 @dataclass
 class TokenSets:
-    """Patches of one image. slack: the smallest relative gap of any choice (golden.py wants it)."""
+    """Patches of one image. slack: the smallest relative gap of any choice of them."""
 
     local: list[int]
     summary: list[int]

@@ -1,0 +1,96 @@
+#include "attention/place_kv.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "attention/place_kv_cpu.h"
+
+namespace binocle {
+namespace {
+
+// Tokens [begin, end) that lie in one page, from `column` on.
+struct Piece {
+  int64_t begin, end;
+  int64_t page, column;
+};
+
+std::vector<Piece> PiecesOf(int64_t tokens, int64_t first_position, const KvSequence& sequence) {
+  std::vector<Piece> pieces;
+  for (int64_t at = 0; at < tokens;) {
+    const int64_t slot = sequence.Slot(first_position + at);
+    const int64_t column = slot % kPageTokens;
+    const int64_t end = std::min(tokens, at + kPageTokens - column);
+    pieces.push_back({at, end, slot / kPageTokens, column});
+    at = end;
+  }
+  return pieces;
+}
+
+// One kv head of one layer.
+struct Head {
+  const KeptKv& kept;
+  const KvLayer& kv;
+  int64_t index;
+};
+
+void PlaceKeys(const Head& h, const RopeTable& rope, int64_t first_position, const Piece& piece) {
+  const int64_t d = h.kv.head_dim;
+  const int64_t half = d / 2;
+  const int64_t position = first_position + piece.begin;
+  float* page = h.kv.key_page(piece.page, h.index) + piece.column;
+  for (int64_t i = 0; i < half; ++i) {
+    RotateRowsCpu({.low = h.kept.keys.row(h.index * d + i) + piece.begin,
+                   .high = h.kept.keys.row(h.index * d + half + i) + piece.begin,
+                   .cos = rope.cos.row(i) + position,
+                   .sin = rope.sin.row(i) + position,
+                   .low_out = page + i * kPageTokens,
+                   .high_out = page + (half + i) * kPageTokens,
+                   .count = piece.end - piece.begin});
+  }
+}
+
+void PlaceValues(const Head& h, const Piece& piece) {
+  const int64_t stride = ValueStride(h.kv.head_dim);
+  std::memcpy(h.kv.value_page(piece.page, h.index) + piece.column * stride,
+              h.kept.values.row(h.index) + piece.begin * stride,
+              static_cast<size_t>((piece.end - piece.begin) * stride) * sizeof(float));
+}
+
+}  // namespace
+
+KeptKv KeptKv::Make(int64_t kv_heads, int64_t head_dim, int64_t tokens) {
+  return {.keys = Tensor::F32({kv_heads * head_dim, tokens}, "kept.keys"),
+          .values = Tensor::F32({kv_heads, tokens * ValueStride(head_dim)}, "kept.values")};
+}
+
+void KeptKv::Store(const TensorView& k, const TensorView& v, int64_t first) {
+  const int64_t heads = values.dim(0);
+  const int64_t d = keys.dim(0) / heads;
+  for (int64_t t = 0; t < k.dim(0); ++t) {
+    for (int64_t i = 0; i < k.dim(1); ++i) keys.row(i)[first + t] = k.row(t)[i];
+    for (int64_t h = 0; h < heads; ++h)
+      std::copy_n(v.row(t) + h * d, d, values.row(h) + (first + t) * ValueStride(d));
+  }
+}
+
+void PlaceKv(Exec& ex, std::span<const KeptKv> layers, const RopeTable& rope,
+             int64_t first_position, const KvPool& pool, const KvSequence& sequence) {
+  if (layers.empty()) return;
+  const int64_t tokens = layers.front().tokens();
+  const int64_t heads = pool.layer(0).kv_heads;
+  BINOCLE_CHECK(pool.layer(0).dtype == DType::kF32, "pages of another type");
+  BINOCLE_CHECK(first_position + tokens <= rope.cos.dim(1), first_position);
+  const std::vector<Piece> pieces = PiecesOf(tokens, first_position, sequence);
+  ex.Parallel(std::ssize(layers) * heads, [&](int64_t task) {
+    const KvLayer kv = pool.layer(task / heads);
+    const Head head{
+        .kept = layers[static_cast<size_t>(task / heads)], .kv = kv, .index = task % heads};
+    for (const Piece& piece : pieces) {
+      PlaceKeys(head, rope, first_position, piece);
+      PlaceValues(head, piece);
+    }
+  });
+}
+
+}  // namespace binocle

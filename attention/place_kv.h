@@ -1,0 +1,30 @@
+// Tokens whose keys and values were computed apart go into a sequence's pages.
+//
+// What is kept lies as pages do, so that placing reads and writes every number once, in order:
+//   keys [K·d, n]            before the rotary embedding, token after token
+//   values [K, n·stride]     each head's tokens one after the other, stride = ValueStride(d)
+// Keys are rotated on the way: (lo, hi) ← (lo·cos − hi·sin, hi·cos + lo·sin), as core/ops/rope.h does.
+#pragma once
+
+#include "attention/kv_pages.h"
+#include "core/ops/rope.h"
+
+namespace binocle {
+
+// One layer's worth of such tokens.
+struct KeptKv {
+  Tensor keys;    // [K·d, n]
+  Tensor values;  // [K, n·ValueStride(d)]
+
+  static KeptKv Make(int64_t kv_heads, int64_t head_dim, int64_t tokens);
+  int64_t tokens() const { return keys.dim(1); }
+  int64_t bytes() const { return keys.bytes() + values.bytes(); }
+  // Rows of k and v [rows, K·d] become tokens [first, first + rows).
+  void Store(const TensorView& k, const TensorView& v, int64_t first);
+};
+
+// Puts every layer's tokens at positions [first_position, +n) of a sequence. `rope` is RopeTable::ByFrequency.
+void PlaceKv(Exec& ex, std::span<const KeptKv> layers, const RopeTable& rope,
+             int64_t first_position, const KvPool& pool, const KvSequence& sequence);
+
+}  // namespace binocle

@@ -1,0 +1,53 @@
+#include "cli/new_file.h"
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "binocle/error.h"
+
+namespace binocle::cli {
+namespace {
+
+[[noreturn]] void ThrowErrno(const std::string& path, int error) {
+  Code code = Code::kUnknown;
+  if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
+  if (error == EACCES || error == EPERM || error == EROFS) code = Code::kPermissionDenied;
+  if (error == ENOSPC || error == EDQUOT) code = Code::kResourceExhausted;
+  if (error == EISDIR || error == ENAMETOOLONG) code = Code::kInvalidArgument;
+  throw Error(code, path + ": cannot be written: " + std::strerror(error));
+}
+
+}  // namespace
+
+void CheckNewFile(const std::string& path, Overwrite overwrite) {
+  std::error_code ignored;
+  if (overwrite == Overwrite::kAllowed || !std::filesystem::exists(path, ignored)) return;
+  throw Error(Code::kAlreadyExists, path + ": is there already (--overwrite replaces it)");
+}
+
+// Under another name first, so that a full disk leaves what was there.
+void WriteNewFile(const std::string& path, const std::string& text, Overwrite overwrite) {
+  CheckNewFile(path, overwrite);
+  const std::string part = path + ".part";
+  errno = 0;
+  std::ofstream file(part, std::ios::binary | std::ios::trunc);
+  file << text << std::flush;
+  if (!file) {
+    const int error = errno;
+    file.close();
+    std::error_code ignored;
+    std::filesystem::remove(part, ignored);
+    ThrowErrno(path, error);
+  }
+  file.close();
+  std::error_code failure;
+  std::filesystem::rename(part, path, failure);
+  if (!failure) return;
+  std::error_code ignored;
+  std::filesystem::remove(part, ignored);
+  ThrowErrno(path, failure.value());
+}
+
+}  // namespace binocle::cli

@@ -1,0 +1,19 @@
+// Who wants to see the hidden states that enter each layer: calibration, explanations. Where nobody does it costs one null check per
+// layer.
+#pragma once
+
+#include <cstdint>
+
+#include "core/tensor.h"
+
+namespace binocle {
+
+class LayerInputObserver {
+ public:
+  virtual ~LayerInputObserver() = default;
+  // x [n, D] is about to enter `layer`: the tokens at positions [first_position, +n) of the sequence. Every position enters every
+  // layer once, in pieces and in any order; x is valid during the call.
+  virtual void LayerInput(int64_t layer, int64_t first_position, const TensorView& x) = 0;
+};
+
+}  // namespace binocle
