@@ -149,8 +149,8 @@ def checked_layers(layers: Layers, layer_count: int) -> Layers:
 
 
 def saved_sinks(folder: Path) -> dict[str, Any]:
-    """sink_dims.json beside the model: "dims" and the "tau" that goes with them. The table of public
-    models is the program's own affair."""
+    """sink_dims.json beside the model: "dims" and the "tau" that goes with them. The table of
+    public models is the program's own affair."""
     path = folder / "sink_dims.json"
     if not path.exists():
         raise ValueError(f"{path} is missing and --var names no dims")
