@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -55,11 +56,13 @@ Entry ParseEntry(const JsonObject& object, int64_t data_bytes) {
   Entry entry;
   const Json& shape = object.json().value("shape", Json());
   if (!shape.is_array()) object.Fail("shape", "a list of extents");
+  int64_t strides = 1;  // empty extents count as 1 in them, and they have to fit too
   for (const Json& item : shape) {
     const auto extent = AsSize(item);
     if (!extent) object.Fail("shape", "extents of 0 or more");
-    if (__builtin_mul_overflow(entry.elements, *extent, &entry.elements))
+    if (__builtin_mul_overflow(strides, std::max<int64_t>(*extent, 1), &strides))
       object.Fail("shape", "a product that fits 63 bits");
+    entry.elements *= *extent;
     if (entry.rank++ < Shape::kMaxRank) entry.shape.Append(*extent);
   }
   if (entry.rank == 0) entry.shape.Append(1);  // a scalar
@@ -81,7 +84,6 @@ struct Range {
   int64_t begin;
   int64_t end;
   std::string name;
-  auto operator<=>(const Range&) const = default;
 
   std::string ToString() const {
     return internal::Concat(Printable(name, 120), " (data_offsets [", begin, ", ", end, "])");
@@ -90,7 +92,9 @@ struct Range {
 
 // Every byte of the data belongs to exactly one tensor, as the format demands.
 void CheckRanges(std::vector<Range> ranges, int64_t data_bytes, const std::string& where) {
-  std::sort(ranges.begin(), ranges.end());
+  std::sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+    return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
+  });
   const auto fail_hole = [&](int64_t begin, int64_t end, const std::string& before) {
     ThrowInvalid(where, ": bytes ", begin, " to ", end,
                  " of the data belong to no tensor: a hole before ", before);

@@ -95,9 +95,8 @@ class Tensor {
     return Tensor(DType::kF32, shape, name);
   }
 
-  operator TensorView() const {
-    return view_;
-  }  // NOLINT(google-explicit-constructor): a Tensor is usable as its view
+  // NOLINTNEXTLINE(google-explicit-constructor): a Tensor is usable as its view
+  operator TensorView() const { return view_; }
   const TensorView& view() const { return view_; }
   float* f32() const { return view_.f32(); }
   float* row(int64_t i) const { return view_.row(i); }

@@ -41,6 +41,10 @@ std::string_view TowerConfig::type() const {
   return std::get<Dinov2Config>(shape).registers > 0 ? "dinov2_with_registers" : "dinov2";
 }
 
+int64_t TowerConfig::patch_size() const {
+  return std::visit([](const auto& tower) { return tower.patch_size; }, shape);
+}
+
 int64_t ModelConfig::visual_tokens() const {
   const int64_t a = anchor ? anchor->features().tokens : 0;
   const int64_t b = augment ? augment->features().tokens : 0;

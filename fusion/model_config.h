@@ -24,6 +24,7 @@ struct TowerConfig {
 
   FeatureShape features() const;  // what it hands over
   std::string_view type() const;  // "clip_vision_model", "dinov2"
+  int64_t patch_size() const;     // pixels a side
 };
 
 struct ModelConfig {
@@ -42,6 +43,8 @@ struct ModelConfig {
   LayerPlan layers;
 
   bool takes_pictures() const { return anchor || augment; }
+  // The tower whose patches the visual tokens stand for. Needs takes_pictures().
+  const TowerConfig& leading() const { return anchor ? *anchor : *augment; }
   int64_t visual_tokens() const;  // per picture
 };
 

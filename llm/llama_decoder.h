@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "attention/attention.h"
@@ -133,6 +134,7 @@ class LlamaDecoder {
 
   const LlamaConfig& config() const { return config_; }
   const LlamaWeights& weights() const { return weights_; }
+  LlamaWeights TakeWeights() && { return std::move(weights_); }
   const LayerPlan& plan() const { return plan_; }
   int64_t max_positions() const { return rope_.cos.dim(0); }
 

@@ -37,6 +37,25 @@ uint64_t Mix(uint64_t z) {
   return z ^ (z >> 31);
 }
 
+// What turns a logit into a log-probability: logit − best − log_sum.
+struct Normaliser {
+  float best;
+  double log_sum;  // of exp(logit − best)
+};
+
+Normaliser NormaliserOf(std::span<const float> logits, int32_t usable) {
+  CheckRow(logits, static_cast<size_t>(usable));
+  float best = kMinusInfinity;
+  for (size_t id = 0; id < logits.size(); ++id) {
+    CheckLogit(logits[id], id);
+    best = std::max(best, logits[id]);
+  }
+  if (best == kMinusInfinity) NothingPossible();
+  double sum = 0.0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - best);
+  return {best, std::log(sum)};
+}
+
 }  // namespace
 
 void CheckSamplingParams(const SamplingParams& params) {
@@ -174,18 +193,13 @@ int32_t Sampler::Draw() {
   return candidates_.back().id;  // unreachable but for rounding: target < total
 }
 
-std::vector<TokenLogProb> LogProbs(std::span<const float> logits, int32_t usable, int64_t k) {
-  CheckRow(logits, static_cast<size_t>(usable));
-  float best = kMinusInfinity;
-  for (size_t id = 0; id < logits.size(); ++id) {
-    CheckLogit(logits[id], id);
-    best = std::max(best, logits[id]);
-  }
-  if (best == kMinusInfinity) NothingPossible();
-  double sum = 0.0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit) - best);
-  const double log_sum = std::log(sum);  // of exp(logit − best)
+double LogProb(std::span<const float> logits, int32_t usable, int32_t id) {
+  const auto [best, log_sum] = NormaliserOf(logits, usable);
+  return static_cast<double>(logits[static_cast<size_t>(id)]) - best - log_sum;
+}
 
+std::vector<TokenLogProb> LogProbs(std::span<const float> logits, int32_t usable, int64_t k) {
+  const auto [best, log_sum] = NormaliserOf(logits, usable);
   // A heap of the k best so far, the least of them in front.
   const auto better = [](const TokenLogProb& a, const TokenLogProb& b) {
     return a.value != b.value ? a.value > b.value : a.id < b.id;

@@ -76,4 +76,7 @@ struct TokenLogProb {
 // Sample.
 std::vector<TokenLogProb> LogProbs(std::span<const float> logits, int32_t usable, int64_t k);
 
+// That of one token below `usable`; −∞ where its probability is 0.
+double LogProb(std::span<const float> logits, int32_t usable, int32_t id);
+
 }  // namespace binocle

@@ -37,7 +37,7 @@ MAY_INCLUDE = {
 # Headers of other projects, and the only files that may include them.
 ELSEWHERE = [
     ("oneDNN", ["dnnl*", "oneapi/*"], ["core/ops/gemm_plans_onednn.cc"]),
-    ("OpenCV", ["opencv*"], ["vision/decode_opencv.cc"]),
+    ("OpenCV", ["opencv*"], ["vision/*_opencv.cc"]),
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/tokenizer_sentencepiece*", "tests/*"]),
     ("gRPC and protobuf", ["grpc/*", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "proto/*", "tests/*"]),

@@ -7,14 +7,24 @@ cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 DEPS=${DEPS:-tools/install_deps.sh}
 
-all_steps=(deps layers text headers scripts tools training build minimal install asan tests)
+all_steps=(deps layers text format headers scripts tools training build minimal install asan tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
 asan_programs=(core attention vision llm fusion engine)
 
-step_deps() { $DEPS --test; }
+step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }
 step_text() { python3 tools/check_text.py; }
+
+# Where the packages are installed by hand (DEPS=true) the formatter may be absent; another version lays out otherwise.
+step_format() {
+  if ! command -v clang-format-14 >/dev/null; then
+    echo "format: skipped, no clang-format-14"
+    return
+  fi
+  tools/format.sh --check
+}
+
 step_headers() { tools/check_headers.sh; }
 step_tools() { python3 -m unittest discover -q -s tools/tests -p '*_test.py'; }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages that Binocle needs, and is the only place that names them. Debian 12; Ubuntu 24.04 has the same names.
 #
-#   tools/install_deps.sh [--test] [--bench] [--package] [--training] [--format] [--fuzz]
+#   tools/install_deps.sh [--test] [--bench] [--package] [--training] [--format] [--tidy] [--fuzz]
 #
 # Without options: what the build and the unit tests need. Asks nothing; works as root or through sudo; does nothing, and needs no
 # rights and no network, when everything is there already.
@@ -29,8 +29,9 @@ for option in "$@"; do
     --package) packages="$packages dpkg-dev file" ;;                # `make package` asks dpkg-shlibdeps
     --training) packages="$packages fonts-noto-color-emoji unicode-data fonts-dejavu-core fonts-liberation
                           python3-numpy python3-pil python3-venv" ;;  # scenes, words in several fonts
-    --format) packages="$packages clang-format-14 clang-tidy-14" ;;  # one version, so that two people format alike
-    --fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;      # `cmake --preset fuzz`: libFuzzer
+    --format) packages="$packages clang-format-14" ;;               # one version, so that two people format alike
+    --tidy) packages="$packages clang-tidy-14" ;;                   # `cmake --preset tidy`
+    --fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;     # `cmake --preset fuzz`: libFuzzer
     --help | -h) usage; exit 0 ;;
     *) echo "install_deps.sh: unknown option '$option'" >&2; usage >&2; exit 2 ;;
   esac

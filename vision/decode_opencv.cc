@@ -1,4 +1,4 @@
-// The codec on OpenCV's imgcodecs. The only file that includes OpenCV.
+// The codec on OpenCV's imgcodecs.
 #include <algorithm>
 #include <mutex>
 #include <new>

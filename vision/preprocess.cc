@@ -15,7 +15,7 @@ struct Size {
 };
 
 // Python's int(size · long / short): the product is exact, one division in double, cut towards zero.
-Size TargetSize(const ProcessorConfig::Size& size, const Image& image) {
+Size TargetSize(const ProcessorConfig::Size& size, const Size& image) {
   if (size.shortest_edge == 0) return {size.width, size.height};
   const auto [shorter, longer] = std::minmax(image.width, image.height);
   const auto product = static_cast<double>(size.shortest_edge * longer);
@@ -32,6 +32,21 @@ void CheckSides(int64_t width, int64_t height) {
     Throw(Code::kResourceExhausted, "the picture would be ", width, " x ", height,
           " pixels after its resize, the limit is ", kMaxProcessedSide, " a side");
   }
+}
+
+struct Plan {
+  Size resized;
+  Region crop;  // of the resized picture
+};
+
+Plan PlanOf(const ProcessorConfig& config, const Size& image) {
+  const Size size = config.resize ? TargetSize(*config.resize, image) : image;
+  if (!config.crop) return {size, {.width = size.width, .height = size.height}};
+  return {size,
+          {.left = CropOffset(size.width, config.crop->width),
+           .top = CropOffset(size.height, config.crop->height),
+           .width = config.crop->width,
+           .height = config.crop->height}};
 }
 
 // The part of `region` inside width x height; may have no pixels.
@@ -95,15 +110,7 @@ Image ImageProcessor::Geometry(const Image& image) const {
     rest.config_.pad_to_square = false;
     return rest.Geometry(PadToSquare(image, config_.mean));
   }
-  const Size size =
-      config_.resize ? TargetSize(*config_.resize, image) : Size{image.width, image.height};
-  Region region{.width = size.width, .height = size.height};
-  if (config_.crop) {
-    region = {.left = CropOffset(size.width, config_.crop->width),
-              .top = CropOffset(size.height, config_.crop->height),
-              .width = config_.crop->width,
-              .height = config_.crop->height};
-  }
+  const auto [size, region] = PlanOf(config_, {image.width, image.height});
   CheckSides(region.width, region.height);
   // Only what the crop shows is resized: a strip of 1 x 20,000 pixels would be 70 x 1,400,000 in between.
   const Region inside = Intersect(region, size.width, size.height);
@@ -112,6 +119,20 @@ Image ImageProcessor::Geometry(const Image& image) const {
                                  .top = region.top - inside.top,
                                  .width = region.width,
                                  .height = region.height});
+}
+
+PixelArea ImageProcessor::Shown(int64_t width, int64_t height) const {
+  Size padded{width, height};
+  if (config_.pad_to_square) padded.width = padded.height = std::max(width, height);
+  const auto [size, region] = PlanOf(config_, padded);
+  const double x = static_cast<double>(padded.width) / static_cast<double>(size.width);
+  const double y = static_cast<double>(padded.height) / static_cast<double>(size.height);
+  return {.left = static_cast<double>(region.left) * x -
+                  static_cast<double>((padded.width - width) / 2),
+          .top = static_cast<double>(region.top) * y -
+                 static_cast<double>((padded.height - height) / 2),
+          .width = static_cast<double>(region.width) * x,
+          .height = static_cast<double>(region.height) * y};
 }
 
 Tensor ImageProcessor::Pixels(const Image& image) const {

@@ -50,6 +50,14 @@ struct ProcessorConfig {
 // change pixels are ignored. INVALID_ARGUMENT names the key that is wrong; sizes are limited to kMaxProcessedSide.
 ProcessorConfig ParseProcessorConfig(const JsonObject& json);
 
+// A rectangle of a picture in fractions of its pixels.
+struct PixelArea {
+  double left = 0;
+  double top = 0;
+  double width = 0;
+  double height = 0;
+};
+
 class ImageProcessor {
  public:
   explicit ImageProcessor(const ProcessorConfig& config);
@@ -57,6 +65,8 @@ class ImageProcessor {
   // The eight-bit picture that is normalised: padded, resized, cropped. A crop larger than the picture is filled with
   // black. RESOURCE_EXHAUSTED when a side would exceed kMaxProcessedSide or padding needs more than kMaxResizedPixels.
   Image Geometry(const Image& image) const;
+  // What of a picture of width x height Geometry shows; reaches beyond the picture where Geometry pads.
+  PixelArea Shown(int64_t width, int64_t height) const;
   // f32 [3, H, W], red first.
   Tensor Pixels(const Image& image) const;
 

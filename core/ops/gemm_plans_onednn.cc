@@ -64,13 +64,9 @@ struct GemmPlans::Impl {
     }
     try {
       const dnnl::matmul::primitive_desc desc = Describe(engine, plan, attr);
-      if (std::getenv("PROBE"))
-        std::fprintf(stderr, "PROBE %ld %ld %ld %d %s scratch %zu\n", block.rows, block.depth,
-                     block.columns, (int)block.accumulate, desc.impl_info_str(),
-                     desc.scratchpad_desc().get_size());
       // Its blocked kernels keep one chain of additions per element up to 512 k (linear_test.cc checks it); others need not.
-      if (std::string_view(desc.impl_info_str()).substr(0, 4) != "brg:" && !std::getenv("ANY"))
-        return std::nullopt;
+      // They are called brg: in oneDNN 2.6 to 3.2 and brg_matmul: in 3.13.
+      if (!std::string_view(desc.impl_info_str()).starts_with("brg")) return std::nullopt;
       plan.primitive = dnnl::matmul(desc);
       plan.scratchpad = desc.scratchpad_desc();
       return plan;
@@ -95,7 +91,8 @@ bool GemmPlans::Run(const LinearBlock& block) {
   UseCallingThreadOnly();
   const Plan* plan = impl_->Find(block);
   if (plan == nullptr) return false;
-  alignas(64) char scratch[16384];
+  // Our tiles take 640 bytes in oneDNN 2.6 to 3.2 and up to 67,072 in 3.13.
+  alignas(64) char scratch[80 << 10];
   if (plan->scratchpad.get_size() > sizeof scratch) return false;
   const auto memory = [&](const dnnl::memory::desc& desc, const void* data) {
     return dnnl::memory(desc, impl_->engine, const_cast<void*>(data));

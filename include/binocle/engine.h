@@ -46,6 +46,9 @@ struct EngineOptions {
   std::string aligner;           // "vo", "vo_ffn", "none"
 };
 
+struct ExplainOptions;  // binocle/explain.h
+struct Explanation;
+
 // Visual tokens as the language model receives them.
 struct ImageEmbedding {
   int64_t tokens = 0;         // n
@@ -78,6 +81,11 @@ class BINOCLE_EXPORT Engine {
 
   // Answers one request; the observer is called on the calling thread. Calls from several threads take turns.
   Response Generate(const Request& request, const Observer& observer = {});
+
+  // Answers a request about at least one picture and tells what the answer looked at (binocle/explain.h). Throws what Generate throws;
+  // INVALID_ARGUMENT for a request without a picture or with n above 1, and for options out of range, which Error::option() names.
+  Explanation Explain(const Request& request, const ExplainOptions& options,
+                      const Observer& observer = {});
 
   // Reads and decodes a picture as Generate does and throws what Generate would; no tower runs. Does not wait for other calls.
   void CheckImage(const ImageInput& image) const;

@@ -10,6 +10,7 @@
 #include "core/exec.h"
 #include "fusion/vlm_model.h"
 #include "service/engine/engine_access.h"
+#include "service/engine/explain.h"
 #include "service/engine/generation.h"
 #include "service/engine/generation_options.h"
 #include "service/engine/image_encoder.h"
@@ -123,6 +124,15 @@ Response Engine::Generate(const Request& request, const Observer& observer) {
   Response response = generation.Run();
   response.timings.load = impl_->load_ms;
   return response;
+}
+
+Explanation Engine::Explain(const Request& request, const ExplainOptions& options,
+                            const Observer& observer) {
+  const std::lock_guard lock(impl_->mutex);
+  CheckRequest(request, impl_->options, impl_->info.vocabulary);
+  Explanation explanation = ExplainRequest(impl_->loaded(), request, options, observer);
+  explanation.response.timings.load = impl_->load_ms;
+  return explanation;
 }
 
 void Engine::CheckImage(const ImageInput& image) const { impl_->images.Check(image); }

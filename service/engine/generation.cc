@@ -51,9 +51,8 @@ Generation::Generation(const LoadedModel& loaded, const Request& request, const 
 
 std::vector<SharedImage> Generation::EncodeImages() {
   std::vector<SharedImage> images;
-  const auto& var = response_.interventions.var;
-  ImageWatch watch{.dims = m_.calibration.sink_dims, .inputs = input_observer_};
-  if (var) watch.dims.assign(var->dims.begin(), var->dims.end());
+  ImageWatch watch{.dims = SinkDimsOf(response_.interventions, m_.calibration),
+                   .inputs = input_observer_};
   for (size_t i = 0; i < prompt_.images.size(); ++i) {
     watch.first_position = prompt_.expanded.images[i].first_position;
     ImageEncoder::Encoded encoded =
@@ -128,13 +127,11 @@ void Generation::Step(int32_t token, Logits& logits) {
 }
 
 double Generation::Grounding() const {
-  const auto& var = response_.interventions.var;
-  const VarOptions tests = var && var->compat == VarOptions::Compat::kPaper ? *var : VarOptions{};
+  const ImageCentric tests = ImageCentricOf(response_.interventions);
   double sum = 0;
   int64_t heads = 0;
   for (const SegmentMasses& m : main_.watch->masses()) {
-    if (m.visual() < tests.mass || !(m.content >= tests.rho * m.visual()) || m.visual() <= 0)
-      continue;
+    if (!tests.Has(m.visual(), m.content)) continue;
     sum += m.content;
     ++heads;
   }
@@ -169,6 +166,21 @@ void Generation::KeepPrefix(std::vector<SharedImage> images) {
   const std::vector<int32_t>& answer = response_.answers.back().token_ids;
   ids.insert(ids.end(), answer.begin(), answer.end());
   m_.prefix.Keep(std::move(main_.kv), std::move(ids), prompt_.expanded, std::move(images));
+}
+
+std::vector<double> Generation::Score(std::span<const SharedImage> images,
+                                      std::span<const int32_t> tokens) {
+  BINOCLE_CHECK(!paired(), "scores are of one sequence");
+  Watch(images);
+  Logits logits;
+  if (!PrefillMain(images, logits)) return {};
+  std::vector<double> scores;
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!going_on()) return {};
+    if (i > 0) Step(tokens[i - 1], logits);
+    scores.push_back(LogProb(logits.main, m_.model.tokenizer().vocabulary_size(), tokens[i]));
+  }
+  return scores;
 }
 
 Response Generation::Run() {

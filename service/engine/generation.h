@@ -48,9 +48,14 @@ class Generation {
   std::function<void(int64_t)> before_token;
 
   Response Run();
+  // Instead of Run: the log-probabilities of `tokens` as the answer, one after the other, with `images` in the pictures' places. For
+  // requests without guidance and VCD. Empty when the observer does not want to go on.
+  std::vector<double> Score(std::span<const SharedImage> images, std::span<const int32_t> tokens);
 
   const ExpandedPrompt& prompt() const { return prompt_.expanded; }
   const SequenceWatch* watch() const { return main_.watch.get(); }
+  // As they are applied.
+  const Interventions& interventions() const { return response_.interventions; }
 
  private:
   // Logits of the main sequence and, where it is paired, of the other one.

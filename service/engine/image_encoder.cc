@@ -49,12 +49,16 @@ std::string ImageEncoder::ReadBytes(const ImageInput& input) const {
   return ReadFile(input.path, static_cast<size_t>(max_bytes_));
 }
 
+Image ImageEncoder::Decode(const ImageInput& input, std::string_view bytes) const {
+  const DecodeOptions limits{
+      .exif = input.exif, .max_bytes = max_bytes_, .max_pixels = max_pixels_};
+  return DecodeImage(bytes, limits, input.path);
+}
+
 ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes,
                                  Timings* timings) const {
   const auto start = Clock::now();
-  const DecodeOptions limits{
-      .exif = input.exif, .max_bytes = max_bytes_, .max_pixels = max_pixels_};
-  const Image image = DecodeImage(bytes, limits, input.path);
+  const Image image = Decode(input, bytes);
   ModelPixels pixels = Naming(input, [&] { return model_.Pixels(image); });
   if (timings != nullptr) {
     timings->decode += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -111,6 +115,25 @@ SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, const ImageInput
     AddDiffusionNoise(normal, steps, {tower->f32(), static_cast<size_t>(tower->view().elements())});
   }
   return Finish(c, ThroughTowers(c.ex, pixels, nullptr, timings), {}, {});
+}
+
+ImageEncoder::Prepared ImageEncoder::Prepare(const ImageInput& input) const {
+  const Image image = Decode(input, ReadBytes(input));
+  return Naming(input, [&]() -> Prepared {
+    return {.width = image.width,
+            .height = image.height,
+            .seen = model_.config().leading().processor.Geometry(image),
+            .pixels = model_.Pixels(image)};
+  });
+}
+
+SharedImage ImageEncoder::EncodePixels(const ForwardContext& c, const ModelPixels& pixels,
+                                       SinkDims dims) {
+  Timings ignored;
+  PatchAttention attention;
+  Tensor visual = ThroughTowers(c.ex, pixels, &attention, ignored);
+  return Finish(c, std::move(visual), std::move(attention),
+                {.dims = std::move(dims), .inputs = nullptr, .first_position = 0});
 }
 
 Tensor ImageEncoder::Visual(Exec& ex, const ImageInput& input, Timings& timings) {

@@ -28,6 +28,15 @@ class ImageEncoder {
   // The picture under diffusion noise, which is never kept.
   SharedImage EncodeNoised(const ForwardContext& c, const ImageInput& input, int64_t steps,
                            TorchNormal& normal, Timings& timings);
+  // A picture before the towers, for those who change it there.
+  struct Prepared {
+    int64_t width = 0, height = 0;  // decoded and upright
+    Image seen;                     // what the leading tower's processor makes of it, in eight bits
+    ModelPixels pixels;
+  };
+  Prepared Prepare(const ImageInput& input) const;
+  // Such a picture through towers and layers, never kept. `dims`: score its tokens with these.
+  SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels, SinkDims dims);
   // The picture's visual tokens [n, D], never kept.
   Tensor Visual(Exec& ex, const ImageInput& input, Timings& timings);
 
@@ -35,6 +44,7 @@ class ImageEncoder {
 
  private:
   std::string ReadBytes(const ImageInput& input) const;
+  Image Decode(const ImageInput& input, std::string_view bytes) const;
   ModelPixels Pixels(const ImageInput& input, std::string_view bytes, Timings* timings) const;
   Tensor ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                        Timings& timings);

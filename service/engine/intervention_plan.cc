@@ -193,6 +193,17 @@ WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
   return plan;
 }
 
+SinkDims SinkDimsOf(const Interventions& resolved, const AttentionCalibration& calibration) {
+  if (!resolved.var) return calibration.sink_dims;
+  return {resolved.var->dims.begin(), resolved.var->dims.end()};
+}
+
+ImageCentric ImageCentricOf(const Interventions& resolved) {
+  const auto& var = resolved.var;
+  const VarOptions tests = var && var->compat == VarOptions::Compat::kPaper ? *var : VarOptions{};
+  return {.mass = tests.mass, .rho = tests.rho};
+}
+
 std::vector<float> KeyGains(const Interventions& resolved, const ExpandedPrompt& prompt,
                             std::span<const PatchAttention* const> attention,
                             const PatchPlaces& places) {

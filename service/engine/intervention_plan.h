@@ -28,6 +28,18 @@ Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig
 WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
                     const AttentionCalibration& calibration, bool grounding);
 
+// The dimensions that sinks are known by under `resolved`; empty where none are.
+SinkDims SinkDimsOf(const Interventions& resolved, const AttentionCalibration& calibration);
+
+// The heads that count as image-centric: mass and rho of VAR where the request has it, else its defaults.
+struct ImageCentric {
+  double mass = 0, rho = 0;
+  bool Has(double visual, double content) const {
+    return visual >= mass && content >= rho * visual && visual > 0;
+  }
+};
+ImageCentric ImageCentricOf(const Interventions& resolved);
+
 // g [prompt] of modulation or PAI; `attention` has one entry per picture.
 std::vector<float> KeyGains(const Interventions& resolved, const ExpandedPrompt& prompt,
                             std::span<const PatchAttention* const> attention,

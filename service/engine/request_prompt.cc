@@ -53,6 +53,14 @@ std::string RenderChat(const Request& request, ConversationStyle style) {
 
 }  // namespace
 
+std::vector<const ImageInput*> PicturesOf(const Request& request) {
+  std::vector<const ImageInput*> pictures;
+  for (const Message& message : request.messages) {
+    for (const ImageInput& image : message.images) pictures.push_back(&image);
+  }
+  return pictures;
+}
+
 PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
                              int64_t context_tokens) {
   if (!request.messages.empty() && request.messages.back().text.empty())
@@ -66,9 +74,7 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
     text = RenderChat(request, style);
     prepared.stops = ConversationStops(style);
   }
-  for (const Message& message : request.messages) {
-    for (const ImageInput& image : message.images) prepared.images.push_back(&image);
-  }
+  prepared.images = PicturesOf(request);
   if (!prepared.images.empty() && !model.config().takes_pictures()) {
     ThrowInvalid("request: has ", prepared.images.size(),
                  " pictures, expected none: ", model.config().name, " is a text model");

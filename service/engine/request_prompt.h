@@ -9,10 +9,13 @@
 
 namespace binocle {
 
+// A request's pictures, in the order of their marks.
+std::vector<const ImageInput*> PicturesOf(const Request& request);
+
 struct PreparedPrompt {
   ExpandedPrompt expanded;
-  std::vector<const ImageInput*> images;  // in the order of their marks
-  std::vector<std::string> stops;         // the template's
+  std::vector<const ImageInput*> images;
+  std::vector<std::string> stops;  // the template's
 };
 
 // Renders, encodes and expands. Throws INVALID_ARGUMENT for roles out of order, a number of marks that is not the number of pictures, an

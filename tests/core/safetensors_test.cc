@@ -69,6 +69,10 @@ TEST_F(SafetensorsFileTest, RefusesDamagedFilesByNameAndPlace) {
       ErrorOf(R"({"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,4]}})", 4),
       HasSubstr("fits 63 bits"));
   EXPECT_THAT(
+      ErrorOf(R"({"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}})", 0),
+      HasSubstr("fits 63 bits"))
+      << "strides must not overflow where there are no elements";
+  EXPECT_THAT(
       ErrorOf(R"({"a":{"dtype":"F32","shape":[4611686018427387904],"data_offsets":[0,4]}})", 4),
       HasSubstr("data_offsets"));
   EXPECT_THAT(ErrorOf(R"({"a":{"dtype":"F32","shape":[1.5],"data_offsets":[0,4]}})", 4),

@@ -41,6 +41,7 @@ def safetensors_seeds():
     yield "hole", safetensors({"a": ("F32", [1], 0, 4), "b": ("F32", [1], 8, 12)}, zeros[:12])
     yield "long_header", safetensors({"a": ("F32", [1], 0, 4)}, zeros[:4], header_bytes=1 << 62)
     yield "many_elements", safetensors({"a": ("F32", [1 << 31, 1 << 31], 0, 4)}, zeros[:4])
+    yield "long_strides", safetensors({"a": ("F32", [0, 1 << 62, 1 << 62], 0, 0)}, b"")
 
 
 def image_decode_seeds():

@@ -34,6 +34,10 @@
 #define HWY_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define HWY_MAX(a, b) ((a) > (b) ? (a) : (b))
 
+namespace hwy {
+inline const char* TargetName(int64_t /*target*/) { return "ONE_LANE"; }
+}  // namespace hwy
+
 namespace hwy::HWY_NAMESPACE {
 
 // The tag that says which vector is meant, and the vector. A type of its own, so that what compiles here compiles with Highway.

@@ -1,0 +1,13 @@
+// Engine::Explain on a loaded model: one generation that is watched, what was seen put together, and faithfulness where it is asked for.
+#pragma once
+
+#include "binocle/explain.h"
+#include "service/engine/generation.h"
+
+namespace binocle {
+
+// Throws what Engine::Explain throws; `request` has passed the checks of Engine::Generate.
+Explanation ExplainRequest(const LoadedModel& model, const Request& request,
+                           const ExplainOptions& options, const Observer& observer);
+
+}  // namespace binocle
