@@ -57,8 +57,11 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
   int64_t blocks = 0;
   for (const QueryRun& run : args.runs) blocks += blocks_of(run);
 
-  ex.Parallel(blocks * args.kv.kv_heads, [&](int64_t task) {
-    int64_t block = task / args.kv.kv_heads;
+  // A head's keys and values stay in cache while its blocks are computed. Under a causal mask the last rows see most keys: they go
+  // first, so that threads end together.
+  ex.Parallel(args.kv.kv_heads * blocks, [&](int64_t task) {
+    const int64_t kv_head = task / blocks;
+    int64_t block = blocks - 1 - task % blocks;
     size_t r = 0;
     for (; block >= blocks_of(args.runs[r]); ++r) block -= blocks_of(args.runs[r]);
     const QueryRun& run = args.runs[r];
@@ -70,8 +73,8 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
                          .run = &run,
                          .begin = begin,
                          .end = end,
-                         .kv_head = task % args.kv.kv_heads,
-                         .first_head = task % args.kv.kv_heads * group + g,
+                         .kv_head = kv_head,
+                         .first_head = kv_head * group + g,
                          .heads = std::min(group - g, kBlockRows),
                          .out = out,
                          .lse = lse});

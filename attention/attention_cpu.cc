@@ -12,8 +12,8 @@
 #include "attention/elements-inl.h"
 #include "attention/score_variants-inl.h"
 #include "attention/segments-inl.h"
+#include "core/simd/exp2-inl.h"
 #include "core/simd/panel-inl.h"
-#include "hwy/contrib/math/math-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -38,6 +38,7 @@ struct Visible {
 };
 
 // s[begin … end) ← exp(s − max), 0 elsewhere. Moves max and sum, and returns what o must be scaled by.
+// Exponents are taken in base 2: s·log₂e − max·log₂e is one multiply-add.
 HWY_INLINE float SoftmaxStep(float* s, Visible visible, float& max, float& sum) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
@@ -47,21 +48,26 @@ HWY_INLINE float SoftmaxStep(float* s, Visible visible, float& max, float& sum) 
   for (int64_t j = 0; j < kPageTokens; j += lanes) tile_max = hn::Max(tile_max, hn::Load(d, s + j));
   const float new_max = std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
   if (new_max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
+    if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sum = NAN;
     std::fill(s, s + kPageTokens, 0.0F);
     return 1.0F;
   }
-  const auto shift = hn::Set(d, new_max);
+  const auto log2e = hn::Set(d, kLog2E), shift = hn::Set(d, new_max * kLog2E);
   auto tile_sum = hn::Zero(d);
   for (int64_t j = 0; j < kPageTokens; j += lanes) {
-    // The bound keeps the argument where Exp is defined; e^(−200) is 0 in f32.
-    const auto p = hn::Exp(d, hn::Max(hn::Sub(hn::Load(d, s + j), shift), hn::Set(d, -200.0F)));
+    const auto p = Exp2(d, hn::MulSub(hn::Load(d, s + j), log2e, shift));
     hn::Store(p, d, s + j);
     tile_sum = hn::Add(tile_sum, p);
   }
-  const float correction = max == new_max ? 1.0F : std::exp(max - new_max);
+  const float correction = max == new_max ? 1.0F : std::exp2(max * kLog2E - new_max * kLog2E);
   sum = sum * correction + hn::GetLane(hn::SumOfLanes(d, tile_sum));
   max = new_max;
   return correction;
+}
+
+// The logarithm of what a row's weights were divided by: `max` as SoftmaxStep rounded it.
+HWY_INLINE float LogSumExp(float max, float sum) {
+  return static_cast<float>(static_cast<double>(max * kLog2E) * kLn2 + std::log(static_cast<double>(sum)));
 }
 
 HWY_INLINE void Scale(float* x, int64_t width, float factor) {
@@ -144,7 +150,8 @@ class BlockKernel {
       Scale(state_.o + r * stride_, stride_, correction);
       if (segments_) segments_->Rescale(r, correction);
     }
-    for (int64_t c = 0; c < stride_; c += kPanel) {
+    const int64_t width = rows == 1 ? stride_ : kPanel;
+    for (int64_t c = 0; c < stride_; c += width) {
       Panel<Store::kAdd>({.a = state_.s + r0 * kPageTokens + all.begin,
                           .lda = kPageTokens,
                           .b = values + all.begin * stride_ + c,
@@ -152,7 +159,7 @@ class BlockKernel {
                           .c = state_.o + r0 * stride_ + c,
                           .ldc = stride_,
                           .depth = all.end - all.begin,
-                          .columns = std::min(kPanel, stride_ - c)},
+                          .columns = std::min(width, stride_ - c)},
                          rows);
     }
     if (segments_) segments_->AddPage({state_.s, values, first_key, all.end, r0, rows});
@@ -165,10 +172,10 @@ class BlockKernel {
       for (int64_t h = 0; h < b_.heads; ++h, ++r) {
         const int64_t head = b_.first_head + h;
         float* out = b_.out.row(row) + head * d_;
-        const float inverse = state_.sum[r] > 0 ? 1.0F / state_.sum[r] : 0.0F;
+        const bool none = state_.sum[r] == 0;  // −∞ for every key
+        const float inverse = none ? 0.0F : 1.0F / state_.sum[r];
         for (int64_t c = 0; c < d_; ++c) out[c] = state_.o[r * stride_ + c] * inverse;
-        b_.lse.row(row)[head] =
-            state_.sum[r] > 0 ? state_.max[r] + std::log(state_.sum[r]) : kLowest;
+        b_.lse.row(row)[head] = none ? kLowest : LogSumExp(state_.max[r], state_.sum[r]);
         if (!segments_) continue;
         const SegmentMasses m = segments_->Finish(r, inverse, d_, out);
         if (b_.run->segments->masses.empty()) continue;

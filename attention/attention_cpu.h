@@ -6,7 +6,7 @@
 namespace binocle {
 
 // Query rows × heads computed together: they share each page of keys and values.
-inline constexpr int64_t kBlockRows = 48;
+inline constexpr int64_t kBlockRows = 96;
 
 struct AttentionBlock {
   const AttentionArgs* args;

@@ -7,7 +7,7 @@
 #define HWY_TARGET_INCLUDE "attention/two_pass_cpu.cc"
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
-#include "hwy/contrib/math/math-inl.h"
+#include "core/simd/exp2-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,10 +22,10 @@ float ExpRow(float* s, int64_t visible, int64_t width) {
   auto max = hn::Set(d, s[0]);
   for (int64_t j = 0; j < end; j += lanes) max = hn::Max(max, hn::LoadU(d, s + j));
   max = hn::MaxOfLanes(d, max);
+  const auto log2e = hn::Set(d, kLog2E), shift = hn::Mul(max, log2e);
   auto sum = hn::Zero(d);
   for (int64_t j = 0; j < end; j += lanes) {
-    const auto x = hn::Max(hn::Sub(hn::LoadU(d, s + j), max), hn::Set(d, -200.0F));
-    const auto p = hn::Exp(d, x);
+    const auto p = Exp2(d, hn::MulSub(hn::LoadU(d, s + j), log2e, shift));
     hn::StoreU(p, d, s + j);
     sum = hn::Add(sum, p);
   }

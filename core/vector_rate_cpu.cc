@@ -20,8 +20,9 @@ double MultiplyAdds(int64_t iterations, float seed, float* sink) {
   const hn::ScalableTag<float> d;
   const auto a = hn::Set(d, seed), b = hn::Set(d, 1 - seed);
   hn::Vec<decltype(d)> x[kChains];
+  float start = seed;  // each chain another value: equal ones would be computed once
 #pragma GCC unroll 10
-  for (auto& chain : x) chain = hn::Set(d, seed);
+  for (auto& chain : x) chain = hn::Set(d, start += seed);
   for (int64_t i = 0; i < iterations; ++i) {
 #pragma GCC unroll 10
     for (auto& chain : x) chain = hn::MulAdd(chain, a, b);

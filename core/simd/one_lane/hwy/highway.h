@@ -78,6 +78,8 @@ Vec1U32 ShiftLeft(Vec1U32 v) {
   return {v.raw << kBits};
 }
 inline Vec1 BitCast(Tag, Vec1U32 v) { return {std::bit_cast<float>(v.raw)}; }
+inline Vec1U32 BitCast(ScalableTag<uint32_t>, Vec1 v) { return {std::bit_cast<uint32_t>(v.raw)}; }
+inline Vec1U32 Add(Vec1U32 a, Vec1U32 b) { return {a.raw + b.raw}; }
 inline Vec1 Set(Tag, float value) { return {value}; }
 inline Vec1 Zero(Tag) { return {0.0F}; }
 inline float GetLane(Vec1 v) { return v.raw; }
@@ -101,8 +103,14 @@ inline Vec1 MulAdd(Vec1 factor, Vec1 x, Vec1 add) {
   return {factor.raw * x.raw + add.raw};
 #endif
 }
+// factor · x − sub.
+inline Vec1 MulSub(Vec1 factor, Vec1 x, Vec1 sub) { return MulAdd(factor, x, Neg(sub)); }
 // add − factor · x.
 inline Vec1 NegMulAdd(Vec1 factor, Vec1 x, Vec1 add) { return MulAdd(Neg(factor), x, add); }
+
+// Comparisons.
+inline bool Le(Vec1 a, Vec1 b) { return a.raw <= b.raw; }
+inline Vec1 IfThenZeroElse(bool mask, Vec1 v) { return mask ? Vec1{0.0F} : v; }
 
 // Reductions: the result in every lane.
 inline Vec1 SumOfLanes(Tag, Vec1 v) { return v; }
