@@ -20,15 +20,17 @@ HWY_BEFORE_NAMESPACE();
 namespace binocle::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
+inline constexpr int64_t kLanes = HWY_MAX_BYTES / sizeof(float);
 inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // The running state of a block: R = rows × heads, row-major by row, so that later rows see more keys.
 struct OnlineSoftmax {
   alignas(64) float q[kBlockRows * kMaxHeadDim];  // [R, d], scaled
   alignas(64) float o[kBlockRows * kMaxHeadDim];  // [R, stride], not yet divided by the sum
-  alignas(64) float s[kBlockRows * kPageTokens];  // [R, 64] scores, then weights
+  alignas(64) float s[kBlockRows * kPageTokens];  // [pages, R, 64] scores, then weights
+  float correction[kBlockRows];                   // [pages, R]
   float max[kBlockRows];
-  float sum[kBlockRows];
+  alignas(64) float sums[kBlockRows * kLanes];  // [R, 16], their total is the row's sum
 };
 
 // Columns [begin, end) of a page: the keys that a row sees there.
@@ -37,37 +39,40 @@ struct Visible {
   int64_t end;
 };
 
-// s[begin … end) ← exp(s − max), 0 elsewhere. Moves max and sum, and returns what o must be scaled by.
-// Exponents are taken in base 2: s·log₂e − max·log₂e is one multiply-add.
-HWY_INLINE float SoftmaxStep(float* s, Visible visible, float& max, float& sum) {
-  const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+// Keys that a row does not see score −∞.
+HWY_INLINE void Hide(Visible visible, float* s) {
   for (int64_t j = 0; j < visible.begin; ++j) s[j] = kLowest;
   for (int64_t j = visible.end; j < kPageTokens; ++j) s[j] = kLowest;
+}
+
+// s ← exp(s − max). Moves max and the row's lanes of sums, and returns what o must be scaled by.
+HWY_INLINE float SoftmaxStep(float* s, float& max, float* sums) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto tile_max = hn::Set(d, kLowest);
   for (int64_t j = 0; j < kPageTokens; j += lanes) tile_max = hn::Max(tile_max, hn::Load(d, s + j));
   const float new_max = std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
   if (new_max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
-    if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sum = NAN;
+    if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sums[0] = NAN;
     std::fill(s, s + kPageTokens, 0.0F);
     return 1.0F;
   }
-  const auto log2e = hn::Set(d, kLog2E), shift = hn::Set(d, new_max * kLog2E);
+  const auto shift = hn::Set(d, new_max), log2e = hn::Set(d, kLog2E);
   auto tile_sum = hn::Zero(d);
   for (int64_t j = 0; j < kPageTokens; j += lanes) {
-    const auto p = Exp2(d, hn::MulSub(hn::Load(d, s + j), log2e, shift));
+    const auto p = Exp2(d, hn::Mul(hn::Sub(hn::Load(d, s + j), shift), log2e));
     hn::Store(p, d, s + j);
     tile_sum = hn::Add(tile_sum, p);
   }
-  const float correction = max == new_max ? 1.0F : std::exp2(max * kLog2E - new_max * kLog2E);
-  sum = sum * correction + hn::GetLane(hn::SumOfLanes(d, tile_sum));
+  const float correction = max == new_max ? 1.0F : std::exp2((max - new_max) * kLog2E);
+  hn::Store(hn::MulAdd(hn::Load(d, sums), hn::Set(d, correction), tile_sum), d, sums);
   max = new_max;
   return correction;
 }
 
-// The logarithm of what a row's weights were divided by: `max` as SoftmaxStep rounded it.
-HWY_INLINE float LogSumExp(float max, float sum) {
-  return static_cast<float>(static_cast<double>(max * kLog2E) * kLn2 + std::log(static_cast<double>(sum)));
+HWY_INLINE float SumOf(const float* sums) {
+  const hn::ScalableTag<float> d;
+  return hn::GetLane(hn::SumOfLanes(d, hn::Load(d, sums)));
 }
 
 HWY_INLINE void Scale(float* x, int64_t width, float factor) {
@@ -85,16 +90,48 @@ class BlockKernel {
     if (b.run->segments != nullptr) segments_.emplace(*b.run->segments, stride_);
   }
 
+  // Stretches of pages, as long as their scores fit: with few rows, keys and then values are read in long runs. What is computed does
+  // not depend on the stretches.
   void Run() {
     LoadQueries();
     const int64_t seen =
         b_.args->mask == Mask::kCausal ? b_.run->first_position + b_.end : b_.run->keys;
-    for (int64_t page = b_.run->first_key / kPageTokens; page * kPageTokens < seen; ++page)
-      Page(page);
+    const int64_t end = PagesFor(seen);
+    const int64_t stretch = kBlockRows / rows();
+    for (int64_t first = b_.run->first_key / kPageTokens; first < end; first += stretch) {
+      const int64_t pages = std::min(stretch, end - first);
+      for (int64_t i = 0; i < pages; ++i) Scores(PageOf(first, i));
+      for (int64_t i = 0; i < pages; ++i) Weights(PageOf(first, i));
+      for (int64_t i = 0; i < pages; ++i) Values(PageOf(first, i));
+    }
     StoreResults();
   }
 
  private:
+  // A page of keys and values and its place in the stretch.
+  struct Page {
+    int64_t index;      // in the sequence
+    int64_t first_key;  // index · 64
+    int64_t r0, rows;   // rows [r0, r0 + rows) of the block see something of it
+    float* s;           // [R, 64] scores, then weights
+    float* correction;  // [R] what o is scaled by before the page is added
+  };
+
+  int64_t rows() const { return (b_.end - b_.begin) * b_.heads; }
+
+  Page PageOf(int64_t first, int64_t i) {
+    const int64_t first_key = (first + i) * kPageTokens;
+    int64_t begin = b_.begin;  // earlier rows see nothing of this page and are left alone
+    while (begin < b_.end && VisibleOf(begin, first_key).end == 0) ++begin;
+    return {.index = first + i,
+            .first_key = first_key,
+            .r0 = (begin - b_.begin) * b_.heads,
+            .rows = (b_.end - begin) * b_.heads,
+            .s = state_.s + i * rows() * kPageTokens,
+            .correction = state_.correction + i * rows()};
+  }
+  int32_t Stored(const Page& p) const { return b_.run->pages[static_cast<size_t>(p.index)]; }
+
   void LoadQueries() {
     int64_t r = 0;
     for (int64_t i = b_.begin; i < b_.end; ++i) {
@@ -104,9 +141,9 @@ class BlockKernel {
         ReadQuery(b_.args->q, b_.run->first_row + i, at, d_, row);
         for (int64_t c = 0; c < d_; ++c) row[c] *= b_.args->scale;
         state_.max[r] = kLowest;
-        state_.sum[r] = 0;
       }
     }
+    std::memset(state_.sums, 0, static_cast<size_t>(r * kLanes) * sizeof(float));
     std::memset(state_.o, 0, static_cast<size_t>(r * stride_) * sizeof(float));
     if (segments_) segments_->Clear(r);
   }
@@ -118,51 +155,55 @@ class BlockKernel {
     return {std::clamp<int64_t>(b_.run->first_key - first_key, 0, end), end};
   }
 
-  // One page of keys and values: S = Q·Kᵀ, variant, online softmax, O += P·V.
-  void Page(int64_t page_index) {
-    const KvLayer& kv = b_.args->kv;
-    const int64_t first_key = page_index * kPageTokens;
-    const int32_t page = b_.run->pages[static_cast<size_t>(page_index)];
-    int64_t begin = b_.begin;  // earlier rows see nothing of this page and are left alone
-    while (begin < b_.end && VisibleOf(begin, first_key).end == 0) ++begin;
-    if (begin == b_.end) return;
-    const int64_t r0 = (begin - b_.begin) * b_.heads;
-    const int64_t rows = (b_.end - begin) * b_.heads;
-    const Visible all = VisibleOf(b_.end - 1, first_key);  // of the last row, which sees most
-    const float* keys = ReadKeyPage(kv, page, b_.kv_head, key_scratch_);
-    const float* values = ReadValuePage(kv, page, b_.kv_head, value_scratch_);
-
-    Panel<Store::kOverwrite>({.a = state_.q + r0 * d_,
+  // S = Q·Kᵀ
+  void Scores(const Page& p) {
+    Panel<Store::kOverwrite>({.a = state_.q + p.r0 * d_,
                               .lda = d_,
-                              .b = keys,
+                              .b = ReadKeyPage(b_.args->kv, Stored(p), b_.kv_head, scratch_),
                               .ldb = kPageTokens,
-                              .c = state_.s + r0 * kPageTokens,
+                              .c = p.s + p.r0 * kPageTokens,
                               .ldc = kPageTokens,
                               .depth = d_,
                               .columns = kPageTokens},
-                             rows);
-    for (int64_t r = r0; r < r0 + rows; ++r) {
-      const Visible visible = VisibleOf(b_.begin + r / b_.heads, first_key);
-      float* s = state_.s + r * kPageTokens;
-      ApplyVariant(variant_, b_.first_head + r % b_.heads, first_key, visible.end, s);
-      const float correction = SoftmaxStep(s, visible, state_.max[r], state_.sum[r]);
-      if (correction == 1.0F) continue;
-      Scale(state_.o + r * stride_, stride_, correction);
-      if (segments_) segments_->Rescale(r, correction);
+                             p.rows);
+  }
+
+  // P = exp(variant(S) − max)
+  void Weights(const Page& p) {
+    int64_t r = p.r0;
+    for (int64_t i = b_.begin + p.r0 / b_.heads; i < b_.end; ++i) {
+      const Visible visible = VisibleOf(i, p.first_key);
+      for (int64_t h = 0; h < b_.heads; ++h, ++r) {
+        float* s = p.s + r * kPageTokens;
+        ApplyVariant(variant_, b_.first_head + h, p.first_key, visible.end, s);
+        Hide(visible, s);
+        p.correction[r] = SoftmaxStep(s, state_.max[r], state_.sums + r * kLanes);
+      }
     }
-    const int64_t width = rows == 1 ? stride_ : kPanel;
+  }
+
+  // O = O·correction + P·V
+  void Values(const Page& p) {
+    const Visible all = VisibleOf(b_.end - 1, p.first_key);  // of the last row, which sees most
+    const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, scratch_);
+    for (int64_t r = p.r0; r < p.r0 + p.rows; ++r) {
+      if (p.correction[r] == 1.0F) continue;
+      Scale(state_.o + r * stride_, stride_, p.correction[r]);
+      if (segments_) segments_->Rescale(r, p.correction[r]);
+    }
+    const int64_t width = p.rows == 1 ? stride_ : kPanel;  // one row reads values in their order
     for (int64_t c = 0; c < stride_; c += width) {
-      Panel<Store::kAdd>({.a = state_.s + r0 * kPageTokens + all.begin,
+      Panel<Store::kAdd>({.a = p.s + p.r0 * kPageTokens + all.begin,
                           .lda = kPageTokens,
                           .b = values + all.begin * stride_ + c,
                           .ldb = stride_,
-                          .c = state_.o + r0 * stride_ + c,
+                          .c = state_.o + p.r0 * stride_ + c,
                           .ldc = stride_,
                           .depth = all.end - all.begin,
                           .columns = std::min(width, stride_ - c)},
-                         rows);
+                         p.rows);
     }
-    if (segments_) segments_->AddPage({state_.s, values, first_key, all.end, r0, rows});
+    if (segments_) segments_->AddPage({p.s, values, p.first_key, all.end, p.r0, p.rows});
   }
 
   void StoreResults() {
@@ -172,10 +213,11 @@ class BlockKernel {
       for (int64_t h = 0; h < b_.heads; ++h, ++r) {
         const int64_t head = b_.first_head + h;
         float* out = b_.out.row(row) + head * d_;
-        const bool none = state_.sum[r] == 0;  // −∞ for every key
-        const float inverse = none ? 0.0F : 1.0F / state_.sum[r];
+        const float sum = SumOf(state_.sums + r * kLanes);
+        const bool none = sum == 0;  // −∞ for every key
+        const float inverse = none ? 0.0F : 1.0F / sum;
         for (int64_t c = 0; c < d_; ++c) out[c] = state_.o[r * stride_ + c] * inverse;
-        b_.lse.row(row)[head] = none ? kLowest : LogSumExp(state_.max[r], state_.sum[r]);
+        b_.lse.row(row)[head] = none ? kLowest : state_.max[r] + std::log(sum);
         if (!segments_) continue;
         const SegmentMasses m = segments_->Finish(r, inverse, d_, out);
         if (b_.run->segments->masses.empty()) continue;
@@ -191,8 +233,7 @@ class BlockKernel {
   const Variant& variant_;
   int64_t d_, stride_;
   OnlineSoftmax state_;
-  alignas(64) float key_scratch_[kMaxHeadDim * kPageTokens];    // where pages are bf16
-  alignas(64) float value_scratch_[kMaxHeadDim * kPageTokens];  // where pages are bf16
+  alignas(64) float scratch_[kMaxHeadDim * kPageTokens];  // a page, where pages are bf16
   std::optional<SegmentSums> segments_;
 };
 

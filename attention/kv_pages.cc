@@ -1,10 +1,20 @@
 #include "attention/kv_pages.h"
 
+#include <algorithm>
+
 #include "core/convert.h"
 
 namespace binocle {
 
 namespace {
+
+int64_t GroupOf(int64_t pages) { return std::clamp<int64_t>(pages, 1, KvPool::kPageGroup); }
+
+// Whole groups.
+int64_t Stored(int64_t pages) {
+  const int64_t group = GroupOf(pages);
+  return (pages + group - 1) / group * group;
+}
 
 void Put(float value, float* to) { *to = value; }
 void Put(float value, Bf16* to) { *to = Bf16FromF32(value); }
@@ -38,18 +48,19 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
 }
 
 KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages, DType dtype)
-    : kv_heads_(kv_heads), head_dim_(head_dim), pages_(pages) {
+    : kv_heads_(kv_heads), head_dim_(head_dim), pages_(pages), page_group_(GroupOf(pages)) {
   BINOCLE_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, DTypeName(dtype));
+  const int64_t stored = Stored(pages);
   for (int64_t i = 0; i < layers; ++i) {
-    keys_.emplace_back(dtype, Shape{pages, kv_heads, head_dim, kPageTokens}, "kv.keys");
-    values_.emplace_back(dtype, Shape{pages, kv_heads, kPageTokens, ValueStride(head_dim)},
+    keys_.emplace_back(dtype, Shape{stored, kv_heads, head_dim, kPageTokens}, "kv.keys");
+    values_.emplace_back(dtype, Shape{stored, kv_heads, kPageTokens, ValueStride(head_dim)},
                          "kv.values");
   }
   for (int64_t page = pages - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }
 
-int64_t KvPool::BytesPerPage(int64_t layers, int64_t kv_heads, int64_t head_dim) {
-  return layers * kv_heads * kPageTokens * (head_dim + ValueStride(head_dim)) * 4;
+int64_t KvPool::Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages) {
+  return Stored(pages) * layers * kv_heads * kPageTokens * (head_dim + ValueStride(head_dim)) * 4;
 }
 
 KvLayer KvPool::layer(int64_t index) const {
@@ -58,7 +69,8 @@ KvLayer KvPool::layer(int64_t index) const {
           .values = values_.at(static_cast<size_t>(index)).view().data(),
           .dtype = keys.dtype(),
           .kv_heads = kv_heads_,
-          .head_dim = head_dim_};
+          .head_dim = head_dim_,
+          .page_group = page_group_};
 }
 
 int32_t KvPool::Take() {

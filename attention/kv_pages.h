@@ -23,20 +23,26 @@ constexpr int64_t ValueStride(int64_t head_dim) { return (head_dim + 15) / 16 * 
 
 // The pages of one layer, borrowed. Elements are float or Bf16.
 struct KvLayer {
-  void* keys = nullptr;    // [pages, K, d, 64]
-  void* values = nullptr;  // [pages, K, 64, ValueStride(d)]
+  void* keys = nullptr;    // [pages / G, K, G, d, 64]
+  void* values = nullptr;  // [pages / G, K, G, 64, ValueStride(d)]
   DType dtype = DType::kF32;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
+  int64_t page_group = 1;  // G
 
   template <typename Element = float>
   Element* key_page(int64_t page, int64_t head) const {
-    return static_cast<Element*>(keys) + (page * kv_heads + head) * head_dim * kPageTokens;
+    return static_cast<Element*>(keys) + Index(page, head) * head_dim * kPageTokens;
   }
   template <typename Element = float>
   Element* value_page(int64_t page, int64_t head) const {
-    return static_cast<Element*>(values) +
-           (page * kv_heads + head) * kPageTokens * ValueStride(head_dim);
+    return static_cast<Element*>(values) + Index(page, head) * kPageTokens * ValueStride(head_dim);
+  }
+
+ private:
+  // How many pages of one head lie before this one.
+  int64_t Index(int64_t page, int64_t head) const {
+    return (page / page_group * kv_heads + head) * page_group + page % page_group;
   }
 };
 
@@ -44,9 +50,13 @@ struct KvLayer {
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer);
 
-// Pages of all layers, and which of them are free. Memory is committed as pages are first written.
+// Pages of all layers, and which of them are free. Memory is committed as groups of pages are first written.
 class KvPool {
  public:
+  // Pages whose keys (and whose values) of one head lie together, so that a decode step reads a head in long runs: 512 KiB at d = 128.
+  // With single pages it took 1.5 × as long where memory bounds (docs/benchmarks.md).
+  static constexpr int64_t kPageGroup = 16;
+
   KvPool() = default;
   KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
          DType dtype = DType::kF32);
@@ -58,12 +68,14 @@ class KvPool {
   int32_t Take();
   void Give(int32_t page);
 
-  static int64_t BytesPerPage(int64_t layers, int64_t kv_heads, int64_t head_dim);
+  // Of a pool of f32 pages.
+  static int64_t Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages);
 
  private:
   int64_t kv_heads_ = 0;
   int64_t head_dim_ = 0;
   int64_t pages_ = 0;
+  int64_t page_group_ = 1;
   std::vector<Tensor> keys_;    // one per layer
   std::vector<Tensor> values_;  // one per layer
   std::vector<int32_t> free_;

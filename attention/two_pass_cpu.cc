@@ -22,10 +22,10 @@ float ExpRow(float* s, int64_t visible, int64_t width) {
   auto max = hn::Set(d, s[0]);
   for (int64_t j = 0; j < end; j += lanes) max = hn::Max(max, hn::LoadU(d, s + j));
   max = hn::MaxOfLanes(d, max);
-  const auto log2e = hn::Set(d, kLog2E), shift = hn::Mul(max, log2e);
+  const auto log2e = hn::Set(d, kLog2E);
   auto sum = hn::Zero(d);
   for (int64_t j = 0; j < end; j += lanes) {
-    const auto p = Exp2(d, hn::MulSub(hn::LoadU(d, s + j), log2e, shift));
+    const auto p = Exp2(d, hn::Mul(hn::Sub(hn::LoadU(d, s + j), max), log2e));
     hn::StoreU(p, d, s + j);
     sum = hn::Add(sum, p);
   }

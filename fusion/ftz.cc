@@ -34,7 +34,7 @@ Ftz::Ftz(const FusionConfig& config, FtzWeights weights, int64_t n_a, int64_t n_
 
 int64_t Ftz::Bytes(const FusionConfig& c, int64_t d_a, int64_t n_a, int64_t n_b) {
   return 4 * (n_a * (d_a + 2 * c.width + c.heads) + n_b * 2 * c.width) +
-         PagesFor(n_b) * KvPool::BytesPerPage(1, c.heads, c.width / c.heads);
+         KvPool::Bytes(1, c.heads, c.width / c.heads, PagesFor(n_b));
 }
 
 // attn = softmax(Q Kᵀ/√d) V        Q = a W_Qᵀ + b_Q, [K | V] = b W_KVᵀ + b_KV

@@ -38,8 +38,7 @@ int64_t TowerActivations::Bytes(const TowerShape& s) {
   const int64_t rows = s.images * s.tokens;
   const int64_t floats = s.images * s.patches * (s.patch_width + s.width) +
                          rows * (6 * s.width + s.heads + s.ff_width + s.ff_width / 2);
-  return floats * 4 +
-         s.images * PagesFor(s.tokens) * KvPool::BytesPerPage(1, s.heads, s.head_dim());
+  return floats * 4 + KvPool::Bytes(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens));
 }
 
 namespace {

@@ -22,7 +22,6 @@ namespace binocle::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr float kLog2E = 1.44269504088896341F;
-inline constexpr double kLn2 = 0.693147180559945309;
 
 // Exactly 1 at t = 0, exactly 0 for t ≤ −126, −∞ included, and NaN for NaN; undefined for t ≥ 127.
 template <class D, class V>

@@ -316,7 +316,7 @@ int64_t ModelBenchPlan::bytes() const {
   const LlamaConfig c = BenchShape(shape);
   const int64_t tokens = visual_tokens + text_tokens + 1;
   return 4 * Parameters(c) + DecoderActivations::Bytes(c, kChunkRows, 1) +
-         kSequences * PagesFor(tokens) * KvPool::BytesPerPage(c.layers, c.kv_heads, c.head_dim);
+         KvPool::Bytes(c.layers, c.kv_heads, c.head_dim, kSequences * PagesFor(tokens));
 }
 
 ModelBench BenchModel(Exec& ex, const ModelBenchPlan& plan,

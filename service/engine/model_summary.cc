@@ -105,8 +105,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.tensors.push_back(std::move(tensor));
     info.file_bytes += view.elements() * DTypeSize(view.dtype());
   }
-  info.kv_bytes = PagesFor(info.context_tokens) *
-                  KvPool::BytesPerPage(c.text.layers, c.text.kv_heads, c.text.head_dim);
+  info.kv_bytes =
+      KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PagesFor(info.context_tokens));
   info.planned_bytes = info.kv_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

@@ -92,8 +92,8 @@ TEST(Attention, OneKeyReturnsItsValue) {
   Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
   const float* value = p.pool.layer(0).value_page(p.runs[0].pages[0], 0);
   for (int64_t i = 0; i < 10; ++i) {
-    EXPECT_FLOAT_EQ(p.out.f32()[i], value[i]);
-    EXPECT_FLOAT_EQ(p.out.f32()[10 + i], value[i]);
+    EXPECT_EQ(p.out.f32()[i], value[i]);
+    EXPECT_EQ(p.out.f32()[10 + i], value[i]);
   }
 }
 
@@ -108,6 +108,22 @@ TEST(Attention, NoKeysGiveZeroAndMinusInfinity) {
   Attention(ex, args, p.out, p.lse);
   for (int64_t i = 0; i < 16; ++i) EXPECT_EQ(p.out.f32()[i], 0);
   EXPECT_EQ(p.lse.f32()[0], -INFINITY);
+}
+
+TEST(Attention, AnUndefinedScoreIsNotHidden) {
+  // In one query of two: all its scores are NaN. In one key: one score of every row that sees it.
+  Problem p(1, 1, 8, {{2, 70}}, 19);
+  Exec ex(1);
+  Attention(ex, p.args(Mask::kNone), p.out, p.lse);
+  const Tensor want = p.out.Clone();
+  p.q.row(0)[3] = NAN;
+  Attention(ex, p.args(Mask::kNone), p.out, p.lse);
+  EXPECT_TRUE(std::isnan(p.out.row(0)[0]));
+  EXPECT_TRUE(std::isnan(p.lse.row(0)[0]));
+  EXPECT_TRUE(SameBits(p.out.view().Rows(1, 2), want.view().Rows(1, 2)));
+  p.pool.layer(0).key_page(p.runs[0].pages[1], 0)[5] = NAN;
+  Attention(ex, p.args(Mask::kNone), p.out, p.lse);
+  EXPECT_TRUE(std::isnan(p.out.row(1)[0]));
 }
 
 TEST(Attention, OutputMayReplaceTheQueries) {

@@ -103,8 +103,6 @@ inline Vec1 MulAdd(Vec1 factor, Vec1 x, Vec1 add) {
   return {factor.raw * x.raw + add.raw};
 #endif
 }
-// factor · x − sub.
-inline Vec1 MulSub(Vec1 factor, Vec1 x, Vec1 sub) { return MulAdd(factor, x, Neg(sub)); }
 // add − factor · x.
 inline Vec1 NegMulAdd(Vec1 factor, Vec1 x, Vec1 add) { return MulAdd(Neg(factor), x, add); }
 
