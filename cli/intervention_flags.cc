@@ -1,23 +1,17 @@
 #include "cli/intervention_flags.h"
 
-#include <charconv>
 #include <map>
 #include <sstream>
 #include <vector>
 
 #include "binocle/error.h"
+#include "cli/ranges.h"
 
 namespace binocle::cli {
 namespace {
 
 [[noreturn]] void Fail(const std::string& option, const std::string& rest) {
   throw Error(Code::kInvalidArgument, option + rest, option);
-}
-
-template <typename Number>
-bool ReadNumber(std::string_view text, Number& out) {
-  const auto [after, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  return error == std::errc() && after == text.data() + text.size();
 }
 
 std::vector<std::string> Split(const std::string& text, char at) {
@@ -51,22 +45,12 @@ class Pairs {
     Read(key, "an integer", [&](const std::string& text) { return ReadNumber(text, out); });
   }
   void Range(const std::string& key, std::optional<Layers>& out) {
-    Read(key, "layers such as 2-30", [&](const std::string& text) {
-      const size_t dash = text.find('-');
-      Layers layers;
-      const std::string last = dash == std::string::npos ? text : text.substr(dash + 1);
-      out = layers;
-      return ReadNumber(std::string_view(text).substr(0, dash), out->first) &&
-             ReadNumber(last, out->last);
-    });
+    Read(key, "layers such as 2-30",
+         [&](const std::string& text) { return ReadLayers(text, out.emplace()); });
   }
   void Integers(const std::string& key, std::vector<int64_t>& out) {
-    Read(key, "integers with + between them", [&](const std::string& text) {
-      for (const std::string& part : Split(text, '+')) {
-        if (!ReadNumber(part, out.emplace_back())) return false;
-      }
-      return !out.empty();
-    });
+    Read(key, "integers with + between them",
+         [&](const std::string& text) { return ReadIntegers(text, out); });
   }
   template <typename Enum>
   void Choice(const std::string& key, const std::vector<std::pair<std::string, Enum>>& choices,

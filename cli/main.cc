@@ -90,6 +90,7 @@ void Run(int argc, char** argv) {
   AddBench(app);
   AddCalibrate(app);
   AddChat(app);
+  AddExplain(app);
   AddInspect(app);
   try {
     app.parse(Words(argc, argv));

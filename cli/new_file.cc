@@ -27,6 +27,19 @@ void CheckNewFile(const std::string& path, Overwrite overwrite) {
   throw Error(Code::kAlreadyExists, path + ": is there already (--overwrite replaces it)");
 }
 
+NewFolder::NewFolder(const std::string& path) : path_(path) {
+  std::error_code failure;
+  if (std::filesystem::exists(path, failure) && !std::filesystem::is_directory(path, failure))
+    throw Error(Code::kInvalidArgument, path + ": is there and is no folder");
+  made_ = std::filesystem::create_directories(path, failure);
+  if (failure) ThrowErrno(path, failure.value());
+}
+
+NewFolder::~NewFolder() {
+  std::error_code not_empty;
+  if (made_) std::filesystem::remove(path_, not_empty);
+}
+
 // Under another name first, so that a full disk leaves what was there.
 void WriteNewFile(const std::string& path, const std::string& text, Overwrite overwrite) {
   CheckNewFile(path, overwrite);

@@ -167,8 +167,11 @@ struct Explanation {
 
 struct OverlayOptions {
   int64_t side = 336;  // 16 … 4096: the shorter side has at least so many pixels
-  double peak = 0;     // the weight that gets the brightest colour; 0: the map's largest
+  double peak = 0;     // 0 … 1: the weight that gets the brightest colour; 0: the map's largest
 };
+
+// Throws INVALID_ARGUMENT for options out of range; Error::option() names which.
+BINOCLE_EXPORT void CheckOverlay(const OverlayOptions& options);
 
 // PNG: a picture of the explanation, enlarged, with a map of it on top; brighter is more weight. INVALID_ARGUMENT for a picture or a
 // map that is not there; UNIMPLEMENTED in a build without OpenCV.

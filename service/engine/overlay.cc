@@ -59,9 +59,14 @@ Image Overlay(const Image& picture, const OverlayMap& map, int64_t side) {
   return out;
 }
 
+void CheckOverlay(const OverlayOptions& options) {
+  CheckOption("side", options.side, 16, 4096);
+  CheckOption("peak", options.peak, 0, 1);
+}
+
 std::string RenderOverlay(const Explanation& e, const AttentionMap& map, int64_t image,
                           const OverlayOptions& options) {
-  CheckOption("side", options.side, 16, 4096);
+  CheckOverlay(options);
   if (image < 0 || image >= std::ssize(e.seen) || image >= std::ssize(map.patches)) {
     ThrowInvalid("overlay: there is no map of picture ", image, ", the explanation has ",
                  e.seen.size(), " pictures and the map ", map.patches.size());

@@ -1,0 +1,212 @@
+// The parts of an explanation, one by one; through the program: tests/cli/explain_test.py.
+#include "binocle/explain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <set>
+
+#include "service/engine/answer_words.h"
+#include "service/engine/correlation.h"
+#include "service/engine/faithfulness.h"
+#include "service/engine/overlay.h"
+#include "service/engine/sink_recorder.h"
+#include "tests/service/answers.h"
+#include "tests/testing/errors.h"
+
+namespace binocle {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::GoldenModel;
+using ::testing::HasSubstr;
+using testing::Scene;
+
+// A tokenizer of fixed pieces: token i adds pieces[i], and bytes where a piece is no whole character.
+class Pieces : public Tokenizer {
+ public:
+  explicit Pieces(std::vector<std::string> pieces) : pieces_(std::move(pieces)) {}
+  std::vector<int32_t> Encode(std::string_view, AddSpecial) const override { return {}; }
+  TokenPiece Piece(int32_t id) const override {
+    const std::string& piece = pieces_.at(static_cast<size_t>(id));
+    const bool whole = piece.empty() || (piece.back() & 0x80) == 0;
+    return {.kind = whole ? TokenPiece::Kind::kText : TokenPiece::Kind::kBytes, .text = piece};
+  }
+  LeadingSpace leading_space() const override { return LeadingSpace::kKeep; }
+  std::string_view Spelling(int32_t id) const override {
+    return pieces_.at(static_cast<size_t>(id));
+  }
+  int32_t IdOf(std::string_view) const override { return -1; }
+  int32_t vocabulary_size() const override { return static_cast<int32_t>(pieces_.size()); }
+  bool IsSpecial(int32_t) const override { return false; }
+  int32_t bos_id() const override { return -1; }
+  int32_t eos_id() const override { return -1; }
+  int32_t unk_id() const override { return -1; }
+  int32_t pad_id() const override { return -1; }
+
+ private:
+  std::vector<std::string> pieces_;
+};
+
+struct Word {
+  std::string text;
+  int64_t first, end;
+  bool operator==(const Word&) const = default;
+};
+
+std::vector<Word> WordsOf(const std::vector<std::string>& pieces) {
+  Answer answer;
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    answer.token_ids.push_back(static_cast<int32_t>(i));
+    answer.text += pieces[i];
+  }
+  std::vector<Word> words;
+  for (const AnswerWord& w : TakeApart(answer, Pieces(pieces), PromptFormat::kRaw).words)
+    words.push_back(
+        {answer.text.substr(static_cast<size_t>(w.begin), static_cast<size_t>(w.end - w.begin)),
+         w.first_token, w.end_token});
+  return words;
+}
+
+TEST(AnswerWords, AreWhatSpacesPartWithoutPunctuationAround) {
+  EXPECT_THAT(
+      WordsOf({"a ", "blue", " dia", "mond, ", "don't", "."}),
+      ElementsAre(Word{"a", 0, 1}, Word{"blue", 1, 2}, Word{"diamond", 2, 4}, Word{"don't", 4, 5}));
+}
+
+TEST(AnswerWords, ShareATokenThatHoldsPartsOfBoth) {
+  EXPECT_THAT(WordsOf({"on", "e tw", "o"}), ElementsAre(Word{"one", 0, 2}, Word{"two", 1, 3}));
+}
+
+TEST(AnswerWords, IdeographsStandAloneAndACharacterBelongsToAllItsTokens) {
+  EXPECT_THAT(WordsOf({"\xE7", "\x8C", "\xAB", "\xE7\x8A\xAC"}),
+              ElementsAre(Word{"猫", 0, 3}, Word{"犬", 3, 4}));
+}
+
+TEST(AnswerWords, ThereAreNoneInPunctuation) { EXPECT_TRUE(WordsOf({" ...", "!? "}).empty()); }
+
+TEST(Correlation, OfKnownSeries) {
+  const std::vector<double> x = {1, 2, 3, 4}, cubes = {1, 8, 27, 64}, down = {4, 3, 2, 1};
+  EXPECT_NEAR(*Pearson(x, down), -1, 1e-12);
+  EXPECT_NEAR(*Pearson(x, cubes), 0.951369855, 1e-8);
+  EXPECT_NEAR(*Spearman(x, cubes), 1, 1e-12);
+  // Ties share their mean rank: ranks 0, 1.5, 1.5, 3 against 0 … 3.
+  EXPECT_NEAR(*Spearman(x, std::vector<double>{1, 5, 5, 9}), 0.948683298, 1e-8);
+  EXPECT_FALSE(Pearson(x, std::vector<double>{2, 2, 2, 2}));
+  EXPECT_FALSE(Pearson(std::vector<double>{1}, std::vector<double>{1}));
+}
+
+TEST(Orders, AreOfValuesAndAtRandom) {
+  EXPECT_THAT(DescendingOrder(std::vector<double>{0.1, 0.5, 0.1, 0.9}), ElementsAre(3, 1, 0, 2));
+  const std::vector<int64_t> order = RandomOrder(50, 3);
+  EXPECT_EQ(std::set<int64_t>(order.begin(), order.end()).size(), 50);
+  EXPECT_EQ(order, RandomOrder(50, 3));
+  EXPECT_NE(order, RandomOrder(50, 4));
+}
+
+// Every covered block costs what it is worth.
+BlockScores Costs(const std::vector<double>& worth) {
+  return [worth](std::span<const int64_t> blocks) {
+    double score = 0;
+    for (const int64_t block : blocks) score -= worth[static_cast<size_t>(block)];
+    return std::vector<double>{score, 100};
+  };
+}
+
+TEST(DeletionCurve, IsTheScoreOfItsTokensStepByStep) {
+  const std::vector<int64_t> order = {2, 0, 1, 3};
+  const DeletionCurve curve =
+      DeletionCurveOf(Costs({1, 2, 4, 8}), order, {.points = 2, .first_token = 0, .end_token = 1});
+  EXPECT_THAT(curve.share, ElementsAre(0, 0.5, 1));
+  EXPECT_THAT(curve.log_probability, ElementsAre(0, -5, -15));
+  EXPECT_DOUBLE_EQ(curve.area, 0.5 * -2.5 + 0.5 * -10);
+}
+
+TEST(DeletionCurve, FallsSoonestInTheOrderOfWorth) {
+  const std::vector<double> worth = {1, 7, 3, 5, 2};
+  const CurveRange range{.points = 5, .first_token = 0, .end_token = 1};
+  const double best = DeletionCurveOf(Costs(worth), DescendingOrder(worth), range).area;
+  for (uint64_t seed = 0; seed < 20; ++seed)
+    EXPECT_LE(best, DeletionCurveOf(Costs(worth), RandomOrder(5, seed), range).area);
+}
+
+double Lightness(const std::array<double, 3>& rgb) {
+  return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2];
+}
+
+TEST(Overlay, HotterIsLighter) {
+  for (int i = 1; i <= 100; ++i)
+    EXPECT_GT(Lightness(HeatColour(i / 100.0)), Lightness(HeatColour((i - 1) / 100.0))) << i;
+}
+
+TEST(Overlay, PaintsWhereTheWeightIsAndLeavesTheRest) {
+  Image picture(4, 4);
+  std::fill(picture.rgb.begin(), picture.rgb.end(), uint8_t{10});
+  const std::vector<float> weights = {0, 0, 0.25F, 0};  // lower left of 2 x 2
+  const Image out = Overlay(picture, {.weights = weights, .rows = 2, .cols = 2}, 16);
+  EXPECT_EQ(out.width, 16);
+  for (int64_t y = 0; y < 16; ++y) {
+    for (int64_t x = 0; x < 16; ++x)
+      EXPECT_EQ(out.row(y)[3 * x] != 10, y >= 8 && x < 8) << y << " " << x;
+  }
+}
+
+TEST(SinkRecorder, CosinesAreToTheFirstTokenWhateverThePieces) {
+  Tensor x = Tensor::F32({3, 2});
+  const float values[] = {3, 4, -6, -8, 4, -3};
+  std::copy_n(values, 6, x.f32());
+  FirstTokenStates first(1, 2);
+  SinkRecorder recorder(1, 3, {1}, first);
+  recorder.LayerInput(0, 0, x.view().Rows(0, 1));
+  recorder.LayerInput(0, 1, x.view().Rows(1, 3));
+  EXPECT_NEAR(recorder.tokens(0)[0].cosine, 1, 1e-12);
+  EXPECT_NEAR(recorder.tokens(0)[1].cosine, -1, 1e-12);
+  EXPECT_NEAR(recorder.tokens(0)[2].cosine, 0, 1e-12);
+  EXPECT_NEAR(recorder.tokens(0)[1].score.phi(), 8 / std::sqrt(50.0), 1e-6);
+}
+
+class ExplainEngine : public ::testing::Test {
+ protected:
+  Explanation Explain(const ExplainOptions& options, const std::string& model = "binocle_ftz") {
+    Engine engine = Engine::Load(GoldenModel(model), {});
+    Request request = Ask("What is it?", {Scene("70x70")});
+    request.generation.max_new_tokens = 5;
+    return engine.Explain(request, options);
+  }
+};
+
+TEST_F(ExplainEngine, AnswersAsGenerateDoesAndLeavesNothingBehind) {
+  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Request request = Ask("What is it?", {Scene("70x70")});
+  request.generation.max_new_tokens = 5;
+  request.generation.logprobs = 4;
+  const Response plain = engine.Generate(request);
+  const Explanation e = engine.Explain(request, {});
+  const Response again = engine.Generate(request);
+  EXPECT_EQ(e.response.answers[0].token_ids, plain.answers[0].token_ids);
+  EXPECT_EQ(again.answers[0].text, plain.answers[0].text);
+  ASSERT_EQ(e.response.answers[0].logprobs.size(), plain.answers[0].logprobs.size());
+  for (size_t i = 0; i < plain.answers[0].logprobs.size(); ++i)
+    EXPECT_EQ(e.response.answers[0].logprobs[i][0].value, plain.answers[0].logprobs[i][0].value);
+}
+
+TEST_F(ExplainEngine, DrawnFromWhatItReturns) {
+  const Explanation e = Explain({});
+  EXPECT_THAT(RenderOverlay(e, e.map, 0), HasSubstr("IHDR"));
+  EXPECT_THAT(testing::ErrorOf([&] { RenderOverlay(e, e.map, 1); }),
+              HasSubstr("no map of picture 1"));
+  EXPECT_THAT(testing::ErrorOf([&] { RenderOverlay(e, e.map, 0, {.side = 5}); }),
+              HasSubstr("side is 5"));
+}
+
+TEST_F(ExplainEngine, NeedsAPicture) {
+  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  EXPECT_THAT(testing::ErrorOf([&] { engine.Explain(Ask("What?", {}), {}); }),
+              HasSubstr("needs a picture"));
+}
+
+}  // namespace
+}  // namespace binocle
