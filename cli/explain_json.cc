@@ -8,7 +8,7 @@ namespace {
 Json OrNull(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
 
 Json CurveJson(const DeletionCurve& c) {
-  return {{"share", c.share}, {"log_probability", c.log_probability}, {"area", c.area}};
+  return {{"share", c.share}, {"probability", c.probability}, {"area", c.area}};
 }
 
 Json FaithfulnessJson(const std::vector<Faithfulness>& pictures) {

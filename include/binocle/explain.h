@@ -54,11 +54,12 @@ struct AttentionMap {
   bool empty() const { return patches.empty(); }
 };
 
-// What `order` costs the answer: log-probability of its tokens after each step of covering a picture.
+// What an order of covering a picture costs the answer. Probabilities, not their logarithms, whose differences among answers that are
+// lost already would outweigh the loss itself.
 struct DeletionCurve {
-  std::vector<double> share;            // of the blocks that are covered, 0 first, 1 last
-  std::vector<double> log_probability;  // natural logarithm, summed over tokens
-  double area = 0;                      // under the curve, shares as the axis: its mean height
+  std::vector<double> share;        // of the blocks that are covered, 0 first, 1 last
+  std::vector<double> probability;  // of the tokens, their mean, 0 … 1
+  double area = 0;                  // under the curve, shares as the axis: its mean height
 };
 
 // How well a map tells which parts of one picture the answer depends on.

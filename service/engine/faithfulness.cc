@@ -1,6 +1,7 @@
 #include "service/engine/faithfulness.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <utility>
@@ -75,15 +76,21 @@ double Sum(std::span<const double> scores, int64_t first, int64_t end) {
   return std::accumulate(scores.begin() + first, scores.begin() + end, 0.0);
 }
 
+double MeanProbability(std::span<const double> scores, int64_t first, int64_t end) {
+  double sum = 0;
+  for (int64_t t = first; t < end; ++t) sum += std::exp(scores[static_cast<size_t>(t)]);
+  return end > first ? sum / static_cast<double>(end - first) : 0;
+}
+
 DeletionCurve MeanOf(const std::vector<DeletionCurve>& curves) {
   DeletionCurve mean = curves.front();
   for (size_t k = 1; k < curves.size(); ++k) {
-    for (size_t i = 0; i < mean.log_probability.size(); ++i)
-      mean.log_probability[i] += curves[k].log_probability[i];
+    for (size_t i = 0; i < mean.probability.size(); ++i)
+      mean.probability[i] += curves[k].probability[i];
     mean.area += curves[k].area;
   }
   const auto count = static_cast<double>(curves.size());
-  for (double& v : mean.log_probability) v /= count;
+  for (double& v : mean.probability) v /= count;
   mean.area /= count;
   return mean;
 }
@@ -159,12 +166,12 @@ DeletionCurve DeletionCurveOf(const BlockScores& scores, std::span<const int64_t
   for (int64_t k = 0; k <= range.points; ++k) {
     const int64_t covered = (k * count + range.points / 2) / range.points;
     curve.share.push_back(static_cast<double>(covered) / static_cast<double>(count));
-    curve.log_probability.push_back(
-        Sum(scores(order.first(static_cast<size_t>(covered))), range.first_token, range.end_token));
+    curve.probability.push_back(MeanProbability(scores(order.first(static_cast<size_t>(covered))),
+                                                range.first_token, range.end_token));
     if (k == 0) continue;
     const auto at = static_cast<size_t>(k);
     curve.area += (curve.share[at] - curve.share[at - 1]) *
-                  (curve.log_probability[at] + curve.log_probability[at - 1]) / 2;
+                  (curve.probability[at] + curve.probability[at - 1]) / 2;
   }
   return curve;
 }

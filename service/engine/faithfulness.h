@@ -34,7 +34,7 @@ MeasuredMaps MeasureFaithfulness(const LoadedModel& model, const Request& reques
 // Scores with some blocks covered: one log-probability per token.
 using BlockScores = std::function<std::vector<double>(std::span<const int64_t>)>;
 
-// The score of tokens [first, end) along an order of blocks, covered in `points` steps.
+// The mean probability of tokens [first, end) along an order of blocks, covered in `points` steps.
 struct CurveRange {
   int64_t points = 0;
   int64_t first_token = 0, end_token = 0;

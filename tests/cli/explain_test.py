@@ -108,8 +108,8 @@ class Explain(Answers):
             for name in ("by_map", "by_drop", "random"):
                 self.assertEqual(curves[name]["share"], [0, 0.25, 0.5, 0.75, 1])
                 # Nothing covered and everything covered are the same in every order.
-                self.assertAlmostEqual(curves[name]["log_probability"][0], curves["by_map"]["log_probability"][0])
-                self.assertAlmostEqual(curves[name]["log_probability"][-1], curves["by_map"]["log_probability"][-1])
+                self.assertAlmostEqual(curves[name]["probability"][0], curves["by_map"]["probability"][0])
+                self.assertAlmostEqual(curves[name]["probability"][-1], curves["by_map"]["probability"][-1])
 
     def test_an_explanation_stays_unless_it_may_be_replaced(self):
         self.explain(*QUESTION)

@@ -20,6 +20,7 @@
 namespace binocle {
 namespace {
 
+using ::testing::DoubleEq;
 using ::testing::ElementsAre;
 using testing::GoldenModel;
 using ::testing::HasSubstr;
@@ -107,26 +108,26 @@ TEST(Orders, AreOfValuesAndAtRandom) {
   EXPECT_NE(order, RandomOrder(50, 4));
 }
 
-// Every covered block costs what it is worth.
+// The first token's probability, less what every covered block is worth.
 BlockScores Costs(const std::vector<double>& worth) {
   return [worth](std::span<const int64_t> blocks) {
-    double score = 0;
-    for (const int64_t block : blocks) score -= worth[static_cast<size_t>(block)];
-    return std::vector<double>{score, 100};
+    double probability = 1;
+    for (const int64_t block : blocks) probability -= worth[static_cast<size_t>(block)];
+    return std::vector<double>{std::log(probability), -1e300};
   };
 }
 
 TEST(DeletionCurve, IsTheScoreOfItsTokensStepByStep) {
   const std::vector<int64_t> order = {2, 0, 1, 3};
-  const DeletionCurve curve =
-      DeletionCurveOf(Costs({1, 2, 4, 8}), order, {.points = 2, .first_token = 0, .end_token = 1});
+  const DeletionCurve curve = DeletionCurveOf(Costs({0.0625, 0.125, 0.25, 0.5}), order,
+                                              {.points = 2, .first_token = 0, .end_token = 1});
   EXPECT_THAT(curve.share, ElementsAre(0, 0.5, 1));
-  EXPECT_THAT(curve.log_probability, ElementsAre(0, -5, -15));
-  EXPECT_DOUBLE_EQ(curve.area, 0.5 * -2.5 + 0.5 * -10);
+  EXPECT_THAT(curve.probability, ElementsAre(DoubleEq(1), DoubleEq(0.6875), DoubleEq(0.0625)));
+  EXPECT_DOUBLE_EQ(curve.area, (1 + 0.6875) / 4 + (0.6875 + 0.0625) / 4);
 }
 
 TEST(DeletionCurve, FallsSoonestInTheOrderOfWorth) {
-  const std::vector<double> worth = {1, 7, 3, 5, 2};
+  const std::vector<double> worth = {0.05, 0.3, 0.15, 0.25, 0.1};
   const CurveRange range{.points = 5, .first_token = 0, .end_token = 1};
   const double best = DeletionCurveOf(Costs(worth), DescendingOrder(worth), range).area;
   for (uint64_t seed = 0; seed < 20; ++seed)
