@@ -1,6 +1,7 @@
 """What the tests of good input share: runs that end well, and their answers."""
 
 import json
+import struct
 
 from program import GOLDEN, Folder, run
 
@@ -8,6 +9,18 @@ LLAVA = GOLDEN / "llava"
 FTZ = GOLDEN / "binocle_ftz"
 OTHER_SCENE = GOLDEN / "images" / "scene_61x83.png"
 SHORT = ["--max-new-tokens", "6"]
+
+
+def golden_tensors(path):
+    """The f32 tensors of a safetensors file, flat."""
+    data = path.read_bytes()
+    (length,) = struct.unpack_from("<Q", data)
+    found = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name != "__metadata__" and entry["dtype"] == "F32":
+            begin, end = (8 + length + at for at in entry["data_offsets"])
+            found[name] = struct.unpack(f"<{(end - begin) // 4}f", data[begin:end])
+    return found
 
 
 class Answers(Folder):

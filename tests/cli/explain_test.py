@@ -5,7 +5,7 @@ import math
 import struct
 import unittest
 
-from answers import FTZ, LLAVA, OTHER_SCENE, SHORT, Answers
+from answers import FTZ, LLAVA, OTHER_SCENE, SHORT, Answers, golden_tensors
 from program import GOLDEN, SCENE, main, run
 
 QUESTION = ["--image", SCENE, *SHORT, "What is it?"]
@@ -53,6 +53,46 @@ class Explain(Answers):
             self.assertEqual(report[key], asked[key], key)
         self.assertEqual([t["grounding"] for t in report["explanation"]["tokens"]], asked["grounding"])
         self.assertEqual("".join(t["text"] for t in report["explanation"]["tokens"]), report["answer"])
+
+    def near(self, got, want, what):
+        self.assertEqual(len(got), len(want), what)
+        for i, (g, w) in enumerate(zip(got, want)):
+            self.assertAlmostEqual(g, w, delta=2e-5, msg=f"{what}, {i}")
+
+    def test_weights_are_those_of_transformers(self):
+        """Visual masses, maps and grounding against eager attention (tools/reference/attention_goldens.py)."""
+        for model in ("llava_sinks", "binocle_sinks_mixed"):
+            folder = GOLDEN / model
+            kept = golden_tensors(folder / "attention.safetensors")
+            for run_of in json.loads((folder / "attention.json").read_text())["runs"]:
+                name, tokens = run_of["name"], len(run_of["token_ids"])
+                options = [word for key, text in run_of["options"].items() for word in (f"--{key}", text)]
+                images = [word for image in run_of["images"] for word in ("--image", (folder / image).resolve())]
+                report = self.explain(
+                    *images, *options, "--prompt-format", "raw", "--max-new-tokens", str(tokens), run_of["prompt"],
+                    model=folder, out=self.folder / f"{model}-{name}",
+                )
+                with self.subTest(model=model, run=name):
+                    e = report["explanation"]
+                    self.assertEqual(report["token_ids"], run_of["token_ids"])
+                    self.near(report["grounding"], kept[f"{name}.grounding"], "grounding")
+                    maps = kept[f"{name}.maps"]
+                    rows = [maps[at : at + len(maps) // tokens] for at in range(0, len(maps), len(maps) // tokens)]
+                    self.near([t["visual_mass"] for t in e["tokens"]], [sum(row) for row in rows], "visual mass")
+                    patches = e["rows"] * e["cols"]
+                    self.assertEqual(len(rows[0]) % patches, 0)
+                    for word in e["words"]:
+                        mine = rows[word["first_token"] : word["end_token"]]
+                        for picture, got in enumerate(word["map"]["patches"]):
+                            begin = picture * patches
+                            want = [sum(row[begin + p] for row in mine) / len(mine) for p in range(patches)]
+                            self.near(got, want, f"map of {word['text']}")
+                    self.assertTrue(e["words"], "a run without words compares no map")
+                    last_row = kept[f"{name}.last_row"]
+                    prompt = len(report["prompt_token_ids"])
+                    for layer in e["sinks"]["layers"]:
+                        for sink in layer["sinks"]:
+                            self.assertAlmostEqual(sink["mass"], last_row[layer["layer"] * prompt + sink["position"]], delta=2e-5)
 
     def test_a_map_over_everything_is_the_mean_of_the_maps_of_single_heads(self):
         whole = self.explain(*QUESTION, model=LLAVA)["explanation"]

@@ -5,9 +5,8 @@ the most probable tokens that are left, most probable first.
 """
 
 import json
-import struct
 
-from answers import Answers
+from answers import Answers, golden_tensors
 from program import GOLDEN, main
 
 MODELS = ("llava_sinks", "binocle_sinks_vo", "binocle_sinks_mixed")
@@ -16,15 +15,10 @@ TOLERANCE = 1e-3  # of a natural logarithm
 
 def top_five(path):
     """Per run the [64][5] pairs of id and logarithm that the reference kept; id -1 where fewer tokens are left."""
-    data = path.read_bytes()
-    (length,) = struct.unpack_from("<Q", data)
-    header = json.loads(data[8 : 8 + length])
     found = {}
-    for name, entry in header.items():
+    for name, values in golden_tensors(path).items():
         if not name.endswith(".top5"):
             continue
-        begin, end = (8 + length + at for at in entry["data_offsets"])
-        values = struct.unpack(f"<{(end - begin) // 4}f", data[begin:end])
         pairs = list(zip(map(int, values[0::2]), values[1::2]))
         found[name] = [[pair for pair in pairs[at : at + 5] if pair[0] >= 0] for at in range(0, len(pairs), 5)]
     return found

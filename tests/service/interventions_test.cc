@@ -1,5 +1,5 @@
 // Interventions through the engine: off is off, chunks and caches change nothing, and each does something when it is on. That they do
-// the right thing is compared with transformers in intervention_golden_test.cc.
+// the right thing is compared with transformers in tests/cli/interventions_test.py.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -29,7 +29,7 @@ LIBRARIES = (
     "safetensors",
     "tokenizers",
 )
-OUTPUTS = ("reference.safetensors", "interventions.safetensors")
+OUTPUTS = ("reference.safetensors", "interventions.safetensors", "attention.safetensors")
 HAND_WRITTEN = ("README.md", "MANIFEST.json")
 
 
@@ -43,6 +43,8 @@ def command_of(relative: str) -> str:
         return "text_goldens.py"
     if top == "pixels":
         return "pillow_resize.py"
+    if "attention." in relative:
+        return f"attention_goldens.py --only {top}"
     if "interventions." in relative:
         return f"intervention_goldens.py --only {top}"
     return "golden.py" if top == "images" else f"golden.py --only {top}"

@@ -9,6 +9,7 @@ mkdir -p "$out"
 "$python" manifest.py --out "$out" --clean
 "$python" golden.py --out "$out"
 "$python" intervention_goldens.py --out "$out"
+"$python" attention_goldens.py --out "$out"
 "$python" pillow_resize.py --out "$out"
 "$python" text_goldens.py --out "$out"
 "$python" manifest.py --out "$out"
