@@ -26,17 +26,18 @@ struct AttentionCase {
 
 class AttentionShapes : public ::testing::TestWithParam<AttentionCase> {};
 
-// Head widths around vector and panel sizes; one key, page edges ± 1, decode, prefill, ragged batches, grouped queries.
-INSTANTIATE_TEST_SUITE_P(Awkward, AttentionShapes,
-                         ::testing::Values(AttentionCase{1, 1, 64, {{1, 1}}},
-                                           AttentionCase{2, 1, 24, {{5, 5}}},
-                                           AttentionCase{6, 2, 80, {{1, 64}, {1, 65}, {3, 63}}},
-                                           AttentionCase{4, 4, 16, {{130, 130}}},
-                                           AttentionCase{8, 1, 128, {{9, 200}, {1, 7}}},
-                                           AttentionCase{3, 3, 1, {{17, 70}}},
-                                           AttentionCase{4, 2, 256, {{50, 129}}},
-                                           AttentionCase{96, 1, 8, {{3, 90}}},
-                                           AttentionCase{5, 5, 33, {{64, 128}, {1, 128}}}));
+// Head widths around vector and panel sizes; one key, page edges ± 1, decode, prefill, ragged batches, grouped queries; more keys than a
+// stretch of pages holds, and more pages than lie together.
+INSTANTIATE_TEST_SUITE_P(
+    Awkward, AttentionShapes,
+    ::testing::Values(AttentionCase{1, 1, 64, {{1, 1}}}, AttentionCase{2, 1, 24, {{5, 5}}},
+                      AttentionCase{6, 2, 80, {{1, 64}, {1, 65}, {3, 63}}},
+                      AttentionCase{4, 4, 16, {{130, 130}}},
+                      AttentionCase{8, 1, 128, {{9, 200}, {1, 7}}},
+                      AttentionCase{3, 3, 1, {{17, 70}}}, AttentionCase{4, 2, 256, {{50, 129}}},
+                      AttentionCase{96, 1, 8, {{3, 90}}}, AttentionCase{1, 1, 16, {{1, 6500}}},
+                      AttentionCase{6, 2, 20, {{13, 1300}, {2, 2200}}},
+                      AttentionCase{5, 5, 33, {{64, 128}, {1, 128}}}));
 
 TEST_P(AttentionShapes, EqualsTheExplicitMatrixCausalAndNot) {
   const AttentionCase& c = GetParam();

@@ -46,6 +46,27 @@ TEST(KvSequence, SlotsOfTwoSequencesNeverMeet) {
   EXPECT_EQ(slots.size(), static_cast<size_t>(a.length() + b.length()));
 }
 
+TEST(KvPool, PagesOfHeadsNeverOverlapAndFillTheirMemory) {
+  for (const int64_t pages : {1, 5, 16, 37}) {
+    const KvPool pool(1, 3, 24, pages);
+    const KvLayer layer = pool.layer(0);
+    std::set<int64_t> keys, values;
+    for (int64_t page = 0; page < pages; ++page) {
+      for (int64_t head = 0; head < 3; ++head) {
+        keys.insert(layer.key_page(page, head) - layer.key_page(0, 0));
+        values.insert(layer.value_page(page, head) - layer.value_page(0, 0));
+      }
+    }
+    const int64_t key_page = 24 * 64, value_page = 64 * ValueStride(24);
+    EXPECT_EQ(std::ssize(keys), 3 * pages);
+    EXPECT_EQ(std::ssize(values), 3 * pages);
+    for (const int64_t at : keys) EXPECT_EQ(at % key_page, 0);
+    for (const int64_t at : values) EXPECT_EQ(at % value_page, 0);
+    EXPECT_LE(4 * (*keys.rbegin() + key_page + *values.rbegin() + value_page),
+              KvPool::Bytes(1, 3, 24, pages));
+  }
+}
+
 TEST(WriteKv, PutsKeysTransposedAndValuesInRows) {
   testing::Numbers numbers(1);
   KvPool pool(2, 2, 24, 2);

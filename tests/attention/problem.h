@@ -27,7 +27,7 @@ struct Problem {
       : Problem({heads, kv_heads, d, scale}, rows_and_keys, seed) {}
   Problem(const Shapes& s, const std::vector<std::pair<int64_t, int64_t>>& rows_and_keys,
           uint64_t seed)
-      : numbers(seed), heads(s.heads), d(s.d), pool(1, s.kv_heads, s.d, 64, s.kv_dtype) {
+      : numbers(seed), heads(s.heads), d(s.d), pool(1, s.kv_heads, s.d, 120, s.kv_dtype) {
     const int64_t kv_heads = s.kv_heads;
     const float scale = s.scale;
     Exec ex(1);

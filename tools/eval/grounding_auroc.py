@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Does the grounding signal tell hallucinated objects from real ones?
 
-    tools/eval/grounding_auroc.py --program build/release/bin/binocle --model models/binocle-tiny --work DIR [--seeds …] [--images 300]
+    tools/eval/grounding_auroc.py --program build/release/bin/binocle --model models/binocle-tiny --work DIR [--seeds …] [--images 300] [--blur 0]
 
 Scenes of training/generate.py are described with --grounding. An object that a description names more often than it is there is
 hallucinated, the last mentions first. A mention's signal is the mean grounding of its tokens. Prints the AUROC of *low* grounding for
@@ -23,22 +23,19 @@ import sentencepiece
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "training"))
+from scene_questions import scene_questions  # noqa: E402
 from score import mentions  # noqa: E402
 
 RESAMPLES = 2000
 SEPARATORS = re.compile(r", | and ")
 
 
-def describe(program: Path, model: Path, work: Path, seed: int, images: int) -> list[tuple[dict, dict]]:
-    folder = work / f"scenes-{seed}-{images}"
-    if not (folder / "questions.jsonl").exists():
-        command = [sys.executable, ROOT / "training" / "generate.py", "--seed", seed, "--images", images, "--out", folder]
-        subprocess.run([str(word) for word in command], check=True, stdout=sys.stderr)
-    questions = [q for q in map(json.loads, (folder / "questions.jsonl").open(encoding="utf-8")) if q["kind"] == "describe"]
-    path = work / f"grounding-{seed}-{images}.jsonl"
+def describe(program: Path, model: Path, work: Path, seed: int, images: int, blur: float) -> list[tuple[dict, dict]]:
+    questions = [q for q in scene_questions(work, seed, images, blur) if q["kind"] == "describe"]
+    path = work / f"grounding-{seed}-{images}-blur{blur:g}.jsonl"
     if not path.exists():
         asked = [
-            {"id": q["id"], "images": [str(folder.resolve() / q["image"])], "prompt": q["prompt"], "max_new_tokens": 80, "grounding": True}
+            {"id": q["id"], "images": [q["path"]], "prompt": q["prompt"], "max_new_tokens": 80, "grounding": True}
             for q in questions
         ]
         requests = work / "grounding-requests.jsonl"
@@ -94,13 +91,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[7001, 7002, 7003, 7004, 7005])
     parser.add_argument("--images", type=int, default=300)
+    parser.add_argument("--blur", type=float, default=0, help="radius of a Gaussian over every picture")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
     pieces = sentencepiece.SentencePieceProcessor(model_file=str(args.model / "tokenizer.model"))
     pictures = [
         mention_signals(question, answer, pieces)
         for seed in args.seeds
-        for question, answer in describe(args.program, args.model, args.work, seed, args.images)
+        for question, answer in describe(args.program, args.model, args.work, seed, args.images, args.blur)
     ]
     wrong = np.concatenate([np.array(w) for w, _ in pictures])
     right = np.concatenate([np.array(r) for _, r in pictures])

@@ -2,7 +2,7 @@
 """What interventions do to a model's answers on generated scenes: a table with paired confidence intervals.
 
     tools/eval/intervention_table.py --program build/release/bin/binocle --model models/binocle-tiny --work DIR \\
-        [--seeds 7001 7002 7003 7004 7005] [--images 30] [--var-fixed dims=204,tau=3] > docs/intervention_results.md
+        [--seeds 7001 7002 7003 7004 7005] [--images 30] [--blur 0] [--var-fixed dims=204,tau=3]
 
 For every seed the scenes of training/generate.py are asked about once without interventions and once with each setting. Intervals are
 of the difference to the plain run: 95 %, bootstrap over pictures of all seeds. Runs that are already in DIR are not repeated.
@@ -24,6 +24,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "training"))
+from scene_questions import scene_questions  # noqa: E402
 from score import mentions  # noqa: E402
 
 RESAMPLES = 2000
@@ -52,20 +53,13 @@ class Data:
     program: Path
     model: Path
     work: Path
-
-    def scenes(self, seed: int, images: int) -> list[dict]:
-        folder = self.work / f"scenes-{seed}-{images}"
-        if not (folder / "questions.jsonl").exists():
-            command = [sys.executable, ROOT / "training" / "generate.py", "--seed", seed, "--images", images, "--out", folder]
-            subprocess.run([str(word) for word in command], check=True, stdout=sys.stderr)
-        lines = (folder / "questions.jsonl").read_text(encoding="utf-8").splitlines()
-        return [json.loads(line) | {"folder": str(folder), "seed": seed} for line in lines]
+    blur: float
 
     def answers(self, seed: int, questions: list[dict], options: dict[str, str], name: str) -> list[dict]:
-        path = self.work / f"answers-{seed}-{len(questions)}-{name}.jsonl"
+        path = self.work / f"answers-{seed}-{len(questions)}-blur{self.blur:g}-{name}.jsonl"
         if not path.exists():
             asked = [
-                {"id": q["id"], "images": [str(Path(q["folder"]).resolve() / q["image"])], "prompt": q["prompt"], "max_new_tokens": 80} | options
+                {"id": q["id"], "images": [q["path"]], "prompt": q["prompt"], "max_new_tokens": 80} | options
                 for q in questions
             ]
             requests = self.work / "requests.jsonl"
@@ -139,11 +133,12 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[7001, 7002, 7003, 7004, 7005])
     parser.add_argument("--images", type=int, default=30)
+    parser.add_argument("--blur", type=float, default=0, help="radius of a Gaussian over every picture")
     parser.add_argument("--var-fixed", default="dims=204,tau=3", help="what all VAR settings share")
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
-    data = Data(args.program, args.model, args.work)
-    scenes = {seed: data.scenes(seed, args.images) for seed in args.seeds}
+    data = Data(args.program, args.model, args.work, args.blur)
+    scenes = {seed: scene_questions(args.work, seed, args.images, args.blur) for seed in args.seeds}
     total = sum(len(q) for q in scenes.values())
     print(f"{len(args.seeds)} seeds ({', '.join(map(str, args.seeds))}), {args.images * len(args.seeds)} pictures, {total} questions. ±: 95 % of the difference to plain.\n")
     print("| setting | accuracy | yes/no F1 | CHAIR_s | CHAIR_i | recall | words | repetition |\n|---|---|---|---|---|---|---|---|")
