@@ -59,7 +59,7 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
 
   // A head's keys and values stay in cache while its blocks are computed. Under a causal mask the last rows see most keys: they go
   // first, so that threads end together.
-  ex.Parallel(args.kv.kv_heads * blocks, [&](int64_t task) {
+  const auto compute = [&](int64_t task, float* scratch) {
     const int64_t kv_head = task / blocks;
     int64_t block = blocks - 1 - task % blocks;
     size_t r = 0;
@@ -77,9 +77,11 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
                          .first_head = kv_head * group + g,
                          .heads = std::min(group - g, kBlockRows),
                          .out = out,
-                         .lse = lse});
+                         .lse = lse,
+                         .scratch = scratch});
     }
-  });
+  };
+  ex.ParallelWithScratch(args.kv.kv_heads * blocks, AttentionScratch(args.kv.head_dim), compute);
 }
 
 void MergeAttention(Exec& ex, const TensorView& other, const TensorView& other_lse,

@@ -25,12 +25,20 @@ inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // The running state of a block: R = rows × heads, row-major by row, so that later rows see more keys.
 struct OnlineSoftmax {
-  alignas(64) float q[kBlockRows * kMaxHeadDim];  // [R, d], scaled
-  alignas(64) float o[kBlockRows * kMaxHeadDim];  // [R, stride], not yet divided by the sum
-  alignas(64) float s[kBlockRows * kPageTokens];  // [pages, R, 64] scores, then weights
-  float correction[kBlockRows];                   // [pages, R]
-  float max[kBlockRows];
-  alignas(64) float sums[kBlockRows * kLanes];  // [R, 16], their total is the row's sum
+  float* q;           // [R, d], scaled
+  float* o;           // [R, stride], not yet divided by the sum
+  float* s;           // [pages, R, 64] scores, then weights
+  float* correction;  // [pages, R]
+  float* max;         // [R]
+  float* sums;        // [R, lanes], their total is the row's sum
+
+  OnlineSoftmax(Carver& carver, int64_t d)
+      : q(carver.Take(kBlockRows * d)),
+        o(carver.Take(kBlockRows * ValueStride(d))),
+        s(carver.Take(kBlockRows * kPageTokens)),
+        correction(carver.Take(kBlockRows)),
+        max(carver.Take(kBlockRows)),
+        sums(carver.Take(kBlockRows * kLanes)) {}
 };
 
 // Columns [begin, end) of a page: the keys that a row sees there.
@@ -85,9 +93,14 @@ HWY_INLINE void Scale(float* x, int64_t width, float factor) {
 template <typename Variant>
 class BlockKernel {
  public:
-  BlockKernel(const AttentionBlock& b, const Variant& variant)
-      : b_(b), variant_(variant), d_(b.args->kv.head_dim), stride_(ValueStride(d_)) {
-    if (b.run->segments != nullptr) segments_.emplace(*b.run->segments, stride_);
+  BlockKernel(const AttentionBlock& b, const Variant& variant, Carver& carver)
+      : b_(b),
+        variant_(variant),
+        d_(b.args->kv.head_dim),
+        stride_(ValueStride(d_)),
+        state_(carver, d_),
+        page_(carver.Take(kPageTokens * stride_)) {
+    if (b.run->segments != nullptr) segments_.emplace(*b.run->segments, stride_, carver);
   }
 
   // Stretches of pages, as long as their scores fit: with few rows, keys and then values are read in long runs. What is computed does
@@ -159,7 +172,7 @@ class BlockKernel {
   void Scores(const Page& p) {
     Panel<Store::kOverwrite>({.a = state_.q + p.r0 * d_,
                               .lda = d_,
-                              .b = ReadKeyPage(b_.args->kv, Stored(p), b_.kv_head, scratch_),
+                              .b = ReadKeyPage(b_.args->kv, Stored(p), b_.kv_head, page_),
                               .ldb = kPageTokens,
                               .c = p.s + p.r0 * kPageTokens,
                               .ldc = kPageTokens,
@@ -185,7 +198,7 @@ class BlockKernel {
   // O = O·correction + P·V
   void Values(const Page& p) {
     const Visible all = VisibleOf(b_.end - 1, p.first_key);  // of the last row, which sees most
-    const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, scratch_);
+    const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
     for (int64_t r = p.r0; r < p.r0 + p.rows; ++r) {
       if (p.correction[r] == 1.0F) continue;
       Scale(state_.o + r * stride_, stride_, p.correction[r]);
@@ -233,13 +246,16 @@ class BlockKernel {
   const Variant& variant_;
   int64_t d_, stride_;
   OnlineSoftmax state_;
-  alignas(64) float scratch_[kMaxHeadDim * kPageTokens];  // a page, where pages are bf16
+  float* page_;  // keys or values of a page, where pages are bf16
   std::optional<SegmentSums> segments_;
 };
 
 void Block(const AttentionBlock& b) {
   std::visit(
-      [&](const auto& variant) { BlockKernel<std::decay_t<decltype(variant)>>(b, variant).Run(); },
+      [&](const auto& variant) {
+        Carver carver(b.scratch);
+        BlockKernel<std::decay_t<decltype(variant)>>(b, variant, carver).Run();
+      },
       b.run->variant);
 }
 
@@ -251,6 +267,16 @@ namespace binocle {
 namespace {
 HWY_EXPORT(Block);
 }  // namespace
+
+int64_t AttentionScratch(int64_t head_dim) {
+  constexpr int64_t kMostLanes = 16;
+  const int64_t stride = ValueStride(head_dim);
+  // The running state and a page; the sums of segments.
+  const int64_t state = kBlockRows * (head_dim + stride + kPageTokens + 2 + kMostLanes);
+  const int64_t segments = kPageTokens + kBlockRows * (kPageTokens + 2 * stride);
+  return state + kPageTokens * stride + segments + Carver::kMostSlack;
+}
+
 void AttentionBlockCpu(const AttentionBlock& block) { HWY_DYNAMIC_DISPATCH(Block)(block); }
 }  // namespace binocle
 #endif  // HWY_ONCE

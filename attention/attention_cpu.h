@@ -16,6 +16,26 @@ struct AttentionBlock {
   int64_t first_head, heads;  // query heads that read this kv head
   TensorView out;             // [T, H·d]
   TensorView lse;             // [T, H]
+  float* scratch;             // AttentionScratch(head_dim) numbers, aligned to 64 bytes
+};
+
+// What a block needs beside its operands; too much for the stack of a thread that is not ours.
+int64_t AttentionScratch(int64_t head_dim);
+
+// Parts of a scratch, one after the other, each aligned to 64 bytes.
+class Carver {
+ public:
+  static constexpr int64_t kMostSlack = 16 * 15;  // of up to 16 parts
+
+  explicit Carver(float* scratch) : next_(scratch) {}
+  float* Take(int64_t floats) {
+    float* part = next_;
+    next_ += (floats + 15) / 16 * 16;
+    return part;
+  }
+
+ private:
+  float* next_;
 };
 
 void AttentionBlockCpu(const AttentionBlock& block);

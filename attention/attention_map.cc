@@ -8,7 +8,13 @@
 namespace binocle {
 namespace {
 
-SegmentGains GainsOf(const SegmentPolicy& policy, std::span<const float> weights) {
+// The masses that the pass wrote, where it did, so that the rule decides as it did then: recomputed ones differ in their last bits.
+SegmentMasses MassesOf(const MapRow& row, int64_t head, std::span<const float> weights) {
+  const SegmentPolicy& policy = *row.run.segments;
+  if (!policy.masses.empty()) {
+    const float* m = policy.masses.row(row.run.first_row + row.row) + 3 * head;
+    return {.content = m[0], .visual_sink = m[1], .text_sink = m[2]};
+  }
   SegmentMasses m;
   for (size_t j = 0; j < weights.size(); ++j) {
     const uint8_t c = policy.classes[j];
@@ -16,11 +22,12 @@ SegmentGains GainsOf(const SegmentPolicy& policy, std::span<const float> weights
     if (c == (kVisualKey | kSinkKey)) m.visual_sink += weights[j];
     if (c == kSinkKey) m.text_sink += weights[j];
   }
-  return policy.rule(policy.params, m);
+  return m;
 }
 
-void ApplyGains(const SegmentPolicy& policy, std::span<float> weights) {
-  const SegmentGains gains = GainsOf(policy, weights);
+void ApplyGains(const MapRow& row, int64_t head, std::span<float> weights) {
+  const SegmentPolicy& policy = *row.run.segments;
+  const SegmentGains gains = policy.rule(policy.params, MassesOf(row, head, weights));
   if (gains == SegmentGains{}) return;
   for (size_t j = 0; j < weights.size(); ++j) {
     if (policy.classes[j] & kSinkKey) {
@@ -46,7 +53,8 @@ void AddAttentionMap(const MapRow& row, std::span<const float> head_weight, std:
     if (head_weight[h] == 0) continue;
     AttentionWeights(row, static_cast<int64_t>(h), weights);
     const SegmentPolicy* policy = row.run.segments;
-    if (policy != nullptr && policy->rule != nullptr) ApplyGains(*policy, weights);
+    if (policy != nullptr && policy->rule != nullptr)
+      ApplyGains(row, static_cast<int64_t>(h), weights);
     for (size_t j = 0; j < map.size(); ++j) map[j] += head_weight[h] * weights[j];
   }
 }

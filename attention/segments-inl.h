@@ -36,7 +36,13 @@ struct PageWeights {
 
 class SegmentSums {
  public:
-  SegmentSums(const SegmentPolicy& policy, int64_t stride) : policy_(&policy), stride_(stride) {}
+  SegmentSums(const SegmentPolicy& policy, int64_t stride, Carver& carver)
+      : policy_(&policy),
+        stride_(stride),
+        mask_(carver.Take(kPageTokens)),
+        masked_(carver.Take(kBlockRows * kPageTokens)),
+        content_(carver.Take(kBlockRows * stride)),
+        sink_(carver.Take(kBlockRows * stride)) {}
 
   void Clear(int64_t rows) {
     std::fill(masses_, masses_ + rows, SegmentMasses{});
@@ -141,10 +147,10 @@ class SegmentSums {
   const SegmentPolicy* policy_;
   int64_t stride_;
   SegmentMasses masses_[kBlockRows];
-  alignas(64) float mask_[kPageTokens];
-  alignas(64) float masked_[kBlockRows * kPageTokens];
-  alignas(64) float content_[kBlockRows * kMaxHeadDim];  // [R, stride]
-  alignas(64) float sink_[kBlockRows * kMaxHeadDim];     // [R, stride]
+  float* mask_;     // [64]
+  float* masked_;   // [R, 64]
+  float* content_;  // [R, stride]
+  float* sink_;     // [R, stride]
 };
 
 }  // namespace binocle::HWY_NAMESPACE

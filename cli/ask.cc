@@ -62,8 +62,8 @@ void AskOne(const AskFlags& flags) {
   if (flags.timings) PrintTimings(response);
 }
 
-// One object a line, in order; a request that fails becomes an error object and the run goes on. At the end it is one error, with
-// the code that all failures share, or FAILED_PRECONDITION when they differ.
+// One object a line, in order, each printed before the next line is read; a request that fails becomes an error object and the run goes
+// on. At the end it is one error, with the code that all failures share, or FAILED_PRECONDITION when they differ.
 void AskFile(const AskFlags& flags) {
   if (!flags.prompt.empty() || !flags.images.empty()) {
     throw UsageError{
@@ -73,17 +73,19 @@ void AskFile(const AskFlags& flags) {
   const RequestDefaults defaults{.request = flags.generation.Defaults(),
                                  .picture = flags.generation.Picture(""),
                                  .folder = RequestsFolder(flags.requests)};
-  const std::vector<RequestLine> lines = ReadRequestLines(flags.requests);
+  RequestsFile file(flags.requests);
   const EngineOptions options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), options);
   CheckOptions(defaults.request.generation, engine.info().vocabulary);
-  Progress progress("asking", static_cast<int64_t>(lines.size()));
+  Progress progress("asking", file.total());
   std::set<Code> codes;
+  int64_t asked = 0;
   int64_t failed = 0;
-  for (const RequestLine& line : lines) {
-    Json id = line.id;
+  while (const auto line = file.Next()) {
+    ++asked;
+    Json id = line->id;
     try {
-      const Request request = ParseRequestLine(line, defaults, id);
+      const Request request = ParseRequestLine(*line, defaults, id);
       std::cout << Line(ResponseJson(engine.Generate(request), id, engine.info(), options)) << '\n';
     } catch (const Error& error) {
       ++failed;
@@ -97,7 +99,7 @@ void AskFile(const AskFlags& flags) {
   if (failed > 0) {
     throw Error(codes.size() == 1 ? *codes.begin() : Code::kFailedPrecondition,
                 RequestsName(flags.requests) + ": " + std::to_string(failed) + " of " +
-                    std::to_string(lines.size()) + " requests failed; their lines carry the error");
+                    std::to_string(asked) + " requests failed; their lines carry the error");
   }
 }
 

@@ -46,8 +46,11 @@ class Chat {
     } else if (name == "/system") {
       request_.system = argument;
       Restart();
-    } else {
+    } else if (name == "/help") {
       std::cerr << kHelp;
+    } else {
+      throw Error(Code::kInvalidArgument,
+                  name + " is not a command, expected /image PATH, /system TEXT, /new or /quit");
     }
     return true;
   }

@@ -11,6 +11,7 @@
 #include "cli/explain_json.h"
 #include "cli/explain_report.h"
 #include "cli/flags.h"
+#include "cli/interrupt.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -50,6 +51,10 @@ struct ExplainFlags {
       throw UsageError{"--layers is " + layers + ", expected layers such as 2-30"};
     if (!heads.empty() && !ReadIntegers(heads, o.heads))
       throw UsageError{"--heads is " + heads + ", expected integers with + between them"};
+    if (!measure &&
+        (faithfulness.word_curves || faithfulness.blocks != FaithfulnessOptions{}.blocks ||
+         faithfulness.curve_points != FaithfulnessOptions{}.curve_points))
+      throw UsageError{"--blocks, --curve-points and --word-curves go with --faithfulness"};
     if (measure) {
       o.faithfulness = faithfulness;
       o.faithfulness->seed = generation.generation.seed;
@@ -83,25 +88,38 @@ std::vector<std::string> WriteOverlays(const ExplainFlags& flags, const Explanat
   return names;
 }
 
-// Pictures of an earlier run, which its report names.
-void RemoveEarlierOverlays(const ExplainFlags& flags) {
+// The pictures of an earlier explanation in this folder, which its report names.
+std::vector<std::string> EarlierOverlays(const ExplainFlags& flags) {
+  std::vector<std::string> names;
   std::ifstream file(flags.Path(kReportName));
   const Json report = Json::parse(file, nullptr, false);
-  if (!report.is_object() || !report.contains("explanation")) return;
-  const auto remove = [&](const Json& map) {
-    for (const Json& name : map.value("overlays", Json::array())) {
-      const std::string text = name.is_string() ? name.get<std::string>() : "";
-      std::error_code ignored;
-      if (text.ends_with(".png") && text.find('/') == std::string::npos)
-        std::filesystem::remove(flags.Path(text), ignored);
-    }
-  };
   try {
-    const Json& e = report["explanation"];
-    remove(e.at("map"));
-    for (const Json& word : e.at("words")) remove(word.at("map"));
+    const Json& e = report.at("explanation");
+    std::vector<Json> maps = {e.at("map")};
+    for (const Json& word : e.at("words")) maps.push_back(word.at("map"));
+    for (const Json& map : maps) {
+      for (const Json& name : map.at("overlays")) {
+        names.push_back(name.get<std::string>());
+        if (!names.back().ends_with(".png") || names.back().find('/') != std::string::npos)
+          return {};
+      }
+    }
   } catch (const Json::exception&) {
-    // Not a report of ours: what it stands for stays.
+    return {};  // not a report of ours: what it stands for stays
+  }
+  return names;
+}
+
+// Refuses a folder that holds an explanation, or pictures that could have the names of ours. The work is long.
+void CheckFolder(const ExplainFlags& flags) {
+  CheckNewFile(flags.Path(kReportName), flags.may_overwrite());
+  if (flags.overwrite) return;
+  std::error_code failure;
+  for (const auto& entry : std::filesystem::directory_iterator(flags.out, failure)) {
+    if (entry.path().extension() == ".png")
+      throw Error(Code::kAlreadyExists, entry.path().string() +
+                                            ": is there already, expected a folder without "
+                                            "pictures (--overwrite replaces those of its names)");
   }
 }
 
@@ -114,8 +132,9 @@ void Run(const ExplainFlags& flags) {
   const Request request = flags.MakeRequest();
   ExplainOptions options = flags.MakeOptions();
   CheckOverlay(flags.overlay);
-  CheckNewFile(flags.Path(kReportName), flags.may_overwrite());
 
+  const NewFolder folder(flags.out);
+  CheckFolder(flags);
   const EngineOptions engine_options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), engine_options);
   std::unique_ptr<Progress> progress;
@@ -126,16 +145,23 @@ void Run(const ExplainFlags& flags) {
       for (; reported < done; ++reported) progress->Advance();
     };
   }
-  const NewFolder folder(flags.out);
-  const Explanation e = engine.Explain(request, options);
+  const InterruptFlag interrupt;
+  const Explanation e = engine.Explain(
+      request, options, {.on_delta = {}, .keep_going = [] { return !InterruptFlag::raised(); }});
   progress.reset();
+  if (InterruptFlag::raised())
+    throw Error(Code::kCancelled, "explain: interrupted, nothing is written");
 
-  if (flags.overwrite) RemoveEarlierOverlays(flags);
+  const std::vector<std::string> earlier = EarlierOverlays(flags);
   OverlayNames overlays{.answer = WriteOverlays(flags, e, e.map, "answer"), .words = {}};
   for (size_t i = 0; i < e.words.size(); ++i)
     overlays.words.push_back(WriteOverlays(flags, e, e.words[i].map, FileStem(i, e.words[i].text)));
   Json report = ResponseJson(e.response, nullptr, engine.info(), engine_options);
   report["explanation"] = ExplanationJson(e, overlays);
+  for (const std::string& name : earlier) {
+    std::error_code ignored;
+    if (!overlays.Has(name)) std::filesystem::remove(flags.Path(name), ignored);
+  }
   WriteNewFile(flags.Path(kReportName), Line(report) + "\n", flags.may_overwrite());
   std::cout << (flags.json ? Line(report) + "\n" : ExplanationReport(e, overlays));
   FlushOutput();

@@ -1,5 +1,6 @@
 #include "cli/explain_json.h"
 
+#include <algorithm>
 #include <optional>
 
 namespace binocle::cli {
@@ -79,6 +80,13 @@ Json HeadsJson(const HeadReport& report) {
 }
 
 }  // namespace
+
+bool OverlayNames::Has(const std::string& name) const {
+  const auto has = [&](const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  return has(answer) || std::any_of(words.begin(), words.end(), has);
+}
 
 Json ExplanationJson(const Explanation& e, const OverlayNames& overlays) {
   Json pictures = Json::array(), tokens = Json::array(), words = Json::array();

@@ -13,6 +13,8 @@ namespace binocle::cli {
 struct OverlayNames {
   std::vector<std::string> answer;
   std::vector<std::vector<std::string>> words;
+
+  bool Has(const std::string& name) const;
 };
 
 // Field by field the structs of binocle/explain.h, under their names; what is absent there is null here.

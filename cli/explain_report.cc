@@ -12,12 +12,16 @@ namespace {
 constexpr size_t kMostSinks = 12;
 
 __attribute__((format(printf, 2, 3))) void Add(std::string& out, const char* format, ...) {
-  char line[512];
-  va_list arguments;
+  va_list arguments, again;
   va_start(arguments, format);
-  std::vsnprintf(line, sizeof line, format, arguments);
+  va_copy(again, arguments);
+  const size_t length = static_cast<size_t>(std::vsnprintf(nullptr, 0, format, arguments));
   va_end(arguments);
-  out += line;
+  const size_t before = out.size();
+  out.resize(before + length + 1);
+  std::vsnprintf(out.data() + before, length + 1, format, again);
+  va_end(again);
+  out.resize(before + length);
 }
 
 std::string OrDash(const std::optional<double>& value) {

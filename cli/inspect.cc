@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 
+#include "binocle/error.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
@@ -18,6 +19,9 @@ struct InspectFlags {
   bool json = false;
   bool tensors = false;
 };
+
+// Names come from files, which may hold what a terminal obeys: the same escapes as in an error's one line.
+std::string Printable(const std::string& text) { return Error(Code::kUnknown, text).message(); }
 
 double MiB(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
@@ -41,13 +45,14 @@ void PrintTensors(const ModelInfo& info) {
     std::string shape;
     for (const int64_t extent : tensor.shape)
       shape += (shape.empty() ? "" : ", ") + std::to_string(extent);
-    std::printf("%-80s %-5s [%s]\n", tensor.name.c_str(), tensor.dtype.c_str(), shape.c_str());
+    std::printf("%-80s %-5s [%s]\n", Printable(tensor.name).c_str(), tensor.dtype.c_str(),
+                shape.c_str());
   }
 }
 
 void Print(const ModelInfo& info, bool tensors) {
-  std::printf("%s (%s), %lld parameters\n%s\n", info.name.c_str(), info.family.c_str(),
-              static_cast<long long>(info.parameters), info.path.c_str());
+  std::printf("%s (%s), %lld parameters\n%s\n", Printable(info.name).c_str(), info.family.c_str(),
+              static_cast<long long>(info.parameters), Printable(info.path).c_str());
   std::printf("attention %s%s%s, fusion %s, conversation %s\n", info.attention.c_str(),
               info.aligner.empty() ? "" : ", aligner ", info.aligner.c_str(),
               info.fusion.empty() ? "none" : info.fusion.c_str(), info.conversation.c_str());

@@ -1,16 +1,27 @@
 #include "cli/line_reader.h"
 
 #include <histedit.h>
+#include <langinfo.h>
 #include <termios.h>
 #include <unistd.h>
 
-#include <cerrno>
+#include <clocale>
 #include <cstdio>
 #include <iostream>
+#include <string_view>
 
 #include "cli/interrupt.h"
 
 namespace binocle::cli {
+namespace {
+
+// The editor drops characters that the locale does not have. Prompts are UTF-8 whatever the environment says.
+void UseUtf8() {
+  std::setlocale(LC_CTYPE, "");
+  if (std::string_view(nl_langinfo(CODESET)) != "UTF-8") std::setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+}  // namespace
 
 struct LineEditor::Terminal {
   EditLine* edit = nullptr;
@@ -36,6 +47,7 @@ struct LineEditor::Terminal {
 
 LineEditor::LineEditor() {
   if (isatty(STDIN_FILENO) != 1) return;
+  UseUtf8();
   terminal_ = new Terminal;
   terminal_->edit = el_init("binocle", stdin, stdout, stderr);
   terminal_->history = history_init();

@@ -11,6 +11,7 @@
 #include "binocle/error.h"
 #include "binocle/version.h"
 #include "cli/commands.h"
+#include "cli/output.h"
 
 namespace binocle::cli {
 namespace {
@@ -98,6 +99,7 @@ void Run(int argc, char** argv) {
     throw UsageError{Explain(app)};
   } catch (const CLI::Success& help) {  // --help and --version
     app.exit(help);
+    FlushOutput();
     return;
   }
   if (app.get_subcommands().empty())

@@ -1,5 +1,7 @@
 #include "cli/new_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -23,21 +25,32 @@ namespace {
 
 void CheckNewFile(const std::string& path, Overwrite overwrite) {
   std::error_code ignored;
-  if (overwrite == Overwrite::kAllowed || !std::filesystem::exists(path, ignored)) return;
-  throw Error(Code::kAlreadyExists, path + ": is there already (--overwrite replaces it)");
+  if (std::filesystem::is_directory(path, ignored)) ThrowErrno(path, EISDIR);
+  if (overwrite == Overwrite::kRefused && std::filesystem::exists(path, ignored))
+    throw Error(Code::kAlreadyExists, path + ": is there already (--overwrite replaces it)");
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) ThrowErrno(path, errno);
 }
 
-NewFolder::NewFolder(const std::string& path) : path_(path) {
+NewFolder::NewFolder(const std::string& path) {
   std::error_code failure;
   if (std::filesystem::exists(path, failure) && !std::filesystem::is_directory(path, failure))
     throw Error(Code::kInvalidArgument, path + ": is there and is no folder");
-  made_ = std::filesystem::create_directories(path, failure);
+  std::filesystem::path part = std::filesystem::path(path) / "";
+  std::vector<std::filesystem::path> missing;
+  for (part = part.parent_path(); !part.empty() && !std::filesystem::exists(part, failure);
+       part = part.parent_path())
+    missing.push_back(part);
+  std::filesystem::create_directories(path, failure);
   if (failure) ThrowErrno(path, failure.value());
+  made_.assign(missing.rbegin(), missing.rend());
+  if (access(path.c_str(), W_OK | X_OK) != 0) ThrowErrno(path, errno);
 }
 
 NewFolder::~NewFolder() {
   std::error_code not_empty;
-  if (made_) std::filesystem::remove(path_, not_empty);
+  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
+    if (!std::filesystem::remove(*folder, not_empty)) return;
 }
 
 // Under another name first, so that a full disk leaves what was there.

@@ -1,24 +1,26 @@
-// How far a long run is: a bar on a terminal, a line now and then elsewhere. On stderr.
+// How far a long run is: a bar on a terminal, a line now and then elsewhere. On stderr. Without a total it counts and draws no bar.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace binocle::cli {
 
 class Progress {
  public:
-  Progress(std::string what, int64_t total);
+  Progress(std::string what, std::optional<int64_t> total);
   ~Progress() { Finish(); }
   void Advance();
   void Finish();
 
  private:
+  void Draw();
   std::string Line() const;
 
   std::string what_;
-  int64_t total_;
+  std::optional<int64_t> total_;
   int64_t done_ = 0;
   bool terminal_;
   bool drawn_ = false;

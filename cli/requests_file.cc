@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <iostream>
 #include <limits>
 #include <set>
 #include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "binocle/error.h"
 #include "cli/flags.h"
@@ -17,7 +18,6 @@ namespace binocle::cli {
 namespace {
 
 constexpr size_t kMaxLineBytes = size_t{16} << 20;
-constexpr size_t kMaxLines = 10'000'000;
 
 // One line's object with errors that name line and key.
 class LineReader {
@@ -105,6 +105,8 @@ std::string Located(const std::string& name, const std::filesystem::path& folder
 }
 
 std::vector<ImageInput> Images(const LineReader& reader, const RequestDefaults& defaults) {
+  if (reader.Find("image") != nullptr && reader.Find("images") != nullptr)
+    reader.Fail("image", "no images beside it");
   std::vector<ImageInput> images;
   for (const char* key : {"images", "image"}) {
     for (const std::string& name : reader.Texts(key)) {
@@ -225,49 +227,56 @@ std::filesystem::path RequestsFolder(const std::string& path) {
   return path == "-" ? "" : std::filesystem::path(path).parent_path();
 }
 
-std::vector<RequestLine> ReadRequestLines(const std::string& path) {
-  const std::string name = RequestsName(path);
-  std::ifstream file;
+RequestsFile::RequestsFile(const std::string& path)
+    : name_(RequestsName(path)), in_(path == "-" ? std::cin : file_) {
+  if (path == "-") return;
   std::error_code ignored;
-  if (path != "-") {
-    if (std::filesystem::is_directory(path, ignored))
-      throw Error(Code::kInvalidArgument, path + ": is a directory, expected a JSONL file");
-    file.open(path);
-    if (!file)
-      throw Error(
-          std::filesystem::exists(path, ignored) ? Code::kPermissionDenied : Code::kNotFound,
-          path + ": cannot open");
-  }
-  std::istream& in = path == "-" ? std::cin : file;
-  std::vector<RequestLine> lines;
+  if (std::filesystem::is_directory(path, ignored))
+    throw Error(Code::kInvalidArgument, path + ": is a directory, expected a JSONL file");
+  file_.open(path);
+  if (!file_)
+    throw Error(std::filesystem::exists(path, ignored) ? Code::kPermissionDenied : Code::kNotFound,
+                path + ": cannot open");
+  if (!std::filesystem::is_regular_file(path, ignored)) return;
+  int64_t count = 0;
+  while (Next()) ++count;
+  total_ = count;
+  file_.clear();
+  file_.seekg(0);
+  number_ = 0;
+}
+
+std::optional<RequestLine> RequestsFile::Next() {
   std::string text;
-  int64_t number = 0;
+  while (ReadLine(text)) {
+    if (text.find_first_not_of(" \t\r") == std::string::npos) continue;
+    empty_ = false;
+    return RequestLine{.id = number_, .text = std::move(text), .number = number_};
+  }
+  if (empty_)
+    throw Error(Code::kInvalidArgument,
+                name_ + ": holds no requests, expected one JSON object a line");
+  return std::nullopt;
+}
+
+// The next line without its end, blank or not; false at the end of input.
+bool RequestsFile::ReadLine(std::string& text) {
+  text.clear();
   char c = 0;
-  const auto take = [&] {
-    ++number;
-    if (text.find_first_not_of(" \t\r") != std::string::npos)
-      lines.push_back({.id = number, .text = std::move(text), .number = number});
-    text.clear();
-    if (lines.size() > kMaxLines)
-      throw Error(Code::kResourceExhausted,
-                  name + ": more than " + std::to_string(kMaxLines) + " requests");
-  };
-  while (in.get(c)) {
+  while (in_.get(c)) {
     if (c == '\n') {
-      take();
-    } else if (text.size() >= kMaxLineBytes) {
-      throw Error(Code::kResourceExhausted, name + ": line " + std::to_string(number + 1) +
+      ++number_;
+      return true;
+    }
+    if (text.size() >= kMaxLineBytes)
+      throw Error(Code::kResourceExhausted, name_ + ": line " + std::to_string(number_ + 1) +
                                                 " is longer than " + std::to_string(kMaxLineBytes) +
                                                 " bytes");
-    } else {
-      text += c;
-    }
+    text += c;
   }
-  if (!text.empty()) take();
-  if (lines.empty())
-    throw Error(Code::kInvalidArgument,
-                name + ": holds no requests, expected one JSON object a line");
-  return lines;
+  if (text.empty()) return false;
+  ++number_;
+  return true;
 }
 
 Request ParseRequestLine(const RequestLine& line, const RequestDefaults& defaults, Json& id) {

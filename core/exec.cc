@@ -6,9 +6,23 @@
 
 namespace binocle {
 
-Exec::Exec(int threads) : pool_(threads), gemm_plans_(std::make_unique<GemmPlans>()) {}
+Exec::Exec(int threads)
+    : pool_(threads),
+      scratch_(static_cast<size_t>(threads)),
+      gemm_plans_(std::make_unique<GemmPlans>()) {}
 
 Exec::~Exec() = default;
+
+void Exec::ParallelWithScratch(int64_t tasks, int64_t floats,
+                               const std::function<void(int64_t, float*)>& body) {
+  const int64_t bytes = floats * static_cast<int64_t>(sizeof(float));
+  for (AlignedBuffer& buffer : scratch_) {
+    if (buffer.size() < bytes) buffer = AlignedBuffer(bytes);
+  }
+  pool_.Run(tasks, [&](int64_t i, int thread) {
+    body(i, static_cast<float*>(scratch_[static_cast<size_t>(thread)].data()));
+  });
+}
 
 void Exec::ParallelRanges(int64_t items, int64_t grain,
                           const std::function<void(int64_t, int64_t)>& body) {

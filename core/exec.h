@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <vector>
 
+#include "core/aligned_buffer.h"
 #include "core/tensor.h"
 #include "core/thread_pool.h"
 
@@ -25,7 +27,13 @@ class Exec {
   GemmPlans& gemm_plans() { return *gemm_plans_; }
 
   // body(i) for i in [0, tasks), in any order, on all threads.
-  void Parallel(int64_t tasks, const std::function<void(int64_t)>& body) { pool_.Run(tasks, body); }
+  void Parallel(int64_t tasks, const std::function<void(int64_t)>& body) {
+    pool_.Run(tasks, [&](int64_t i, int /*thread*/) { body(i); });
+  }
+  // body(i, scratch): `floats` numbers of undefined value that no other call uses meanwhile, aligned to 64 bytes. They are kept from loop
+  // to loop, so only a larger loop than any before allocates.
+  void ParallelWithScratch(int64_t tasks, int64_t floats,
+                           const std::function<void(int64_t, float*)>& body);
 
   // body(begin, end) over disjoint ranges that cover [0, items), each of at least `grain` items where possible.
   void ParallelRanges(int64_t items, int64_t grain,
@@ -33,6 +41,7 @@ class Exec {
 
  private:
   ThreadPool pool_;
+  std::vector<AlignedBuffer> scratch_;  // per thread
   std::unique_ptr<GemmPlans> gemm_plans_;
 };
 

@@ -101,4 +101,9 @@ std::string ReadFile(const std::filesystem::path& path, size_t limit) {
   return content;
 }
 
+bool IsThere(const std::filesystem::path& path) {
+  std::error_code failure;
+  return std::filesystem::exists(path, failure) || failure;
+}
+
 }  // namespace binocle

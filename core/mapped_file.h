@@ -27,6 +27,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Whether there is something at `path`. What cannot be looked at (a link to itself, a folder without permission) counts as there, so that
+// reading it tells what is wrong.
+bool IsThere(const std::filesystem::path& path);
+
 // The whole of a regular file. Throws like MappedFile, and RESOURCE_EXHAUSTED when it is longer than `limit` bytes.
 std::string ReadFile(const std::filesystem::path& path, size_t limit);
 

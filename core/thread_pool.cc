@@ -1,6 +1,8 @@
 #include "core/thread_pool.h"
 
 #include <chrono>
+#include <iterator>
+#include <system_error>
 
 #include "core/error.h"
 
@@ -32,36 +34,43 @@ bool SpinUntil(const Condition& condition) {
 
 ThreadPool::ThreadPool(int threads) {
   BINOCLE_CHECK(threads >= 1, threads);
-  for (int i = 1; i < threads; ++i) workers_.emplace_back([this] { Work(); });
+  try {
+    for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { Work(i); });
+  } catch (const std::system_error& error) {
+    const int64_t started = std::ssize(workers_) + 1;
+    Stop();
+    Throw(Code::kResourceExhausted, "threads: the system gave ", started, " of ", threads, " (",
+          error.code().message(), "), expected as many as asked for");
+  }
 }
 
-ThreadPool::~ThreadPool() {
+void ThreadPool::Stop() {
   stop_.store(true);
   generation_.fetch_add(1);
   generation_.notify_all();
   for (auto& worker : workers_) worker.join();
 }
 
-void ThreadPool::TakeTasks() {
-  for (int64_t i = next_.fetch_add(1); i < tasks_; i = next_.fetch_add(1)) (*body_)(i);
+void ThreadPool::TakeTasks(int thread) {
+  for (int64_t i = next_.fetch_add(1); i < tasks_; i = next_.fetch_add(1)) (*body_)(i, thread);
 }
 
-void ThreadPool::Work() {
+void ThreadPool::Work(int thread) {
   uint32_t seen = 0;
   while (true) {
     if (!SpinUntil([&] { return generation_.load() != seen; })) generation_.wait(seen);
     if (generation_.load() == seen) continue;
     seen = generation_.load();
     if (stop_.load()) return;
-    TakeTasks();
+    TakeTasks(thread);
     if (busy_.fetch_sub(1) == 1) busy_.notify_one();
   }
 }
 
-void ThreadPool::Run(int64_t tasks, const std::function<void(int64_t)>& body) {
+void ThreadPool::Run(int64_t tasks, const std::function<void(int64_t, int)>& body) {
   if (tasks <= 0) return;
   if (workers_.empty() || tasks == 1) {
-    for (int64_t i = 0; i < tasks; ++i) body(i);
+    for (int64_t i = 0; i < tasks; ++i) body(i, 0);
     return;
   }
   body_ = &body;
@@ -70,7 +79,7 @@ void ThreadPool::Run(int64_t tasks, const std::function<void(int64_t)>& body) {
   busy_.store(static_cast<int>(workers_.size()));
   generation_.fetch_add(1);
   generation_.notify_all();
-  TakeTasks();
+  TakeTasks(0);
   if (SpinUntil([&] { return busy_.load() == 0; })) return;
   for (int left = busy_.load(); left != 0; left = busy_.load()) busy_.wait(left);
 }

@@ -15,24 +15,25 @@ namespace binocle {
 
 class ThreadPool {
  public:
-  // `threads` counts the caller, so 1 starts no thread.
+  // `threads` counts the caller, so 1 starts no thread. RESOURCE_EXHAUSTED where the system gives fewer.
   explicit ThreadPool(int threads);
-  ~ThreadPool();
+  ~ThreadPool() { Stop(); }
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Calls body(i) once for every i in [0, tasks), on any thread, and returns when all are done. `body` must not throw and must not
-  // call Run again.
-  void Run(int64_t tasks, const std::function<void(int64_t)>& body);
+  // Calls body(i, thread) once for every i in [0, tasks), on any thread of [0, threads()), and returns when all are done. `body` must not
+  // throw and must not call Run again.
+  void Run(int64_t tasks, const std::function<void(int64_t, int)>& body);
 
  private:
-  void Work();
-  void TakeTasks();
+  void Stop();
+  void Work(int thread);
+  void TakeTasks(int thread);
 
   std::vector<std::thread> workers_;
-  const std::function<void(int64_t)>* body_ = nullptr;
+  const std::function<void(int64_t, int)>* body_ = nullptr;
   int64_t tasks_ = 0;
   std::atomic<int64_t> next_{0};
   std::atomic<uint32_t> generation_{0};

@@ -44,6 +44,13 @@ std::vector<bool> CompositeLayers(const JsonObject& composite, int64_t layers) {
 
 }  // namespace
 
+std::string ModelFiles::name() const {
+  std::error_code failure;
+  const std::filesystem::path path =
+      std::filesystem::absolute(directory, failure).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
+}
+
 const ModelFamily& FindFamily(const JsonObject& config) {
   const std::string type = config.String("model_type");
   std::string known;
@@ -109,6 +116,10 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
   } else if (overrides.attention == LayerKind::kComposite && !any) {
     plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
   }
+  const bool composite =
+      std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) != plan.kinds.end();
+  if (overrides.aligner && !composite)
+    ThrowOption("aligner", "goes with composite attention, and every layer is stock");
   return plan;
 }
 

@@ -14,6 +14,8 @@ namespace binocle {
 struct ModelFiles {
   std::filesystem::path directory;
   JsonObject config;  // config.json
+
+  std::string name() const;  // the directory's own, however it was spelled: "llava" for "./llava/"
 };
 
 struct ModelFamily {

@@ -37,7 +37,7 @@ ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& ov
                               (files.directory / "preprocessor_config.json").string());
   ModelConfig c;
   c.family = "binocle";
-  c.name = config.StringOr("name", files.directory.filename().string());
+  c.name = config.StringOr("name", files.name());
   c.conversation = ParseConversationStyle(config.StringOr("conversation", "plain"),
                                           config.where() + ": conversation");
   c.text = ParseLlamaConfig(config.Object("text_config"));

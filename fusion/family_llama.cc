@@ -11,7 +11,7 @@ ModelConfig ParseLlamaFamily(const ModelFiles& files, const ModelOverrides& over
   }
   ModelConfig c;
   c.family = "llama";
-  c.name = files.directory.filename().string();
+  c.name = files.name();
   c.text = ParseLlamaConfig(files.config);
   c.layers = PlanLayers(files.config, c.text.layers, overrides);
   return c;

@@ -30,7 +30,7 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
   const Json tower = TowerWithSelection(config);
   ModelConfig c;
   c.family = "llava";
-  c.name = files.directory.filename().string();
+  c.name = files.name();
   c.conversation = ConversationStyle::kVicunaV1;
   const JsonObject text = config.Object("text_config");
   text.Choice("model_type", "llama", {"llama"});

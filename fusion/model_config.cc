@@ -1,5 +1,6 @@
 #include "fusion/model_config.h"
 
+#include "core/mapped_file.h"
 #include "fusion/families.h"
 
 namespace binocle {
@@ -73,7 +74,7 @@ ModelConfig ReadModelConfig(const std::filesystem::path& directory,
   AddEndTokens(config, c, c.end_tokens);
   if (config.Has("text_config")) AddEndTokens(config.Object("text_config"), c, c.end_tokens);
   const auto generation_path = directory / "generation_config.json";
-  if (std::filesystem::exists(generation_path, ignored)) {
+  if (IsThere(generation_path)) {
     const Json generation = ReadJsonFile(generation_path);
     AddEndTokens(JsonObject(generation, generation_path.string()), c, c.end_tokens);
   }

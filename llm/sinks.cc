@@ -6,16 +6,18 @@
 namespace binocle {
 namespace {
 
-// Published dimensions; sources in docs/interventions.md.
+// Published dimensions (docs/interventions.md). Vocabularies tell models of equal extents apart: InternLM 2.5 has those of LLaMA 3 8B
+// and Mistral 7B. They are ranges, since fine-tuned models pad theirs.
 struct KnownModel {
   int64_t width, ff_width, layers, heads, kv_heads;
+  int64_t least_vocabulary, most_vocabulary;
   int32_t first, second;  // second −1: there is one
 };
 constexpr KnownModel kKnownModels[] = {
-    {4096, 11008, 32, 32, 32, 1415, 2533},  // LLaMA 2 7B, Vicuna 1.5 7B, LLaVA 1.5 7B
-    {5120, 13824, 40, 40, 40, 2100, 4743},  // LLaMA 2 13B, Vicuna 1.5 13B, LLaVA 1.5 13B
-    {3584, 18944, 28, 28, 4, 458, 2570},    // Qwen2 7B, Qwen2-VL 7B
-    {4096, 14336, 32, 32, 8, 3584, -1},     // InternLM 2.5 7B, InternVL2 8B
+    {4096, 11008, 32, 32, 32, 32000, 32128, 1415, 2533},  // LLaMA 2, Vicuna 1.5, LLaVA 1.5: 7B
+    {5120, 13824, 40, 40, 40, 32000, 32128, 2100, 4743},  // LLaMA 2, Vicuna 1.5, LLaVA 1.5: 13B
+    {3584, 18944, 28, 28, 4, 151643, 152064, 458, 2570},  // Qwen2 7B, Qwen2-VL 7B
+    {4096, 14336, 32, 32, 8, 92544, 92672, 3584, -1},     // InternLM 2.5 7B, InternVL2 8B
 };
 
 }  // namespace
@@ -38,11 +40,11 @@ void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, std::span<S
   });
 }
 
-SinkDims KnownSinkDims(int64_t width, int64_t ff_width, int64_t layers, int64_t heads,
-                       int64_t kv_heads) {
+SinkDims KnownSinkDims(const LlamaConfig& c) {
   for (const KnownModel& m : kKnownModels) {
-    if (m.width != width || m.ff_width != ff_width || m.layers != layers || m.heads != heads ||
-        m.kv_heads != kv_heads)
+    if (m.width != c.width || m.ff_width != c.ff_width || m.layers != c.layers ||
+        m.heads != c.heads || m.kv_heads != c.kv_heads || c.vocabulary < m.least_vocabulary ||
+        c.vocabulary > m.most_vocabulary)
       continue;
     return m.second < 0 ? SinkDims{m.first} : SinkDims{m.first, m.second};
   }

@@ -12,6 +12,7 @@
 
 #include "core/exec.h"
 #include "core/tensor.h"
+#include "llm/llama_config.h"
 
 namespace binocle {
 
@@ -29,8 +30,7 @@ struct SinkScore {
 // Scores of the rows of x [T, D].
 void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, std::span<SinkScore> scores);
 
-// D_sink of a public language model with these extents, empty where none is known.
-SinkDims KnownSinkDims(int64_t width, int64_t ff_width, int64_t layers, int64_t heads,
-                       int64_t kv_heads);
+// D_sink of the public language model that has this configuration, empty where none is known.
+SinkDims KnownSinkDims(const LlamaConfig& config);
 
 }  // namespace binocle

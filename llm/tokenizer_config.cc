@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/mapped_file.h"
 #include "llm/utf8.h"
 
 namespace binocle {
@@ -176,12 +177,12 @@ void CheckSupported(const JsonObject& json) {
 TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) {
   namespace fs = std::filesystem;
   const fs::path path = directory / "tokenizer_config.json";
-  Json json = fs::exists(path) ? ReadJsonFile(path) : Json::object();
+  Json json = IsThere(path) ? ReadJsonFile(path) : Json::object();
   const JsonObject file(json, path.string());
   CheckSupported(file);
   const bool listed = file.Has("added_tokens_decoder");
   const fs::path map = directory / "special_tokens_map.json";
-  if (!listed && fs::exists(map)) json.update(ReadJsonFile(map));
+  if (!listed && IsThere(map)) json.update(ReadJsonFile(map));
 
   TokenizerConfig config{.legacy = file.BoolOr("legacy", true),
                          .add_bos = file.BoolOr("add_bos_token", true),
@@ -193,8 +194,8 @@ TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) {
   } else {
     const fs::path slow = directory / "added_tokens.json";
     const fs::path fast = directory / "tokenizer.json";
-    if (fs::exists(slow)) ReadAddedTokens(slow, config.roles, config.added);
-    if (fs::exists(fast)) ReadFastAddedTokens(fast, config.added);
+    if (IsThere(slow)) ReadAddedTokens(slow, config.roles, config.added);
+    if (IsThere(fast)) ReadFastAddedTokens(fast, config.added);
   }
   return config;
 }

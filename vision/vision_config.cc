@@ -34,6 +34,7 @@ FeatureSelection ParseFeatureSelection(const JsonObject& json) {
 }
 
 ClipConfig ParseClipConfig(const JsonObject& json, const FeatureSelection& feature) {
+  json.IntOr("num_channels", 3, 3, 3);
   ClipConfig c{.width = json.IntOr("hidden_size", 768, 1, 16384),
                .ff_width = json.IntOr("intermediate_size", 3072, 1, 65536),
                .layers = json.IntOr("num_hidden_layers", 12, 1, 256),
@@ -54,6 +55,7 @@ ClipConfig ParseClipConfig(const JsonObject& json, const FeatureSelection& featu
 
 Dinov2Config ParseDinov2Config(const JsonObject& json, const FeatureSelection& feature,
                                int64_t pixels_height, int64_t pixels_width) {
+  json.IntOr("num_channels", 3, 3, 3);
   Dinov2Config c{.width = json.IntOr("hidden_size", 768, 1, 16384),
                  .layers = json.IntOr("num_hidden_layers", 12, 1, 256),
                  .heads = json.IntOr("num_attention_heads", 12, 1, 256),

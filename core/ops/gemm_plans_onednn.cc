@@ -22,12 +22,27 @@ struct Plan {
   dnnl::memory::desc a, b, c, scratchpad;
 };
 
-// oneDNN's own threads would fight with ours: every call here runs on the calling thread.
-void UseCallingThreadOnly() {
+// oneDNN's own threads would fight with ours: every call here runs on the calling thread, whose OpenMP setting is the host program's
+// and comes back.
+class CallingThreadOnly {
 #if defined(_OPENMP)
-  omp_set_num_threads(1);
+ public:
+  CallingThreadOnly() : threads_(omp_get_max_threads()) {
+    if (threads_ != 1) omp_set_num_threads(1);
+  }
+  ~CallingThreadOnly() {
+    if (threads_ != 1) omp_set_num_threads(threads_);
+  }
+  CallingThreadOnly(const CallingThreadOnly&) = delete;
+  CallingThreadOnly& operator=(const CallingThreadOnly&) = delete;
+
+ private:
+  int threads_;
+#else
+ public:
+  CallingThreadOnly() {}
 #endif
-}
+};
 
 // The one call that oneDNN 3 spells differently.
 dnnl::matmul::primitive_desc Describe(const dnnl::engine& engine, const Plan& plan,
@@ -88,7 +103,7 @@ GemmPlans::GemmPlans() : impl_(std::make_unique<Impl>()) {}
 GemmPlans::~GemmPlans() = default;
 
 bool GemmPlans::Run(const LinearBlock& block) {
-  UseCallingThreadOnly();
+  const CallingThreadOnly alone;
   const Plan* plan = impl_->Find(block);
   if (plan == nullptr) return false;
   // Our tiles take 640 bytes in oneDNN 2.6 to 3.2 and up to 67,072 in 3.13.

@@ -23,14 +23,14 @@
 
 namespace binocle {
 
-// Measures how the answer suffers when parts of a picture are covered. Takes about 2·blocks + 6·curve_points runs of towers, prompt
-// and answer for each picture, and 2·curve_points more for each word with word_curves.
+// Measures how the answer suffers when parts of a picture are covered. Takes up to blocks + 6·curve_points runs of towers, prompt
+// and answer for each picture, and 2·curve_points more for each word with word_curves; what was scored once is remembered.
 struct FaithfulnessOptions {
   int64_t blocks = 64;        // 4 … 1024: at most so many square blocks of patches a picture
   int64_t curve_points = 16;  // 2 … 1024: steps of a deletion curve, at most one a block
   bool word_curves = false;   // a deletion curve for every word too
   uint64_t seed = 0;          // of the random orders
-  // Called after each run with how many are done, of how many; may be empty.
+  // Called after each score, remembered or not, with how many are there, of how many; may be empty.
   std::function<void(int64_t, int64_t)> on_run;
 };
 

@@ -40,7 +40,8 @@ struct ModelInfo {
   std::string fusion;
   std::string conversation;
   int64_t file_bytes = 0;  // tensors as stored; mapped, not copied
-  int64_t kv_bytes = 0;    // keys and values of one sequence at full context
+  int64_t kv_bytes =
+      0;  // keys and values of a request and of the one it may be paired with, at full context
   // weights + activations + kv: what a request at full context may touch, beside the program itself.
   int64_t planned_bytes = 0;
   int64_t parameters = 0;

@@ -28,7 +28,9 @@ Answer AnswerBuilder::Finish(FinishReason reason) {
     observer_->on_delta(
         {.answer = index_, .text = {}, .token_ids = std::exchange(unreported_, {})});
   }
-  answer_.finish_reason = reason;
+  // A stop string may end in the very last bytes.
+  const bool stopped = stops_.stopped() && reason == FinishReason::kLength;
+  answer_.finish_reason = stopped ? FinishReason::kStop : reason;
   return std::move(answer_);
 }
 

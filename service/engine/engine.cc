@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <mutex>
+#include <new>
+#include <system_error>
 #include <utility>
 
 #include "attention/kv_pages.h"
@@ -26,6 +28,19 @@ using Clock = std::chrono::steady_clock;
 
 double MillisecondsSince(Clock::time_point start) {
   return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
+
+// What the standard library throws, as the one exception type of the public headers. Not around calls of observers, whose exceptions are
+// the caller's.
+template <typename Action>
+auto AsErrors(const std::string& path, const Action& action) {
+  try {
+    return action();
+  } catch (const std::bad_alloc&) {
+    Throw(Code::kResourceExhausted, path, ": out of memory");
+  } catch (const std::system_error& error) {
+    Throw(Code::kUnknown, path, ": ", error.code().message());
+  }
 }
 
 void CheckRequest(const Request& request, const EngineOptions& options, int64_t vocabulary) {
@@ -62,9 +77,9 @@ struct Engine::Impl {
         calibration(ReadCalibration(checked)),
         model(exec, std::move(checked), info.context_tokens),
         pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim,
-             kSequences * PagesFor(info.context_tokens)),
-        activations(model.config().text, std::max(ChunkRows(model.config(), load), kSequences),
-                    kSequences),
+             kEngineSequences * PagesFor(info.context_tokens)),
+        activations(model.config().text,
+                    std::max(ChunkRows(model.config(), load), kEngineSequences), kEngineSequences),
         images(model, options) {}
 
   LoadedModel loaded() {
@@ -77,9 +92,6 @@ struct Engine::Impl {
             .calibration = calibration,
             .info = info};
   }
-
-  // A request's own and the one it may be paired with.
-  static constexpr int64_t kSequences = 2;
 
   EngineOptions options;
   ModelInfo info;
@@ -100,19 +112,23 @@ Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
 Engine Engine::Load(const std::string& path, const EngineOptions& options) {
-  const auto start = Clock::now();
-  const LoadOptions load = ParseLoadOptions(options);
-  CheckedModel checked(path, load.overrides);
-  ModelInfo info = Summarize(checked, load);
-  CheckMemoryPlan(info, load.memory_limit, PhysicalMemory());
-  auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
-  impl->load_ms = MillisecondsSince(start);
-  return Engine(std::move(impl));
+  return AsErrors(path, [&] {
+    const auto start = Clock::now();
+    const LoadOptions load = ParseLoadOptions(options);
+    CheckedModel checked(path, load.overrides);
+    ModelInfo info = Summarize(checked, load);
+    CheckMemoryPlan(info, load.memory_limit, PhysicalMemory());
+    auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
+    impl->load_ms = MillisecondsSince(start);
+    return Engine(std::move(impl));
+  });
 }
 
 ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options) {
-  const LoadOptions load = ParseLoadOptions(options);
-  return Summarize(CheckedModel(path, load.overrides), load);
+  return AsErrors(path, [&] {
+    const LoadOptions load = ParseLoadOptions(options);
+    return Summarize(CheckedModel(path, load.overrides), load);
+  });
 }
 
 const ModelInfo& Engine::info() const { return impl_->info; }

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <set>
 
 #include "core/json.h"
+#include "core/mapped_file.h"
 
 namespace binocle {
 namespace {
@@ -33,14 +35,21 @@ Layers LayersOr(const char* option, const std::optional<Layers>& layers, Layers 
                 int64_t count) {
   const Layers chosen = layers.value_or(fallback);
   if (chosen.first < 0 || chosen.last >= count || chosen.first > chosen.last) {
-    ThrowInvalid(option, ".layers is ", chosen.first, "-", chosen.last, layers ? "" : " by default",
-                 ", expected a range within 0-", count - 1);
+    ThrowValue(option, "layers", "is ", chosen.first, "-", chosen.last, layers ? "" : " by default",
+               ", expected a range within 0-", count - 1);
   }
   return chosen;
 }
 
+// Whether these are the dimensions that sink_dims.json, whose tau goes with them, has: as they are, in any order, or by default.
+bool IsCalibrated(const std::vector<int64_t>& dims, const AttentionCalibration& calibration) {
+  return dims.empty() ||
+         std::set<int64_t>(dims.begin(), dims.end()) ==
+             std::set<int64_t>(calibration.sink_dims.begin(), calibration.sink_dims.end());
+}
+
 VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibration& calibration) {
-  if (!v.tau) v.tau = v.dims.empty() ? calibration.sink_tau : kDefaultTau;
+  if (!v.tau) v.tau = IsCalibrated(v.dims, calibration) ? calibration.sink_tau : kDefaultTau;
   CheckValues(
       "var",
       {{"p", v.p, 0, 1}, {"rho", v.rho, 0, 1}, {"tau", *v.tau, 0, 1e6}, {"mass", v.mass, 0, 1}});
@@ -48,12 +57,14 @@ VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibratio
   v.layers = LayersOr("var", v.layers, {2, last}, c.layers);
   if (v.dims.empty()) v.dims.assign(calibration.sink_dims.begin(), calibration.sink_dims.end());
   if (v.dims.empty()) {
-    Throw(Code::kFailedPrecondition,
-          "var: the sink dimensions of this language model are not known, expected dims=…, or "
-          "sink_dims.json beside the model (binocle calibrate sinks)");
+    throw Error(Code::kFailedPrecondition,
+                "var.dims is empty, and the sink dimensions of this language model are not known: "
+                "expected dims=…, or sink_dims.json beside the model (binocle calibrate sinks)",
+                "var");
   }
   for (const int64_t d : v.dims) {
-    if (d < 0 || d >= c.width) ThrowInvalid("var.dims has ", d, ", expected 0 to ", c.width - 1);
+    if (d < 0 || d >= c.width)
+      ThrowValue("var", "dims", "has ", d, ", expected 0 to ", c.width - 1);
   }
   return v;
 }
@@ -66,9 +77,10 @@ ModulationOptions Resolve(ModulationOptions m, const LlamaConfig& c,
                            {"spatial", m.spatial, 0, 1}});
   m.layers = LayersOr("modulate", m.layers, {2, c.layers - 1}, c.layers);
   if (m.heads == ModulationOptions::Heads::kCalibrated && calibration.head_sensitivity.empty()) {
-    Throw(Code::kFailedPrecondition,
-          "modulate.heads is calibrated, and there is no head_sensitivity.json beside the model "
-          "(binocle calibrate heads)");
+    throw Error(Code::kFailedPrecondition,
+                "modulate.heads is calibrated, and there is no head_sensitivity.json beside the "
+                "model (binocle calibrate heads)",
+                "modulate");
   }
   return m;
 }
@@ -84,9 +96,8 @@ LayerRange RangeOf(const std::optional<Layers>& layers) { return {layers->first,
 void ReadSinkDims(const CheckedModel& model, AttentionCalibration& out) {
   const LlamaConfig& c = model.config().text;
   const auto path = model.directory() / "sink_dims.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) {
-    out.sink_dims = KnownSinkDims(c.width, c.ff_width, c.layers, c.heads, c.kv_heads);
+  if (!IsThere(path)) {
+    out.sink_dims = KnownSinkDims(c);
     return;
   }
   const Json json = ReadJsonFile(path);
@@ -104,8 +115,7 @@ void ReadSinkDims(const CheckedModel& model, AttentionCalibration& out) {
 std::vector<float> ReadHeadSensitivity(const CheckedModel& model) {
   const LlamaConfig& c = model.config().text;
   const auto path = model.directory() / "head_sensitivity.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(path, ignored)) return {};
+  if (!IsThere(path)) return {};
   const Json json = ReadJsonFile(path);
   const JsonObject object(json, path.string());
   std::vector<float> factors;
@@ -145,9 +155,9 @@ Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig
                         {"steps", static_cast<double>(i.vcd->steps), 0, 999}});
   }
   if (i.modulate && i.pai)
-    ThrowInvalid("modulate and pai change the same scores, expected one of them");
+    ThrowOption("modulate", "and pai change the same scores, expected one of them");
   if (i.guidance && i.vcd)
-    ThrowInvalid("guidance and vcd both pair the sequence with another, expected one of them");
+    ThrowOption("guidance", "and vcd both pair the sequence with another, expected one of them");
   if (images == 0 && (i.guidance || i.vcd))
     ThrowInvalid(i.guidance ? "guidance" : "vcd", " needs a picture, the request has none");
   return i;

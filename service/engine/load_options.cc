@@ -86,6 +86,7 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckOption("context_tokens", options.context_tokens, 0, kMaxTokens);
   CheckOption("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
   CheckOption("memory_limit", options.memory_limit, 0, INT64_MAX);
+  CheckOption("image_cache_bytes", options.image_cache_bytes, 0, INT64_MAX);
   CheckOption("max_images", options.max_images, 0, 4096);
   CheckOption("max_image_bytes", options.max_image_bytes, 1,
               INT32_MAX);  // the decoder counts in int

@@ -98,15 +98,16 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.conversation = ConversationStyleName(c.conversation);
   DescribeAttention(c, info);
   const int64_t rope = info.context_tokens * c.text.head_dim * 4;
-  AddParts(model, DecoderActivations::Bytes(c.text, ChunkRows(c, options), 2) + rope, info);
+  AddParts(model, DecoderActivations::Bytes(c.text, ChunkRows(c, options), kEngineSequences) + rope,
+           info);
   for (const auto& [name, view] : model.tensors().tensors()) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
     for (int axis = 0; axis < view.rank(); ++axis) tensor.shape.push_back(view.dim(axis));
     info.tensors.push_back(std::move(tensor));
     info.file_bytes += view.elements() * DTypeSize(view.dtype());
   }
-  info.kv_bytes =
-      KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PagesFor(info.context_tokens));
+  info.kv_bytes = KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim,
+                                kEngineSequences * PagesFor(info.context_tokens));
   info.planned_bytes = info.kv_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

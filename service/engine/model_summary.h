@@ -7,6 +7,9 @@
 
 namespace binocle {
 
+// Sequences that an engine has room for: a request's own and the one that guidance and VCD pair it with.
+inline constexpr int64_t kEngineSequences = 2;
+
 // Positions that a request may take: the model's limit, or less where the caller says so.
 int64_t ContextTokens(const ModelConfig& config, const LoadOptions& options);
 

@@ -1,5 +1,9 @@
-// No matrix of scores is ever allocated: this binary counts what operator new hands out.
+// No matrix of scores is ever allocated: this binary counts what operator new, aligned_alloc and mmap hand out, and tensors come from the
+// last two.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -12,15 +16,30 @@
 namespace {
 std::atomic<size_t> allocated_bytes{0};
 
+void* Aligned(size_t alignment, size_t size) {
+  void* memory = nullptr;
+  return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
+}
+
 void* Count(size_t size, size_t alignment) {
   allocated_bytes += size;
-  void* memory = alignment > alignof(std::max_align_t)
-                     ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                     : std::malloc(size);
+  void* memory =
+      alignment > alignof(std::max_align_t) ? Aligned(alignment, size) : std::malloc(size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 }  // namespace
+
+// In place of the C library's, for this program and what is linked into it.
+extern "C" void* aligned_alloc(size_t alignment, size_t size) noexcept {
+  allocated_bytes += size;
+  return Aligned(alignment, size);
+}
+extern "C" void* mmap(void* address, size_t size, int protection, int flags, int file,
+                      off_t offset) noexcept {
+  allocated_bytes += size;
+  return reinterpret_cast<void*>(syscall(SYS_mmap, address, size, protection, flags, file, offset));
+}
 
 void* operator new(size_t size) { return Count(size, 0); }
 void* operator new(size_t size, std::align_val_t alignment) {
@@ -33,6 +52,25 @@ void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::fre
 
 namespace binocle {
 namespace {
+
+TEST(Allocation, TensorsAreCounted) {
+  for (const int64_t rows : {10, 1000}) {
+    const size_t before = allocated_bytes;
+    const Tensor t = Tensor::F32({rows, 1500});
+    EXPECT_GE(allocated_bytes - before, static_cast<size_t>(rows * 1500 * 4));
+  }
+}
+
+TEST(Allocation, AMapTakesARow) {
+  Problem p(4, 2, 16, {{1000, 1500}}, 1);
+  Exec ex(2);
+  Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
+  std::vector<float> map(1500);
+  const size_t before = allocated_bytes;
+  const AttentionArgs args = p.args(Mask::kCausal);
+  AddAttentionMap({args, p.runs[0], 999, p.lse}, std::vector<float>{1, 1, 1, 1}, map);
+  EXPECT_LT(allocated_bytes - before, size_t{10000}) << "all rows would take 6 MB";
+}
 
 TEST(Allocation, AttentionTakesNoMemoryThatGrowsWithRowsOrKeys) {
   Problem p(4, 2, 16, {{1000, 1500}}, 1);

@@ -57,6 +57,7 @@ class BadRequestFiles(BadInput):
     def test_a_file_without_requests_is_refused(self):
         for content in ("", "\n\n  \n"):
             self.refused_requests(INVALID, self.write("empty.jsonl", content), "no requests")
+            self.refused_requests(INVALID, "-", "standard input: holds no requests", stdin=content.encode())
 
     def test_an_endless_file_is_refused(self):
         self.refused_requests(EXHAUSTED, "/dev/zero", "longer than")
@@ -69,6 +70,12 @@ class BadRequestFiles(BadInput):
                 file.write(b"a" * 1_000_000)
             file.write(b'"}\n')
         self.refused_requests(EXHAUSTED, path, "line 1 is longer than")
+
+    def test_a_line_that_is_too_long_ends_a_pipe_after_the_answers_before_and_is_found_in_a_file_at_once(self):
+        content = b'{"prompt": "Hi"}\n' + b"a" * (17 << 20)
+        result = self.refused_requests(EXHAUSTED, "-", "standard input: line 2 is longer than", stdout=r".*", stdin=content)
+        self.assertEqual([line["id"] for line in result.lines], [1])
+        self.refused_requests(EXHAUSTED, self.write("long.jsonl", content), "line 2 is longer than")
 
     def test_bad_lines_become_errors_in_order_and_the_run_goes_on(self):
         good = {"prompt": "What is it?"}
@@ -87,6 +94,8 @@ class BadRequestFiles(BadInput):
             ("empty stop", json.dumps({"stop": [""], **good}), "stop"), ("images is a number", json.dumps({"images": 3, **good}), "images"),
             ("image is an object", json.dumps({"images": [{}], **good}), "images"), ("missing picture", json.dumps({"images": ["none.png"], **good}), "none.png"),
             ("a NUL in a path", json.dumps({"images": [str(SCENE) + "\0.png"], **good}), "NUL"),
+            ("image beside images", json.dumps({"image": str(SCENE), "images": [str(SCENE)], **good}), "expected no images beside it"),
+            ("image beside images in a message", json.dumps({"messages": [{"role": "user", "text": "x", "image": str(SCENE), "images": []}]}), "expected no images beside it"),
             ("unknown format", json.dumps({"prompt_format": "html", **good}), "prompt_format"), ("messages beside prompt", json.dumps({"messages": [], **good}), "messages"),
             ("no messages", '{"messages": []}', "messages"), ("message is text", '{"messages": ["hello"]}', "messages"),
             ("unknown role", '{"messages": [{"role": "system", "text": "x"}]}', "role"), ("unknown key in a message", '{"messages": [{"role": "user", "txet": "x"}]}', "txet"),

@@ -56,9 +56,9 @@ class PipedChat(Answers):
         self.assertIn("INVALID_ARGUMENT: prompt: has ", result.stderr)
         self.assertEqual(result.stdout, self.answer("Hi"))
 
-    def test_an_unknown_command_shows_the_commands(self):
-        result = self.chat("/what\n\nHi\n")
-        self.assertIn("/image PATH", result.stderr)
+    def test_an_unknown_command_is_named_and_the_commands_are_listed(self):
+        result = self.chat("/what is it\n\nHi\n")
+        self.assertIn("INVALID_ARGUMENT: /what is not a command, expected /image PATH, /system TEXT, /new or /quit\n", result.stderr)
         self.assertEqual(result.stdout, self.answer("Hi"))
 
     def test_a_system_text_starts_anew(self):
@@ -70,10 +70,10 @@ class PipedChat(Answers):
 
 
 class TerminalChat(Answers):
-    def start(self, model=LLAVA, *options):
+    def start(self, model=LLAVA, *options, **variables):
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
-            os.execve(program(), [program(), "chat", "--model", str(model), *options], {**environment(), "TERM": "xterm"})
+            os.execve(program(), [program(), "chat", "--model", str(model), *options], {**environment(), "TERM": "xterm", **variables})
         self.shown = ""
         self.addCleanup(self.finish)
         self.wait_for(r"> ")
@@ -139,6 +139,20 @@ class TerminalChat(Answers):
         self.wait_for(r"Ctrl-C stops an answer")
         self.type("\x1b[A\r")  # the same with the arrow
         self.wait_for(r"Ctrl-C stops an answer")
+
+    def keeps_characters_beyond_ascii(self, locale):
+        self.start(LLAVA, *SHORT, LC_ALL=locale)
+        self.type("/image né猫🙂.png\r")
+        self.wait_for("NOT_FOUND: né猫🙂.png: no such file")
+
+    def test_characters_beyond_ascii_are_kept(self):
+        self.keeps_characters_beyond_ascii("C.UTF-8")
+
+    def test_characters_beyond_ascii_are_kept_in_a_locale_without_them(self):
+        self.keeps_characters_beyond_ascii("C")
+
+    def test_characters_beyond_ascii_are_kept_in_a_locale_that_is_not_there(self):
+        self.keeps_characters_beyond_ascii("none_NONE")
 
     def test_ctrl_d_leaves(self):
         self.start()

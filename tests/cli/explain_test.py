@@ -137,7 +137,7 @@ class Explain(Answers):
             for name in word["map"]["overlays"]:
                 png_size(self.folder / "out" / name)
 
-    def test_faithfulness_is_within_its_ranges_and_the_drops_order_is_no_worse_than_chance(self):
+    def test_faithfulness_is_within_its_ranges(self):
         e = self.explain(*QUESTION, "--faithfulness", "--blocks", "4", "--curve-points", "4", "--word-curves")["explanation"]
         self.assertGreater(e["block"], 0)
         for measured in [e["faithfulness"], *[w["faithfulness"] for w in e["words"]]]:
@@ -154,6 +154,12 @@ class Explain(Answers):
     def test_an_explanation_stays_unless_it_may_be_replaced(self):
         self.explain(*QUESTION)
         out = self.folder / "out"
+        other = self.folder / "other"
+        other.mkdir()
+        (other / "answer.png").write_bytes(b"mine")
+        taken = run("explain", "--model", FTZ, "--out", other, "--image", SCENE, "Where?")
+        self.assertEqual((taken.status, taken.stderr.split(":")[0]), (1, "ALREADY_EXISTS"))
+        self.assertEqual((other / "answer.png").read_bytes(), b"mine")
         before = {path.name: path.read_bytes() for path in out.iterdir()}
         refused = run("explain", "--model", FTZ, "--out", out, "--image", SCENE, "Where?")
         self.assertEqual((refused.status, refused.stderr.split(":")[0]), (1, "ALREADY_EXISTS"))
@@ -184,6 +190,8 @@ class Explain(Answers):
             (["--out", self.folder / "o", "--image", SCENE, "--side", "1", "Q"], "INVALID_ARGUMENT", "--side is 1"),
             (["--out", self.folder / "o", "--image", SCENE, "--n", "2", "Q"], "INVALID_ARGUMENT", "--n is 2"),
             (["--out", self.folder / "o", "--image", SCENE, "--faithfulness", "--blocks", "2", "Q"], "INVALID_ARGUMENT", "--blocks is 2"),
+            (["--out", self.folder / "o", "--image", SCENE, "--word-curves", "Q"], "INVALID_ARGUMENT", "--faithfulness"),
+            (["--out", self.folder / "o" / "p" / "q", "--image", self.folder / "none.png", "Q"], "NOT_FOUND", "none.png"),
             (["--out", file, "--image", SCENE, *SHORT, "Q"], "INVALID_ARGUMENT", "file"),
             (["--out", file / "below", "--image", SCENE, *SHORT, "Q"], "", "file"),
         ):

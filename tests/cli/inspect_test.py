@@ -3,7 +3,7 @@
 import math
 
 from answers import FTZ, LLAVA, Answers
-from program import GOLDEN, main
+from program import GOLDEN, edit_json, main
 
 
 class Inspecting(Answers):
@@ -47,6 +47,12 @@ class Inspecting(Answers):
             self.assertIn(part["type"], brief)
         for tensor in info["tensors"]:
             self.assertIn(tensor["name"], long)
+
+    def test_what_a_terminal_would_obey_is_escaped(self):
+        model = self.model("binocle_ftz")
+        edit_json(model / "config.json", lambda c: c.update(name="\x1b]0;owned\x07\nmodèle"))
+        self.assertTrue(self.fine("inspect", model).stdout.startswith(r"\x1b]0;owned\x07\nmodèle ("))
+        self.assertEqual(self.fine("inspect", "--json", model).json["name"], "\x1b]0;owned\x07\nmodèle")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import threading
 
 from answers import LLAVA, OTHER_SCENE, SHORT, Answers
 from program import GOLDEN, PICTURES, SCENE, SECONDS, environment, main, program
@@ -78,17 +79,38 @@ class FilesOfQuestions(Answers):
             self.assertIn("answer", json.loads(process.stdout.readline()))
             self.assertEqual(len(process.stdout.read().splitlines()), 49)
 
-    def test_a_bar_is_drawn_on_a_terminal_only(self):
-        path = self.requests(*[{"prompt": "Hi"}] * 3)
+    def test_a_line_is_answered_before_the_next_is_read(self):
+        with subprocess.Popen([program(), "ask", "--model", str(LLAVA), *SHORT, "--requests", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment()) as process:
+            timer = threading.Timer(SECONDS, process.kill)
+            timer.start()
+            for number in range(3):
+                process.stdin.write(json.dumps({"id": number, "prompt": "Hi"}).encode() + b"\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+                self.assertTrue(line, "no answer came")
+                self.assertEqual(json.loads(line)["id"], number)
+            process.stdin.close()
+            self.assertEqual(process.wait(), 0)
+            timer.cancel()
+
+    def drawn(self, path, **options):
+        """What a terminal on stderr shows."""
         ours, theirs = pty.openpty()
         done = subprocess.run([program(), "ask", "--model", str(LLAVA), *SHORT, "--requests", str(path)], stdout=subprocess.PIPE, stderr=theirs, env=environment(),
-                              timeout=SECONDS, check=True)
+                              timeout=SECONDS, check=True, **options)
         os.close(theirs)
-        drawn = os.read(ours, 65536).decode()
+        shown = os.read(ours, 65536).decode()
         os.close(ours)
-        self.assertRegex(drawn, r"asking \[#+\] 3/3")
-        self.assertTrue(drawn.endswith("\n"))
         self.assertEqual(len(done.stdout.splitlines()), 3)
+        self.assertTrue(shown.endswith("\n"))
+        return shown
+
+    def test_a_bar_is_drawn_on_a_terminal_only(self):
+        path = self.requests(*[{"prompt": "Hi"}] * 3)
+        self.assertRegex(self.drawn(path), r"asking \[#+\] 3/3")
+
+    def test_requests_without_an_end_in_sight_are_counted(self):
+        self.assertRegex(self.drawn("-", input=b'{"prompt": "Hi"}\n' * 3), r"asking 3  [^\[\n]*\n\Z")
 
 
 if __name__ == "__main__":
