@@ -21,7 +21,7 @@ void* Aligned(size_t alignment, size_t size) {
   return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
 }
 
-void* Count(size_t size, size_t alignment) {
+__attribute__((noinline)) void* Count(size_t size, size_t alignment) {
   allocated_bytes += size;
   void* memory =
       alignment > alignof(std::max_align_t) ? Aligned(alignment, size) : std::malloc(size);
@@ -45,10 +45,14 @@ void* operator new(size_t size) { return Count(size, 0); }
 void* operator new(size_t size, std::align_val_t alignment) {
   return Count(size, static_cast<size_t>(alignment));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t, std::align_val_t) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+__attribute__((noinline)) void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+__attribute__((noinline)) void operator delete(void* memory, size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
 
 namespace binocle {
 namespace {
