@@ -54,6 +54,8 @@ def main() -> None:
     parser.add_argument("--split", choices=("test", "train"), default="test",
                         help="train leaves out the held-out combinations; test shows one in nearly every scene")
     args = parser.parse_args()
+    if args.images < 0:
+        parser.error(f"--images is {args.images}, expected 0 or more")
     total = write(args.seed, args.images, args.out, args.split)
     print(f"{args.images} pictures and {total} questions in {args.out}")
 

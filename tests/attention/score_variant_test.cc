@@ -62,6 +62,24 @@ TEST(ScoreVariant, NoGainAndNoBiasAreBitIdenticalToPlainAttention) {
   }
 }
 
+TEST(ScoreVariant, RowsThatSeeNothingAreZeroAndKeysOfMinusInfinityAreNotThere) {
+  const std::vector<float> none(130, -INFINITY);
+  VariantProblem nothing(KeyBias{none});
+  nothing.Run();
+  for (int64_t i = 0; i < nothing.out.view().elements(); ++i) EXPECT_EQ(nothing.out.f32()[i], 0);
+  for (int64_t i = 0; i < nothing.lse.view().elements(); ++i)
+    EXPECT_EQ(nothing.lse.f32()[i], -INFINITY);
+  // A first page without keys: what comes after it starts the sums.
+  std::vector<float> late(130, 0.0F);
+  std::fill_n(late.begin(), 64, -INFINITY);
+  VariantProblem biased(KeyBias{late}), cut(PlainScore{});
+  for (QueryRun& run : cut.runs) run.first_key = std::min<int64_t>(64, run.keys);
+  biased.Run();
+  cut.Run();
+  EXPECT_TRUE(SameBits(biased.out, cut.out));
+  EXPECT_TRUE(SameBits(biased.lse, cut.lse));
+}
+
 TEST(ScoreVariant, FactorsOfOneAreBitIdenticalToNone) {
   Numbers numbers(2);
   const std::vector<float> gain = RandomFloats(130, numbers, 0.5F), ones(6, 1.0F);

@@ -11,7 +11,9 @@
 
 #include "service/engine/answer_words.h"
 #include "service/engine/correlation.h"
+#include "service/engine/engine_access.h"
 #include "service/engine/faithfulness.h"
+#include "service/engine/occluder.h"
 #include "service/engine/overlay.h"
 #include "service/engine/sink_recorder.h"
 #include "tests/service/answers.h"
@@ -201,6 +203,35 @@ TEST_F(ExplainEngine, DrawnFromWhatItReturns) {
               HasSubstr("no map of picture 1"));
   EXPECT_THAT(testing::ErrorOf([&] { RenderOverlay(e, e.map, 0, {.side = 5}); }),
               HasSubstr("side is 5"));
+}
+
+TEST_F(ExplainEngine, BlocksCoverEveryTowersInputOnceAndTogetherAll) {
+  for (const char* name : {"binocle_ftz", "llava"}) {
+    Engine engine = Engine::Load(GoldenModel(name), {});
+    EngineAccess::Use(engine, [&](const LoadedModel& m) {
+      const Occluder occluder(m.model.config(), m.images.Prepare(Scene("61x83")), 9);
+      const ModelPixels clear = occluder.Cover({});
+      std::vector<int64_t> all;
+      for (int64_t block = 0; block < occluder.blocks(); ++block) all.push_back(block);
+      const ModelPixels covered = occluder.Cover(all);
+      for (const auto member : {&ModelPixels::anchor, &ModelPixels::augment}) {
+        const TensorView& before = (clear.*member).view();
+        if (before.data() == nullptr) continue;
+        const TensorView& after = (covered.*member).view();
+        const int64_t pixels = before.dim(1) * before.dim(2);
+        for (int64_t i = 0; i < 3 * pixels; ++i)
+          ASSERT_EQ(after.f32()[i], after.f32()[i / pixels * pixels]) << "one colour a channel";
+        std::vector<int> changed(static_cast<size_t>(3 * pixels));
+        for (const int64_t block : all) {
+          const ModelPixels one = occluder.Cover({&block, 1});
+          for (int64_t i = 0; i < 3 * pixels; ++i)
+            changed[static_cast<size_t>(i)] +=
+                (one.*member).view().f32()[i] != before.f32()[i] ? 1 : 0;
+        }
+        EXPECT_LE(*std::max_element(changed.begin(), changed.end()), 1) << "blocks are disjoint";
+      }
+    });
+  }
 }
 
 TEST_F(ExplainEngine, NeedsAPicture) {
