@@ -80,7 +80,9 @@ std::vector<std::string> WriteOverlays(const ExplainFlags& flags, const Explanat
                                        const AttentionMap& map, const std::string& stem) {
   std::vector<std::string> names;
   for (size_t i = 0; i < map.patches.size(); ++i) {
-    names.push_back(stem + (map.patches.size() > 1 ? "_picture" + std::to_string(i) : "") + ".png");
+    std::string name = stem;
+    if (map.patches.size() > 1) name.append("_picture").append(std::to_string(i));
+    names.push_back(name.append(".png"));
     WriteNewFile(flags.Path(names.back()),
                  RenderOverlay(e, map, static_cast<int64_t>(i), flags.overlay),
                  flags.may_overwrite());
