@@ -37,20 +37,19 @@ NewFolder::NewFolder(const std::string& path) {
   if (std::filesystem::exists(path, failure) && !std::filesystem::is_directory(path, failure))
     throw Error(Code::kInvalidArgument, path + ": is there and is no folder");
   std::filesystem::path part = std::filesystem::path(path) / "";
-  std::vector<std::filesystem::path> missing;
   for (part = part.parent_path(); !part.empty() && !std::filesystem::exists(part, failure);
        part = part.parent_path())
-    missing.push_back(part);
+    made_.push_back(part);
   std::filesystem::create_directories(path, failure);
   if (failure) ThrowErrno(path, failure.value());
-  made_.assign(missing.rbegin(), missing.rend());
   if (access(path.c_str(), W_OK | X_OK) != 0) ThrowErrno(path, errno);
 }
 
 NewFolder::~NewFolder() {
   std::error_code not_empty;
-  for (auto folder = made_.rbegin(); folder != made_.rend(); ++folder)
-    if (!std::filesystem::remove(*folder, not_empty)) return;
+  for (const std::filesystem::path& folder : made_) {
+    if (!std::filesystem::remove(folder, not_empty)) return;
+  }
 }
 
 // Under another name first, so that a full disk leaves what was there.

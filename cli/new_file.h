@@ -22,7 +22,7 @@ class NewFolder {
   NewFolder& operator=(const NewFolder&) = delete;
 
  private:
-  std::vector<std::filesystem::path> made_;  // the outermost first
+  std::vector<std::filesystem::path> made_;  // the innermost first
 };
 // Puts `text` there, whole or not at all. Throws what the system says.
 void WriteNewFile(const std::string& path, const std::string& text, Overwrite overwrite);

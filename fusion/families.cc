@@ -95,8 +95,11 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
     for (size_t l = 0; l < chosen.size(); ++l)
       plan.kinds[l] = chosen[l] ? LayerKind::kComposite : LayerKind::kStock;
   }
-  const bool any =
-      std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) != plan.kinds.end();
+  const auto any_composite = [&] {
+    return std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) !=
+           plan.kinds.end();
+  };
+  const bool any = any_composite();
   // A model that was not trained with composite attention needs its FFN on visual rows: the closest to stock.
   if (!any) plan.aligner = Aligner::kVoFfn;
   if (overrides.aligner) plan.aligner = *overrides.aligner;
@@ -116,9 +119,7 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
   } else if (overrides.attention == LayerKind::kComposite && !any) {
     plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
   }
-  const bool composite =
-      std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) != plan.kinds.end();
-  if (overrides.aligner && !composite)
+  if (overrides.aligner && !any_composite())
     ThrowOption("aligner", "goes with composite attention, and every layer is stock");
   return plan;
 }
