@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "core/convert.h"
 
 namespace binocle {
 

@@ -5,11 +5,13 @@
 // lives in page pages[p / 64], column p % 64, and that place is its *slot*: pages[p / 64]·64 + p % 64.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
 #include <vector>
 
+#include "core/convert.h"
 #include "core/exec.h"
 #include "core/tensor.h"
 
@@ -38,8 +40,18 @@ struct KvLayer {
   Element* value_page(int64_t page, int64_t head) const {
     return static_cast<Element*>(values) + Index(page, head) * kPageTokens * ValueStride(head_dim);
   }
+  // The same places, whatever the elements are.
+  const std::byte* key_bytes(int64_t page, int64_t head) const {
+    return dtype == DType::kF32 ? Bytes(key_page<float>(page, head))
+                                : Bytes(key_page<Bf16>(page, head));
+  }
+  const std::byte* value_bytes(int64_t page, int64_t head) const {
+    return dtype == DType::kF32 ? Bytes(value_page<float>(page, head))
+                                : Bytes(value_page<Bf16>(page, head));
+  }
 
  private:
+  static const std::byte* Bytes(const void* p) { return static_cast<const std::byte*>(p); }
   // How many pages of one head lie before this one.
   int64_t Index(int64_t page, int64_t head) const {
     return (page / page_group * kv_heads + head) * page_group + page % page_group;
