@@ -142,8 +142,9 @@ class BlockKernel {
   };
 
   // Where memory bounds, reading must not stop where pages meet, nor while scores become weights: 2 to 3 % of a decode step.
-  static constexpr int64_t kPageStart = 256;       // bytes
-  static constexpr int64_t kWhileWeighing = 1024;  // bytes of the first values, for each page of scores
+  static constexpr int64_t kPageStart = 256;  // bytes
+  static constexpr int64_t kWhileWeighing =
+      1024;  // bytes of the first values, for each page of scores
 
   static void Prefetch(const std::byte* from, int64_t bytes) {
     for (int64_t i = 0; i < bytes; i += 64) hwy::Prefetch(from + i);
