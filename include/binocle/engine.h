@@ -65,6 +65,20 @@ struct ImageCacheInfo {
   int64_t bytes = 0;
 };
 
+// A request on its way through an engine. Destroying it neither waits nor cancels.
+class BINOCLE_EXPORT Submission {
+ public:
+  Submission() = default;
+  // The request ends at the next step, with what it has. From any thread, also after the end.
+  void Cancel();
+
+ private:
+  friend class Engine;
+  struct State;
+  // Owned together with the engine, which drops it when the request ends.
+  std::shared_ptr<State> state_;
+};
+
 class BINOCLE_EXPORT Engine {
  public:
   // Reads and checks a model directory. NOT_FOUND, INVALID_ARGUMENT (what does not fit, and why), UNIMPLEMENTED (a kind of model that
@@ -81,6 +95,11 @@ class BINOCLE_EXPORT Engine {
 
   // Answers one request; the observer is called on the calling thread. Calls from several threads take turns.
   Response Generate(const Request& request, const Observer& observer = {});
+
+  // Queues one request and returns; `events` tell how it goes. Throws what can be seen at once: options out of range, and RESOURCE_EXHAUSTED
+  // when the queue is full. Everything else comes to events.on_error. Requests run side by side and share passes through the model; no
+  // request's tokens depend on its neighbours.
+  Submission Submit(Request request, SubmissionEvents events);
 
   // Answers a request about at least one picture and tells what the answer looked at (binocle/explain.h). Throws what Generate throws;
   // INVALID_ARGUMENT for a request without a picture or with n above 1, and for options out of range, which Error::option() names.

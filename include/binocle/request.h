@@ -3,14 +3,17 @@
 // Every option has the same name here, on the command line and in the documents. Defaults are greedy decoding without penalties.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
+#include "binocle/error.h"
 #include "binocle/export.h"
 #include "binocle/interventions.h"
 
@@ -63,6 +66,19 @@ struct GenerationOptions {
 BINOCLE_EXPORT void CheckOptions(const GenerationOptions& options,
                                  std::optional<int64_t> vocabulary = {});
 
+// What an answer may be; tokens that would leave it are never chosen, and the answer ends where it is complete and nothing may follow.
+// The grammar of each is in docs/constraints.md; what is outside it is refused with INVALID_ARGUMENT or UNIMPLEMENTED.
+struct Choices {
+  std::vector<std::string> values;  // 1 … 1024 texts of 1 … 1024 bytes; the answer is one of them
+};
+struct Regex {
+  std::string pattern;  // 1 … 65536 bytes; the whole answer matches
+};
+struct JsonSchema {
+  std::string schema;  // 1 … 65536 bytes; the answer is a JSON text that the schema accepts
+};
+using Constraint = std::variant<std::monostate, Choices, Regex, JsonSchema>;
+
 struct Request {
   std::string id;                 // returned unchanged
   std::vector<Message> messages;  // user first, user and assistant in turn, user last
@@ -70,7 +86,11 @@ struct Request {
   std::optional<std::string> system;  // absent: the template's own; empty: none
   GenerationOptions generation;
   Interventions interventions;
+  Constraint constraint;
   bool grounding = false;  // report Answer::grounding
+  int64_t priority = 0;    // -100 … 100: requests with more are served first
+  // The request fails with DEADLINE_EXCEEDED when it is not done by then.
+  std::optional<std::chrono::steady_clock::time_point> deadline;
 };
 
 // One user message about some pictures.
@@ -145,6 +165,22 @@ struct Observer {
   std::function<void(const Delta&)> on_delta;
   std::function<bool()>
       keep_going;  // asked before every prefill chunk and every token; false ends the request as kCancelled
+};
+
+// What is known when a request leaves the queue.
+struct Started {
+  int64_t prompt_tokens = 0;  // with image positions
+  int64_t image_tokens = 0;
+};
+
+// How a submitted request reports. All are called on the engine's thread, one at a time and in this order; exactly one of the last two ends
+// it. They return quickly (every other request waits meanwhile), do not throw, and call nothing of the engine but Submission::Cancel. Any
+// may be empty.
+struct SubmissionEvents {
+  std::function<void(const Started&)> on_started;
+  std::function<void(const Delta&)> on_delta;
+  std::function<void(Response)> on_finished;  // also after a cancellation, as FinishReason::kCancelled
+  std::function<void(const Error&)> on_error;
 };
 
 }  // namespace binocle
