@@ -1,6 +1,7 @@
 #include "attention/kv_pages.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace binocle {
 
@@ -46,7 +47,11 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
 }
 
 KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages, DType dtype)
-    : kv_heads_(kv_heads), head_dim_(head_dim), pages_(pages), page_group_(GroupOf(pages)) {
+    : kv_heads_(kv_heads),
+      head_dim_(head_dim),
+      pages_(pages),
+      page_group_(GroupOf(pages)),
+      holders_(static_cast<size_t>(pages)) {
   BINOCLE_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, DTypeName(dtype));
   const int64_t stored = Stored(pages);
   for (int64_t i = 0; i < layers; ++i) {
@@ -77,22 +82,82 @@ int32_t KvPool::Take() {
           " pages of ", kPageTokens, " tokens are in use");
   const int32_t page = free_.back();
   free_.pop_back();
+  holders_[static_cast<size_t>(page)] = 1;
   return page;
 }
 
-void KvPool::Give(int32_t page) { free_.push_back(page); }
+void KvPool::Share(int32_t page) {
+  BINOCLE_CHECK(holders(page) > 0, "page ", page, " is free");
+  ++holders_[static_cast<size_t>(page)];
+}
+
+void KvPool::Give(int32_t page) {
+  BINOCLE_CHECK(holders(page) > 0, "page ", page, " is free");
+  if (--holders_[static_cast<size_t>(page)] == 0) free_.push_back(page);
+}
+
+void KvPool::Copy(int32_t from, int32_t to, int64_t tokens) {
+  if (keys_.empty()) return;
+  const auto element = static_cast<int64_t>(DTypeSize(keys_[0].view().dtype()));
+  for (size_t l = 0; l < keys_.size(); ++l) {
+    const KvLayer kv = layer(static_cast<int64_t>(l));
+    for (int64_t h = 0; h < kv_heads_; ++h) {
+      const auto bytes = [&](int64_t elements) { return static_cast<size_t>(elements * element); };
+      // Keys lie by dimension: the first tokens of each row of 64.
+      for (int64_t i = 0; i < head_dim_; ++i) {
+        const auto row = static_cast<std::ptrdiff_t>(bytes(i * kPageTokens));
+        std::memcpy(kv.key_bytes(to, h) + row, kv.key_bytes(from, h) + row, bytes(tokens));
+      }
+      std::memcpy(kv.value_bytes(to, h), kv.value_bytes(from, h),
+                  bytes(tokens * ValueStride(head_dim_)));
+    }
+  }
+}
+
+bool KvSequence::LastPageIsShared() const {
+  return length_ % kPageTokens != 0 && pool_->holders(pages_.back()) > 1;
+}
+
+int64_t KvSequence::PagesToExtend(int64_t tokens) const {
+  if (tokens == 0) return 0;
+  const int64_t missing = PagesFor(length_ + tokens) - std::ssize(pages_);
+  return missing + (LastPageIsShared() ? 1 : 0);
+}
+
+int64_t KvSequence::own_pages() const {
+  return std::count_if(pages_.begin(), pages_.end(),
+                       [&](int32_t page) { return pool_->holders(page) == 1; });
+}
 
 int64_t KvSequence::Extend(int64_t tokens) {
   const int64_t first = length_;
-  const int64_t wanted = PagesFor(length_ + tokens);
-  const int64_t missing = wanted - static_cast<int64_t>(pages_.size());
-  if (missing > pool_->free_pages()) {
-    Throw(Code::kResourceExhausted, tokens, " more tokens need ", missing,
+  const int64_t wanted = PagesToExtend(tokens);
+  if (wanted > pool_->free_pages()) {
+    Throw(Code::kResourceExhausted, tokens, " more tokens need ", wanted,
           " pages of keys and values, ", pool_->free_pages(), " of ", pool_->pages(), " are free");
   }
-  for (int64_t i = 0; i < missing; ++i) pages_.push_back(pool_->Take());
+  if (tokens > 0 && LastPageIsShared()) {
+    const int32_t own = pool_->Take();
+    pool_->Copy(pages_.back(), own, length_ % kPageTokens);
+    pool_->Give(std::exchange(pages_.back(), own));
+  }
   length_ += tokens;
+  while (std::ssize(pages_) < PagesFor(length_)) pages_.push_back(pool_->Take());
   return first;
+}
+
+KvSequence KvSequence::Fork() const {
+  KvSequence fork(*pool_);
+  fork.Begin(pages_, length_);
+  return fork;
+}
+
+void KvSequence::Begin(std::span<const int32_t> pages, int64_t length) {
+  BINOCLE_CHECK(pages_.empty() && PagesFor(length) == std::ssize(pages), length, " tokens in ",
+                pages.size(), " pages");
+  for (const int32_t page : pages) pool_->Share(page);
+  pages_.assign(pages.begin(), pages.end());
+  length_ = length;
 }
 
 void KvSequence::Truncate(int64_t length) {

@@ -41,17 +41,17 @@ struct KvLayer {
     return static_cast<Element*>(values) + Index(page, head) * kPageTokens * ValueStride(head_dim);
   }
   // The same places, whatever the elements are.
-  const std::byte* key_bytes(int64_t page, int64_t head) const {
+  std::byte* key_bytes(int64_t page, int64_t head) const {
     return dtype == DType::kF32 ? Bytes(key_page<float>(page, head))
                                 : Bytes(key_page<Bf16>(page, head));
   }
-  const std::byte* value_bytes(int64_t page, int64_t head) const {
+  std::byte* value_bytes(int64_t page, int64_t head) const {
     return dtype == DType::kF32 ? Bytes(value_page<float>(page, head))
                                 : Bytes(value_page<Bf16>(page, head));
   }
 
  private:
-  static const std::byte* Bytes(const void* p) { return static_cast<const std::byte*>(p); }
+  static std::byte* Bytes(void* p) { return static_cast<std::byte*>(p); }
   // How many pages of one head lie before this one.
   int64_t Index(int64_t page, int64_t head) const {
     return (page / page_group * kv_heads + head) * page_group + page % page_group;
@@ -62,7 +62,8 @@ struct KvLayer {
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer);
 
-// Pages of all layers, and which of them are free. Memory is committed as groups of pages are first written.
+// Pages of all layers, and who holds them. A page is free, or held once or more: sequences and the prefix index share pages, which are
+// then only read. Memory is committed as groups of pages are first written. One thread at a time.
 class KvPool {
  public:
   // Pages whose keys (and whose values) of one head lie together, so that a decode step reads a head in long runs: 512 KiB at d = 128.
@@ -76,9 +77,15 @@ class KvPool {
   int64_t pages() const { return pages_; }
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
   KvLayer layer(int64_t index) const;
-  // Throws RESOURCE_EXHAUSTED when no page is left.
+  // A page that the caller alone holds. Throws RESOURCE_EXHAUSTED when no page is left.
   int32_t Take();
+  // Holds a page once more.
+  void Share(int32_t page);
+  // Holds it once less; a page that nobody holds is free.
   void Give(int32_t page);
+  int64_t holders(int32_t page) const { return holders_[static_cast<size_t>(page)]; }
+  // The first `tokens` of a page, in all layers, into another.
+  void Copy(int32_t from, int32_t to, int64_t tokens);
 
   // Of a pool of f32 pages.
   static int64_t Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages);
@@ -91,9 +98,10 @@ class KvPool {
   std::vector<Tensor> keys_;    // one per layer
   std::vector<Tensor> values_;  // one per layer
   std::vector<int32_t> free_;
+  std::vector<int32_t> holders_;  // [pages]
 };
 
-// The pages of one sequence. Gives them back when it ends.
+// The pages of one sequence. Gives them back when it ends. A page that others hold too is read in place and copied before it is written.
 class KvSequence {
  public:
   explicit KvSequence(KvPool& pool) : pool_(&pool) {}
@@ -114,8 +122,16 @@ class KvSequence {
 
   int64_t length() const { return length_; }
   std::span<const int32_t> pages() const { return pages_; }
+  // A second sequence of the same positions, in shared pages.
+  KvSequence Fork() const;
+  // Begins a sequence, which must be empty, with `length` positions in pages that are shared from now on.
+  void Begin(std::span<const int32_t> pages, int64_t length);
   // Room for `tokens` more positions; returns the first of them. Throws RESOURCE_EXHAUSTED and changes nothing when pages run out.
   int64_t Extend(int64_t tokens);
+  // Pages that Extend(tokens) would take from the pool.
+  int64_t PagesToExtend(int64_t tokens) const;
+  // Pages that nobody else holds: what ending the sequence would free.
+  int64_t own_pages() const;
   // Forgets every position from `length` on.
   void Truncate(int64_t length);
   int32_t Slot(int64_t position) const {
@@ -124,6 +140,8 @@ class KvSequence {
   }
 
  private:
+  bool LastPageIsShared() const;  // and partly filled, so that the next position would be written there
+
   KvPool* pool_;
   int64_t length_ = 0;
   std::vector<int32_t> pages_;

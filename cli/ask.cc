@@ -46,16 +46,15 @@ void AskOne(const AskFlags& flags) {
 
   const EngineOptions options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), options);
-  // Answers stream one after the other, each on a line of its own.
-  int64_t current = 0;
+  // The first answer streams; the others, which are made beside it, follow, each on a line of its own.
   const Observer stream{.on_delta =
                             [&](const Delta& delta) {
-                              if (delta.answer != current) std::cout << '\n';
-                              current = delta.answer;
-                              std::cout << delta.text << std::flush;
+                              if (delta.answer == 0) std::cout << delta.text << std::flush;
                             },
                         .keep_going = {}};
   const Response response = engine.Generate(request, flags.json ? Observer{} : stream);
+  for (size_t i = 1; !flags.json && i < response.answers.size(); ++i)
+    std::cout << '\n' << response.answers[i].text;
   std::cout << (flags.json ? Line(ResponseJson(response, nullptr, engine.info(), options)) : "")
             << '\n';
   FlushOutput();

@@ -31,6 +31,8 @@ struct VisionTimings {
 struct ModelPixels {
   Tensor anchor;   // [3, H_a, W_a], normalised
   Tensor augment;  // [3, H_b, W_b]
+
+  bool empty() const { return anchor.empty() && augment.empty(); }
 };
 
 // What each stage produced, for parity checks. Absent stages stay empty.

@@ -25,6 +25,16 @@ SequenceWatch::SequenceWatch(const LlamaConfig& config, WatchPlan plan, Layout l
   if (plan_.var) plan_.var->params.visual_keys = static_cast<float>(visual);
 }
 
+std::unique_ptr<SequenceWatch> SequenceWatch::Clone() const {
+  auto clone = std::make_unique<SequenceWatch>(config_, plan_, layout_);
+  clone->classes_ = classes_;
+  clone->has_visual_sink_ = has_visual_sink_;
+  clone->masses_ = masses_;
+  clone->observer_ = observer_;
+  clone->input_observer_ = input_observer_;
+  return clone;
+}
+
 bool SequenceWatch::IsSink(const SinkScore& score) const {
   if (plan_.dims.empty()) return false;
   if (plan_.var && plan_.var->form == VarForm::kRelease) return score.released_phi() > plan_.tau;

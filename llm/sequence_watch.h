@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -73,6 +74,9 @@ class SequenceWatch {
   };
   SequenceWatch(const LlamaConfig& config, WatchPlan plan, Layout layout);
 
+  // For a sequence that goes its own way from here on; observers see both.
+  std::unique_ptr<SequenceWatch> Clone() const;
+
   const WatchPlan& plan() const { return plan_; }
   void set_observer(RowObserver* observer) { observer_ = observer; }
   // Sees every row that enters a layer, but for those of images that were encoded apart (ImageWatch).
@@ -91,8 +95,6 @@ class SequenceWatch {
 
   // Of the row that gave the latest logits: [L·H], zero outside plan().measure.
   std::span<const SegmentMasses> masses() const { return masses_; }
-  // Goes back to the masses of an earlier row, when the sequence goes back there.
-  void set_masses(const std::vector<SegmentMasses>& masses) { masses_ = masses; }
   // Bits of attention/segments.h per position, as `layer` sees them.
   std::span<const uint8_t> classes(int64_t layer) const {
     return classes_[static_cast<size_t>(layer)];

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "binocle/engine_stats.h"
 #include "binocle/error.h"
 #include "binocle/export.h"
 #include "binocle/model_info.h"
@@ -31,6 +32,12 @@ struct EngineOptions {
   int64_t context_tokens = 0;
   // 1 … 65536: rows of the language model at a time. Changes memory and speed, never results.
   int64_t prefill_chunk_tokens = 512;
+  // 2 … 1024: answers computed side by side; an answer under guidance or VCD counts twice.
+  int64_t max_sequences = 16;
+  // 0 … 2147483648: tokens whose keys and values there is room for, over all requests, at least the context; 0 is room for two contexts.
+  int64_t kv_tokens = 0;
+  int64_t max_queued_requests = 256;             // 1 … 1048576 that wait to start; more are refused
+  int64_t max_queued_bytes = int64_t{1} << 30;  // 0 …, of their texts and pictures
   // Bytes, 0 …: loading is refused when the plan (ModelInfo::planned_bytes) is larger. 0: the machine's memory.
   int64_t memory_limit = 0;
   // Bytes, 0 …: pictures that have been through the towers are kept up to this, the least recently used go first. 0: none are.
@@ -79,6 +86,8 @@ class BINOCLE_EXPORT Submission {
   std::shared_ptr<State> state_;
 };
 
+// Functions may be called from any thread, also at the same time, but for moving and destroying. Destroying an engine cancels what is on
+// it; events tell.
 class BINOCLE_EXPORT Engine {
  public:
   // Reads and checks a model directory. NOT_FOUND, INVALID_ARGUMENT (what does not fit, and why), UNIMPLEMENTED (a kind of model that
@@ -93,7 +102,8 @@ class BINOCLE_EXPORT Engine {
 
   const ModelInfo& info() const;
 
-  // Answers one request; the observer is called on the calling thread. Calls from several threads take turns.
+  // Answers one request. The observer is called on the engine's thread while this one waits; what it throws, this throws. Calls from
+  // several threads run side by side.
   Response Generate(const Request& request, const Observer& observer = {});
 
   // Queues one request and returns; `events` tell how it goes. Throws what can be seen at once: options out of range, and RESOURCE_EXHAUSTED
@@ -113,6 +123,7 @@ class BINOCLE_EXPORT Engine {
   ImageEmbedding EmbedImage(const ImageInput& image);
 
   ImageCacheInfo image_cache() const;
+  EngineStats stats() const;
 
  private:
   friend class EngineAccess;  // other functions of this library

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "service/engine/bench_rounds.h"
-#include "service/engine/prefill.h"
+#include "service/engine/forward_rows.h"
 
 namespace binocle {
 namespace {
@@ -202,7 +202,7 @@ class Bench {
     RunningSequence sequence(pool_);
     Attach(watched, sequence);
     const SharedImage image = image_;
-    Prefill(context(), {prompt_, {&image, 1}}, sequence, {});
+    ForwardAll(context(), {prompt_, {&image, 1}, {}}, sequence);
   }
 
   void Add(const std::string& phase, const std::vector<Contender>& contenders,
@@ -222,6 +222,14 @@ class Bench {
     Add("prefill", contenders, TimeInTurn(contenders, plan_.rounds, 0), out);
   }
 
+  void DecodeOnce(RunningSequence& sequence) {
+    constexpr int32_t kToken[] = {5};
+    const SharedImage image = image_;
+    ForwardAll(context(), {prompt_, {&image, 1}, kToken}, sequence);
+    sequence.kv.Truncate(prompt_tokens_);
+    sequence.computed = prompt_tokens_;
+  }
+
   // The same token at the same position again and again, a step of each contender at a time.
   void Decodes(ModelBench& out) {
     std::vector<std::unique_ptr<RunningSequence>> sequences;
@@ -231,11 +239,9 @@ class Bench {
       RunningSequence* sequence = sequences.back().get();
       Attach(watched, *sequence);
       const SharedImage image = image_;
-      Prefill(context(), {prompt_, {&image, 1}}, *sequence, {});
+      ForwardAll(context(), {prompt_, {&image, 1}, {}}, *sequence);
       contenders.push_back({watched.name, [this, sequence] {
-                              RunningSequence* const one[] = {sequence};
-                              DecodeStep(context(), 5, one);
-                              sequence->kv.Truncate(prompt_tokens_);
+                              DecodeOnce(*sequence);
                             }});
     }
     Add("decode", contenders, TimeInTurn(contenders, plan_.rounds * kDecodeSteps, 0), out);
@@ -245,7 +251,7 @@ class Bench {
     RunningSequence sequence(pool_);
     Attach(Watches().at(2), sequence);
     const SharedImage image = image_;
-    Prefill(context(), {prompt_, {&image, 1}}, sequence, {});
+    ForwardAll(context(), {prompt_, {&image, 1}, {}}, sequence);
     int64_t fewest = prompt_tokens_;
     for (int64_t l = 0; l < config_.layers; ++l) {
       const std::span<const uint8_t> classes = sequence.watch->classes(l);
@@ -265,7 +271,7 @@ class Bench {
     const SharedImage kept = encode();
     const auto ask = [this](const ExpandedPrompt& prompt, const SharedImage& image) {
       RunningSequence sequence(pool_);
-      Prefill(context(), {prompt, {&image, 1}}, sequence, {});
+      ForwardAll(context(), {prompt, {&image, 1}, {}}, sequence);
     };
     const std::vector<Contender> contenders = {{"no_picture", [&] { ask(text_, nullptr); }},
                                                {"warm", [&] { ask(prompt_, kept); }},

@@ -17,21 +17,19 @@ void Check(const CalibrationInput& input) {
   if (input.images.empty()) ThrowInvalid("calibrate: there is no picture, expected at least one");
 }
 
-// Asks about each picture on its own; `prepare` sees the generation before it runs.
+// Asks about each picture on its own, with the hooks that `hooks` makes.
 void AskAboutEach(Engine& engine, const CalibrationInput& input,
-                  const std::function<void(const LoadedModel&, Generation&)>& prepare) {
+                  const std::function<RequestHooks(const LlamaConfig&)>& hooks) {
+  const EngineAccess access(engine);
   int64_t done = 0;
   for (const ImageInput& image : input.images) {
     Request request = Ask(input.prompt, {image});
     request.generation.max_new_tokens = input.max_new_tokens;
     request.grounding = true;
     CheckOptions(request.generation);
-    EngineAccess::Use(engine, [&](const LoadedModel& loaded) {
-      const Observer observer;
-      Generation generation(loaded, request, observer);
-      prepare(loaded, generation);
-      generation.Run();
-    });
+    const LoadedModel loaded = access.loaded();
+    access.Run(std::make_unique<PreparedRequest>(loaded, request), {},
+               hooks(loaded.model.config().text));
     if (input.on_picture) input.on_picture(++done);
   }
 }
@@ -61,11 +59,10 @@ OrderedJson ToJson(const SinkDimension& s) {
 SinkCalibration CalibrateSinks(Engine& engine, const CalibrationInput& input) {
   Check(input);
   std::unique_ptr<SinkFinder> finder;
-  AskAboutEach(engine, input, [&](const LoadedModel& loaded, Generation& generation) {
-    const LlamaConfig& config = loaded.model.config().text;
+  AskAboutEach(engine, input, [&](const LlamaConfig& config) {
     if (!finder) finder = std::make_unique<SinkFinder>(config.layers, config.width);
     finder->BeginPicture();
-    generation.set_input_observer(finder.get());
+    return RequestHooks{.inputs = finder.get()};
   });
   return finder->Find();
 }
@@ -105,16 +102,17 @@ HeadCalibration CalibrateHeads(Engine& engine, const CalibrationInput& input,
                 "clip");
   }
   HeadCalibration out{.clip = clip, .pictures = std::ssize(input.images)};
-  AskAboutEach(engine, input, [&](const LoadedModel& loaded, Generation& generation) {
-    const LlamaConfig& config = loaded.model.config().text;
+  AskAboutEach(engine, input, [&](const LlamaConfig& config) {
     out.layers = config.layers;
     out.heads = config.heads;
     out.visual_mass.resize(static_cast<size_t>(config.layers * config.heads));
-    generation.before_token = [&](int64_t) {
-      const std::span<const SegmentMasses> masses = generation.watch()->masses();
+    RequestHooks hooks;
+    hooks.before_token = [&](int64_t, const SequenceWatch& watch) {
+      const std::span<const SegmentMasses> masses = watch.masses();
       for (size_t i = 0; i < masses.size(); ++i) out.visual_mass[i] += masses[i].visual();
       ++out.tokens;
     };
+    return hooks;
   });
   for (double& m : out.visual_mass) m /= static_cast<double>(out.tokens);
   for (int64_t l = 0; l < out.layers; ++l) {

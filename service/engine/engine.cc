@@ -1,7 +1,9 @@
 #include "binocle/engine.h"
 
-#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <exception>
+#include <future>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -11,15 +13,17 @@
 #include "core/error.h"
 #include "core/exec.h"
 #include "fusion/vlm_model.h"
+#include "service/engine/admission.h"
 #include "service/engine/engine_access.h"
 #include "service/engine/explain.h"
-#include "service/engine/generation.h"
+#include "service/engine/engine_loop.h"
 #include "service/engine/generation_options.h"
 #include "service/engine/image_encoder.h"
 #include "service/engine/intervention_plan.h"
 #include "service/engine/load_options.h"
 #include "service/engine/memory_plan.h"
 #include "service/engine/model_summary.h"
+#include "service/engine/worker_threads.h"
 
 namespace binocle {
 namespace {
@@ -45,6 +49,7 @@ auto AsErrors(const std::string& path, const Action& action) {
 
 void CheckRequest(const Request& request, const EngineOptions& options, int64_t vocabulary) {
   CheckOptions(request.generation, vocabulary);
+  CheckOption("priority", request.priority, -100, 100);
   int64_t images = 0;
   for (const Message& message : request.messages)
     images += static_cast<int64_t>(message.images.size());
@@ -67,7 +72,7 @@ std::string_view FinishReasonName(FinishReason reason) {
 
 const char* Version() { return BINOCLE_VERSION; }
 
-// Owns the model and its buffers; one request at a time.
+// Owns the model and its buffers. The loop's thread alone uses them while it runs; the workers read pictures.
 struct Engine::Impl {
   Impl(const EngineOptions& engine_options, const LoadOptions& load, ModelInfo model_info,
        CheckedModel checked)
@@ -77,10 +82,15 @@ struct Engine::Impl {
         calibration(ReadCalibration(checked)),
         model(exec, std::move(checked), info.context_tokens),
         pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim,
-             kEngineSequences * PagesFor(info.context_tokens)),
-        activations(model.config().text,
-                    std::max(ChunkRows(model.config(), load), kEngineSequences), kEngineSequences),
-        images(model, options) {}
+             PoolPages(model.config(), load)),
+        activations(model.config().text, BufferRows(model.config(), load), load.max_sequences),
+        images(model, options),
+        prefix(pool),
+        admission(options.max_queued_requests, options.max_queued_bytes),
+        loop(loaded(), {.rows = PassRows(model.config(), load), .sequences = load.max_sequences}),
+        workers(kWorkers) {}
+
+  static constexpr int kWorkers = 2;
 
   LoadedModel loaded() {
     return {.exec = exec,
@@ -93,6 +103,12 @@ struct Engine::Impl {
             .info = info};
   }
 
+  Response Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
+               RequestHooks hooks);
+  void Prepare(Request& request, SubmissionEvents& events,
+               const std::shared_ptr<std::atomic<bool>>& cancelled,
+               std::unique_ptr<Admission::Place> place);
+
   EngineOptions options;
   ModelInfo info;
   Exec exec;
@@ -101,9 +117,13 @@ struct Engine::Impl {
   KvPool pool;
   DecoderActivations activations;
   ImageEncoder images;
-  KeptPrefix prefix;  // after the pool, whose pages it holds
+  PrefixIndex prefix;
+  Admission admission;
   double load_ms = 0;
-  mutable std::mutex mutex;  // guards everything above during a request
+  std::atomic<int64_t> next_number{0};
+  std::mutex watching;  // held by a request that watches rows: one at a time, since it cannot be sent back to wait
+  EngineLoop loop;
+  WorkerThreads workers;  // last: what they read goes to the loop
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -133,48 +153,144 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
 
 const ModelInfo& Engine::info() const { return impl_->info; }
 
-Response Engine::Generate(const Request& request, const Observer& observer) {
-  const std::lock_guard lock(impl_->mutex);
-  CheckRequest(request, impl_->options, impl_->info.vocabulary);
-  Generation generation(impl_->loaded(), request, observer);
-  Response response = generation.Run();
-  response.timings.load = impl_->load_ms;
+// Submits, and waits for the end. What the observer throws cancels the request and is thrown again here.
+Response Engine::Impl::Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
+                           RequestHooks hooks) {
+  std::promise<Response> done;
+  std::exception_ptr thrown;  // by the observer, on the loop's thread
+  const auto guarded = [&thrown](const auto& call) {
+    if (thrown) return;
+    try {
+      call();
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+  };
+  SubmissionEvents events{.on_started = {}, .on_delta = {}, .on_finished = {}, .on_error = {}};
+  if (observer.on_delta)
+    events.on_delta = [&](const Delta& delta) { guarded([&] { observer.on_delta(delta); }); };
+  hooks.keep_going = [&] {
+    bool going_on = true;
+    if (observer.keep_going) guarded([&] { going_on = observer.keep_going(); });
+    return going_on && !thrown;
+  };
+  events.on_finished = [&](Response response) { done.set_value(std::move(response)); };
+  events.on_error = [&](const Error& error) { done.set_exception(std::make_exception_ptr(error)); };
+  loop.Submit(std::make_shared<LiveRequest>(loaded(), std::move(prepared), std::move(events),
+                                            std::move(hooks), next_number++));
+  std::future<Response> future = done.get_future();
+  future.wait();
+  if (thrown) std::rethrow_exception(thrown);
+  Response response = future.get();
+  response.timings.load = load_ms;
   return response;
+}
+
+Response Engine::Generate(const Request& request, const Observer& observer) {
+  CheckRequest(request, impl_->options, impl_->info.vocabulary);
+  return impl_->Run(std::make_unique<PreparedRequest>(impl_->loaded(), request), observer, {});
+}
+
+struct Submission::State {
+  std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
+};
+
+void Submission::Cancel() {
+  if (state_ != nullptr) state_->cancelled->store(true);
+}
+
+// On a worker: reads the request's pictures, then hands it to the loop, or tells the loop to report what is wrong with it.
+void Engine::Impl::Prepare(Request& request, SubmissionEvents& events,
+                           const std::shared_ptr<std::atomic<bool>>& cancelled,
+                           std::unique_ptr<Admission::Place> place) {
+  const auto start = LiveRequest::Clock::now();
+  const auto fail = [&](const Error& error) {
+    loop.Post([on_error = events.on_error, error] {
+      if (on_error) on_error(error);
+    });
+  };
+  try {
+    // A request that is cancelled or late by now is ended by the loop, with nothing read.
+    auto prepared = std::make_unique<PreparedRequest>(loaded(), std::move(request));
+    auto finished = std::move(events.on_finished);
+    if (finished) {
+      events.on_finished = [this, finished](Response response) {
+        response.timings.load = load_ms;
+        finished(std::move(response));
+      };
+    }
+    auto live = std::make_shared<LiveRequest>(loaded(), std::move(prepared), events,
+                                              RequestHooks{}, next_number++);
+    live->cancelled = cancelled;
+    live->start = start;
+    live->place = std::move(place);
+    loop.Submit(std::move(live));
+  } catch (const Error& error) {
+    fail(error);
+  } catch (const std::bad_alloc&) {
+    fail(Error(Code::kResourceExhausted, "request: out of memory"));
+  }
+}
+
+Submission Engine::Submit(Request request, SubmissionEvents events) {
+  CheckRequest(request, impl_->options, impl_->info.vocabulary);
+  Submission submission;
+  submission.state_ = std::make_shared<Submission::State>();
+  struct Job {
+    Request request;
+    SubmissionEvents events;
+    std::unique_ptr<Admission::Place> place;
+  };
+  auto place = impl_->admission.Enter(request);
+  // shared: std::function wants what can be copied.
+  auto job = std::make_shared<Job>(Job{std::move(request), std::move(events), std::move(place)});
+  impl_->workers.Post([impl = impl_.get(), job, cancelled = submission.state_->cancelled] {
+    impl->Prepare(job->request, job->events, cancelled, std::move(job->place));
+  });
+  return submission;
 }
 
 Explanation Engine::Explain(const Request& request, const ExplainOptions& options,
                             const Observer& observer) {
-  const std::lock_guard lock(impl_->mutex);
   CheckRequest(request, impl_->options, impl_->info.vocabulary);
-  Explanation explanation = ExplainRequest(impl_->loaded(), request, options, observer);
-  explanation.response.timings.load = impl_->load_ms;
-  return explanation;
+  return ExplainRequest(EngineAccess(*this), request, options, observer);
 }
 
 void Engine::CheckImage(const ImageInput& image) const { impl_->images.Check(image); }
 
 ImageEmbedding Engine::EmbedImage(const ImageInput& image) {
-  const std::lock_guard lock(impl_->mutex);
-  Timings timings;
-  const Tensor visual = impl_->images.Visual(impl_->exec, image, timings);
+  const ImageEncoder::Prepared prepared = impl_->images.Prepare(image);
+  Tensor visual;
+  impl_->loop.Use([&] { visual = impl_->images.Visual(impl_->exec, prepared.pixels); });
   return {.tokens = visual.dim(0),
           .width = visual.dim(1),
           .values = {visual.f32(), visual.f32() + visual.view().elements()}};
 }
 
-void EngineAccess::Use(Engine& engine, const std::function<void(const LoadedModel&)>& use) {
-  const std::lock_guard lock(engine.impl_->mutex);
-  use(engine.impl_->loaded());
+LoadedModel EngineAccess::loaded() const { return engine_.impl_->loaded(); }
+
+Response EngineAccess::Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
+                           RequestHooks hooks) const {
+  std::unique_lock<std::mutex> alone;
+  if (hooks.watches()) alone = std::unique_lock(engine_.impl_->watching);
+  return engine_.impl_->Run(std::move(prepared), observer, std::move(hooks));
 }
 
+void EngineAccess::Use(const std::function<void()>& use) const { engine_.impl_->loop.Use(use); }
+
 ImageCacheInfo Engine::image_cache() const {
-  const std::lock_guard lock(impl_->mutex);
-  const ImageCacheCounters& c = impl_->images.counters();
+  const ImageCacheCounters c = impl_->images.counters();
   return {.hits = c.hits,
           .misses = c.misses,
           .evictions = c.evictions,
           .entries = c.entries,
           .bytes = c.bytes};
+}
+
+EngineStats Engine::stats() const {
+  EngineStats stats = impl_->loop.stats();
+  stats.queued = impl_->admission.requests();
+  return stats;
 }
 
 }  // namespace binocle

@@ -46,15 +46,14 @@ std::vector<int64_t> HeadsOf(const ExplainOptions& options, const LlamaConfig& c
 }
 
 // Sends the first token through the layers alone. It sees nothing that comes after it, so its states are those of the whole prompt.
-void RunFirstToken(const LoadedModel& m, int32_t id, FirstTokenStates& states) {
-  m.prefix.Drop();
-  RunningSequence sequence(m.pool);
-  sequence.watch = std::make_unique<SequenceWatch>(
-      m.model.config().text, WatchPlan{},
-      SequenceWatch::Layout{.prompt_tokens = 1, .capacity = 2, .images = {}});
-  sequence.watch->set_input_observer(&states);
+void RunFirstToken(const EngineAccess& engine, int32_t id, FirstTokenStates& states) {
+  RequestHooks hooks;
+  hooks.inputs = &states;
+  hooks.scoring.emplace();
   const ExpandedPrompt prompt{.ids = {id}, .images = {}};
-  Prefill(m.forward(), {prompt, {}}, sequence, {});
+  engine.Run(std::make_unique<PreparedRequest>(engine.loaded(), Request{}, prompt,
+                                               std::vector<SharedImage>()),
+             {}, std::move(hooks));
 }
 
 // Means of masses over the rows that gave tokens.
@@ -256,7 +255,7 @@ void AddTokensAndWords(const Assembler& assembler, const AnswerParts& parts, Exp
   out.map = assembler.MapOf(parts.words, std::ssize(answer.token_ids));
 }
 
-void AddFaithfulness(const LoadedModel& m, const Request& request,
+void AddFaithfulness(const EngineAccess& engine, const Request& request,
                      const FaithfulnessOptions& options, const Observer& observer,
                      Explanation& out) {
   const std::vector<int32_t>& answer = out.response.answers[0].token_ids;
@@ -265,7 +264,7 @@ void AddFaithfulness(const LoadedModel& m, const Request& request,
   for (const ExplainedWord& word : out.words)
     maps.push_back(
         {.map = &word.map, .first_token = word.first_token, .end_token = word.end_token});
-  MeasuredMaps measured = MeasureFaithfulness(m, request, options, observer, answer, maps);
+  MeasuredMaps measured = MeasureFaithfulness(engine, request, options, observer, answer, maps);
   if (measured.of_maps.empty()) return;
   out.block = measured.block;
   out.faithfulness = std::move(measured.of_maps[0]);
@@ -273,12 +272,13 @@ void AddFaithfulness(const LoadedModel& m, const Request& request,
     out.words[i].faithfulness = std::move(measured.of_maps[i + 1]);
 }
 
-// The watched generation and what it showed, without faithfulness. Its pages are free again when this returns.
-void Watch(const LoadedModel& m, const Request& request, const ExplainOptions& options,
+// The watched generation and what it showed, without faithfulness.
+void Watch(const EngineAccess& engine, const Request& request, const ExplainOptions& options,
            const Observer& observer, Explanation& out) {
+  const LoadedModel m = engine.loaded();
   const LlamaConfig& config = m.model.config().text;
-  Generation generation(m, request, observer);
-  const ExpandedPrompt& prompt = generation.prompt();
+  auto prepared = std::make_unique<PreparedRequest>(m, request);
+  const ExpandedPrompt prompt = prepared->prompt.expanded;
   const int64_t prompt_tokens = std::ssize(prompt.ids);
   std::vector<ImagePlace> images;
   for (const ImageSpan& image : prompt.images)
@@ -290,50 +290,51 @@ void Watch(const LoadedModel& m, const Request& request, const ExplainOptions& o
                                .prompt_tokens = prompt_tokens,
                                .images = std::move(images)});
   FirstTokenStates first(config.layers, config.width);
-  if (prompt.images[0].first_position > 0) RunFirstToken(m, prompt.ids[0], first);
-  SinkRecorder states(config.layers, prompt_tokens,
-                      SinkDimsOf(generation.interventions(), m.calibration), first);
+  if (prompt.images[0].first_position > 0) RunFirstToken(engine, prompt.ids[0], first);
+  SinkRecorder states(config.layers, prompt_tokens, prepared->sink_dims, first);
   HeadMeans heads(config);
-  generation.set_row_observer(&attention);
-  generation.set_input_observer(&states);
+  RequestHooks hooks{.rows = &attention, .inputs = &states};
   const ImageSpan& last_image = prompt.images.back();
   const bool ends_with_image = last_image.first_position + last_image.tokens == prompt_tokens;
-  generation.before_token = [&](int64_t token) {
+  hooks.before_token = [&](int64_t token, const SequenceWatch& watch) {
     if (token == 0 && ends_with_image) return;  // masses are those of text rows
-    heads.Add(token, attention, generation.watch()->masses());
+    heads.Add(token, attention, watch.masses());
   };
-  out.response = generation.Run();
+  std::unique_ptr<SequenceWatch> watch;
+  hooks.take_watch = [&](std::unique_ptr<SequenceWatch> taken) { watch = std::move(taken); };
+  out.response = engine.Run(std::move(prepared), observer, std::move(hooks));
 
   const Assembler assembler(m, prompt, attention);
   const Answer& answer = out.response.answers[0];
   AddTokensAndWords(assembler, TakeApart(answer, m.model.tokenizer(), request.prompt_format), out);
   out.head_report = heads.Report(ImageCentricOf(out.response.interventions));
-  const WatchPlan& plan = generation.watch()->plan();
+  if (watch == nullptr) return;  // stopped before the end
+  const WatchPlan& plan = watch->plan();
   out.sinks = {.dims = {plan.dims.begin(), plan.dims.end()},
                .tau = plan.tau,
                .cosine = options.cosine,
                .layers = {}};
-  if (answer.token_ids.empty()) return;  // stopped before the prompt was through
   for (int64_t l = 0; l < config.layers; ++l)
-    out.sinks.layers.push_back(assembler.SinksOf(l, states, *generation.watch(), options.cosine));
+    out.sinks.layers.push_back(assembler.SinksOf(l, states, *watch, options.cosine));
 }
 
 }  // namespace
 
-Explanation ExplainRequest(const LoadedModel& model, const Request& request,
+Explanation ExplainRequest(const EngineAccess& engine, const Request& request,
                            const ExplainOptions& options, const Observer& observer) {
   CheckExplain(request, options);
+  const LoadedModel model = engine.loaded();
   const LlamaConfig& config = model.model.config().text;
   Explanation out{.layers = LayersOf(options, config), .heads = HeadsOf(options, config)};
   Request watched = request;
   watched.grounding = true;
-  Watch(model, watched, options, observer, out);
+  Watch(engine, watched, options, observer, out);
   const PatchGrid grid = model.model.config().leading().features().grid;
   out.rows = grid.height;
   out.cols = grid.width;
   for (const ImageInput* picture : PicturesOf(request)) out.seen.push_back(SeenOf(model, *picture));
   if (options.faithfulness && out.response.answers[0].finish_reason != FinishReason::kCancelled)
-    AddFaithfulness(model, request, *options.faithfulness, observer, out);
+    AddFaithfulness(engine, request, *options.faithfulness, observer, out);
   return out;
 }
 

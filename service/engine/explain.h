@@ -2,12 +2,12 @@
 #pragma once
 
 #include "binocle/explain.h"
-#include "service/engine/generation.h"
+#include "service/engine/engine_access.h"
 
 namespace binocle {
 
 // Throws what Engine::Explain throws; `request` has passed the checks of Engine::Generate.
-Explanation ExplainRequest(const LoadedModel& model, const Request& request,
+Explanation ExplainRequest(const EngineAccess& engine, const Request& request,
                            const ExplainOptions& options, const Observer& observer);
 
 }  // namespace binocle

@@ -16,7 +16,8 @@ constexpr uint64_t kRandomOrders = 4;
 
 // What is the same in every run.
 struct Setting {
-  const LoadedModel& model;
+  const EngineAccess& engine;
+  const ExpandedPrompt& prompt;
   Request request;  // scored as it is
   const Observer& observer;
   std::span<const int32_t> answer;
@@ -49,10 +50,19 @@ class CoveredPicture {
 
  private:
   std::vector<double> Run(const std::vector<int64_t>& blocks) {
-    const LoadedModel& m = setting_.model;
-    images_[picture_] = m.images.EncodePixels(m.forward(), occluder_.Cover(blocks), setting_.dims);
-    Generation generation(m, setting_.request, setting_.observer);
-    return generation.Score(images_, setting_.answer);
+    const LoadedModel m = setting_.engine.loaded();
+    const ModelPixels pixels = occluder_.Cover(blocks);
+    setting_.engine.Use([&] {
+      images_[picture_] = m.images.EncodePixels(m.forward(), pixels, setting_.dims);
+    });
+    std::vector<double> scores;
+    RequestHooks hooks;
+    hooks.scoring = {.tokens = setting_.answer, .scores = &scores};
+    const Response response = setting_.engine.Run(
+        std::make_unique<PreparedRequest>(m, setting_.request, setting_.prompt, images_),
+        setting_.observer, std::move(hooks));
+    if (response.answers[0].finish_reason == FinishReason::kCancelled) scores.clear();
+    return scores;
   }
 
   const Setting& setting_;
@@ -176,24 +186,27 @@ DeletionCurve DeletionCurveOf(const BlockScores& scores, std::span<const int64_t
   return curve;
 }
 
-MeasuredMaps MeasureFaithfulness(const LoadedModel& model, const Request& request,
+MeasuredMaps MeasureFaithfulness(const EngineAccess& engine, const Request& request,
                                  const FaithfulnessOptions& options, const Observer& observer,
                                  std::span<const int32_t> answer,
                                  std::span<const MapOfTokens> maps) {
   const std::vector<const ImageInput*> inputs = PicturesOf(request);
-  Setting setting{.model = model,
+  const LoadedModel model = engine.loaded();
+  const PreparedRequest whole(model, RequestToScore(request));
+  Setting setting{.engine = engine,
+                  .prompt = whole.prompt.expanded,
                   .request = RequestToScore(request),
                   .observer = observer,
                   .answer = answer,
-                  .dims = {}};
-  setting.dims =
-      SinkDimsOf(Generation(model, setting.request, observer).interventions(), model.calibration);
+                  .dims = whole.sink_dims};
   std::vector<ImageEncoder::Prepared> prepared;
   std::vector<SharedImage> images;
   for (const ImageInput* input : inputs) {
     prepared.push_back(model.images.Prepare(*input));
-    images.push_back(
-        model.images.EncodePixels(model.forward(), prepared.back().pixels, setting.dims));
+    engine.Use([&] {
+      images.push_back(
+          model.images.EncodePixels(model.forward(), prepared.back().pixels, setting.dims));
+    });
   }
 
   MeasuredMaps out;

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "binocle/explain.h"
-#include "service/engine/generation.h"
+#include "service/engine/engine_access.h"
 #include "service/engine/occluder.h"
 
 namespace binocle {
@@ -26,7 +26,7 @@ struct MeasuredMaps {
 
 // Measures the faithfulness of `maps`; the first is the answer's and gets curves in any case. Empty when the observer does not want to
 // go on.
-MeasuredMaps MeasureFaithfulness(const LoadedModel& model, const Request& request,
+MeasuredMaps MeasureFaithfulness(const EngineAccess& engine, const Request& request,
                                  const FaithfulnessOptions& options, const Observer& observer,
                                  std::span<const int32_t> answer,
                                  std::span<const MapOfTokens> maps);

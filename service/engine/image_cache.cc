@@ -1,5 +1,6 @@
 #include "service/engine/image_cache.h"
 
+#include <atomic>
 #include <utility>
 
 namespace binocle {
@@ -10,8 +11,19 @@ int64_t EncodedImage::bytes() const {
   return visual.bytes() + (kv ? kv->bytes() : 0) + static_cast<int64_t>(floats * sizeof(float));
 }
 
+uint64_t EncodedImage::NextSerial() {
+  static std::atomic<uint64_t> next{1};
+  return next.fetch_add(1);
+}
+
+ImageCacheCounters ImageCache::counters() const {
+  const std::lock_guard lock(mutex_);
+  return counters_;
+}
+
 SharedImage ImageCache::Find(const std::string& key,
                              const std::function<bool(const EncodedImage&)>& serves) {
+  const std::lock_guard lock(mutex_);
   const auto it = by_key_.find(key);
   if (it == by_key_.end() || !serves(*it->second->image)) {
     ++counters_.misses;
@@ -22,6 +34,13 @@ SharedImage ImageCache::Find(const std::string& key,
   return it->second->image;
 }
 
+SharedImage ImageCache::Peek(const std::string& key,
+                             const std::function<bool(const EncodedImage&)>& serves) const {
+  const std::lock_guard lock(mutex_);
+  const auto it = by_key_.find(key);
+  return it != by_key_.end() && serves(*it->second->image) ? it->second->image : nullptr;
+}
+
 void ImageCache::Remove(std::list<Entry>::iterator entry) {
   counters_.bytes -= entry->bytes;
   --counters_.entries;
@@ -30,6 +49,7 @@ void ImageCache::Remove(std::list<Entry>::iterator entry) {
 }
 
 void ImageCache::Put(std::string key, SharedImage image) {
+  const std::lock_guard lock(mutex_);
   if (const auto it = by_key_.find(key); it != by_key_.end()) Remove(it->second);
   const int64_t bytes = image->bytes() + std::ssize(key);
   if (bytes > budget_) return;

@@ -93,17 +93,32 @@ SharedImage ImageEncoder::Finish(const ForwardContext& c, Tensor visual, PatchAt
   return image;
 }
 
-ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, const ImageInput& input,
+ImageEncoder::Waiting ImageEncoder::Read(const ImageInput& input, const SinkDims& dims) const {
+  Waiting waiting{.input = &input, .key = KeyOf(input, ReadBytes(input))};
+  const ImageWatch watch{.dims = dims};
+  waiting.image = cache_.Peek(waiting.key, [&](const EncodedImage& i) { return Serves(i, watch); });
+  if (waiting.image != nullptr) return waiting;
+  Timings timings;
+  const std::string_view bytes(waiting.key.data(), waiting.key.size() - 1);
+  waiting.pixels = Pixels(input, bytes, &timings);
+  waiting.decode_ms = timings.decode;
+  return waiting;
+}
+
+ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting waiting,
                                            const ImageWatch& watch, Timings& timings) {
-  std::string key = KeyOf(input, ReadBytes(input));
-  if (SharedImage found = cache_.Find(key, [&](const EncodedImage& i) { return Serves(i, watch); }))
+  timings.decode += waiting.decode_ms;
+  const auto serves = [&](const EncodedImage& image) { return Serves(image, watch); };
+  if (SharedImage found = cache_.Find(waiting.key, serves))
     return {.image = std::move(found), .cached = true};
-  const std::string_view bytes(key.data(), key.size() - 1);
-  const ModelPixels pixels = Pixels(input, bytes, &timings);
+  if (waiting.image != nullptr && serves(*waiting.image))  // evicted since
+    return {.image = std::move(waiting.image), .cached = true};
+  const std::string_view bytes(waiting.key.data(), waiting.key.size() - 1);
+  if (waiting.pixels.empty()) waiting.pixels = Pixels(*waiting.input, bytes, &timings);
   PatchAttention attention;
-  Tensor visual = ThroughTowers(c.ex, pixels, &attention, timings);
+  Tensor visual = ThroughTowers(c.ex, waiting.pixels, &attention, timings);
   SharedImage image = Finish(c, std::move(visual), std::move(attention), watch);
-  cache_.Put(std::move(key), image);
+  cache_.Put(std::move(waiting.key), image);
   return {.image = std::move(image), .cached = false};
 }
 
@@ -136,8 +151,9 @@ SharedImage ImageEncoder::EncodePixels(const ForwardContext& c, const ModelPixel
                 {.dims = std::move(dims), .inputs = nullptr, .first_position = 0});
 }
 
-Tensor ImageEncoder::Visual(Exec& ex, const ImageInput& input, Timings& timings) {
-  return ThroughTowers(ex, Pixels(input, ReadBytes(input), &timings), nullptr, timings);
+Tensor ImageEncoder::Visual(Exec& ex, const ModelPixels& pixels) {
+  Timings ignored;
+  return ThroughTowers(ex, pixels, nullptr, ignored);
 }
 
 }  // namespace binocle

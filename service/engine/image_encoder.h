@@ -4,7 +4,7 @@
 #include "binocle/engine.h"
 #include "fusion/vlm_model.h"
 #include "service/engine/image_cache.h"
-#include "service/engine/prefill.h"
+#include "service/engine/forward_rows.h"
 #include "vision/diffusion_noise.h"
 #include "vision/image.h"
 
@@ -18,12 +18,22 @@ class ImageEncoder {
   // Throws what Encode would throw before it comes to the towers.
   void Check(const ImageInput& input) const;
 
-  // The picture, from the cache where it is there and nobody watches its way through the layers.
+  // A picture on its way to the towers: read and, unless the cache has it, decoded. From any thread.
+  struct Waiting {
+    const ImageInput* input = nullptr;
+    std::string key;     // of the cache
+    SharedImage image;   // was there already
+    ModelPixels pixels;  // where it was not
+    double decode_ms = 0;
+  };
+  // `dims`: its tokens will be scored with these. `input` must outlive what is returned.
+  Waiting Read(const ImageInput& input, const SinkDims& dims) const;
+  // The rest, on the engine's thread. From the cache where it is there by now and nobody watches its way through the layers.
   struct Encoded {
     SharedImage image;
     bool cached = false;
   };
-  Encoded Encode(const ForwardContext& c, const ImageInput& input, const ImageWatch& watch,
+  Encoded Encode(const ForwardContext& c, Waiting waiting, const ImageWatch& watch,
                  Timings& timings);
   // The picture under diffusion noise, which is never kept.
   SharedImage EncodeNoised(const ForwardContext& c, const ImageInput& input, int64_t steps,
@@ -37,10 +47,10 @@ class ImageEncoder {
   Prepared Prepare(const ImageInput& input) const;
   // Such a picture through towers and layers, never kept. `dims`: score its tokens with these.
   SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels, SinkDims dims);
-  // The picture's visual tokens [n, D], never kept.
-  Tensor Visual(Exec& ex, const ImageInput& input, Timings& timings);
+  // The visual tokens [n, D] of a picture that Prepare has decoded, never kept.
+  Tensor Visual(Exec& ex, const ModelPixels& pixels);
 
-  const ImageCacheCounters& counters() const { return cache_.counters(); }
+  ImageCacheCounters counters() const { return cache_.counters(); }
 
  private:
   std::string ReadBytes(const ImageInput& input) const;

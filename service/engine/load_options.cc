@@ -85,6 +85,10 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckOption("threads", options.threads, 0, kMaxThreads);
   CheckOption("context_tokens", options.context_tokens, 0, kMaxTokens);
   CheckOption("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
+  CheckOption("max_sequences", options.max_sequences, 2, 1024);
+  CheckOption("kv_tokens", options.kv_tokens, 0, int64_t{1} << 31);
+  CheckOption("max_queued_requests", options.max_queued_requests, 1, int64_t{1} << 20);
+  CheckOption("max_queued_bytes", options.max_queued_bytes, 0, INT64_MAX);
   CheckOption("memory_limit", options.memory_limit, 0, INT64_MAX);
   CheckOption("image_cache_bytes", options.image_cache_bytes, 0, INT64_MAX);
   CheckOption("max_images", options.max_images, 0, 4096);
@@ -96,6 +100,8 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
           .threads = options.threads > 0 ? static_cast<int>(options.threads) : processors,
           .context_tokens = options.context_tokens,
           .prefill_chunk_tokens = options.prefill_chunk_tokens,
+          .max_sequences = options.max_sequences,
+          .kv_tokens = options.kv_tokens,
           .memory_limit = options.memory_limit};
 }
 

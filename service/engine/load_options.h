@@ -11,6 +11,8 @@ struct LoadOptions {
   int threads = 1;
   int64_t context_tokens = 0;
   int64_t prefill_chunk_tokens = 0;
+  int64_t max_sequences = 2;
+  int64_t kv_tokens = 0;
   int64_t memory_limit = 0;
 };
 

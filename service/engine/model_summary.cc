@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/error.h"
+
 namespace binocle {
 namespace {
 
@@ -83,8 +85,23 @@ int64_t ContextTokens(const ModelConfig& config, const LoadOptions& options) {
   return options.context_tokens > 0 ? std::min(options.context_tokens, limit) : limit;
 }
 
-int64_t ChunkRows(const ModelConfig& config, const LoadOptions& options) {
-  return std::min(options.prefill_chunk_tokens, ContextTokens(config, options));
+int64_t PassRows(const ModelConfig& config, const LoadOptions& options) {
+  const int64_t chunk = std::min(options.prefill_chunk_tokens, ContextTokens(config, options));
+  return std::max(chunk, options.max_sequences);
+}
+
+int64_t BufferRows(const ModelConfig& config, const LoadOptions& options) {
+  return PassRows(config, options) + options.max_sequences;
+}
+
+int64_t PoolPages(const ModelConfig& config, const LoadOptions& options) {
+  const int64_t context = ContextTokens(config, options);
+  if (options.kv_tokens == 0) return 2 * PagesFor(context);
+  if (options.kv_tokens < context) {
+    ThrowOption("kv_tokens", "is ", options.kv_tokens, ", expected at least the context of ",
+                context, " tokens");
+  }
+  return PagesFor(options.kv_tokens);
 }
 
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
@@ -98,7 +115,7 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.conversation = ConversationStyleName(c.conversation);
   DescribeAttention(c, info);
   const int64_t rope = info.context_tokens * c.text.head_dim * 4;
-  AddParts(model, DecoderActivations::Bytes(c.text, ChunkRows(c, options), kEngineSequences) + rope,
+  AddParts(model, DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope,
            info);
   for (const auto& [name, view] : model.tensors().tensors()) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
@@ -107,7 +124,7 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.file_bytes += view.elements() * DTypeSize(view.dtype());
   }
   info.kv_bytes = KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim,
-                                kEngineSequences * PagesFor(info.context_tokens));
+                                PoolPages(c, options));
   info.planned_bytes = info.kv_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

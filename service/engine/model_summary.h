@@ -7,14 +7,16 @@
 
 namespace binocle {
 
-// Sequences that an engine has room for: a request's own and the one that guidance and VCD pair it with.
-inline constexpr int64_t kEngineSequences = 2;
-
 // Positions that a request may take: the model's limit, or less where the caller says so.
 int64_t ContextTokens(const ModelConfig& config, const LoadOptions& options);
 
-// Rows of the decoder's buffers.
-int64_t ChunkRows(const ModelConfig& config, const LoadOptions& options);
+// Rows of a pass.
+int64_t PassRows(const ModelConfig& config, const LoadOptions& options);
+// Rows of the decoder's buffers: those of a pass, and one for each sequence that ends with a picture.
+int64_t BufferRows(const ModelConfig& config, const LoadOptions& options);
+
+// Pages of keys and values. Throws INVALID_ARGUMENT when there would be fewer than a request may need.
+int64_t PoolPages(const ModelConfig& config, const LoadOptions& options);
 
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options);
 

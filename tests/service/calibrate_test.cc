@@ -139,15 +139,11 @@ TEST_P(LayerInputs, EveryPositionEntersEveryLayerOnce) {
     const Response plain = engine.Generate(request);
     for (int i = 0; i < 2; ++i) {  // again, when the picture is in the cache
       Counter counter;
-      Response watched;
-      int64_t layers = 0;
-      EngineAccess::Use(engine, [&](const LoadedModel& loaded) {
-        layers = loaded.model.config().text.layers;
-        const Observer observer;
-        Generation generation(loaded, request, observer);
-        generation.set_input_observer(&counter);
-        watched = generation.Run();
-      });
+      const EngineAccess access(engine);
+      const LoadedModel loaded = access.loaded();
+      const int64_t layers = loaded.model.config().text.layers;
+      const Response watched = access.Run(std::make_unique<PreparedRequest>(loaded, request), {},
+                                          {.inputs = &counter});
       EXPECT_EQ(watched.answers[0].token_ids, plain.answers[0].token_ids);
       EXPECT_EQ(std::ssize(counter.seen), layers * (plain.prompt_tokens + 2));
       for (const auto& [place, times] : counter.seen)

@@ -208,7 +208,8 @@ TEST_F(ExplainEngine, DrawnFromWhatItReturns) {
 TEST_F(ExplainEngine, BlocksCoverEveryTowersInputOnceAndTogetherAll) {
   for (const char* name : {"binocle_ftz", "llava"}) {
     Engine engine = Engine::Load(GoldenModel(name), {});
-    EngineAccess::Use(engine, [&](const LoadedModel& m) {
+    {
+      const LoadedModel m = EngineAccess(engine).loaded();
       const Occluder occluder(m.model.config(), m.images.Prepare(Scene("61x83")), 9);
       const ModelPixels clear = occluder.Cover({});
       std::vector<int64_t> all;
@@ -230,7 +231,7 @@ TEST_F(ExplainEngine, BlocksCoverEveryTowersInputOnceAndTogetherAll) {
         }
         EXPECT_LE(*std::max_element(changed.begin(), changed.end()), 1) << "blocks are disjoint";
       }
-    });
+    }
   }
 }
 

@@ -1,0 +1,106 @@
+#include "service/engine/engine_loop.h"
+
+#include <exception>
+#include <future>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+
+namespace binocle {
+
+EngineLoop::EngineLoop(const LoadedModel& loaded, const StepBudget& budget)
+    : loaded_(loaded), runner_(loaded, budget) {
+  Publish();
+  try {
+    thread_ = std::thread([this] { Run(); });
+  } catch (const std::system_error& error) {
+    Throw(Code::kResourceExhausted, "threads: the system gave none for the engine (",
+          error.code().message(), ")");
+  }
+}
+
+EngineLoop::~EngineLoop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  wake_.notify_one();
+  thread_.join();
+}
+
+void EngineLoop::Submit(std::shared_ptr<LiveRequest> request) {
+  {
+    const std::lock_guard lock(mutex_);
+    inbox_.push_back(std::move(request));
+  }
+  wake_.notify_one();
+}
+
+void EngineLoop::Post(std::function<void()> task) {
+  {
+    const std::lock_guard lock(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+  wake_.notify_one();
+}
+
+void EngineLoop::Use(const std::function<void()>& task) {
+  std::promise<void> done;
+  Post([&] {
+    try {
+      task();
+      done.set_value();
+    } catch (...) {
+      done.set_exception(std::current_exception());
+    }
+  });
+  done.get_future().get();
+}
+
+void EngineLoop::Run() {
+  while (true) {
+    std::vector<std::shared_ptr<LiveRequest>> requests;
+    std::vector<std::function<void()>> tasks;
+    bool stop = false;
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait(lock, [&] {
+        return stop_ || !inbox_.empty() || !tasks_.empty() || !runner_.idle();
+      });
+      requests.swap(inbox_);
+      tasks.swap(tasks_);
+      stop = stop_;
+    }
+    for (auto& request : requests) runner_.Add(std::move(request));
+    for (const auto& task : tasks) task();
+    if (stop) {
+      runner_.CancelAll();
+      return;
+    }
+    runner_.Step();
+    Publish();
+  }
+}
+
+void EngineLoop::Publish() {
+  const StepCounters& c = runner_.counters();
+  const std::lock_guard lock(mutex_);
+  stats_ = {.requests = runner_.requests(),
+            .running = runner_.running_lanes(),
+            .pages = loaded_.pool.pages(),
+            .free_pages = loaded_.pool.free_pages(),
+            .prefix_pages = loaded_.prefix.pages(),
+            .steps = c.steps,
+            .prompt_rows = c.prompt_rows,
+            .answer_tokens = c.answer_tokens,
+            .prefix_tokens = c.prefix_tokens,
+            .preemptions = c.preemptions};
+}
+
+EngineStats EngineLoop::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+}  // namespace binocle

@@ -1,0 +1,106 @@
+#include "service/engine/live_request.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "service/engine/generation_options.h"
+
+namespace binocle {
+namespace {
+
+double Milliseconds(LiveRequest::Clock::duration passed) {
+  return std::chrono::duration<double, std::milli>(passed).count();
+}
+
+std::vector<std::string> StopsOf(const PreparedRequest& prepared) {
+  std::vector<std::string> stops = prepared.request.generation.stop;
+  stops.insert(stops.end(), prepared.prompt.stops.begin(), prepared.prompt.stops.end());
+  return stops;
+}
+
+}  // namespace
+
+LaneSequences NewSequences(KvPool& pool, bool paired) {
+  LaneSequences sequences{.main = RunningSequence(KvSequence(pool)), .other = {}};
+  if (paired) sequences.other.emplace(KvSequence(pool));
+  return sequences;
+}
+
+Lane::Lane(LiveRequest& of, int64_t answer_index, const LoadedModel& m)
+    : request(of),
+      index(answer_index),
+      id(of.number * LiveRequest::kMostAnswers + answer_index),
+      sequences(NewSequences(m.pool, of.paired())),
+      sampler(SamplingOf(of.asked().generation, answer_index),
+              m.model.tokenizer().vocabulary_size()),
+      builder(answer_index, m.model, StopsOf(*of.prepared), of.asked().prompt_format,
+              of.observer_) {
+  sampler.Observe(of.prepared->prompt.expanded.ids);
+}
+
+SequenceTokens Lane::main_tokens() const {
+  return {request.prepared->prompt.expanded, request.images, tokens};
+}
+
+SequenceTokens Lane::other_tokens() const {
+  const bool noised = !request.other_images.empty();
+  return {request.prepared->other_prompt, noised ? request.other_images : request.images, tokens};
+}
+
+LiveRequest::LiveRequest(const LoadedModel& loaded, std::unique_ptr<PreparedRequest> request,
+                         SubmissionEvents reported, RequestHooks asked_hooks, int64_t n)
+    : prepared(std::move(request)),
+      events(std::move(reported)),
+      hooks(std::move(asked_hooks)),
+      number(n),
+      images(prepared->images),
+      response{.id = prepared->request.id, .model = loaded.info.name},
+      observer_{.on_delta = events.on_delta, .keep_going = {}} {
+  if (prepared->interventions.vcd) noise.emplace(prepared->request.generation.seed);
+  const ExpandedPrompt& prompt = prepared->prompt.expanded;
+  response.interventions = prepared->interventions;
+  response.prompt_token_ids = prompt.ids;
+  response.prompt_tokens = std::ssize(prompt.ids);
+  for (const ImageSpan& image : prompt.images) response.image_tokens += image.tokens;
+  lanes.push_back(std::make_unique<Lane>(*this, 0, loaded));
+}
+
+bool LiveRequest::has_images() const {
+  const size_t wanted = prepared->waiting_images.size();
+  return images.size() >= wanted && (!noise || other_images.size() == wanted);
+}
+
+bool LiveRequest::done() const {
+  return std::ssize(lanes) == asked().generation.n &&
+         std::all_of(lanes.begin(), lanes.end(),
+                     [](const auto& lane) { return lane->answer.has_value(); });
+}
+
+void LiveRequest::Finish() {
+  ended_ = true;
+  for (auto& lane : lanes) response.answers.push_back(std::move(*lane->answer));
+  response.timings.total = Milliseconds(Clock::now() - start);
+  times.Report(start, response.timings);
+  if (events.on_finished) events.on_finished(std::move(response));
+}
+
+void LiveRequest::Fail(const Error& error) {
+  ended_ = true;
+  if (events.on_error) events.on_error(error);
+}
+
+void LiveRequest::Cancel() {
+  for (auto& lane : lanes)
+    if (!lane->answer) lane->answer = lane->builder.Finish(FinishReason::kCancelled);
+  std::vector<Answer> none;
+  for (int64_t i = std::ssize(lanes); i < asked().generation.n; ++i)
+    none.push_back({.text = {}, .finish_reason = FinishReason::kCancelled});
+  ended_ = true;
+  for (auto& lane : lanes) response.answers.push_back(std::move(*lane->answer));
+  for (Answer& answer : none) response.answers.push_back(std::move(answer));
+  response.timings.total = Milliseconds(Clock::now() - start);
+  times.Report(start, response.timings);
+  if (events.on_finished) events.on_finished(std::move(response));
+}
+
+}  // namespace binocle

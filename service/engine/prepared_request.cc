@@ -1,0 +1,51 @@
+#include "service/engine/prepared_request.h"
+
+#include <utility>
+
+#include "core/error.h"
+
+namespace binocle {
+namespace {
+
+// The prompt without its pictures: what image-free guidance compares with.
+ExpandedPrompt WithoutImages(const ExpandedPrompt& prompt) {
+  ExpandedPrompt text;
+  int64_t at = 0;
+  const auto copy_to = [&](int64_t end) {
+    text.ids.insert(text.ids.end(), prompt.ids.begin() + at, prompt.ids.begin() + end);
+  };
+  for (const ImageSpan& image : prompt.images) {
+    copy_to(image.first_position);
+    at = image.first_position + image.tokens;
+  }
+  copy_to(std::ssize(prompt.ids));
+  if (text.ids.empty()) ThrowInvalid("guidance: nothing is left of the prompt without its picture");
+  return text;
+}
+
+}  // namespace
+
+PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
+    : request(std::move(asked)),
+      prompt(PreparePrompt(request, loaded.model, loaded.info.context_tokens)),
+      interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
+                                         loaded.calibration, std::ssize(prompt.images))),
+      sink_dims(SinkDimsOf(interventions, loaded.calibration)) {
+  if (interventions.guidance) other_prompt = WithoutImages(prompt.expanded);
+  if (interventions.vcd) other_prompt = prompt.expanded;
+  for (const ImageInput* image : prompt.images)
+    waiting_images.push_back(loaded.images.Read(*image, sink_dims));
+}
+
+PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked,
+                                 ExpandedPrompt expanded, std::vector<SharedImage> given)
+    : request(std::move(asked)),
+      prompt{.expanded = std::move(expanded), .images = {}, .stops = {}},
+      interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
+                                         loaded.calibration, std::ssize(given))),
+      sink_dims(SinkDimsOf(interventions, loaded.calibration)),
+      images(std::move(given)) {
+  BINOCLE_CHECK(!paired(), "scores are of one sequence");
+}
+
+}  // namespace binocle

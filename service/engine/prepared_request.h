@@ -1,0 +1,35 @@
+// A request before its turn: checked, rendered, its pictures read and decoded. Made on any thread.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "binocle/request.h"
+#include "service/engine/loaded_model.h"
+#include "service/engine/request_prompt.h"
+
+namespace binocle {
+
+struct PreparedRequest {
+  // Throws what Engine::Generate throws. `request` is kept, since pictures and texts are borrowed from it.
+  PreparedRequest(const LoadedModel& loaded, Request request);
+  // `prompt` as it is, whose pictures are `images`: for scoring, and for looking at tokens apart from their prompt.
+  PreparedRequest(const LoadedModel& loaded, Request request, ExpandedPrompt prompt,
+                  std::vector<SharedImage> images);
+  PreparedRequest(const PreparedRequest&) = delete;
+  PreparedRequest& operator=(const PreparedRequest&) = delete;
+
+  // Two sequences: guidance and VCD.
+  bool paired() const { return interventions.guidance || interventions.vcd; }
+
+  Request request;
+  PreparedPrompt prompt;
+  ExpandedPrompt other_prompt;  // of the sequence that guidance and VCD compare with
+  Interventions interventions;  // every default filled in
+  SinkDims sink_dims;
+  std::vector<ImageEncoder::Waiting> waiting_images;
+  std::vector<SharedImage> images;  // of the second constructor
+};
+
+}  // namespace binocle
