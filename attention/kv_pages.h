@@ -140,7 +140,8 @@ class KvSequence {
   }
 
  private:
-  bool LastPageIsShared() const;  // and partly filled, so that the next position would be written there
+  bool LastPageIsShared()
+      const;  // and partly filled, so that the next position would be written there
 
   KvPool* pool_;
   int64_t length_ = 0;

@@ -36,7 +36,7 @@ struct EngineOptions {
   int64_t max_sequences = 16;
   // 0 … 2147483648: tokens whose keys and values there is room for, over all requests, at least the context; 0 is room for two contexts.
   int64_t kv_tokens = 0;
-  int64_t max_queued_requests = 256;             // 1 … 1048576 that wait to start; more are refused
+  int64_t max_queued_requests = 256;  // 1 … 1048576 that wait to start; more are refused
   int64_t max_queued_bytes = int64_t{1} << 30;  // 0 …, of their texts and pictures
   // Bytes, 0 …: loading is refused when the plan (ModelInfo::planned_bytes) is larger. 0: the machine's memory.
   int64_t memory_limit = 0;

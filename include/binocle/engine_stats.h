@@ -7,7 +7,8 @@ namespace binocle {
 
 struct EngineStats {
   // Now.
-  int64_t queued = 0;        // requests that are not started, those whose pictures are being read included
+  int64_t queued =
+      0;  // requests that are not started, those whose pictures are being read included
   int64_t requests = 0;      // on the engine: started, or ready to start
   int64_t running = 0;       // answers that hold pages
   int64_t pages = 0;         // of keys and values, 64 tokens each

@@ -179,7 +179,8 @@ struct Started {
 struct SubmissionEvents {
   std::function<void(const Started&)> on_started;
   std::function<void(const Delta&)> on_delta;
-  std::function<void(Response)> on_finished;  // also after a cancellation, as FinishReason::kCancelled
+  std::function<void(Response)>
+      on_finished;  // also after a cancellation, as FinishReason::kCancelled
   std::function<void(const Error&)> on_error;
 };
 

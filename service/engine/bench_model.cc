@@ -240,9 +240,7 @@ class Bench {
       Attach(watched, *sequence);
       const SharedImage image = image_;
       ForwardAll(context(), {prompt_, {&image, 1}, {}}, *sequence);
-      contenders.push_back({watched.name, [this, sequence] {
-                              DecodeOnce(*sequence);
-                            }});
+      contenders.push_back({watched.name, [this, sequence] { DecodeOnce(*sequence); }});
     }
     Add("decode", contenders, TimeInTurn(contenders, plan_.rounds * kDecodeSteps, 0), out);
   }

@@ -15,8 +15,8 @@
 #include "fusion/vlm_model.h"
 #include "service/engine/admission.h"
 #include "service/engine/engine_access.h"
-#include "service/engine/explain.h"
 #include "service/engine/engine_loop.h"
+#include "service/engine/explain.h"
 #include "service/engine/generation_options.h"
 #include "service/engine/image_encoder.h"
 #include "service/engine/intervention_plan.h"
@@ -121,7 +121,8 @@ struct Engine::Impl {
   Admission admission;
   double load_ms = 0;
   std::atomic<int64_t> next_number{0};
-  std::mutex watching;  // held by a request that watches rows: one at a time, since it cannot be sent back to wait
+  std::mutex
+      watching;  // held by a request that watches rows: one at a time, since it cannot be sent back to wait
   EngineLoop loop;
   WorkerThreads workers;  // last: what they read goes to the loop
 };
@@ -219,8 +220,8 @@ void Engine::Impl::Prepare(Request& request, SubmissionEvents& events,
         finished(std::move(response));
       };
     }
-    auto live = std::make_shared<LiveRequest>(loaded(), std::move(prepared), events,
-                                              RequestHooks{}, next_number++);
+    auto live = std::make_shared<LiveRequest>(loaded(), std::move(prepared), events, RequestHooks{},
+                                              next_number++);
     live->cancelled = cancelled;
     live->start = start;
     live->place = std::move(place);

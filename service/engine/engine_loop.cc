@@ -65,9 +65,8 @@ void EngineLoop::Run() {
     bool stop = false;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock, [&] {
-        return stop_ || !inbox_.empty() || !tasks_.empty() || !runner_.idle();
-      });
+      wake_.wait(lock,
+                 [&] { return stop_ || !inbox_.empty() || !tasks_.empty() || !runner_.idle(); });
       requests.swap(inbox_);
       tasks.swap(tasks_);
       stop = stop_;
@@ -76,10 +75,12 @@ void EngineLoop::Run() {
     for (const auto& task : tasks) task();
     if (stop) {
       runner_.CancelAll();
+      runner_.ReportEnds();
       return;
     }
     runner_.Step();
     Publish();
+    runner_.ReportEnds();
   }
 }
 

@@ -52,9 +52,8 @@ class CoveredPicture {
   std::vector<double> Run(const std::vector<int64_t>& blocks) {
     const LoadedModel m = setting_.engine.loaded();
     const ModelPixels pixels = occluder_.Cover(blocks);
-    setting_.engine.Use([&] {
-      images_[picture_] = m.images.EncodePixels(m.forward(), pixels, setting_.dims);
-    });
+    setting_.engine.Use(
+        [&] { images_[picture_] = m.images.EncodePixels(m.forward(), pixels, setting_.dims); });
     std::vector<double> scores;
     RequestHooks hooks;
     hooks.scoring = {.tokens = setting_.answer, .scores = &scores};

@@ -161,9 +161,9 @@ class Pass {
   std::vector<int64_t> logit_rows_;                // [sequences]
   std::vector<int32_t> positions_, slots_;         // [T]
   std::vector<QueryRun> runs_;
-  std::vector<const ImageSpan*> images_;   // of each run; nullptr for text
-  std::vector<size_t> of_runs_;            // the sequence of each run
-  std::vector<SequenceWatch*> watches_;    // of each run
+  std::vector<const ImageSpan*> images_;  // of each run; nullptr for text
+  std::vector<size_t> of_runs_;           // the sequence of each run
+  std::vector<SequenceWatch*> watches_;   // of each run
   int64_t text_rows_ = 0;
   size_t text_runs_ = 0;
 };

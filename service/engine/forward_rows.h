@@ -22,7 +22,7 @@ struct RunningSequence {
   explicit RunningSequence(KvSequence sequence) : kv(std::move(sequence)) {}
 
   KvSequence kv;
-  int64_t computed = 0;                  // positions whose keys and values are there, at most kv.length()
+  int64_t computed = 0;  // positions whose keys and values are there, at most kv.length()
   std::unique_ptr<SequenceWatch> watch;  // nullptr: nobody
 };
 

@@ -23,9 +23,9 @@ namespace binocle {
 
 struct EncodedImage {
   uint64_t serial = NextSerial();  // of no other picture, ever
-  Tensor visual;              // [n, D]; empty where kv serves instead
-  std::optional<ImageKv> kv;  // models whose layers are all composite
-  PatchAttention attention;   // of the leading tower
+  Tensor visual;                   // [n, D]; empty where kv serves instead
+  std::optional<ImageKv> kv;       // models whose layers are all composite
+  PatchAttention attention;        // of the leading tower
 
   int64_t bytes() const;
 

@@ -3,8 +3,8 @@
 
 #include "binocle/engine.h"
 #include "fusion/vlm_model.h"
-#include "service/engine/image_cache.h"
 #include "service/engine/forward_rows.h"
+#include "service/engine/image_cache.h"
 #include "vision/diffusion_noise.h"
 #include "vision/image.h"
 

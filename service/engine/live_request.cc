@@ -81,26 +81,28 @@ void LiveRequest::Finish() {
   for (auto& lane : lanes) response.answers.push_back(std::move(*lane->answer));
   response.timings.total = Milliseconds(Clock::now() - start);
   times.Report(start, response.timings);
-  if (events.on_finished) events.on_finished(std::move(response));
-}
-
-void LiveRequest::Fail(const Error& error) {
-  ended_ = true;
-  if (events.on_error) events.on_error(error);
 }
 
 void LiveRequest::Cancel() {
   for (auto& lane : lanes)
     if (!lane->answer) lane->answer = lane->builder.Finish(FinishReason::kCancelled);
-  std::vector<Answer> none;
-  for (int64_t i = std::ssize(lanes); i < asked().generation.n; ++i)
-    none.push_back({.text = {}, .finish_reason = FinishReason::kCancelled});
+  Finish();
+  Answer none;
+  none.finish_reason = FinishReason::kCancelled;
+  response.answers.resize(static_cast<size_t>(asked().generation.n), none);
+}
+
+void LiveRequest::Fail(const Error& error) {
   ended_ = true;
-  for (auto& lane : lanes) response.answers.push_back(std::move(*lane->answer));
-  for (Answer& answer : none) response.answers.push_back(std::move(answer));
-  response.timings.total = Milliseconds(Clock::now() - start);
-  times.Report(start, response.timings);
-  if (events.on_finished) events.on_finished(std::move(response));
+  error_ = error;
+}
+
+void LiveRequest::Report() {
+  if (error_) {
+    if (events.on_error) events.on_error(*error_);
+  } else if (events.on_finished) {
+    events.on_finished(std::move(response));
+  }
 }
 
 }  // namespace binocle

@@ -22,12 +22,14 @@ namespace binocle {
 // What requests from within this library may ask beside what the public ones can. All of it is called on the engine's thread. Requests
 // that watch rows are never sent back to wait, since their rows would be seen twice.
 struct RequestHooks {
-  RowObserver* rows = nullptr;           // the attention of rows that give tokens
-  LayerInputObserver* inputs = nullptr;  // the prompt, its pictures included, and the answer enter every layer
+  RowObserver* rows = nullptr;  // the attention of rows that give tokens
+  LayerInputObserver* inputs =
+      nullptr;  // the prompt, its pictures included, and the answer enter every layer
   // Before each token is chosen, with its number in the answer.
   std::function<void(int64_t token, const SequenceWatch& watch)> before_token;
   std::function<void(std::unique_ptr<SequenceWatch>)> take_watch;  // after the last token
-  std::function<bool()> keep_going;  // before each step that the request is part of; false cancels it
+  std::function<bool()>
+      keep_going;  // before each step that the request is part of; false cancels it
   // Instead of choosing tokens: these, one after the other; their log-probabilities go to `scores`. With none, the prompt alone is
   // computed.
   struct Scoring {
@@ -66,7 +68,7 @@ struct Lane {
   LaneLogits logits;
   Sampler sampler;
   AnswerBuilder builder;
-  std::vector<int32_t> tokens;  // chosen so far; the last one may not be computed yet
+  std::vector<int32_t> tokens;   // chosen so far; the last one may not be computed yet
   std::optional<Answer> answer;  // when it has ended
 
   SequenceTokens main_tokens() const;
@@ -88,11 +90,12 @@ class LiveRequest {
   bool has_images() const;
   bool ended() const { return ended_; }
 
-  // Exactly one of these, once.
+  // Exactly one of these, once. Cancel ends every answer where it is.
   void Finish();
-  void Fail(const Error& error);
-  // Ends every answer where it is, and finishes.
   void Cancel();
+  void Fail(const Error& error);
+  // Calls the last event, when the request's pages are back and the statistics know.
+  void Report();
   // All answers are there.
   bool done() const;
 
@@ -105,7 +108,8 @@ class LiveRequest {
   std::unique_ptr<Admission::Place> place;        // in the queue, until the request starts
   std::vector<SharedImage> images, other_images;  // by picture, as they are encoded
   std::optional<TorchNormal> noise;               // of VCD
-  std::vector<std::unique_ptr<Lane>> lanes;       // by answer; the first alone until the prompt is computed
+  std::vector<std::unique_ptr<Lane>>
+      lanes;  // by answer; the first alone until the prompt is computed
   Response response;
   TokenTimes times;
   std::optional<Clock::time_point> prefill_start;
@@ -119,6 +123,7 @@ class LiveRequest {
 
  private:
   bool ended_ = false;
+  std::optional<Error> error_;
   Observer observer_;  // what lanes' builders report to
   friend struct Lane;
 };

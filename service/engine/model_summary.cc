@@ -115,7 +115,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.conversation = ConversationStyleName(c.conversation);
   DescribeAttention(c, info);
   const int64_t rope = info.context_tokens * c.text.head_dim * 4;
-  AddParts(model, DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope,
+  AddParts(model,
+           DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope,
            info);
   for (const auto& [name, view] : model.tensors().tensors()) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
@@ -123,8 +124,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.tensors.push_back(std::move(tensor));
     info.file_bytes += view.elements() * DTypeSize(view.dtype());
   }
-  info.kv_bytes = KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim,
-                                PoolPages(c, options));
+  info.kv_bytes =
+      KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PoolPages(c, options));
   info.planned_bytes = info.kv_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

@@ -37,8 +37,8 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
     waiting_images.push_back(loaded.images.Read(*image, sink_dims));
 }
 
-PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked,
-                                 ExpandedPrompt expanded, std::vector<SharedImage> given)
+PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked, ExpandedPrompt expanded,
+                                 std::vector<SharedImage> given)
     : request(std::move(asked)),
       prompt{.expanded = std::move(expanded), .images = {}, .stops = {}},
       interventions(ResolveInterventions(request.interventions, loaded.model.config().text,

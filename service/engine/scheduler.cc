@@ -68,9 +68,8 @@ class Planner {
 
   // The latest kept prompt that is not `request`'s.
   bool DropPrompt(int64_t request) {
-    const auto victim = std::find_if(prompts_.rbegin(), prompts_.rend(), [&](const KeptPrompt& p) {
-      return p.request != request;
-    });
+    const auto victim = std::find_if(prompts_.rbegin(), prompts_.rend(),
+                                     [&](const KeptPrompt& p) { return p.request != request; });
     if (victim == prompts_.rend()) return false;
     plan_.drop_prompts.push_back(victim->request);
     pages_ += victim->pages_freed;

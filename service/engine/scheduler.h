@@ -33,11 +33,11 @@ struct RunningLane {
   int64_t priority = 0;
   int64_t arrival = 0;
   int64_t sequences = 1;
-  int64_t rows[2] = {};      // of each sequence until its next token
-  bool decoding = false;     // every sequence is at the token that was chosen last
-  int64_t pages = 0;         // that its next token takes; 0 unless it is decoding
-  int64_t pages_freed = 0;   // by sending it back to wait
-  bool pinned = false;       // cannot go back: somebody watches its rows
+  int64_t rows[2] = {};     // of each sequence until its next token
+  bool decoding = false;    // every sequence is at the token that was chosen last
+  int64_t pages = 0;        // that its next token takes; 0 unless it is decoding
+  int64_t pages_freed = 0;  // by sending it back to wait
+  bool pinned = false;      // cannot go back: somebody watches its rows
 };
 
 // A prompt that is computed and kept for answers of its request that wait.
@@ -56,8 +56,8 @@ struct SchedulerState {
 };
 
 struct StepBudget {
-  int64_t rows = 512;     // of a pass
-  int64_t sequences = 16; // running at a time
+  int64_t rows = 512;      // of a pass
+  int64_t sequences = 16;  // running at a time
 };
 
 struct StepPlan {
@@ -69,7 +69,8 @@ struct StepPlan {
   std::vector<int64_t> preempt;       // lanes
   std::optional<int64_t> starved;     // a lane that needs more pages than there are
   std::vector<int64_t> admit;         // lanes
-  std::optional<int64_t> encode;      // a waiting lane whose request's next picture goes through the towers
+  std::optional<int64_t>
+      encode;  // a waiting lane whose request's next picture goes through the towers
   std::vector<Rows> rows;
 
   bool empty() const {

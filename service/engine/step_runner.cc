@@ -96,20 +96,36 @@ void StepRunner::EndTheCancelledAndLate() {
   const Clock::time_point now = Clock::now();
   for (const auto& request : requests_) {
     const bool cancelled =
-        request->cancelled->load() ||
-        (request->hooks.keep_going && !request->hooks.keep_going());
+        request->cancelled->load() || (request->hooks.keep_going && !request->hooks.keep_going());
     if (cancelled) {
       request->Cancel();
     } else if (request->asked().deadline && now >= *request->asked().deadline) {
-      request->Fail(Error(Code::kDeadlineExceeded, "request: its deadline passed before it was done"));
+      request->Fail(
+          Error(Code::kDeadlineExceeded, "request: its deadline passed before it was done"));
     }
   }
-  std::erase_if(requests_, [](const auto& request) { return request->ended(); });
+  PutAsideTheEnded();
+}
+
+// Their sequences and kept prompts go, and with them their pages.
+void StepRunner::PutAsideTheEnded() {
+  for (auto& request : requests_) {
+    if (!request->ended()) continue;
+    request->lanes.clear();
+    request->kept.reset();
+    request->place.reset();
+    ended_.push_back(std::move(request));
+  }
+  std::erase(requests_, nullptr);
+}
+
+void StepRunner::ReportEnds() {
+  for (const auto& request : std::exchange(ended_, {})) request->Report();
 }
 
 void StepRunner::CancelAll() {
   for (const auto& request : requests_) request->Cancel();
-  requests_.clear();
+  PutAsideTheEnded();
 }
 
 void StepRunner::Look(Views& views) {
@@ -138,9 +154,9 @@ void StepRunner::Look(Views& views) {
            .sequences = SequencesOf(*lane),
            .rows = {rows.rows[0], rows.rows[1]},
            .decoding = rows.decoding,
-           .pages = rows.decoding ? s.main.kv.PagesToExtend(1) +
-                                        (s.other ? s.other->kv.PagesToExtend(1) : 0)
-                                  : 0,
+           .pages = rows.decoding
+                        ? s.main.kv.PagesToExtend(1) + (s.other ? s.other->kv.PagesToExtend(1) : 0)
+                        : 0,
            .pages_freed = s.main.kv.own_pages() + (s.other ? s.other->kv.own_pages() : 0),
            .pinned = request->hooks.watches()});
     }
@@ -271,7 +287,8 @@ void StepRunner::EncodeNext(LiveRequest& request) {
 void StepRunner::Forward(const StepPlan& plan) {
   const ForwardContext forward = m_.forward();
   std::vector<SequenceRows> rows;
-  std::vector<std::vector<float>*> logits;  // of the sequences that are computed to their end, in order
+  std::vector<std::vector<float>*>
+      logits;  // of the sequences that are computed to their end, in order
   const auto grow = [&](RunningSequence& sequence, const SequenceTokens& tokens) {
     const int64_t missing = tokens.size() - sequence.kv.length();
     m_.prefix.Evict(sequence.kv.PagesToExtend(missing));
@@ -323,7 +340,8 @@ void StepRunner::PromptComputed(Lane& lane) {
 void StepRunner::Choose(Lane& lane) {
   LiveRequest& request = lane.request;
   const GenerationOptions& g = request.asked().generation;
-  if (lane.index == 0 && lane.tokens.empty() && std::ssize(request.lanes) == 1) PromptComputed(lane);
+  if (lane.index == 0 && lane.tokens.empty() && std::ssize(request.lanes) == 1)
+    PromptComputed(lane);
   if (request.hooks.scoring) return Score(lane);
   const RunningSequence& main = lane.sequences.main;
   if (request.hooks.before_token) request.hooks.before_token(lane.builder.tokens(), *main.watch);
@@ -380,11 +398,11 @@ void StepRunner::Execute(const StepPlan& plan) {
   for (const int64_t id : plan.preempt) Preempt(*Find(id));
   if (plan.starved) {
     Lane& lane = *Find(*plan.starved);
-    lane.request.Fail(Error(
-        Code::kResourceExhausted,
-        internal::Concat("request: a prompt and answer of ", lane.main_tokens().size(),
-                         " tokens and more do not fit the ", m_.pool.pages(),
-                         " pages of keys and values beside what else runs")));
+    lane.request.Fail(
+        Error(Code::kResourceExhausted,
+              internal::Concat("request: a prompt and answer of ", lane.main_tokens().size(),
+                               " tokens and more do not fit the ", m_.pool.pages(),
+                               " pages of keys and values beside what else runs")));
   }
   if (plan.encode) {
     LiveRequest& request = Find(*plan.encode)->request;
@@ -404,16 +422,14 @@ void StepRunner::ChooseTokens() {
       Lane& lane = *request->lanes[i];
       if (!lane.running || lane.answer) continue;
       const LaneSequences& s = lane.sequences;
-      const bool computed =
-          s.main.computed == lane.main_tokens().size() &&
-          (!s.other || s.other->computed == lane.other_tokens().size());
+      const bool computed = s.main.computed == lane.main_tokens().size() &&
+                            (!s.other || s.other->computed == lane.other_tokens().size());
       if (computed) Guarded(*request, [&] { Choose(lane); });
     }
     if (request->ended()) continue;
     const bool all_begun =
-        std::none_of(request->lanes.begin(), request->lanes.end(), [](const auto& lane) {
-          return lane->tokens.empty() && !lane->answer;
-        });
+        std::none_of(request->lanes.begin(), request->lanes.end(),
+                     [](const auto& lane) { return lane->tokens.empty() && !lane->answer; });
     if (all_begun) request->kept.reset();
     if (request->done()) request->Finish();
   }
@@ -437,7 +453,7 @@ void StepRunner::Step() {
     ChooseTokens();
     ++counters_.steps;
   }
-  std::erase_if(requests_, [](const auto& request) { return request->ended(); });
+  PutAsideTheEnded();
 }
 
 }  // namespace binocle

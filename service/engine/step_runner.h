@@ -27,6 +27,8 @@ class StepRunner {
   // Ends requests that are cancelled or late, then takes a step. An error that one request causes ends that request alone.
   void Step();
   void CancelAll();
+  // Reports what has ended since the last call.
+  void ReportEnds();
 
   bool idle() const { return requests_.empty(); }
   int64_t requests() const { return std::ssize(requests_); }
@@ -37,6 +39,7 @@ class StepRunner {
   struct Views;
 
   void EndTheCancelledAndLate();
+  void PutAsideTheEnded();
   void Look(Views& views);
   Lane* Find(int64_t id);
   void Preempt(Lane& lane);
@@ -59,7 +62,9 @@ class StepRunner {
 
   LoadedModel m_;
   StepBudget budget_;
-  std::vector<std::shared_ptr<LiveRequest>> requests_;  // owned together with Submission and the loop's inbox
+  std::vector<std::shared_ptr<LiveRequest>>
+      requests_;  // owned together with Submission and the loop's inbox
+  std::vector<std::shared_ptr<LiveRequest>> ended_;  // not reported yet
   StepCounters counters_;
 };
 

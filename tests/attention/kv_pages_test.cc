@@ -33,6 +33,57 @@ TEST(KvSequence, RunningOutOfPagesChangesNothing) {
   EXPECT_EQ(b.Extend(64), 0);
 }
 
+TEST(KvSequence, AForkSharesPagesUntilOneOfThemGrows) {
+  testing::Numbers numbers(2);
+  KvPool pool(2, 2, 24, 8);
+  Exec ex(1);
+  KvSequence a(pool);
+  a.Extend(70);
+  std::vector<int32_t> slots;
+  for (int64_t p = 0; p < 70; ++p) slots.push_back(a.Slot(p));
+  const Tensor k = testing::RandomTensor({70, 48}, numbers),
+               v = testing::RandomTensor({70, 48}, numbers);
+  for (const int64_t layer : {0, 1}) WriteKv(ex, k, v, slots, pool.layer(layer));
+  KvSequence b = a.Fork();
+  EXPECT_EQ(pool.free_pages(), 6);
+  EXPECT_EQ(a.own_pages(), 0);
+  EXPECT_EQ(b.PagesToExtend(1), 1) << "the last page is copied";
+  b.Extend(1);
+  EXPECT_EQ(pool.free_pages(), 5);
+  EXPECT_EQ(a.pages()[0], b.pages()[0]);
+  ASSERT_NE(a.pages()[1], b.pages()[1]);
+  for (const int64_t layer : {0, 1}) {
+    const KvLayer kv = pool.layer(layer);
+    for (const int64_t head : {0, 1}) {
+      for (int64_t t = 0; t < 6; ++t) {
+        for (int64_t i = 0; i < 24; ++i) {
+          ASSERT_EQ(kv.key_page(b.pages()[1], head)[i * 64 + t], k.row(64 + t)[head * 24 + i]);
+          ASSERT_EQ(kv.value_page(b.pages()[1], head)[t * ValueStride(24) + i],
+                    v.row(64 + t)[head * 24 + i]);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(a.PagesToExtend(1), 0) << "nobody else reads it any more";
+  a.Truncate(0);
+  EXPECT_EQ(pool.free_pages(), 6) << "the first page is b's still";
+  b.Truncate(0);
+  EXPECT_EQ(pool.free_pages(), 8);
+}
+
+TEST(KvSequence, AForkAtTheEndOfAPageCopiesNothing) {
+  KvPool pool(1, 1, 8, 3);
+  KvSequence a(pool);
+  a.Extend(64);
+  KvSequence b = a.Fork();
+  EXPECT_EQ(b.PagesToExtend(1), 1);
+  b.Extend(1);
+  a.Extend(1);
+  EXPECT_EQ(pool.free_pages(), 0);
+  EXPECT_THROW(a.Extend(64), Error);
+  EXPECT_EQ(a.length(), 65);
+}
+
 TEST(KvSequence, SlotsOfTwoSequencesNeverMeet) {
   KvPool pool(1, 1, 8, 8);
   KvSequence a(pool), b(pool);

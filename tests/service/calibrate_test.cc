@@ -142,8 +142,8 @@ TEST_P(LayerInputs, EveryPositionEntersEveryLayerOnce) {
       const EngineAccess access(engine);
       const LoadedModel loaded = access.loaded();
       const int64_t layers = loaded.model.config().text.layers;
-      const Response watched = access.Run(std::make_unique<PreparedRequest>(loaded, request), {},
-                                          {.inputs = &counter});
+      const Response watched =
+          access.Run(std::make_unique<PreparedRequest>(loaded, request), {}, {.inputs = &counter});
       EXPECT_EQ(watched.answers[0].token_ids, plain.answers[0].token_ids);
       EXPECT_EQ(std::ssize(counter.seen), layers * (plain.prompt_tokens + 2));
       for (const auto& [place, times] : counter.seen)
