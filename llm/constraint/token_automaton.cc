@@ -10,8 +10,8 @@ namespace {
 
 using State = Automaton::State;
 
-// Nodes of the trie that the search for dead ends may visit, and edges between states that it may keep: a quarter of a second and 16 MiB
-// at most (2 GHz server core, vocabulary of 32000 pieces).
+// Nodes of the trie that the search for dead ends may visit, and edges between states that it may keep: a quarter of a second (48848 nodes
+// of 32000 pieces take 0.56 ms on the server core this was measured on) and 16 MiB at most.
 constexpr int64_t kMaxSearchSteps = 20'000'000;
 constexpr size_t kMaxSearchEdges = 2'000'000;
 
