@@ -38,15 +38,22 @@ std::string Brief(const Json& value) {
   return Printable(value.dump(-1, ' ', false, Json::error_handler_t::replace), 60);
 }
 
-}  // namespace
-
-Json ParseJson(std::string_view text, const std::string& where) {
+template <typename Value>
+Value Parse(std::string_view text, const std::string& where) {
   CheckDepth(text, where);
   try {
-    return Json::parse(text);
+    return Value::parse(text);
   } catch (const Json::exception& e) {
     ThrowInvalid(where, ": not valid JSON: ", e.what());
   }
+}
+
+}  // namespace
+
+Json ParseJson(std::string_view text, const std::string& where) { return Parse<Json>(text, where); }
+
+OrderedJson ParseOrderedJson(std::string_view text, const std::string& where) {
+  return Parse<OrderedJson>(text, where);
 }
 
 Json ReadJsonFile(const std::filesystem::path& path) {

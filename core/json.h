@@ -15,9 +15,12 @@
 namespace binocle {
 
 using Json = nlohmann::json;
+using OrderedJson = nlohmann::ordered_json;
 
 // Parses `text`; nesting deeper than 64 levels and text that is no JSON are INVALID_ARGUMENT. `where` names the source.
 Json ParseJson(std::string_view text, const std::string& where);
+// The same with the keys of objects in the order of the text.
+OrderedJson ParseOrderedJson(std::string_view text, const std::string& where);
 // A JSON file of at most 64 MiB whose top level is an object.
 Json ReadJsonFile(const std::filesystem::path& path);
 

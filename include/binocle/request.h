@@ -102,7 +102,7 @@ inline Request Ask(std::string prompt, std::vector<ImageInput> images = {}) {
 }
 
 enum class FinishReason : uint8_t {
-  kStop,       // an end token or a stop string
+  kStop,       // an end token, a stop string, or a constraint that nothing more can follow
   kLength,     // max_new_tokens, or the context is full
   kCancelled,  // the caller said so
 };

@@ -86,6 +86,7 @@ struct Engine::Impl {
         activations(model.config().text, BufferRows(model.config(), load), load.max_sequences),
         images(model, options),
         prefix(pool),
+        constraints(model),
         admission(options.max_queued_requests, options.max_queued_bytes),
         loop(loaded(), {.rows = PassRows(model.config(), load), .sequences = load.max_sequences}),
         workers(kWorkers) {}
@@ -100,6 +101,7 @@ struct Engine::Impl {
             .images = images,
             .prefix = prefix,
             .calibration = calibration,
+            .constraints = constraints,
             .info = info};
   }
 
@@ -118,6 +120,7 @@ struct Engine::Impl {
   DecoderActivations activations;
   ImageEncoder images;
   PrefixIndex prefix;
+  ConstraintTokens constraints;
   Admission admission;
   double load_ms = 0;
   std::atomic<int64_t> next_number{0};

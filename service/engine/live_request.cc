@@ -35,6 +35,7 @@ Lane::Lane(LiveRequest& of, int64_t answer_index, const LoadedModel& m)
               m.model.tokenizer().vocabulary_size()),
       builder(answer_index, m.model, StopsOf(*of.prepared), of.asked().prompt_format,
               of.observer_) {
+  if (of.prepared->constraint) constrained.emplace(of.prepared->constraint);
   sampler.Observe(of.prepared->prompt.expanded.ids);
 }
 

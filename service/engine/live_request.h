@@ -68,6 +68,7 @@ struct Lane {
   LaneLogits logits;
   Sampler sampler;
   AnswerBuilder builder;
+  std::optional<ConstrainedAnswer> constrained;
   std::vector<int32_t> tokens;   // chosen so far; the last one may not be computed yet
   std::optional<Answer> answer;  // when it has ended
 

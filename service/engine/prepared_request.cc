@@ -1,6 +1,7 @@
 #include "service/engine/prepared_request.h"
 
 #include <utility>
+#include <variant>
 
 #include "core/error.h"
 
@@ -33,6 +34,11 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
       sink_dims(SinkDimsOf(interventions, loaded.calibration)) {
   if (interventions.guidance) other_prompt = WithoutImages(prompt.expanded);
   if (interventions.vcd) other_prompt = prompt.expanded;
+  if (!std::holds_alternative<std::monostate>(request.constraint)) {
+    const bool chat = request.prompt_format == PromptFormat::kChat;
+    constraint = CompiledConstraint::Compile(request.constraint, loaded.constraints.Get(),
+                                             chat ? LeadingText::kDropSpace : LeadingText::kKeep);
+  }
   for (const ImageInput* image : prompt.images)
     waiting_images.push_back(loaded.images.Read(*image, sink_dims));
 }

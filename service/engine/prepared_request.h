@@ -28,6 +28,7 @@ struct PreparedRequest {
   ExpandedPrompt other_prompt;  // of the sequence that guidance and VCD compare with
   Interventions interventions;  // every default filled in
   SinkDims sink_dims;
+  std::shared_ptr<const CompiledConstraint> constraint;  // with the answers
   std::vector<ImageEncoder::Waiting> waiting_images;
   std::vector<SharedImage> images;  // of the second constructor
 };

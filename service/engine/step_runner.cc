@@ -356,11 +356,14 @@ void StepRunner::Choose(Lane& lane) {
     for (const TokenLogProb& p : LogProbs(lane.logits.main, usable, g.logprobs))
       step.push_back({.id = p.id, .value = p.value});
   }
+  if (lane.constrained) lane.constrained->Restrict(lane.logits.main);
   const int32_t token = lane.sampler.Sample(lane.logits.main);
   request.times.Record(lane.tokens.empty());
   lane.tokens.push_back(token);
   ++counters_.answer_tokens;
-  if (!lane.builder.Push(token)) return End(lane, FinishReason::kStop);
+  if (lane.constrained) lane.constrained->Push(token);
+  if (!lane.builder.Push(token) || (lane.constrained && lane.constrained->Complete()))
+    return End(lane, FinishReason::kStop);
   if (std::ssize(lane.tokens) >= g.max_new_tokens || main.computed >= m_.info.context_tokens)
     End(lane, FinishReason::kLength);
 }

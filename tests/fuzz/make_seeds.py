@@ -72,7 +72,25 @@ def tokenizer_text_seeds():
     yield "not_utf8", b"caf\xc3 \xff\xf0\x9f\x99 \xed\xa0\x80</s>\x00<image>"
 
 
-TARGETS = {"safetensors": safetensors_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+def constraint_seeds():
+    patterns = ["red|green|blue", r"^(?P<year>\d{4})-(?<m>0[1-9]|1[0-2])$", r"[^a-zé\]\-x]{2,5}?(?:\w+\s*)*", r"日(本|曜)?\u00e9\x41.",
+                "((a{9}){9}){9}", "(a?){30}(b|.)*c{3,}", r"(a)\1", "(?=a)b", "[[:alpha:]]", "x++", "a|^b$"]
+    schemas = [
+        {"type": "object", "properties": {"a": {"type": "integer", "minimum": -7, "maximum": 120}, "b": {"type": ["string", "null"]},
+                                          "c": {"$ref": "#/$defs/x"}}, "required": ["b"], "$defs": {"x": {"type": "boolean"}}},
+        {"type": "array", "prefixItems": [{"type": "null"}], "items": {"enum": ["ü", 1.5, {"k": []}]}, "minItems": 1, "maxItems": 3},
+        {"oneOf": [{"const": "a"}, {"type": "number"}]},
+        {"type": "string", "pattern": "^a\"?[b-d\n]+"},
+        {"type": "string", "minLength": 1, "maxLength": 3},
+        {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "uuid"}]},
+    ]
+    for i, pattern in enumerate(patterns):
+        yield f"regex_{i:02}", b"r" + pattern.encode()
+    for i, schema in enumerate(schemas):
+        yield f"schema_{i:02}", b"j" + json.dumps(schema, ensure_ascii=False).encode()
+
+
+TARGETS = {"safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
            "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds}
 
 

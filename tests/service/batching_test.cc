@@ -8,6 +8,7 @@
 #include <future>
 #include <mutex>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "binocle/engine.h"
@@ -317,6 +318,27 @@ TEST_F(Submitting, AnswersOfOneRequestRunTogetherFromOnePrompt) {
     EXPECT_EQ(engine_.Generate(one).answers[0].token_ids,
               five.answers[static_cast<size_t>(i)].token_ids);
   }
+}
+
+TEST_F(Submitting, ConstrainedAnswersAreWhatTheyMustBe) {
+  Request request = Long(60);
+  request.generation.temperature = 2;
+  request.constraint = Choices{{"red", "reddish", "blue cat"}};
+  request.generation.n = 16;
+  std::set<std::string> seen;
+  for (const Answer& answer : engine_.Generate(request).answers) {
+    EXPECT_EQ(answer.finish_reason, FinishReason::kStop);
+    seen.insert(answer.text);
+  }
+  for (const std::string& text : seen)
+    EXPECT_TRUE(text == "red" || text == "reddish" || text == "blue cat") << text;
+  EXPECT_GT(seen.size(), 1U);
+  request.constraint = Regex{"[0-9]{3}-[a-f]{2}"};
+  for (const Answer& answer : engine_.Generate(request).answers)
+    EXPECT_EQ(answer.text.size(), 6U) << answer.text;
+  request.constraint = Regex{"(a"};
+  EXPECT_THAT(testing::ErrorOf([&] { engine_.Generate(request); }),
+              ::testing::HasSubstr("INVALID_ARGUMENT: regex"));
 }
 
 TEST(PrefixIndex, AnEqualBeginningIsComputedOnce) {
