@@ -276,6 +276,8 @@ TEST_F(ServicesTest, ModelServiceTellsAboutModelsAndTheServer) {
   ASSERT_TRUE(models_->GetModel(&get_context, request, &model).ok());
   EXPECT_EQ(model.model().name(), "fake");
   EXPECT_EQ(model.model().tensors_size(), 1);
+  // A call is over when gRPC lets go of it, which is after its client has the answer.
+  ASSERT_TRUE(Soon([&] { return server_->in_flight() == 0; }));
   v1::GetServerInfoResponse info;
   ASSERT_TRUE(models_->GetServerInfo(&info_context, {}, &info).ok());
   EXPECT_FALSE(info.draining());
