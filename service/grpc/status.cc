@@ -61,6 +61,15 @@ std::string DescriptionOf(const Error& error) {
   return names ? message.substr(space + 1) : message;
 }
 
+// What an error without an option is about, where its message begins with the path of a field: "images[0]: is no picture".
+std::string_view PathOf(const Error& error) {
+  const std::string_view path =
+      std::string_view(error.message()).substr(0, error.message().find(": "));
+  const std::string_view name = path.substr(0, path.find_first_of("[."));
+  const bool known = name == "images" || name == "messages" || name == "prompt" || name == "system";
+  return known && path.size() < error.message().size() ? path : std::string_view();
+}
+
 // Violations until the details would be too long for metadata.
 google::rpc::BadRequest BadRequestOf(const std::vector<FieldViolation>& violations) {
   google::rpc::BadRequest bad;
@@ -104,7 +113,16 @@ grpc::Status StatusOf(const Error& error, StatusDetails details) {
     details.violations.push_back(
         {.field = FieldOf(error), .description = DescriptionOf(error), .code = error.code()});
   }
-  const bool later = error.code() == Code::kResourceExhausted || error.code() == Code::kUnavailable;
+  if (details.violations.empty() && error.option().empty()) {
+    if (const std::string_view path = PathOf(error); !path.empty()) {
+      details.violations.push_back({.field = std::string(path),
+                                    .description = error.message().substr(path.size() + 2),
+                                    .code = error.code()});
+    }
+  }
+  // Who must change the request does not help himself by sending it again.
+  const bool later = details.violations.empty() && (error.code() == Code::kResourceExhausted ||
+                                                    error.code() == Code::kUnavailable);
   if (!details.retry && later) details.retry = kRetry;
   const std::string message = ValidUtf8(error.message(), kMaxMessage);
   return {static_cast<grpc::StatusCode>(error.code()), message, Details(error, message, details)};

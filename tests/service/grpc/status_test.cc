@@ -41,7 +41,22 @@ TEST(Status, AnOptionIsAFieldOfTheRequest) {
   EXPECT_EQ(field("layers", "layers is 9-9").field(), "layers");
 }
 
+TEST(Status, AMessageThatBeginsWithAFieldIsAboutIt) {
+  const auto details = DetailOf<google::rpc::BadRequest>(
+      StatusOf(Error(Code::kInvalidArgument, "messages[0].images[1]: is no picture: a: b")));
+  ASSERT_EQ(details.field_violations_size(), 1);
+  EXPECT_EQ(details.field_violations(0).field(), "messages[0].images[1]");
+  EXPECT_EQ(details.field_violations(0).description(), "is no picture: a: b");
+  for (const char* other : {"model.safetensors: a", "imagesque: a", "images[0] a", "prompt"})
+    EXPECT_EQ(StatusOf(Error(Code::kInvalidArgument, other)).error_details(), "") << other;
+}
+
 TEST(Status, WhatMayPassHasARetryDelay) {
+  EXPECT_EQ(DetailOf<google::rpc::RetryInfo>(
+                StatusOf(Error(Code::kResourceExhausted, "images[0]: is too large")))
+                .retry_delay()
+                .seconds(),
+            0);
   EXPECT_EQ(DetailOf<google::rpc::RetryInfo>(StatusOf(Error(Code::kResourceExhausted, "a")))
                 .retry_delay()
                 .seconds(),
