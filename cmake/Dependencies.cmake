@@ -34,6 +34,12 @@ if(BINOCLE_OPENCV)
   target_link_libraries(binocle_opencv INTERFACE ${OPENCV_IMGCODECS} ${OPENCV_CORE})
 endif()
 
+if(BINOCLE_SERVICE)
+  find_package(Protobuf REQUIRED)
+  find_package(gRPC 1.51 CONFIG REQUIRED)
+  find_package(OpenSSL REQUIRED)
+endif()
+
 if(BINOCLE_TESTS)
   find_package(GTest REQUIRED)
 endif()

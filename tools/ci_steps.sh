@@ -7,13 +7,14 @@ cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 DEPS=${DEPS:-tools/install_deps.sh}
 
-all_steps=(deps layers text format headers scripts tools training build minimal install asan tests)
+all_steps=(deps layers proto text format headers scripts tools training build minimal install asan tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
 asan_programs=(core attention vision llm fusion engine)
 
 step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }
+step_proto() { python3 tools/check_proto.py; }
 step_text() { python3 tools/check_text.py; }
 
 # Where the packages are installed by hand (DEPS=true) the formatter may be absent; another version lays out otherwise.

@@ -90,7 +90,53 @@ def constraint_seeds():
         yield f"schema_{i:02}", b"j" + json.dumps(schema, ensure_ascii=False).encode()
 
 
-TARGETS = {"safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+def varint(number):
+    out = bytearray()
+    while number > 127:
+        out.append(number & 127 | 128)
+        number >>= 7
+    return bytes(out) + bytes([number])
+
+
+def message(*fields):
+    """A protobuf message from (number, value) pairs: whole numbers, floats (as double), texts, bytes."""
+    out = b""
+    for number, value in fields:
+        if isinstance(value, int):
+            out += varint(number << 3) + varint(value & (1 << 64) - 1)
+        elif isinstance(value, float):
+            out += varint(number << 3 | 1) + struct.pack("<d", value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(number << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+def proto_request_seeds():
+    picture, stored = message((1, b"picture")), message((2, "a" * 64))
+    layers = message((1, 1), (2, 2))
+    sampling = message((1, 8), (2, 0.5), (3, 4), (4, 0.9), (5, 0.1), (6, 1.5), (7, 1 << 63), (8, "stop"), (9, 2))
+    var = message((1, 0.5), (2, 0.5), (3, 20.0), (4, 0.2), (5, layers), (6, message((1, 1))[1:]), (7, 2))
+    interventions = message((1, var), (2, message((1, 0.7), (5, layers), (6, 2), (7, 1))), (4, message((1, 1.5))))
+    vcd = message((3, message((1, 0.2), (3, 2))), (5, message((1, 1.0), (2, 0.1), (3, 500))))
+    attention = message((1, 2), (2, layers), (3, 1))
+    prompt = [(1, "m"), (2, "id"), (3, picture), (3, stored), (4, "What?"), (6, 1), (7, "Be brief."), (8, sampling)]
+    turns = [(5, message((1, 1), (2, "a"), (3, picture))), (5, message((1, 2), (2, "b"))), (5, message((1, 1), (2, "c")))]
+    yield "generate", b"\0" + message(*prompt, (9, interventions), (10, attention), (12, 5), (13, 3), (14, 1))
+    yield "ask_dialogue", b"\1" + message(*turns, (9, vcd), (3, message((3, "file:///a.png"))))
+    yield "ask_choices", b"\1" + message((4, "a"), (11, message((1, message((1, "yes"), (1, "no"))))))
+    yield "ask_regex", b"\1" + message((4, "a"), (11, message((2, "a+"))), (6, 2))
+    yield "ask_schema", b"\1" + message((4, "a"), (11, message((3, "{}"))), (99, 1))
+    yield "explain", b"\2" + message(*prompt, (14, layers), (15, 3), (16, 0.9), (17, message((1, 9), (2, 4), (3, 1), (4, 5))))
+    yield "embed", b"\3" + message((2, picture), (3, "a text"), (4, 4), (5, 1))
+    raw = struct.pack("<I", 5) + b"What?"
+    parameters = [(4, message((1, "temperature"), (2, message((4, 0.5))))), (4, message((1, "seed"), (2, message((5, 7)))))]
+    inputs = [(5, message((1, "prompt"), (2, "BYTES"), (3, 1))), (5, message((1, "image"), (2, "BYTES"), (3, 1)))]
+    yield "infer_raw", b"\4" + message((1, "m"), *parameters, *inputs, (6, message((1, "answer"))), (7, raw), (7, raw))
+    yield "infer", b"\4" + message((5, message((1, "prompt"), (2, "BYTES"), (3, 1), (5, message((8, "What?"))))))
+
+
+TARGETS = {"proto_request": proto_request_seeds, "safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
            "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds}
 
 

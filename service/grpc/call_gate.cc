@@ -1,0 +1,167 @@
+#include "service/grpc/call_gate.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "binocle/error.h"
+#include "service/grpc/status.h"
+#include "service/grpc/text.h"
+
+namespace binocle {
+namespace {
+
+constexpr std::chrono::milliseconds kDrainRetry{2000};
+
+std::string_view MetadataOf(const grpc::CallbackServerContext& context, const char* key) {
+  const auto found = context.client_metadata().find(key);
+  if (found == context.client_metadata().end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
+bool IsLowerHex(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+// 1 to 128 characters that no log has to escape.
+bool IsPlain(std::string_view id) {
+  return !id.empty() && id.size() <= 128 && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == ':';
+  });
+}
+
+std::string RandomId() {
+  std::array<unsigned char, 8> bytes{};
+  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
+  std::string id;
+  for (const unsigned char byte : bytes) {
+    id += "0123456789abcdef"[byte >> 4];
+    id += "0123456789abcdef"[byte & 15];
+  }
+  return id;
+}
+
+// W3C Trace Context: version-traceid-parentid-flags, all lower-case hexadecimal.
+bool IsTraceParent(std::string_view text) {
+  return text.size() == 55 && text[2] == '-' && text[35] == '-' && text[52] == '-' &&
+         IsLowerHex(text.substr(0, 2)) && IsLowerHex(text.substr(3, 32)) &&
+         IsLowerHex(text.substr(36, 16)) && IsLowerHex(text.substr(53)) &&
+         text.substr(0, 2) != "ff" &&
+         text.substr(3, 32).find_first_not_of('0') != std::string_view::npos;
+}
+
+grpc::Status Refusal(Code code, const char* message, const char* reason,
+                     std::optional<std::chrono::milliseconds> retry = {}) {
+  return StatusOf(Error(code, message), {.violations = {}, .retry = retry, .reason = reason});
+}
+
+}  // namespace
+
+CallGate::Call::Call(std::shared_ptr<CallGate> gate, CallRecord record)
+    : gate_(std::move(gate)), record_(std::move(record)) {}
+
+CallGate::Call::~Call() {
+  record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_);
+  lease_.reset();
+  gate_->Leave(record_);
+}
+
+void CallGate::Call::End(const grpc::Status& status) {
+  record_.code = status.error_code();
+  record_.message = status.error_message();
+}
+
+std::shared_ptr<CallGate::Call> CallGate::Enter(grpc::CallbackServerContext& context,
+                                                const char* method, CallKind kind) {
+  CallRecord record{.method = method, .peer = context.peer()};
+  const std::string_view id = MetadataOf(context, "x-request-id");
+  record.request_id = IsPlain(id) ? std::string(id) : RandomId();
+  context.AddInitialMetadata("x-request-id", record.request_id);
+  const std::string_view trace = MetadataOf(context, "traceparent");
+  if (IsTraceParent(trace)) {
+    record.trace_id = trace.substr(3, 32);
+    context.AddInitialMetadata("traceparent", std::string(trace));
+  }
+  bool draining = false;
+  {
+    const std::lock_guard lock(mutex_);
+    ++in_flight_;
+    draining = draining_;
+  }
+  auto call = std::make_shared<Call>(shared_from_this(), std::move(record));
+  if (draining && kind == CallKind::kRequest) {
+    call->refusal_ =
+        Refusal(Code::kUnavailable, "the server is about to stop", "DRAINING", kDrainRetry);
+  } else {
+    CheckToken(context, *call);
+  }
+  return call;
+}
+
+void CallGate::CheckToken(const grpc::CallbackServerContext& context, Call& call) const {
+  if (!tokens_) return;
+  const auto token = BearerOf(MetadataOf(context, "authorization"));
+  if (!token) {
+    call.refusal_ = Refusal(Code::kUnauthenticated,
+                            "expected metadata `authorization: Bearer TOKEN`", "TOKEN_MISSING");
+    return;
+  }
+  TokenList::Decision decision = tokens_->Admit(*token, Clock::now());
+  call.record_.token = std::move(decision.name);
+  call.lease_ = std::move(decision.lease);
+  switch (decision.verdict) {
+    case TokenList::Verdict::kAdmitted: break;
+    case TokenList::Verdict::kUnknown:
+      call.refusal_ = Refusal(Code::kUnauthenticated, "the token is not known", "TOKEN_UNKNOWN");
+      break;
+    case TokenList::Verdict::kRate:
+      call.refusal_ =
+          Refusal(Code::kResourceExhausted, "the token has had its requests of a minute",
+                  "TOKEN_RATE_LIMIT", decision.retry);
+      break;
+    case TokenList::Verdict::kInFlight:
+      call.refusal_ = Refusal(Code::kResourceExhausted, "the token has its requests under way",
+                              "TOKEN_IN_FLIGHT_LIMIT", decision.retry);
+      break;
+  }
+}
+
+void CallGate::Leave(const CallRecord& record) {
+  if (on_call_) on_call_(record);
+  const std::lock_guard lock(mutex_);
+  if (--in_flight_ == 0) idle_.notify_all();
+}
+
+void CallGate::StartDraining() {
+  const std::lock_guard lock(mutex_);
+  draining_ = true;
+}
+
+bool CallGate::draining() const {
+  const std::lock_guard lock(mutex_);
+  return draining_;
+}
+
+bool CallGate::WaitUntilIdle(Clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_until(lock, deadline, [&] { return in_flight_ == 0; });
+}
+
+int64_t CallGate::in_flight() const {
+  const std::lock_guard lock(mutex_);
+  return in_flight_;
+}
+
+std::optional<std::chrono::steady_clock::time_point> DeadlineOf(
+    const grpc::CallbackServerContext& context) {
+  const auto left = context.deadline() - std::chrono::system_clock::now();
+  if (left > std::chrono::hours(24 * 365)) return std::nullopt;
+  return std::chrono::steady_clock::now() + left;
+}
+
+}  // namespace binocle

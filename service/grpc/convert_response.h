@@ -1,0 +1,38 @@
+// From the C++ structs to messages of binocle.v1. Nothing here fails.
+//
+// `model` is what the server calls the model, which need not be what its files say.
+#pragma once
+
+#include <string>
+
+#include "binocle/interventions.h"
+#include "binocle/model_info.h"
+#include "binocle/request.h"
+#include "binocle/v1/model.pb.h"
+#include "binocle/v1/vision_language_service.pb.h"
+#include "service/grpc/model_backend.h"
+
+namespace binocle {
+
+v1::AskResponse AskResponseOf(const Response& response, const std::string& model);
+
+// The three kinds of a stream's messages.
+v1::GenerateResponse StartedOf(const Started& started, const std::string& id,
+                               const std::string& model);
+v1::GenerateResponse DeltaOf(const Delta& delta);
+v1::GenerateResponse FinishedOf(const Response& response);
+
+v1::EmbedResponse EmbedResponseOf(const EmbedOutput& output, const std::string& model);
+
+v1::Interventions InterventionsToProto(const Interventions& interventions);
+
+v1::ModelSummary ModelSummaryOf(const ModelInfo& info, const std::string& model);
+
+enum class WithTensors : bool { kNo, kYes };
+// Without the path: where files lie is the operator's business.
+v1::Model ModelOf(const ModelInfo& info, const std::string& model, WithTensors tensors);
+
+// convert_explanation.cc
+v1::ExplainResponse ExplainResponseOf(const Explanation& explanation, const std::string& model);
+
+}  // namespace binocle

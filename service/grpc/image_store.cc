@@ -1,0 +1,135 @@
+#include "service/grpc/image_store.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <utility>
+
+#include "binocle/error.h"
+#include "service/grpc/text.h"
+
+namespace binocle {
+namespace {
+
+void CheckSize(int64_t bytes, int64_t most) {
+  if (bytes > most)
+    throw Error(Code::kInvalidArgument,
+                Text("image: has ", bytes, " bytes, expected at most ", most));
+}
+
+}  // namespace
+
+std::string Sha256Hex(std::string_view bytes) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned int length = 0;
+  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
+    throw Error(Code::kInternal, "SHA-256: OpenSSL refuses");
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string hex;
+  for (unsigned int i = 0; i < length; ++i) {
+    hex += kDigits[digest[i] >> 4];
+    hex += kDigits[digest[i] & 15];
+  }
+  return hex;
+}
+
+std::string ImageStore::Put(std::string bytes) {
+  const auto size = static_cast<int64_t>(bytes.size());
+  if (size == 0) throw Error(Code::kInvalidArgument, "image: has no bytes");
+  CheckSize(size, options_.max_image_bytes);
+  if (size > options_.budget_bytes) {
+    throw Error(Code::kResourceExhausted, Text("image: has ", size, " bytes, the server keeps ",
+                                               options_.budget_bytes, " of all pictures"));
+  }
+  const std::string id = Sha256Hex(bytes);
+  Bytes kept = std::make_shared<const std::string>(std::move(bytes));
+  std::list<Entry> gone;  // freed after the lock
+  const std::lock_guard lock(mutex_);
+  if (const auto found = by_id_.find(id); found != by_id_.end()) {
+    by_use_.splice(by_use_.begin(), by_use_, found->second);
+    return id;
+  }
+  while (counters_.bytes + size > options_.budget_bytes) {
+    counters_.bytes -= static_cast<int64_t>(by_use_.back().bytes->size());
+    ++counters_.evictions;
+    by_id_.erase(by_use_.back().id);
+    gone.splice(gone.begin(), by_use_, std::prev(by_use_.end()));
+  }
+  by_use_.push_front({.id = id, .bytes = std::move(kept)});
+  by_id_[id] = by_use_.begin();
+  counters_.bytes += size;
+  return id;
+}
+
+ImageStore::Bytes ImageStore::Find(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  const auto found = by_id_.find(id);
+  if (found == by_id_.end()) {
+    ++counters_.misses;
+    return nullptr;
+  }
+  ++counters_.hits;
+  by_use_.splice(by_use_.begin(), by_use_, found->second);
+  return found->second->bytes;
+}
+
+ImageStoreCounters ImageStore::counters() const {
+  const std::lock_guard lock(mutex_);
+  ImageStoreCounters counters = counters_;
+  counters.entries = std::ssize(by_use_);
+  return counters;
+}
+
+void ImageStore::Reserve(int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  if (counters_.pending_bytes + bytes > options_.pending_bytes) {
+    throw Error(Code::kResourceExhausted,
+                Text("image: uploads under way hold ", counters_.pending_bytes,
+                     " bytes, the limit is ", options_.pending_bytes));
+  }
+  counters_.pending_bytes += bytes;
+}
+
+void ImageStore::Release(int64_t bytes) {
+  const std::lock_guard lock(mutex_);
+  counters_.pending_bytes -= bytes;
+}
+
+void ImageUpload::Expect(int64_t bytes) {
+  if (bytes < 1)
+    throw Error(Code::kInvalidArgument, Text("bytes is ", bytes, ", expected at least 1"), "bytes");
+  CheckSize(bytes, store_.options().max_image_bytes);
+  expected_bytes_ = bytes;
+}
+
+void ImageUpload::ExpectId(std::string id) {
+  if (!IsSha256Hex(id)) {
+    throw Error(Code::kInvalidArgument,
+                "id is no SHA-256, expected 64 lower-case hexadecimal digits", "id");
+  }
+  expected_id_ = std::move(id);
+}
+
+void ImageUpload::Append(std::string_view chunk) {
+  const auto size = static_cast<int64_t>(chunk.size());
+  CheckSize(bytes() + size, store_.options().max_image_bytes);
+  if (expected_bytes_ > 0 && bytes() + size > expected_bytes_) {
+    throw Error(Code::kInvalidArgument,
+                Text("image: has more than the ", expected_bytes_, " bytes that metadata tell"));
+  }
+  store_.Reserve(size);
+  reserved_ += size;
+  bytes_ += chunk;
+}
+
+std::string ImageUpload::Finish() {
+  if (expected_bytes_ > 0 && bytes() != expected_bytes_) {
+    throw Error(Code::kInvalidArgument, Text("image: has ", bytes(), " bytes, expected ",
+                                             expected_bytes_, ", as metadata tell"));
+  }
+  if (!expected_id_.empty() && Sha256Hex(bytes_) != expected_id_)
+    throw Error(Code::kDataLoss, "image: its bytes have another SHA-256 than metadata tell");
+  return store_.Put(std::move(bytes_));
+}
+
+}  // namespace binocle

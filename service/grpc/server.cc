@@ -1,0 +1,158 @@
+#include "service/grpc/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <array>
+#include <mutex>
+#include <utility>
+
+#include "service/grpc/inference_service.h"
+#include "service/grpc/model_service.h"
+#include "service/grpc/text.h"
+#include "service/grpc/uri_reader.h"
+#include "service/grpc/vision_language_service.h"
+
+namespace binocle {
+namespace {
+
+// gRPC keeps both for all servers of a process.
+void EnableHealthAndReflection() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    grpc::EnableDefaultHealthCheckService(true);
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  });
+}
+
+void CheckRange(const char* option, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) {
+    throw Error(Code::kInvalidArgument,
+                Text(option, " is ", value, ", expected ", low, " to ", high), option);
+  }
+}
+
+GrpcServerOptions Checked(GrpcServerOptions options) {
+  CheckRange("max_message_bytes", options.max_message_bytes, 1024, INT32_MAX);
+  CheckRange("workers", options.workers, 1, 256);
+  CheckRange("max_queued_messages", static_cast<int64_t>(options.max_queued_messages), 1, 1 << 20);
+  CheckRange("stall_limit", options.stall_limit.count(), 1, 3'600'000);
+  options.images.max_image_bytes = options.limits.images.max_image_bytes;
+  return options;
+}
+
+int64_t SecondsNow() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+void SetKeepalive(const KeepaliveOptions& keepalive, grpc::ServerBuilder& builder) {
+  const auto set = [&](const char* argument, std::chrono::milliseconds value) {
+    builder.AddChannelArgument(argument, static_cast<int>(value.count()));
+  };
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, keepalive.interval);
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, keepalive.timeout);
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, keepalive.client_interval);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // the server's own
+}
+
+}  // namespace
+
+struct GrpcServer::Impl {
+  Impl(ModelList model_list, GrpcServerOptions server_options)
+      : models(std::move(model_list)),
+        options(Checked(std::move(server_options))),
+        gate(std::make_shared<CallGate>(std::move(options.tokens), options.on_call)),
+        images(options.images),
+        uris(options.allow_files),
+        workers(options.workers, options.max_queued_work),
+        stalls(options.stall_limit),
+        context{.models = models,
+                .limits = options.limits,
+                .max_message_bytes = options.max_message_bytes,
+                .max_image_pixels = options.max_image_pixels,
+                .max_queued_messages = options.max_queued_messages,
+                .start_time = SecondsNow(),
+                .gate = *gate,
+                .images = images,
+                .uris = uris,
+                .workers = workers,
+                .stalls = stalls} {}
+
+  void Listen() {
+    EnableHealthAndReflection();
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort(options.listen, CredentialsOf(options.tls), &port);
+    builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
+    builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port fails
+    SetKeepalive(options.keepalive, builder);
+    builder.RegisterService(&vision_language);
+    builder.RegisterService(&model);
+    builder.RegisterService(&inference);
+    server = builder.BuildAndStart();
+    if (server == nullptr) {
+      throw Error(Code::kUnavailable,
+                  Text("listen is ", ValidUtf8(options.listen, 200), ", which cannot be had"),
+                  "listen");
+    }
+    SetServing(true);
+  }
+
+  void SetServing(bool serving) {
+    grpc::HealthCheckServiceInterface& health = *server->GetHealthCheckService();
+    const std::array names = {v1::VisionLanguageService::service_full_name(),
+                              v1::ModelService::service_full_name(),
+                              inference::GRPCInferenceService::service_full_name()};
+    for (const char* name : names) health.SetServingStatus(name, serving);
+    health.SetServingStatus("", serving);
+  }
+
+  const ModelList models;
+  GrpcServerOptions options;
+  const std::shared_ptr<CallGate> gate;  // shared with the calls
+  ImageStore images;
+  const UriReader uris;
+  WorkerPool workers;
+  StallWatch stalls;
+  const ServiceContext context;
+  VisionLanguageServiceImpl vision_language{context};
+  ModelServiceImpl model{context};
+  InferenceServiceImpl inference{context};
+  int port = 0;
+  std::unique_ptr<grpc::Server> server;  // last: it calls the others
+  std::mutex stopping;
+};
+
+std::unique_ptr<GrpcServer> GrpcServer::Start(ModelList models, GrpcServerOptions options) {
+  auto impl = std::make_unique<Impl>(std::move(models), std::move(options));
+  impl->Listen();
+  return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
+}
+
+GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+GrpcServer::~GrpcServer() { Stop(); }
+
+int GrpcServer::port() const { return impl_->port > 1 ? impl_->port : 0; }
+int64_t GrpcServer::in_flight() const { return impl_->gate->in_flight(); }
+ImageStoreCounters GrpcServer::images() const { return impl_->images.counters(); }
+
+bool GrpcServer::Drain(std::chrono::milliseconds patience) {
+  impl_->gate->StartDraining();
+  impl_->SetServing(false);
+  return impl_->gate->WaitUntilIdle(CallGate::Clock::now() + patience);
+}
+
+void GrpcServer::Stop() {
+  const std::lock_guard lock(impl_->stopping);
+  impl_->gate->StartDraining();
+  // Without a deadline this would wait for clients that watch health for ever.
+  impl_->server->Shutdown(std::chrono::system_clock::now());
+  impl_->server->Wait();
+}
+
+}  // namespace binocle

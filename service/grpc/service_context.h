@@ -1,0 +1,99 @@
+// What all services of a server share, and the steps that their methods have in common.
+#pragma once
+
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "binocle/v1/vision_language_service.pb.h"
+#include "service/grpc/call_gate.h"
+#include "service/grpc/convert_request.h"
+#include "service/grpc/image_store.h"
+#include "service/grpc/model_backend.h"
+#include "service/grpc/stall_watch.h"
+#include "service/grpc/status.h"
+#include "service/grpc/unary_call.h"
+#include "service/grpc/uri_reader.h"
+#include "service/grpc/worker_pool.h"
+
+namespace binocle {
+
+struct ServiceContext {
+  const ModelList& models;
+  const RequestLimits& limits;
+  int64_t max_message_bytes;
+  int64_t max_image_pixels;
+  size_t max_queued_messages;
+  int64_t start_time;  // seconds since 1970
+  CallGate& gate;
+  ImageStore& images;
+  const UriReader& uris;
+  WorkerPool& workers;
+  StallWatch& stalls;
+};
+
+// Pictures that were uploaded, and files that are allowed.
+class ServedImages final : public ImageSource {
+ public:
+  explicit ServedImages(const ServiceContext& context) : context_(context) {}
+  std::string ById(const std::string& id) override;
+  std::string ByUri(const std::string& uri) override;
+
+ private:
+  const ServiceContext& context_;
+};
+
+// A request, converted, and the model that it is for. Both are set where the status is OK.
+template <typename Converted>
+struct Prepared {
+  grpc::Status status;
+  const NamedModel* model = nullptr;
+  Converted value;
+};
+
+// `convert` is called as (request, ConvertContext, Violations) unless the call was refused.
+template <typename Converted, typename Proto, typename Convert>
+Prepared<Converted> Prepare(const ServiceContext& context, const CallGate::Call& call,
+                            const Proto& request, const Convert& convert) {
+  Prepared<Converted> prepared{.status = call.refusal(), .model = nullptr, .value = {}};
+  if (!prepared.status.ok()) return prepared;
+  Violations violations;
+  prepared.status = Guarded([&] {
+    prepared.model = &context.models.Find(request.model());
+    ServedImages images(context);
+    prepared.value =
+        convert(request, ConvertContext{prepared.model->backend->info(), context.limits, images},
+                violations);
+  });
+  if (prepared.status.ok() && !violations.empty()) prepared.status = StatusOf(violations);
+  return prepared;
+}
+
+// Submits a request whose call is a UnaryCall or a GenerateStream: its deadline is the call's, and the call's end cancels it. What the
+// backend throws ends the call.
+template <typename Caller>
+void SubmitFor(const grpc::CallbackServerContext& context, const NamedModel& model,
+               const std::shared_ptr<Caller>& caller, Request request, SubmissionEvents events) {
+  request.deadline = DeadlineOf(context);
+  ModelBackend::Cancel cancel;
+  const grpc::Status status =
+      Guarded([&] { cancel = model.backend->Submit(std::move(request), std::move(events)); });
+  if (!status.ok()) {
+    caller->End(status);
+  } else {
+    caller->SetCancel(std::move(cancel));
+  }
+}
+
+// Runs one question to its end. `fill` makes the answer, which it may take apart, the response of the call.
+void AskFor(const grpc::CallbackServerContext& context, const NamedModel& model,
+            const std::shared_ptr<UnaryCall>& call, Request request,
+            const std::function<void(v1::AskResponse&)>& fill);
+
+}  // namespace binocle

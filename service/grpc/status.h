@@ -1,0 +1,37 @@
+// From binocle::Error to what a client sees: a grpc::Status with google.rpc details. No exception leaves service/grpc.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "binocle/error.h"
+#include "service/grpc/violations.h"
+
+namespace binocle {
+
+// What a status tells beside code and message.
+struct StatusDetails {
+  std::vector<FieldViolation> violations;  // google.rpc.BadRequest
+  // google.rpc.RetryInfo. Absent: a second for RESOURCE_EXHAUSTED and UNAVAILABLE without violations, none else.
+  std::optional<std::chrono::milliseconds> retry;
+  std::string reason;  // google.rpc.ErrorInfo, domain "binocle"; empty: none
+};
+
+// The one function that makes a status of an error. An error about an option (Error::option) gets a violation with that option's path in
+// the requests of binocle.v1, and so does one whose message begins with such a path ("images[0]: is no picture"), unless `details` has
+// violations. Details are kept below 4 KiB, half of what clients take as metadata.
+grpc::Status StatusOf(const Error& error, StatusDetails details = {});
+
+// Of a request with faults.
+grpc::Status StatusOf(const Violations& violations);
+
+// Runs `action` and makes what it throws a status; OK when it throws nothing. Exceptions that are no binocle::Error are INTERNAL, memory
+// that runs out RESOURCE_EXHAUSTED.
+grpc::Status Guarded(const std::function<void()>& action);
+
+}  // namespace binocle

@@ -1,0 +1,63 @@
+#include "service/grpc/unary_call.h"
+
+#include <utility>
+
+namespace binocle {
+
+// Lives as long as gRPC calls it.
+class UnaryCall::Reactor final : public grpc::ServerUnaryReactor {
+ public:
+  explicit Reactor(std::shared_ptr<UnaryCall> call) : call_(std::move(call)) {}
+  void OnCancel() override { call_->Cancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<UnaryCall> call_;
+};
+
+std::shared_ptr<UnaryCall> UnaryCall::Begin(std::shared_ptr<CallGate::Call> call) {
+  std::shared_ptr<UnaryCall> unary(new UnaryCall(std::move(call)));
+  unary->reactor_ = unary->handed_ = new Reactor(unary);
+  return unary;
+}
+
+void UnaryCall::End(const grpc::Status& status, const std::function<void()>& fill) {
+  // What these hold may hold this call: it goes after the lock.
+  std::function<void()> cancel;
+  const std::lock_guard lock(mutex_);
+  if (reactor_ == nullptr) return;
+  if (fill) fill();
+  cancel = std::exchange(cancel_, nullptr);
+  grpc::ServerUnaryReactor* reactor = std::exchange(reactor_, nullptr);
+  call_->End(status);
+  reactor->Finish(status);
+}
+
+void UnaryCall::SetCancel(std::function<void()> cancel) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!cancelled_) {
+      if (reactor_ != nullptr) cancel_ = std::move(cancel);
+      return;
+    }
+  }
+  cancel();
+}
+
+bool UnaryCall::ended() const {
+  const std::lock_guard lock(mutex_);
+  return reactor_ == nullptr;
+}
+
+void UnaryCall::Cancel() {
+  std::function<void()> cancel;
+  {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    cancel = std::exchange(cancel_, nullptr);
+  }
+  if (cancel) cancel();
+  End(grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone"));
+}
+
+}  // namespace binocle

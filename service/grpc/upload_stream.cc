@@ -1,0 +1,99 @@
+#include "service/grpc/upload_stream.h"
+
+#include <utility>
+
+#include "service/grpc/status.h"
+#include "service/grpc/violations.h"
+
+namespace binocle {
+
+// Lives as long as gRPC calls it.
+class UploadStream::Reactor final : public grpc::ServerReadReactor<v1::UploadImageRequest> {
+ public:
+  explicit Reactor(std::shared_ptr<UploadStream> stream) : stream_(std::move(stream)) {}
+  void OnReadDone(bool ok) override { stream_->OnReadDone(ok); }
+  void OnCancel() override { stream_->OnCancel(); }
+  void OnDone() override { delete this; }
+
+ private:
+  std::shared_ptr<UploadStream> stream_;
+};
+
+grpc::ServerReadReactor<v1::UploadImageRequest>* UploadStream::Begin(
+    grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
+    const ServiceContext& services, v1::UploadImageResponse* response) {
+  const grpc::Status refusal = call->refusal();
+  std::shared_ptr<UploadStream> stream(
+      new UploadStream(context, std::move(call), services.images, response));
+  auto* reactor = new Reactor(stream);
+  const std::lock_guard lock(stream->mutex_);
+  stream->reactor_ = reactor;
+  if (!refusal.ok()) {
+    stream->End(refusal);
+    return reactor;
+  }
+  services.stalls.Add(stream);
+  stream->read_start_ = StallWatch::Clock::now();
+  reactor->StartRead(&stream->piece_);
+  return reactor;
+}
+
+void UploadStream::EndIfStalled(StallWatch::Clock::time_point before) {
+  const std::lock_guard lock(mutex_);
+  // The read that waits fails, and OnCancel ends the call.
+  if (reactor_ != nullptr && read_start_ <= before) context_->TryCancel();
+}
+
+void UploadStream::OnReadDone(bool ok) {
+  const std::lock_guard lock(mutex_);
+  if (reactor_ == nullptr) return;
+  const grpc::Status status = Guarded([&] {
+    if (ok) {
+      Take(piece_);
+    } else if (context_->IsCancelled()) {
+      throw Error(Code::kCancelled, "the client has gone, or has stopped sending");
+    } else {
+      response_->set_bytes(upload_->bytes());
+      response_->set_id(upload_->Finish());
+    }
+  });
+  if (!ok || !status.ok()) {
+    End(status);
+    return;
+  }
+  read_start_ = StallWatch::Clock::now();
+  reactor_->StartRead(&piece_);
+}
+
+void UploadStream::OnCancel() {
+  const std::lock_guard lock(mutex_);
+  if (reactor_ != nullptr)
+    End(grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone, or has stopped sending"));
+}
+
+void UploadStream::Take(const v1::UploadImageRequest& piece) {
+  Violations unknown;
+  CheckUnknownFields(piece, unknown);
+  if (!unknown.empty()) throw Error(Code::kInvalidArgument, unknown.Summary());
+  const bool first = std::exchange(first_, false);
+  switch (piece.part_case()) {
+    case v1::UploadImageRequest::kChunk: upload_->Append(piece.chunk()); break;
+    case v1::UploadImageRequest::kMetadata:
+      if (!first)
+        throw Error(Code::kInvalidArgument, "metadata is not the first message, expected a chunk",
+                    "metadata");
+      if (piece.metadata().has_bytes()) upload_->Expect(piece.metadata().bytes());
+      if (piece.metadata().has_id()) upload_->ExpectId(piece.metadata().id());
+      break;
+    case v1::UploadImageRequest::PART_NOT_SET:
+      throw Error(Code::kInvalidArgument, "part is not set, expected metadata or a chunk", "part");
+  }
+}
+
+void UploadStream::End(const grpc::Status& status) {
+  upload_.reset();
+  call_->End(status);
+  std::exchange(reactor_, nullptr)->Finish(status);
+}
+
+}  // namespace binocle

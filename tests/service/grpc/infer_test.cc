@@ -1,0 +1,112 @@
+// KServe's requests with faults, and vectors from visual tokens.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "service/grpc/convert_infer.h"
+#include "service/grpc/engine_backend.h"
+#include "service/grpc/worker_pool.h"
+#include "tests/service/grpc/testing.h"
+#include "tests/testing/errors.h"
+
+namespace binocle {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::ErrorOf;
+using ::testing::FloatNear;
+using ::testing::HasSubstr;
+using testing::Parse;
+
+const char* const kPrompt =
+    "inputs { name: 'prompt' datatype: 'BYTES' shape: 1 contents { bytes_contents: 'a' } }";
+
+std::vector<std::string> FaultsOf(const std::string& text) {
+  Violations violations;
+  AskRequestOf(Parse<inference::ModelInferRequest>(text), violations);
+  std::vector<std::string> fields;
+  for (const FieldViolation& violation : violations.list()) fields.push_back(violation.field);
+  return fields;
+}
+
+TEST(Infer, AGoodRequestHasNoFaults) {
+  Violations violations;
+  const v1::AskRequest ask = AskRequestOf(
+      Parse<inference::ModelInferRequest>(
+          std::string(kPrompt) +
+          R"(model_version: '1' parameters { key: 'max_new_tokens' value { int64_param: 5 } }
+          parameters { key: 'top_p' value { double_param: 0.5 } } parameters { key: 'seed' value { uint64_param: 7 } }
+          parameters { key: 'system' value { string_param: 's' } } outputs { name: 'answer' })"),
+      violations);
+  EXPECT_TRUE(violations.empty()) << violations.Summary();
+  EXPECT_EQ(ask.prompt(), "a");
+  EXPECT_EQ(ask.sampling().max_new_tokens(), 5);
+  EXPECT_EQ(ask.sampling().top_p(), 0.5);
+  EXPECT_EQ(ask.sampling().seed(), 7U);
+  EXPECT_EQ(ask.system(), "s");
+}
+
+TEST(Infer, FaultsHaveTheirPlaces) {
+  const std::string prompt = kPrompt;
+  EXPECT_THAT(FaultsOf(prompt + "model_version: '2'"), ElementsAre("model_version"));
+  EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'gone' value {} }"),
+              ElementsAre("parameters[gone]"));
+  EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'top_k' value { double_param: 1.5 } }"),
+              ElementsAre("parameters[top_k]"));
+  EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'top_k' value { int64_param: 3000000000 } }"),
+              ElementsAre("parameters[top_k]"));
+  EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'seed' value { int64_param: -1 } }"),
+              ElementsAre("parameters[seed]"));
+  EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'stop' value { bool_param: true } }"),
+              ElementsAre("parameters[stop]"));
+  EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'system' value { int64_param: 1 } }"),
+              ElementsAre("parameters[system]"));
+  EXPECT_THAT(FaultsOf(prompt + prompt), ElementsAre("inputs[1]"));
+  EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'gone' datatype: 'BYTES' shape: 0 }"),
+              ElementsAre("inputs[1].name"));
+  EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'image' datatype: 'FP32' shape: 0 }"),
+              ElementsAre("inputs[1].datatype"));
+  EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'image' datatype: 'BYTES' shape: 2 }"),
+              ElementsAre("inputs[1].shape"));
+  EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'image' datatype: 'BYTES' shape: -1 shape: -1 }"),
+              ElementsAre("inputs[1].shape"));
+  EXPECT_THAT(FaultsOf(prompt + "outputs { name: 'gone' }"), ElementsAre("outputs[0].name"));
+  EXPECT_THAT(FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 1 } raw_input_contents: "
+                       "'\\007\\000\\000\\000say'"),
+              ElementsAre("raw_input_contents[0]", "inputs[0]"));
+}
+
+TEST(PoolVisualTokens, MeansAndScales) {
+  const ImageEmbedding tokens{.tokens = 2, .width = 2, .values = {3, 4, 0, 0}};
+  EXPECT_THAT(PoolVisualTokens(tokens, Pooling::kMean, false).values, ElementsAre(1.5F, 2));
+  EXPECT_THAT(PoolVisualTokens(tokens, Pooling::kMean, true).values,
+              ElementsAre(FloatNear(0.6F, 1e-6F), FloatNear(0.8F, 1e-6F)));
+  const Vectors rows = PoolVisualTokens(tokens, Pooling::kTokens, true);
+  EXPECT_EQ(rows.rows, 2);
+  EXPECT_THAT(rows.values, ElementsAre(FloatNear(0.6F, 1e-6F), FloatNear(0.8F, 1e-6F), 0, 0));
+  EXPECT_THAT(ErrorOf([&] { PoolVisualTokens(tokens, Pooling::kClassToken, false); }),
+              HasSubstr("UNIMPLEMENTED: pooling"));
+}
+
+TEST(WorkerPool, RunsWhatFitsAndRefusesTheRest) {
+  std::atomic<int> ran = 0;
+  std::promise<void> open;
+  const std::shared_future<void> gate = open.get_future().share();
+  {
+    WorkerPool pool(1, 1);
+    ASSERT_TRUE(pool.Post([&, gate] {
+      ++ran;
+      gate.wait();
+    }));
+    while (ran == 0) std::this_thread::yield();
+    EXPECT_TRUE(pool.Post([&] { ++ran; }));
+    EXPECT_FALSE(pool.Post([&] { ++ran; }));
+    open.set_value();
+  }
+  EXPECT_EQ(ran, 2);
+}
+
+}  // namespace
+}  // namespace binocle

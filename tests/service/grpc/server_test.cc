@@ -1,0 +1,317 @@
+// The services over a loopback port, with a fake model behind them.
+#include "service/grpc/server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/service/grpc/server_testing.h"
+#include "tests/testing/errors.h"
+
+namespace binocle {
+namespace {
+
+using testing::DetailOf;
+using ::testing::ElementsAre;
+using testing::ErrorOf;
+using ::testing::HasSubstr;
+using testing::ServerTest;
+using testing::Soon;
+using Reader = grpc::ClientReader<v1::GenerateResponse>;
+
+class ServicesTest : public ServerTest {
+ protected:
+  std::unique_ptr<Reader> Generate(grpc::ClientContext& context, const std::string& prompt) {
+    v1::GenerateRequest request;
+    request.set_id("mine");
+    request.set_prompt(prompt);
+    return stub_->Generate(&context, request);
+  }
+};
+
+TEST_F(ServicesTest, AStreamHasAStartDeltasAndAnEnd) {
+  Start();
+  grpc::ClientContext context;
+  context.AddMetadata("x-request-id", "request-7");
+  context.AddMetadata("traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01");
+  const auto reader = Generate(context, "say a b c");
+  std::vector<v1::GenerateResponse> messages;
+  for (v1::GenerateResponse message; reader->Read(&message);) messages.push_back(message);
+  ASSERT_TRUE(reader->Finish().ok());
+  ASSERT_EQ(messages.size(), 5U);
+  EXPECT_EQ(messages[0].started().id(), "mine");
+  EXPECT_EQ(messages[0].started().model(), "fake");
+  EXPECT_EQ(messages[0].started().prompt_tokens(), 7);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(messages[1 + i].delta().text(), std::string(1, static_cast<char>('a' + i)));
+    EXPECT_THAT(messages[1 + i].delta().token_ids(), ElementsAre(i));
+  }
+  EXPECT_EQ(messages[4].finished().finish_reason(), v1::FINISH_REASON_STOP);
+  EXPECT_EQ(messages[4].finished().usage().completion_tokens(), 3);
+  EXPECT_EQ(context.GetServerInitialMetadata().find("x-request-id")->second, "request-7");
+  EXPECT_EQ(context.GetServerInitialMetadata().count("traceparent"), 1U);
+  ASSERT_TRUE(Soon([&] { return records().size() == 1; }));
+  EXPECT_EQ(records()[0].method, "Generate");
+  EXPECT_EQ(records()[0].request_id, "request-7");
+  EXPECT_EQ(records()[0].trace_id, "0123456789abcdef0123456789abcdef");
+  EXPECT_EQ(records()[0].code, grpc::StatusCode::OK);
+}
+
+TEST_F(ServicesTest, ALongStreamArrivesWholeAndInOrder) {
+  Start();
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "count 300");
+  int next = 0;
+  for (v1::GenerateResponse message; reader->Read(&message);) {
+    if (!message.has_delta()) continue;
+    EXPECT_EQ(message.delta().token_ids(0), next++);
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(next, 300);
+}
+
+TEST_F(ServicesTest, AskAnswers) {
+  Start();
+  ASSERT_TRUE(Ask("say yes").ok());
+  EXPECT_EQ(answer_.answer(), "yes");
+  EXPECT_EQ(answer_.model(), "fake");
+  ASSERT_TRUE(Soon([&] { return server_->in_flight() == 0; }));
+}
+
+TEST_F(ServicesTest, BadRequestsAreToldWithTheirFields) {
+  Start();
+  grpc::ClientContext context;
+  v1::AskRequest request;
+  request.mutable_sampling()->set_temperature(-1);
+  request.add_images();
+  const grpc::Status status = stub_->Ask(&context, request, &answer_);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  const auto details = DetailOf<google::rpc::BadRequest>(status);
+  ASSERT_EQ(details.field_violations_size(), 3);
+  EXPECT_EQ(details.field_violations(0).field(), "images[0]");
+  EXPECT_EQ(details.field_violations(1).field(), "prompt");
+  EXPECT_EQ(details.field_violations(2).field(), "sampling.temperature");
+}
+
+TEST_F(ServicesTest, ErrorsOfTheModelKeepTheirCodes) {
+  Start();
+  EXPECT_EQ(Ask("fail 9").error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  const grpc::Status full = Ask("throw");
+  EXPECT_EQ(full.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(DetailOf<google::rpc::RetryInfo>(full).retry_delay().seconds(), 1);
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "fail 14");
+  v1::GenerateResponse message;
+  EXPECT_FALSE(reader->Read(&message));
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(ServicesTest, ModelsAreFoundByName) {
+  Start();
+  grpc::ClientContext context, again;
+  v1::AskRequest request;
+  request.set_prompt("say yes");
+  request.set_model("other");
+  ASSERT_TRUE(stub_->Ask(&context, request, &answer_).ok());
+  EXPECT_EQ(answer_.model(), "other");
+  request.set_model("gone");
+  const grpc::Status status = stub_->Ask(&again, request, &answer_);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_THAT(status.error_message(), HasSubstr("expected one of: fake, other"));
+  EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status).field_violations(0).field(), "model");
+}
+
+TEST_F(ServicesTest, AClientThatCancelsEndsItsRequest) {
+  Start();
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "forever");
+  v1::GenerateResponse message;
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(reader->Read(&message));
+  context.TryCancel();
+  while (reader->Read(&message)) continue;
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(Soon([&] { return backend_->cancelled == 1 && server_->in_flight() == 0; }));
+}
+
+TEST_F(ServicesTest, ADeadlineReachesTheModelAndEndsTheCall) {
+  Start();
+  grpc::ClientContext context;
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(150);
+  context.set_deadline(deadline);
+  v1::AskRequest request;
+  request.set_prompt("sleep");
+  EXPECT_EQ(stub_->Ask(&context, request, &answer_).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_LT(std::chrono::system_clock::now() - deadline, std::chrono::seconds(2));
+  EXPECT_TRUE(Soon([&] { return backend_->running == 0 && server_->in_flight() == 0; }));
+  ASSERT_TRUE(backend_->last().deadline);
+  const auto left = *backend_->last().deadline - std::chrono::steady_clock::now();
+  EXPECT_LT(left, std::chrono::milliseconds(150));
+}
+
+TEST_F(ServicesTest, WithoutADeadlineThereIsNone) {
+  Start();
+  grpc::ClientContext context;
+  v1::AskRequest request;
+  request.set_prompt("say a");
+  ASSERT_TRUE(stub_->Ask(&context, request, &answer_).ok());
+  EXPECT_FALSE(backend_->last().deadline);
+}
+
+TEST_F(ServicesTest, AStalledClientCostsNothingAfterTheLimit) {
+  GrpcServerOptions options;
+  options.stall_limit = std::chrono::milliseconds(200);
+  options.max_queued_messages = 1 << 20;
+  Start(std::move(options));
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "flood");
+  EXPECT_TRUE(Soon([&] { return backend_->running == 1; }));
+  EXPECT_TRUE(Soon([&] { return backend_->cancelled == 1 && server_->in_flight() == 0; }));
+  v1::GenerateResponse message;
+  while (reader->Read(&message)) continue;
+  EXPECT_FALSE(reader->Finish().ok());
+}
+
+TEST_F(ServicesTest, AClientThatReadsTooSlowlyIsCutOff) {
+  GrpcServerOptions options;
+  options.max_queued_messages = 8;
+  Start(std::move(options));
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "flood");
+  EXPECT_TRUE(Soon([&] { return backend_->cancelled == 1 && server_->in_flight() == 0; }));
+  v1::GenerateResponse message;
+  while (reader->Read(&message)) continue;
+  EXPECT_FALSE(reader->Finish().ok());
+}
+
+TEST_F(ServicesTest, EmbedAndExplainAnswer) {
+  Start();
+  grpc::ClientContext embed_context, explain_context;
+  v1::EmbedRequest embed;
+  embed.add_images()->set_data("12345");
+  embed.add_texts("abc");
+  v1::EmbedResponse vectors;
+  ASSERT_TRUE(stub_->Embed(&embed_context, embed, &vectors).ok());
+  EXPECT_THAT(vectors.images(0).values(), ElementsAre(5));
+  EXPECT_THAT(vectors.texts(0).values(), ElementsAre(3));
+  v1::ExplainRequest explain;
+  explain.set_prompt("say a");
+  explain.add_images()->set_data("1");
+  v1::ExplainResponse explanation;
+  ASSERT_TRUE(stub_->Explain(&explain_context, explain, &explanation).ok());
+  EXPECT_EQ(explanation.response().answer(), "seen");
+  EXPECT_EQ(explanation.rows(), 3);
+}
+
+TEST_F(ServicesTest, WorkersAreFewAndADeadlineFreesThem) {
+  GrpcServerOptions options;
+  options.workers = 1;
+  options.max_queued_work = 0;
+  Start(std::move(options));
+  v1::ExplainRequest request;
+  request.set_prompt("sleep");
+  request.add_images()->set_data("1");
+  v1::ExplainResponse explanation, other;
+  grpc::Status first;
+  std::thread sleeper([&] {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+    first = stub_->Explain(&context, request, &explanation);
+  });
+  EXPECT_TRUE(Soon([&] { return backend_->running == 1; }));
+  grpc::ClientContext context;
+  EXPECT_EQ(stub_->Explain(&context, request, &other).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  sleeper.join();
+  EXPECT_EQ(first.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_TRUE(Soon([&] { return backend_->running == 0 && server_->in_flight() == 0; }));
+}
+
+TEST_F(ServicesTest, KServeAsksTheSameModel) {
+  Start();
+  grpc::ClientContext live_context, ready_context, metadata_context, infer_context, bad_context;
+  inference::ServerLiveResponse live;
+  ASSERT_TRUE(infer_->ServerLive(&live_context, {}, &live).ok());
+  EXPECT_TRUE(live.live());
+  inference::ModelReadyRequest ready_request;
+  ready_request.set_name("gone");
+  inference::ModelReadyResponse ready;
+  ASSERT_TRUE(infer_->ModelReady(&ready_context, ready_request, &ready).ok());
+  EXPECT_FALSE(ready.ready());
+  inference::ModelMetadataResponse metadata;
+  ASSERT_TRUE(infer_->ModelMetadata(&metadata_context, {}, &metadata).ok());
+  EXPECT_EQ(metadata.inputs(1).name(), "image");
+
+  auto request = testing::Parse<inference::ModelInferRequest>(R"(
+      model_name: 'fake' id: '7' parameters { key: 'temperature' value { double_param: 0.5 } }
+      parameters { key: 'seed' value { int64_param: 9 } } parameters { key: 'stop' value { string_param: 'z' } }
+      inputs { name: 'prompt' datatype: 'BYTES' shape: 1 } inputs { name: 'image' datatype: 'BYTES' shape: 2 }
+      raw_input_contents: '\007\000\000\000say yes' raw_input_contents: '\001\000\000\000a\002\000\000\000bc')");
+  inference::ModelInferResponse response;
+  ASSERT_TRUE(infer_->ModelInfer(&infer_context, request, &response).ok());
+  EXPECT_EQ(response.id(), "7");
+  EXPECT_EQ(response.outputs(0).name(), "answer");
+  EXPECT_EQ(response.raw_output_contents(0), std::string("\x03\0\0\0yes", 7));
+  EXPECT_EQ(response.raw_output_contents(1), std::string("\x04\0\0\0stop", 8));
+  EXPECT_EQ(backend_->last().generation.temperature, 0.5);
+  EXPECT_EQ(backend_->last().generation.seed, 9U);
+  EXPECT_EQ(backend_->last().messages[0].images[1].bytes, "bc");
+
+  (*request.mutable_parameters())["temperature"].set_double_param(-1);
+  const grpc::Status status = infer_->ModelInfer(&bad_context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status).field_violations(0).field(),
+            "parameters[temperature]");
+}
+
+TEST_F(ServicesTest, ModelServiceTellsAboutModelsAndTheServer) {
+  Start();
+  grpc::ClientContext list_context, get_context, info_context;
+  v1::ListModelsResponse list;
+  ASSERT_TRUE(models_->ListModels(&list_context, {}, &list).ok());
+  ASSERT_EQ(list.models_size(), 2);
+  EXPECT_EQ(list.models(1).name(), "other");
+  v1::GetModelRequest request;
+  request.set_tensors(true);
+  v1::GetModelResponse model;
+  ASSERT_TRUE(models_->GetModel(&get_context, request, &model).ok());
+  EXPECT_EQ(model.model().name(), "fake");
+  EXPECT_EQ(model.model().tensors_size(), 1);
+  // A call is over when gRPC lets go of it, which is after its client has the answer.
+  ASSERT_TRUE(Soon([&] { return server_->in_flight() == 0; }));
+  v1::GetServerInfoResponse info;
+  ASSERT_TRUE(models_->GetServerInfo(&info_context, {}, &info).ok());
+  EXPECT_FALSE(info.draining());
+  EXPECT_EQ(info.in_flight(), 1);
+  EXPECT_EQ(info.limits().max_message_bytes(), 64 << 20);
+  EXPECT_NE(info.version(), "");
+}
+
+TEST_F(ServicesTest, AMessageAboveTheLimitIsRefused) {
+  GrpcServerOptions options;
+  options.max_message_bytes = 2048;
+  Start(std::move(options));
+  EXPECT_EQ(Ask("say " + std::string(4096, 'a')).error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(Ask("say a").ok());
+}
+
+TEST_F(ServicesTest, OptionsThatCannotBeAreRefused) {
+  Start();
+  const auto start = [](GrpcServerOptions options) {
+    return ErrorOf([&] {
+      GrpcServer::Start(ModelList({{"fake", std::make_shared<testing::FakeBackend>()}}),
+                        std::move(options));
+    });
+  };
+  EXPECT_THAT(start({.listen = "localhost:" + std::to_string(server_->port())}),
+              HasSubstr("UNAVAILABLE: listen"));
+  EXPECT_THAT(start({.max_message_bytes = 1}),
+              HasSubstr("INVALID_ARGUMENT: max_message_bytes is 1"));
+  EXPECT_THAT(start({.allow_files = {"/nowhere"}}), HasSubstr("INVALID_ARGUMENT: allow_files"));
+  EXPECT_THAT(start({.tls = TlsOptions{.certificate = "x", .key = "y", .client_ca = {}}}),
+              HasSubstr("tls_certificate"));
+  EXPECT_THAT(ErrorOf([] { ModelList({}); }), HasSubstr("models: none"));
+}
+
+}  // namespace
+}  // namespace binocle
