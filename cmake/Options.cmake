@@ -4,6 +4,7 @@ include(GNUInstallDirs)
 
 option(BINOCLE_ENGINE "The loader, the engine and the command line (needs sentencepiece, nlohmann-json, CLI11)" ON)
 cmake_dependent_option(BINOCLE_OPENCV "Decode pictures with OpenCV" ON BINOCLE_ENGINE OFF)
+cmake_dependent_option(BINOCLE_SERVICE "The servers beside the engine (needs cpp-httplib)" ON BINOCLE_ENGINE OFF)
 option(BINOCLE_ONEDNN "Large matrix products through oneDNN" ON)
 option(BINOCLE_HIGHWAY "SIMD kernels through Highway; OFF builds them one lane wide" ON)
 option(BINOCLE_TESTS "Unit tests (needs GoogleTest)" ${PROJECT_IS_TOP_LEVEL})

@@ -7,7 +7,7 @@
 # rights and no network, when everything is there already.
 set -eu
 
-# Compiler, build tools; pictures; tokenizer; matrix products; SIMD; JSON; command line; line editing; unit tests.
+# Compiler, build tools; pictures; tokenizer; matrix products; SIMD; JSON; command line; line editing; HTTP; unit tests.
 packages="g++ cmake ninja-build pkgconf
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev zlib1g-dev
   libsentencepiece-dev
@@ -16,6 +16,7 @@ packages="g++ cmake ninja-build pkgconf
   nlohmann-json3-dev
   libcli11-dev
   libedit-dev
+  libcpp-httplib-dev
   libgtest-dev libgmock-dev"
 
 usage() {
