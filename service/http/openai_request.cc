@@ -124,8 +124,10 @@ std::string BodyName(const std::string& option, const ChatRequest& chat) {
   return option;
 }
 
-// A picture in an engine's message is called by its place ("messages[0].content[1].image_url.url: is …").
+// A picture in an engine's message is called by its place ("messages[0].content[1].image_url.url: is …"), all of them together "request"
+// ("request: has 70 pictures, …").
 std::string PlaceInMessage(const std::string& message) {
+  if (message.starts_with("request: ")) return "messages";
   if (!message.starts_with("messages[")) return {};
   return message.substr(0, std::min(message.find(": "), message.find(' ')));
 }

@@ -234,6 +234,8 @@ TEST(InBodyTerms, GivesOptionsTheNamesThatTheBodyHas) {
   const Error picture = InBodyTerms(
       Error(Code::kResourceExhausted, "messages[0].content[1].image_url.url: is too large"), chat);
   EXPECT_EQ(picture.option(), "messages[0].content[1].image_url.url");
+  const Error pictures(Code::kResourceExhausted, "request: has 70 pictures, the limit is 64");
+  EXPECT_EQ(InBodyTerms(pictures, chat).option(), "messages");
   EXPECT_EQ(InBodyTerms(Error(Code::kResourceExhausted, "the queue is full"), chat).option(), "");
 }
 
