@@ -23,6 +23,11 @@ if(BINOCLE_ENGINE)
   pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
 endif()
 
+if(BINOCLE_SERVICE)
+  # Its flags matter: they are part of the layout of its classes.
+  pkg_check_modules(CPP_HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+endif()
+
 if(BINOCLE_OPENCV)
   find_package(ZLIB REQUIRED)
   # The small -dev packages have no CMake file; libopencv-dev, which has, brings 500 MB.

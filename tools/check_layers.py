@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that every #include points in an allowed direction (README.md of each folder, docs/adr/0001).
 
-    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/grpc > proto, eval, cli, tests}
+    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/grpc > proto, service/http, eval, cli, tests}
 
 Prints one line per violation, `file:line: message`, and exits 1 when there is one.
 
@@ -26,12 +26,13 @@ MAY_INCLUDE = {
     "fusion": [PUBLIC, "core", "attention", "vision", "llm"],
     "service": LIBRARY,
     "service/engine": LIBRARY,
+    "service/http": [PUBLIC],
     "service/grpc": LIBRARY + ["service/engine", "proto"],
     "proto": [],
     "eval": LIBRARY + ["service/engine"],
     "cli": [PUBLIC],
     "examples": [PUBLIC],
-    "tests": LIBRARY + ["service", "service/engine", "service/grpc", "proto", "eval", "cli", "examples"],
+    "tests": LIBRARY + ["service", "service/engine", "service/grpc", "service/http", "proto", "eval", "cli", "examples"],
 }
 
 # Headers of other projects, and the only files that may include them.
@@ -41,6 +42,7 @@ ELSEWHERE = [
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/tokenizer_sentencepiece*", "tests/*"]),
     ("gRPC and protobuf", ["grpc/*", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "proto/*", "tests/*"]),
+    ("cpp-httplib", ["httplib.h"], ["service/http/*", "tests/*"]),
     ("CUDA", ["cuda*", "cublas*", "cudnn*", "nccl*", "nvrtc*", "cub/*", "thrust/*", "mma.h", "cooperative_groups*"],
      ["*_cuda.cu", "*_cuda.h", "core/backend/cuda/*", "tests/simt/*"]),
     ("CLI11", ["CLI/*"], ["cli/*"]),

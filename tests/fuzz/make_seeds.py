@@ -136,8 +136,34 @@ def proto_request_seeds():
     yield "infer", b"\4" + message((5, message((1, "prompt"), (2, "BYTES"), (3, 1), (5, message((8, "What?"))))))
 
 
-TARGETS = {"proto_request": proto_request_seeds, "safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
-           "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds}
+def http_body_seeds():
+    url = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    picture = {"type": "image_url", "image_url": {"url": url, "detail": "low"}}
+    text = {"type": "text", "text": "What is \u00e9 \U0001f642?"}
+    bodies = {
+        "text": {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
+        "picture": {"model": "m", "messages": [{"role": "user", "content": [text, picture]}], "max_tokens": 5, "stream": True,
+                    "stream_options": {"include_usage": True}},
+        "between": {"model": "m", "messages": [{"role": "user", "content": [text, picture, text, picture]}]},
+        "dialogue": {"model": "m", "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
+                                                {"role": "assistant", "content": "Hello", "tool_calls": None}, {"role": "user", "content": "?"}]},
+        "options": {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "temperature": 0.5, "top_p": 1, "seed": -1, "stop": ["a"], "n": 2,
+                    "logprobs": True, "top_logprobs": 3, "tools": [], "presence_penalty": 0, "response_format": {"type": "text"}, "user": "u"},
+        "schema": {"model": "m", "messages": [{"role": "user", "content": "Hi"}],
+                   "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {"type": "object", "properties": {}}}}},
+        "ours": {"model": "m", "messages": [{"role": "user", "content": "Hi"}],
+                 "binocle": {"top_k": 4, "min_p": 0.1, "repetition_penalty": 1.1, "prompt_format": "raw", "grounding": True, "priority": 1,
+                             "interventions": {"var": {"p": 0.5, "layers": "1-2", "dims": [1]}, "modulate": {"start": "decode"}, "vcd": {"steps": 9}},
+                             "constraint": {"choices": ["a", "b"]}}},
+        "explain": {"model": "m", "messages": [{"role": "user", "content": [picture, text]}], "explain": {"layers": "0-1", "heads": [0], "cosine": 0.9}},
+        "embedding": {"model": "m", "input": ["a", text, picture], "encoding_format": "base64", "binocle": {"pooling": "mean", "normalize": False}}}
+    for name, body in bodies.items():
+        yield name, json.dumps(body).encode()
+
+
+TARGETS = {"safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+           "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds, "proto_request": proto_request_seeds,
+           "http_body": http_body_seeds}
 
 
 def main():

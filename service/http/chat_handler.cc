@@ -1,0 +1,161 @@
+// /v1/chat/completions: one request on its way from the body to the engine's events and back.
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "service/http/event_queue.h"
+#include "service/http/openai_request.h"
+#include "service/http/openai_response.h"
+#include "service/http/request_context.h"
+
+namespace binocle::http {
+namespace {
+
+// How soon a client's leaving is noticed while there is nothing to send.
+constexpr std::chrono::milliseconds kLook{50};
+
+int64_t SecondsSince1970() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// A request that was submitted. Leaves the engine nothing to do for a client that is gone.
+class RunningChat {
+ public:
+  RunningChat(ServerState& state, ChatRequest chat, ReplyHead head)
+      : state_(state),
+        chat_(std::move(chat)),
+        head_(std::move(head)),
+        queue_(std::make_shared<EventQueue>(static_cast<size_t>(state.options.max_waiting_bytes))) {
+    const Deltas deltas = chat_.stream ? Deltas::kWanted : Deltas::kUnwanted;
+    Request request = std::move(chat_.request);
+    chat_.request.generation =
+        request.generation;  // what the reply goes by; pictures are the engine's now
+    try {
+      call_ = state.backend->Submit(chat_.model, std::move(request), EventsInto(queue_, deltas));
+    } catch (const Error& error) {
+      throw InBodyTerms(error, chat_);
+    }
+  }
+  ~RunningChat() {
+    if (!over_) call_->Cancel();
+  }
+  RunningChat(const RunningChat&) = delete;
+  RunningChat& operator=(const RunningChat&) = delete;
+
+  const ChatRequest& chat() const { return chat_; }
+  const ReplyHead& head() const { return head_; }
+  TokenTexts texts() const {
+    return [this](int32_t id) { return state_.backend->TokenText(chat_.model, id); };
+  }
+
+  // The next event; throws the error that ends the request, and ClientIsGone when `gone` says so first.
+  ChatEvent Next(const std::function<bool()>& gone) {
+    for (;;) {
+      if (state_.aborting)
+        throw Error(Code::kUnavailable,
+                    "the server is shutting down, and the answer took too long");
+      std::optional<ChatEvent> event = queue_->Pop(kLook);
+      if (event) return Checked(*std::move(event));
+      if (gone()) throw ClientIsGone{};
+    }
+  }
+
+ private:
+  ChatEvent Checked(ChatEvent event) {
+    if (const auto* error = std::get_if<Error>(&event)) {
+      // The error for a client that reads too slowly is the queue's; the engine is still at work then.
+      const bool slow = queue_->overflowed();
+      if (slow) ++state_.slow;
+      over_ = !slow;
+      throw InBodyTerms(*error, chat_);
+    }
+    const auto* response = std::get_if<Response>(&event);
+    if (response == nullptr) return event;
+    over_ = true;
+    for (const Answer& answer : response->answers) {
+      if (answer.finish_reason == FinishReason::kCancelled)
+        throw Error(Code::kCancelled, "the request was cancelled by the server");
+    }
+    return event;
+  }
+
+  ServerState& state_;
+  ChatRequest chat_;
+  ReplyHead head_;
+  std::shared_ptr<EventQueue> queue_;  // owned with the engine, see EventsInto
+  std::unique_ptr<ChatCall> call_;
+  bool over_ = false;
+};
+
+bool SendAll(EventStream& stream, const std::vector<std::string>& events) {
+  for (const std::string& event : events) {
+    if (!stream.Send(event)) return false;
+  }
+  return true;
+}
+
+// Sends events until the end; false: the client is gone.
+bool SendEvents(RunningChat& running, std::optional<ChatEvent> event, EventStream& stream) {
+  const ChunkWriter writer(running.head(), running.chat(), running.texts());
+  const auto gone = [&stream] { return stream.PeerIsGone(); };
+  if (!SendAll(stream, writer.Begin())) return false;
+  for (;; event.reset()) {
+    if (!event) event = running.Next(gone);
+    if (const auto* delta = std::get_if<DeltaText>(&*event)) {
+      if (!stream.Send(writer.Delta(delta->answer, delta->text))) return false;
+    } else if (const auto* response = std::get_if<Response>(&*event)) {
+      return SendAll(stream, writer.Finish(*response));
+    }
+  }
+}
+
+// Runs after the handler; nothing may come out of it.
+bool StreamChat(ServerState& state, RunningChat& running, ChatEvent first, EventStream& stream) {
+  bool whole = false;
+  try {
+    whole = SendEvents(running, std::move(first), stream);
+  } catch (const ClientIsGone&) {
+    whole = false;
+  } catch (const Error& error) {
+    return stream.Send(ChunkWriter::Failure(ToHttpError(error)));
+  } catch (const std::exception& error) {
+    return stream.Send(ChunkWriter::Failure(ToHttpError(Error(Code::kInternal, error.what()))));
+  }
+  if (!whole) ++state.cancelled;
+  return whole;
+}
+
+}  // namespace
+
+void HandleChat(ServerState& state, Exchange& exchange, const std::string& request_id) {
+  ChatRequest chat = ParseChatRequest(exchange.ReadBody(), state.options.limits);
+  const ServedModel model = FindModel(*state.backend, chat.model);
+  chat.request.id = request_id;
+  if (state.options.request_timeout)
+    chat.request.deadline = std::chrono::steady_clock::now() + *state.options.request_timeout;
+  ReplyHead head{.id = RandomId("chatcmpl-"),
+                 .created = SecondsSince1970(),
+                 .model = model.id,
+                 .fingerprint = model.fingerprint};
+  // Owned by the reply, which may be written after this function.
+  const auto running = std::make_shared<RunningChat>(state, std::move(chat), std::move(head));
+  const auto gone = [&exchange] { return exchange.PeerIsGone(); };
+  ChatEvent event = running->Next(gone);
+  if (running->chat().stream) {
+    // What failed up to here has a status of its own; later failures are events.
+    exchange.Stream([&state, running, first = std::move(event)](EventStream& stream) {
+      return StreamChat(state, *running, first, stream);
+    });
+    return;
+  }
+  while (!std::holds_alternative<Response>(event)) event = running->Next(gone);
+  ReplyJson(exchange, 200,
+            CompletionJson(running->head(), running->chat(), std::get<Response>(event),
+                           running->texts()));
+}
+
+}  // namespace binocle::http

@@ -1,0 +1,178 @@
+#include "service/http/connection.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace binocle::http {
+namespace {
+
+constexpr int64_t kMaxHeadBytes = 64 << 10;
+// A picture of some megabytes passes over a telephone; who is slower does not mean to arrive.
+constexpr int64_t kMinBytesPerSecond = 16 << 10;
+constexpr size_t kReadBytes = 64 << 10;
+// How long, and for how much, a client that still sends is listened to after its answer.
+constexpr std::chrono::milliseconds kGentleTime{2'000};
+constexpr int64_t kGentleBytes = int64_t{256} << 20;
+
+std::chrono::milliseconds TimeOf(int64_t bytes) {
+  return std::chrono::milliseconds(bytes * 1000 / kMinBytesPerSecond);
+}
+
+// poll() until `deadline`; the events that came, 0 when the time is over.
+short Await(int fd, short events, Clock::time_point deadline) {
+  for (;;) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    pollfd wait{.fd = fd, .events = events, .revents = 0};
+    const int ready = poll(&wait, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30)));
+    if (ready > 0) return wait.revents;
+    if (ready == 0 && left <= 0) return 0;
+    if (ready < 0 && errno != EINTR) return POLLERR;
+  }
+}
+
+void NameOf(const sockaddr_storage& address, std::string& ip, int& port) {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (address.ss_family == AF_INET) {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+    port = ntohs(v4.sin_port);
+  } else if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    port = ntohs(v6.sin6_port);
+  }
+  ip = text;
+}
+
+}  // namespace
+
+Connection::Connection(socket_t socket, int stop_fd, const ConnectionLimits& limits)
+    : socket_(socket), stop_fd_(stop_fd), limits_(limits) {
+  const int on = 1;
+  // An event must leave at once: with Nagle's algorithm it waits for the acknowledgement of the one before, some 40 ms.
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  // A host that is gone without a word is noticed when it acknowledges nothing.
+  const auto unacknowledged = static_cast<unsigned>(limits.write.count());
+  setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof unacknowledged);
+  setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+bool Connection::AwaitRequest() {
+  phase_ = Phase::kHead;
+  phase_bytes_ = static_cast<int64_t>(buffer_.size() - taken_);
+  const auto deadline = Clock::now() + limits_.idle;
+  while (taken_ == buffer_.size()) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
+    if (left <= 0) return false;
+    pollfd wait[2] = {{.fd = socket_, .events = POLLIN, .revents = 0},
+                      {.fd = stop_fd_, .events = POLLIN, .revents = 0}};
+    if (poll(wait, 2, static_cast<int>(left)) < 0 && errno != EINTR) return false;
+    if (wait[1].revents != 0) return false;
+    if (wait[0].revents == 0) continue;
+    phase_start_ = Clock::now();
+    return Fill();
+  }
+  phase_start_ = Clock::now();
+  return true;
+}
+
+void Connection::BeginBody() {
+  phase_ = Phase::kBody;
+  phase_start_ = Clock::now();
+  phase_bytes_ = 0;
+}
+
+Clock::time_point Connection::ReadDeadline() const {
+  if (phase_ == Phase::kHead) return phase_start_ + limits_.head;
+  return phase_start_ + limits_.body + TimeOf(phase_bytes_);
+}
+
+bool Connection::Fill() {
+  if (phase_ == Phase::kHead && phase_bytes_ >= kMaxHeadBytes) return false;
+  buffer_.resize(kReadBytes);
+  taken_ = 0;
+  ssize_t got = -1;
+  for (;;) {
+    got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) break;
+    if (Await(socket_, POLLIN, ReadDeadline()) == 0) break;
+  }
+  buffer_.resize(got > 0 ? static_cast<size_t>(got) : 0);
+  phase_bytes_ += static_cast<int64_t>(buffer_.size());
+  return got > 0;
+}
+
+bool Connection::PeerIsGone() const {
+  pollfd now{.fd = socket_, .events = POLLRDHUP, .revents = 0};
+  return poll(&now, 1, 0) > 0;
+}
+
+bool Connection::is_readable() const { return taken_ < buffer_.size() || !PeerIsGone(); }
+
+bool Connection::is_writable() const { return !broken_ && !PeerIsGone(); }
+
+ssize_t Connection::read(char* ptr, size_t size) {
+  if (taken_ == buffer_.size() && !Fill()) return -1;
+  const size_t count = std::min(size, buffer_.size() - taken_);
+  std::memcpy(ptr, buffer_.data() + taken_, count);
+  taken_ += count;
+  return static_cast<ssize_t>(count);
+}
+
+// All of it, with one call of send() unless the kernel's buffer is full.
+ssize_t Connection::write(const char* ptr, size_t size) {
+  const auto deadline = Clock::now() + limits_.write + TimeOf(static_cast<int64_t>(size));
+  size_t done = 0;
+  while (done < size && !broken_) {
+    const ssize_t sent = send(socket_, ptr + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent >= 0) {
+      done += static_cast<size_t>(sent);
+    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+      const short ready = Await(socket_, POLLOUT, deadline);
+      broken_ = ready == 0 || (ready & (POLLERR | POLLHUP)) != 0;
+    } else {
+      broken_ = errno != EINTR;
+    }
+  }
+  bytes_written_ += static_cast<int64_t>(done);
+  return broken_ ? -1 : static_cast<ssize_t>(size);
+}
+
+void Connection::CloseGently() {
+  if (broken_) return;
+  shutdown(socket_, SHUT_WR);
+  const auto deadline = Clock::now() + kGentleTime;
+  int64_t bytes = 0;
+  buffer_.resize(kReadBytes);
+  while (bytes < kGentleBytes && Await(socket_, POLLIN, deadline) != 0) {
+    const ssize_t got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    if (got <= 0) return;
+    bytes += got;
+  }
+}
+
+void Connection::get_remote_ip_and_port(std::string& ip, int& port) const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getpeername(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0)
+    NameOf(address, ip, port);
+}
+
+void Connection::get_local_ip_and_port(std::string& ip, int& port) const {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size) == 0)
+    NameOf(address, ip, port);
+}
+
+}  // namespace binocle::http

@@ -1,0 +1,57 @@
+#include "service/http/event_queue.h"
+
+#include <utility>
+
+namespace binocle::http {
+namespace {
+
+size_t BytesOf(const ChatEvent& event) {
+  const auto* delta = std::get_if<DeltaText>(&event);
+  return delta == nullptr ? 0 : sizeof(ChatEvent) + delta->text.size();
+}
+
+}  // namespace
+
+void EventQueue::Push(ChatEvent event) {
+  const size_t bytes = BytesOf(event);
+  const std::lock_guard lock(mutex_);
+  if (overflowed_) return;
+  if (bytes > 0 && bytes_ + bytes > max_bytes_) {
+    overflowed_ = true;
+    events_.emplace_back(Error(Code::kResourceExhausted, "the client reads too slowly"));
+  } else {
+    bytes_ += bytes;
+    events_.push_back(std::move(event));
+  }
+  changed_.notify_one();
+}
+
+std::optional<ChatEvent> EventQueue::Pop(std::chrono::milliseconds wait) {
+  std::unique_lock lock(mutex_);
+  if (!changed_.wait_for(lock, wait, [&] { return !events_.empty(); })) return std::nullopt;
+  ChatEvent event = std::move(events_.front());
+  events_.pop_front();
+  bytes_ -= BytesOf(event);
+  return event;
+}
+
+bool EventQueue::overflowed() {
+  const std::lock_guard lock(mutex_);
+  return overflowed_;
+}
+
+SubmissionEvents EventsInto(const std::shared_ptr<EventQueue>& queue, Deltas deltas) {
+  SubmissionEvents events;
+  events.on_started = [queue](const Started& started) { queue->Push(started); };
+  if (deltas == Deltas::kWanted) {
+    events.on_delta = [queue](const Delta& delta) {
+      if (!delta.text.empty())
+        queue->Push(DeltaText{.answer = delta.answer, .text = std::string(delta.text)});
+    };
+  }
+  events.on_finished = [queue](Response response) { queue->Push(std::move(response)); };
+  events.on_error = [queue](const Error& error) { queue->Push(error); };
+  return events;
+}
+
+}  // namespace binocle::http

@@ -1,0 +1,91 @@
+// The HTTP server: OpenAI's interface, health, metrics, explanations and one page, over a ChatBackend.
+//
+//   HttpServer server(backend, {.port = 8080}, {});
+//   std::cout << server.port();
+//   …
+//   server.Drain(std::chrono::seconds(30));
+//
+// Endpoints, statuses and limits: docs/http.md.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "service/http/chat_backend.h"
+#include "service/http/openai_messages.h"
+
+namespace binocle::http {
+
+struct HttpOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;                                    // 0: one that is free
+  int64_t max_connections = 256;                   // each has a thread; more get 503
+  int64_t max_body_bytes = int64_t{64} << 20;      // more get 413
+  std::chrono::milliseconds idle_timeout{30'000};  // of a connection between two requests
+  std::chrono::milliseconds head_timeout{10'000};  // of a request's headers
+  std::chrono::milliseconds body_timeout{
+      30'000};  // of its body, beside the time that its bytes have at 16 KiB/s
+  std::chrono::milliseconds write_timeout{30'000};  // of a client that does not read
+  int64_t max_waiting_bytes = int64_t{1} << 20;     // of a stream for a client that reads slowly
+  // A request that takes longer fails with 504. Absent: none does.
+  std::optional<std::chrono::milliseconds> request_timeout;
+  // Of Access-Control-Allow-Origin, such as "https://example.org" or "*". Empty: pages of other origins get nothing.
+  std::string cors_origin;
+  RequestLimits limits;
+};
+
+struct HttpLogEntry {
+  std::string request_id;   // as the client gave it in X-Request-Id, or made here
+  std::string traceparent;  // W3C trace context, as the client gave it; may be empty
+  std::string method, path, remote;
+  int status = 0;
+  bool cut = false;  // the client left, or was too slow
+  int64_t bytes = 0;
+  double milliseconds = 0;
+};
+
+// All may be empty, and are called from many threads at a time.
+struct HttpCallbacks {
+  // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401. Empty: every key will do.
+  std::function<void(std::string_view key)> authorize;
+  std::function<std::string()> metrics;  // the text of /metrics
+  std::function<bool()> ready;           // of /readyz, beside draining
+  std::function<void(const HttpLogEntry&)> log;
+};
+
+struct HttpStats {
+  int64_t connections = 0;  // open
+  int64_t refused = 0;      // for want of room
+  int64_t requests = 0;     // begun
+  int64_t active = 0;       // not ended
+  int64_t cancelled = 0;    // whose client left
+  int64_t slow = 0;         // whose client read too slowly
+};
+
+class HttpServer {
+ public:
+  // Listens when it returns. `backend` outlives the server. Throws UNAVAILABLE when the port is taken.
+  HttpServer(ChatBackend& backend, const HttpOptions& options, HttpCallbacks callbacks);
+  // Drains without waiting.
+  ~HttpServer();
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  int port() const;
+  HttpStats stats() const;
+
+  // New requests get 503 with Retry-After from now on; waits for those under way, then cancels what is left, and stops listening. True when
+  // nothing had to be cancelled.
+  bool Drain(std::chrono::milliseconds patience);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace binocle::http

@@ -1,0 +1,227 @@
+#include "service/http/json_body.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+namespace binocle::http {
+namespace {
+
+constexpr int kMaxDepth = 64;
+constexpr int64_t kMaxValues =
+    100'000;  // a value takes some 50 bytes, so 64 MiB of "[],[],…" would become gigabytes
+constexpr size_t kMaxMembers = 1000;  // ordered_json looks members up one by one
+constexpr size_t kMaxShown = 60;
+
+[[noreturn]] void FailBody(const std::string& message) {
+  throw Error(Code::kInvalidArgument, "the body " + message);
+}
+
+// Bounds what the parser will build before it sees the text, and depth because values are destroyed recursively.
+void CheckShape(std::string_view text) {
+  int depth = 0;
+  int64_t values = 1;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      // Pictures are megabytes of base64: jump to what can end the string.
+      i = text.find_first_of("\"\\", i);
+      if (i == std::string_view::npos) return;
+      if (text[i] == '\\') {
+        ++i;
+      } else {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth)
+        FailBody("is nested deeper than " + std::to_string(kMaxDepth) + " levels");
+      ++values;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    } else if (c == ',') {
+      ++values;
+    }
+  }
+  if (values > kMaxValues)
+    FailBody("has more than " + std::to_string(kMaxValues) + " values, the limit");
+}
+
+// Called for every key while parsing: the library itself lets the last of several win.
+class KeyChecker {
+ public:
+  bool operator()(int, Json::parse_event_t event, const Json& value) {
+    if (event == Json::parse_event_t::object_start) open_.emplace_back();
+    if (event == Json::parse_event_t::object_end) open_.pop_back();
+    if (event != Json::parse_event_t::key) return true;
+    std::string key = value.get<std::string>();
+    if (open_.back().contains(key)) FailBody("has the member " + Describe(value) + " twice");
+    if (open_.back().size() >= kMaxMembers)
+      FailBody("has an object of more than " + std::to_string(kMaxMembers) + " members");
+    open_.back().insert(std::move(key));
+    return true;
+  }
+
+ private:
+  std::vector<std::set<std::string>> open_;
+};
+
+// The library's messages end with what it last read, which may be megabytes.
+std::string Brief(std::string text) {
+  constexpr size_t kMaxMessage = 200;
+  if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + "…";
+  return text;
+}
+
+}  // namespace
+
+Json ParseBody(std::string_view text) {
+  CheckShape(text);
+  Json json;
+  try {
+    KeyChecker check;
+    json = Json::parse(text, std::ref(check));
+  } catch (const Json::exception& e) {
+    FailBody(Brief("is not valid JSON: " + std::string(e.what())));
+  }
+  if (!json.is_object()) FailBody("is " + Describe(json) + ", expected a JSON object");
+  return json;
+}
+
+std::string Line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string Describe(const Json& value) {
+  if (value.is_object()) return "an object";
+  if (value.is_array()) return "a list of " + std::to_string(value.size());
+  if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    if (text.size() <= kMaxShown) return Line(value);
+    return Line(Json(text.substr(0, kMaxShown))) + "…";
+  }
+  return Line(value);
+}
+
+void FailAt(const std::string& place, const Json& value, const std::string& expected) {
+  throw Error(Code::kInvalidArgument, place + " is " + Describe(value) + ", expected " + expected,
+              place);
+}
+
+void RefuseAt(const std::string& place, const std::string& rest) {
+  throw Error(Code::kUnimplemented, place + " " + rest, place);
+}
+
+Fields::Fields(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {
+  if (!object.is_object()) FailAt(where_, object, "an object");
+}
+
+std::string Fields::Place(std::string_view key) const {
+  return where_.empty() ? std::string(key) : where_ + "." + std::string(key);
+}
+
+const Json* Fields::Find(std::string_view key) const {
+  const auto it = object_->find(std::string(key));
+  return it == object_->end() || it->is_null() ? nullptr : &*it;
+}
+
+void Fields::Fail(std::string_view key, const std::string& expected) const {
+  const Json* value = Find(key);
+  if (value != nullptr) FailAt(Place(key), *value, expected);
+  throw Error(Code::kInvalidArgument, Place(key) + " is missing, expected " + expected, Place(key));
+}
+
+std::optional<std::string> Fields::Text(std::string_view key) const {
+  const Json* value = Find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_string()) Fail(key, "a string");
+  return value->get<std::string>();
+}
+
+std::string Fields::RequiredText(std::string_view key) const {
+  auto text = Text(key);
+  if (!text) Fail(key, "a string");
+  return *std::move(text);
+}
+
+std::optional<int64_t> Fields::Integer(std::string_view key) const {
+  const Json* value = Find(key);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_number_unsigned() && value->get<uint64_t>() > uint64_t{INT64_MAX})
+    Fail(key, "an integer of 63 bits");
+  if (value->is_number_integer()) return value->get<int64_t>();
+  constexpr double kExact = 9007199254740992;  // 2^53
+  const double number = value->is_number() ? value->get<double>() : NAN;
+  if (!(std::abs(number) <= kExact) || std::floor(number) != number) Fail(key, "an integer");
+  return static_cast<int64_t>(number);
+}
+
+void Fields::Integer(std::string_view key, int64_t& out) const {
+  if (const auto value = Integer(key)) out = *value;
+}
+
+void Fields::Number(std::string_view key, double& out) const {
+  const Json* value = Find(key);
+  if (value == nullptr) return;
+  if (!value->is_number()) Fail(key, "a number");
+  out = value->get<double>();
+}
+
+void Fields::Boolean(std::string_view key, bool& out) const {
+  const Json* value = Find(key);
+  if (value == nullptr) return;
+  if (!value->is_boolean()) Fail(key, "true or false");
+  out = value->get<bool>();
+}
+
+std::optional<std::vector<std::string>> Fields::Texts(std::string_view key, Single single) const {
+  const std::string expected =
+      single == Single::kAllowed ? "a string or a list of strings" : "a list of strings";
+  const Json* value = Find(key);
+  if (value == nullptr) return std::nullopt;
+  if (single == Single::kAllowed && value->is_string())
+    return std::vector<std::string>{value->get<std::string>()};
+  if (!value->is_array()) Fail(key, expected);
+  std::vector<std::string> texts;
+  for (const Json& item : *value) {
+    if (!item.is_string())
+      FailAt(Place(key) + "[" + std::to_string(texts.size()) + "]", item, "a string");
+    texts.push_back(item.get<std::string>());
+  }
+  return texts;
+}
+
+std::optional<std::vector<int64_t>> Fields::Integers(std::string_view key) const {
+  const Json* value = Find(key);
+  if (value == nullptr) return std::nullopt;
+  if (!value->is_array()) Fail(key, "a list of integers");
+  std::vector<int64_t> integers;
+  for (const Json& item : *value) {
+    const bool fits = item.is_number_integer() &&
+                      !(item.is_number_unsigned() && item.get<uint64_t>() > uint64_t{INT64_MAX});
+    if (!fits) FailAt(Place(key) + "[" + std::to_string(integers.size()) + "]", item, "an integer");
+    integers.push_back(item.get<int64_t>());
+  }
+  return integers;
+}
+
+std::optional<Fields> Fields::Object(std::string_view key) const {
+  const Json* value = Find(key);
+  if (value == nullptr) return std::nullopt;
+  return Fields(*value, Place(key));
+}
+
+void Fields::OnlyKeys(std::initializer_list<std::string_view> keys) const {
+  for (const auto& [key, value] : object_->items()) {
+    if (std::find(keys.begin(), keys.end(), key) != keys.end()) continue;
+    std::string known;
+    for (const std::string_view k : keys) known += (known.empty() ? "" : ", ") + std::string(k);
+    const std::string place = Place(key.size() <= kMaxShown ? key : key.substr(0, kMaxShown));
+    throw Error(Code::kInvalidArgument, place + " is unknown, expected some of " + known, place);
+  }
+}
+
+}  // namespace binocle::http

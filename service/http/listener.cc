@@ -1,0 +1,293 @@
+#include "service/http/listener.h"
+
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "binocle/error.h"
+#include "service/http/connection_threads.h"
+
+namespace binocle::http {
+namespace {
+
+constexpr int kBacklog =
+    512;  // the library's is 5, and a burst of clients waits a second for its second try
+constexpr size_t kMaxPathBytes =
+    512;  // no endpoint is longer; the library's router recurses once per byte
+
+// The request that this thread is working on. The library gives handlers neither the stream nor a place to put something beside the
+// request; nothing outside this file sees it.
+struct Current {
+  Connection* connection = nullptr;
+  bool handled = false;       // by us, not refused by the library
+  bool body_is_left = false;  // on the connection, which can serve no other request then
+  bool closing = false;
+  bool cut = false;
+  FinishedExchange finished;
+};
+thread_local Current* current = nullptr;
+
+bool IsBodyExpected(const httplib::Request& request) {
+  return request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
+}
+
+int64_t ContentLength(const httplib::Request& request) {
+  if (!request.has_header("Content-Length")) return 0;
+  const std::string text = request.get_header_value("Content-Length");
+  const bool digits =
+      !text.empty() && text.size() <= 18 &&
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return digits ? std::stoll(text) : INT64_MAX;
+}
+
+// The library's own allow several processes to share a port, so that a second server would seem to start.
+void SetSocketOptions(socket_t socket) {
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+class SinkStream : public EventStream {
+ public:
+  explicit SinkStream(httplib::DataSink& sink) : sink_(sink) {}
+  bool Send(std::string_view event) override { return sink_.write(event.data(), event.size()); }
+  bool PeerIsGone() const override { return current->connection->PeerIsGone(); }
+
+ private:
+  httplib::DataSink& sink_;
+};
+
+}  // namespace
+
+class Listener::HttplibExchange : public Exchange {
+ public:
+  HttplibExchange(const httplib::Request& request, httplib::Response& response,
+                  const httplib::ContentReader* reader, int64_t max_body_bytes)
+      : request_(request), response_(response), reader_(reader), max_body_bytes_(max_body_bytes) {}
+
+  const std::string& method() const override { return request_.method; }
+  const std::string& path() const override { return request_.path; }
+  std::string Header(const std::string& name) const override {
+    return request_.get_header_value(name.c_str());
+  }
+
+  std::string ReadBody() override {
+    std::string body;
+    if (reader_ == nullptr || !IsBodyExpected(request_)) return body;
+    if (ContentLength(request_) > max_body_bytes_) throw BodyIsTooLarge{max_body_bytes_};
+    current->connection->BeginBody();
+    bool fits = true;
+    body.reserve(static_cast<size_t>(std::min<int64_t>(ContentLength(request_), max_body_bytes_)));
+    const bool whole = (*reader_)([&](const char* data, size_t size) {
+      fits = body.size() + size <= static_cast<size_t>(max_body_bytes_);
+      if (fits) body.append(data, size);
+      return fits;
+    });
+    // The library sets a status of its own when reading ends early.
+    response_.status = -1;
+    if (!fits) throw BodyIsTooLarge{max_body_bytes_};
+    if (!whole) throw BodyIsCut{};
+    current->body_is_left = false;
+    return body;
+  }
+
+  bool PeerIsGone() const override { return current->connection->PeerIsGone(); }
+
+  void SetHeader(const std::string& name, const std::string& value) override {
+    response_.set_header(name.c_str(), value);
+  }
+
+  void Reply(int status, std::string body, const std::string& content_type) override {
+    response_.status = status;
+    response_.set_content(std::move(body), content_type.c_str());
+  }
+
+  void Stream(std::function<bool(EventStream&)> events) override {
+    response_.status = 200;
+    response_.set_header("Cache-Control", "no-cache");
+    response_.set_header("X-Accel-Buffering", "no");
+    response_.set_chunked_content_provider(
+        "text/event-stream",
+        // All in one call: between two, the library looks whether the server has stopped, and would cut an answer off.
+        [events = std::move(events)](size_t, httplib::DataSink& sink) {
+          SinkStream stream(sink);
+          const bool whole = events(stream);
+          current->cut = !whole;
+          if (whole) sink.done();
+          return whole;
+        });
+  }
+
+ private:
+  const httplib::Request& request_;
+  httplib::Response& response_;
+  const httplib::ContentReader* reader_;
+  int64_t max_body_bytes_;
+};
+
+Listener::Listener(const ListenerOptions& options, Handlers handlers)
+    : options_(options), handlers_(std::move(handlers)) {
+  SetHandlers();
+  set_socket_options(SetSocketOptions);
+  new_task_queue = [this] {
+    return new ConnectionThreads(static_cast<size_t>(options_.max_connections));
+  };
+  const std::string address = options.host + ":" + std::to_string(options.port);
+  port_ = options.port;
+  if (options.port == 0) {
+    port_ = bind_to_any_port(options.host.c_str());
+  } else if (!bind_to_port(options.host.c_str(), options.port)) {
+    port_ = -1;
+  }
+  if (port_ <= 0)
+    throw Error(Code::kUnavailable, address + ": cannot listen there: " + std::strerror(errno));
+  ::listen(svr_sock_, kBacklog);
+  stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  accepting_ = std::thread([this] {
+    accepting_id_ = std::this_thread::get_id();
+    listen_after_bind();
+    accepting_is_over_ = true;
+  });
+}
+
+Listener::~Listener() {
+  Stop();
+  close(stop_fd_);
+}
+
+void Listener::Stop() {
+  if (!accepting_.joinable()) return;
+  const uint64_t one = 1;
+  // Stays readable, for every connection that looks.
+  if (write(stop_fd_, &one, sizeof one) != sizeof one) return;
+  while (!is_running() && !accepting_is_over_) std::this_thread::yield();
+  stop();
+  accepting_.join();
+}
+
+void Listener::Break() {
+  const std::lock_guard lock(mutex_);
+  for (const socket_t socket : sockets_) shutdown(socket, SHUT_RDWR);
+}
+
+void Listener::SetHandlers() {
+  const auto plain = [this](const httplib::Request& request, httplib::Response& response) {
+    Handle(request, response, nullptr);
+  };
+  const auto reading = [this](const httplib::Request& request, httplib::Response& response,
+                              const httplib::ContentReader& reader) {
+    Handle(request, response, &reader);
+  };
+  const char* const kAny = "[\\s\\S]*";
+  Get(kAny, Handler(plain));
+  Options(kAny, Handler(plain));
+  Post(kAny, HandlerWithContentReader(reading));
+  Put(kAny, HandlerWithContentReader(reading));
+  Patch(kAny, HandlerWithContentReader(reading));
+  Delete(kAny, HandlerWithContentReader(reading));
+  set_error_handler(Handler([this](const httplib::Request&, httplib::Response& response) {
+    if (current->handled) return;
+    current->body_is_left = true;
+    response.set_content(handlers_.refuse(response.status), "application/json");
+  }));
+  // A body that will be refused is not asked for.
+  set_expect_100_continue_handler(
+      [this](const httplib::Request& request, httplib::Response& response) {
+        if (ContentLength(request) <= options_.max_body_bytes) return 100;
+        response.status = 413;
+        return 413;
+      });
+  set_post_routing_handler(Handler([](const httplib::Request& request,
+                                      httplib::Response& response) {
+    current->finished.status = response.status;
+    current->finished.request_id = response.get_header_value("X-Request-Id");
+    current->finished.traceparent = request.get_header_value("traceparent");
+    current->closing = current->body_is_left || response.get_header_value("Connection") == "close";
+    if (!current->closing) return;
+    response.headers.erase("Connection");
+    response.headers.erase("Keep-Alive");
+    response.set_header("Connection", "close");
+  }));
+}
+
+void Listener::Handle(const httplib::Request& request, httplib::Response& response,
+                      const httplib::ContentReader* reader) {
+  current->handled = true;
+  current->finished.handled = true;
+  current->body_is_left = IsBodyExpected(request);
+  HttplibExchange exchange(request, response, reader, options_.max_body_bytes);
+  handlers_.handle(exchange);
+}
+
+bool Listener::process_and_close_socket(socket_t sock) {
+  if (std::this_thread::get_id() == accepting_id_) {
+    RefuseConnection(sock);
+    return false;
+  }
+  ++connections_;
+  {
+    const std::lock_guard lock(mutex_);
+    sockets_.insert(sock);
+  }
+  Connection connection(sock, stop_fd_, options_.limits);
+  if (Serve(connection) == Rest::kLeft) connection.CloseGently();
+  {
+    const std::lock_guard lock(mutex_);
+    sockets_.erase(sock);
+    close(sock);
+  }
+  --connections_;
+  return true;
+}
+
+Listener::Rest Listener::Serve(Connection& connection) {
+  const auto setup = [](httplib::Request& request) {
+    current->finished.method = request.method;
+    if (request.path.size() > kMaxPathBytes) request.path.resize(kMaxPathBytes);
+    current->finished.path = request.path;
+    current->finished.remote = request.remote_addr;
+    // Answers are short or streams, never worth compressing or cutting to a range.
+    request.headers.erase("Accept-Encoding");
+    request.ranges.clear();
+  };
+  bool going_on = true;
+  while (going_on && connection.AwaitRequest()) {
+    Current now;
+    now.connection = &connection;
+    current = &now;
+    const int64_t written = connection.bytes_written();
+    const auto start = Clock::now();
+    bool last = false;
+    const bool whole = process_request(connection, /*close_connection=*/false, last, setup);
+    going_on = whole && !last && !now.closing && !connection.broken();
+    now.finished.bytes = connection.bytes_written() - written;
+    now.finished.time = Clock::now() - start;
+    now.finished.cut = now.cut || connection.broken();
+    if (now.handled || now.finished.status != 0) handlers_.finished(now.finished);
+    current = nullptr;
+    if (now.body_is_left) return Rest::kLeft;
+  }
+  return Rest::kNone;
+}
+
+void Listener::RefuseConnection(socket_t sock) {
+  ++refused_;
+  const std::string body = handlers_.refuse(503);
+  const std::string reply =
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+      "Connection: close\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body;
+  send(sock, reply.data(), reply.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  shutdown(sock, SHUT_WR);
+  // What has come already would make the kernel reset the connection, and the answer with it.
+  char rest[16384];
+  while (recv(sock, rest, sizeof rest, MSG_DONTWAIT) > 0) continue;
+  close(sock);
+}
+
+}  // namespace binocle::http

@@ -1,0 +1,89 @@
+// cpp-httplib's server with our connections: it accepts, parses and writes; everything else is a handler's.
+//
+// Written for the versions 0.11 (Debian 12) to 0.15 (Ubuntu 24.04 has 0.14). What we replace is process_and_close_socket(), which owns a
+// connection, because the library's own has no deadlines for heads and bodies, no limit for chunked bodies, and nothing by which a
+// handler could see that its client is gone.
+#pragma once
+
+#include <httplib.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+
+#include "service/http/connection.h"
+#include "service/http/exchange.h"
+
+namespace binocle::http {
+
+struct ListenerOptions {
+  std::string host = "127.0.0.1";
+  int port = 0;  // 0: one that is free
+  int64_t max_connections = 256;
+  int64_t max_body_bytes = int64_t{64} << 20;
+  ConnectionLimits limits;
+};
+
+// What is known of a request when it is over.
+struct FinishedExchange {
+  bool handled = false;  // by Handlers::handle; else the library has refused it
+  std::string method, path, remote;
+  std::string request_id, traceparent;  // headers, of the answer and of the request
+  int status = 0;
+  bool cut = false;  // the client left, or was too slow
+  int64_t bytes = 0;
+  std::chrono::steady_clock::duration time{};
+};
+
+class Listener : private httplib::Server {
+ public:
+  struct Handlers {
+    std::function<void(Exchange&)> handle;
+    // What the library itself refuses (a head that is none, a method it does not know): the status is given, the body is the handler's.
+    std::function<std::string(int status)> refuse;
+    std::function<void(const FinishedExchange&)> finished;
+  };
+
+  // Binds; throws UNAVAILABLE when the address is taken, INVALID_ARGUMENT when it is none.
+  Listener(const ListenerOptions& options, Handlers handlers);
+  ~Listener() override;
+
+  int port() const { return port_; }
+  int64_t connections() const { return connections_; }
+  int64_t refused() const { return refused_; }
+
+  // Ends idle connections, waits for the others, and accepts no more.
+  void Stop();
+  // Breaks the connections that are there.
+  void Break();
+
+ private:
+  class HttplibExchange;
+
+  bool process_and_close_socket(socket_t sock) override;
+  // Whether the client is still sending.
+  enum class Rest { kNone, kLeft };
+  Rest Serve(Connection& connection);
+  void RefuseConnection(socket_t sock);
+  void Handle(const httplib::Request& request, httplib::Response& response,
+              const httplib::ContentReader* reader);
+  void SetHandlers();
+
+  ListenerOptions options_;
+  Handlers handlers_;
+  int stop_fd_ = -1;
+  int port_ = 0;
+  std::mutex mutex_;
+  std::set<socket_t> sockets_;  // of open connections
+  std::atomic<int64_t> connections_ = 0;
+  std::atomic<int64_t> refused_ = 0;
+  std::thread accepting_;
+  std::thread::id accepting_id_;  // written before the first connection
+  std::atomic<bool> accepting_is_over_ = false;
+};
+
+}  // namespace binocle::http

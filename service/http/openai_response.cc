@@ -1,0 +1,235 @@
+#include "service/http/openai_response.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <utility>
+
+#include "service/http/data_url.h"
+
+namespace binocle::http {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "embeddings are little-endian floats");
+
+// What OpenAI says of a token that is not among the most probable.
+constexpr double kUnlikely = -9999.0;
+
+Json BytesJson(const std::string& text) {
+  Json bytes = Json::array();
+  for (const char c : text) bytes.push_back(static_cast<uint8_t>(c));
+  return bytes;
+}
+
+Json TokenJson(const std::string& text, double logprob) {
+  // JSON has no infinities: a token that an intervention has excluded.
+  const double finite = std::isfinite(logprob) ? std::max(logprob, kUnlikely) : kUnlikely;
+  return {{"token", text}, {"logprob", finite}, {"bytes", BytesJson(text)}};
+}
+
+Json StepJson(int32_t chosen, const std::vector<TokenLogProbability>& step, int64_t top,
+              const TokenTexts& texts) {
+  const auto it =
+      std::find_if(step.begin(), step.end(), [&](const auto& p) { return p.id == chosen; });
+  Json json = TokenJson(texts(chosen), it == step.end() ? kUnlikely : it->value);
+  json["top_logprobs"] = Json::array();
+  for (size_t i = 0; i < step.size() && i < static_cast<size_t>(top); ++i)
+    json["top_logprobs"].push_back(TokenJson(texts(step[i].id), step[i].value));
+  return json;
+}
+
+// Without the end token, which adds nothing to the content.
+Json LogprobsJson(const Answer& answer, int64_t top, const TokenTexts& texts) {
+  size_t steps = std::min(answer.token_ids.size(), answer.logprobs.size());
+  if (steps > 0 && answer.finish_reason == FinishReason::kStop &&
+      texts(answer.token_ids[steps - 1]).empty())
+    --steps;
+  Json content = Json::array();
+  for (size_t i = 0; i < steps; ++i)
+    content.push_back(StepJson(answer.token_ids[i], answer.logprobs[i], top, texts));
+  return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+// OpenAI knows no "cancelled"; nobody but the server's own end can cause one that is read.
+Json FinishJson(FinishReason reason) { return reason == FinishReason::kStop ? "stop" : "length"; }
+
+Json ExtrasJson(const Answer& answer) {
+  Json json = {{"token_ids", answer.token_ids}};
+  if (!answer.grounding.empty()) json["grounding"] = answer.grounding;
+  return json;
+}
+
+Json ExtrasJson(const Response& r) {
+  return {{"image_tokens", r.image_tokens},
+          {"timings_ms",
+           {{"decode", r.timings.decode},
+            {"anchor", r.timings.anchor},
+            {"augment", r.timings.augment},
+            {"fusion", r.timings.fusion},
+            {"prefill", r.timings.prefill},
+            {"first_token", r.timings.first_token},
+            {"total", r.timings.total},
+            {"per_token", r.timings.per_token}}},
+          {"cache", {{"image_hits", r.image_hits}, {"prefix_tokens", r.prefix_tokens}}}};
+}
+
+Json FingerprintJson(const ReplyHead& head) {
+  return head.fingerprint.empty() ? Json() : Json(head.fingerprint);
+}
+
+Json ChoiceJson(size_t index, const Answer& answer, const ChatRequest& chat,
+                const TokenTexts& texts) {
+  Json choice = {{"index", index},
+                 {"message",
+                  {{"role", "assistant"},
+                   {"content", answer.text},
+                   {"refusal", nullptr},
+                   {"annotations", Json::array()}}},
+                 {"logprobs", nullptr},
+                 {"finish_reason", FinishJson(answer.finish_reason)}};
+  if (chat.logprobs) choice["logprobs"] = LogprobsJson(answer, chat.top_logprobs, texts);
+  if (chat.extras) choice["binocle"] = ExtrasJson(answer);
+  return choice;
+}
+
+Json DeltaChoice(int64_t index, Json delta) {
+  return {{"index", index},
+          {"delta", std::move(delta)},
+          {"logprobs", nullptr},
+          {"finish_reason", nullptr}};
+}
+
+}  // namespace
+
+std::string RandomId(const std::string& prefix) {
+  static constexpr std::string_view kLetters =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  constexpr int kLength = 24;
+  std::random_device random;
+  std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
+  std::string id = prefix;
+  for (int i = 0; i < kLength; ++i) id += kLetters[letter(random)];
+  return id;
+}
+
+Json UsageJson(const Response& response) {
+  int64_t completion = 0;
+  for (const Answer& answer : response.answers)
+    completion += static_cast<int64_t>(answer.token_ids.size());
+  return {{"prompt_tokens", response.prompt_tokens},
+          {"completion_tokens", completion},
+          {"total_tokens", response.prompt_tokens + completion},
+          {"prompt_tokens_details", {{"cached_tokens", response.prefix_tokens}}}};
+}
+
+Json CompletionJson(const ReplyHead& head, const ChatRequest& chat, const Response& response,
+                    const TokenTexts& texts) {
+  Json choices = Json::array();
+  for (size_t i = 0; i < response.answers.size(); ++i)
+    choices.push_back(ChoiceJson(i, response.answers[i], chat, texts));
+  Json json = {{"id", head.id},
+               {"object", "chat.completion"},
+               {"created", head.created},
+               {"model", head.model},
+               {"system_fingerprint", FingerprintJson(head)},
+               {"choices", std::move(choices)},
+               {"usage", UsageJson(response)}};
+  if (chat.extras) json["binocle"] = ExtrasJson(response);
+  return json;
+}
+
+ChunkWriter::ChunkWriter(ReplyHead head, const ChatRequest& chat, TokenTexts texts)
+    : head_(std::move(head)),
+      answers_(chat.request.generation.n),
+      logprobs_(chat.logprobs),
+      include_usage_(chat.include_usage),
+      extras_(chat.extras),
+      top_logprobs_(chat.top_logprobs),
+      texts_(std::move(texts)) {}
+
+Json ChunkWriter::Chunk(Json choices) const {
+  Json chunk = {{"id", head_.id},
+                {"object", "chat.completion.chunk"},
+                {"created", head_.created},
+                {"model", head_.model},
+                {"system_fingerprint", FingerprintJson(head_)},
+                {"choices", std::move(choices)}};
+  // Every chunk has the member then, and all but the last have it empty.
+  if (include_usage_) chunk["usage"] = nullptr;
+  return chunk;
+}
+
+std::string ChunkWriter::Event(const Json& json) const { return "data: " + Line(json) + "\n\n"; }
+
+std::vector<std::string> ChunkWriter::Begin() const {
+  std::vector<std::string> events;
+  for (int64_t i = 0; i < answers_; ++i) {
+    const Json role = {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}};
+    events.push_back(Event(Chunk(Json::array({DeltaChoice(i, role)}))));
+  }
+  return events;
+}
+
+std::string ChunkWriter::Delta(int64_t answer, std::string_view text) const {
+  if (text.empty()) return {};
+  return Event(Chunk(Json::array({DeltaChoice(answer, {{"content", text}})})));
+}
+
+std::vector<std::string> ChunkWriter::Finish(const Response& response) const {
+  std::vector<std::string> events;
+  for (size_t i = 0; i < response.answers.size(); ++i) {
+    const Answer& answer = response.answers[i];
+    Json choice = DeltaChoice(static_cast<int64_t>(i), Json::object());
+    choice["finish_reason"] = FinishJson(answer.finish_reason);
+    if (logprobs_) choice["logprobs"] = LogprobsJson(answer, top_logprobs_, texts_);
+    if (extras_) choice["binocle"] = ExtrasJson(answer);
+    events.push_back(Event(Chunk(Json::array({std::move(choice)}))));
+  }
+  if (include_usage_) {
+    Json chunk = Chunk(Json::array());
+    chunk["usage"] = UsageJson(response);
+    if (extras_) chunk["binocle"] = ExtrasJson(response);
+    events.push_back(Event(chunk));
+  }
+  events.push_back("data: [DONE]\n\n");
+  return events;
+}
+
+std::string ChunkWriter::Failure(const HttpError& error) {
+  return "data: " + Line(ErrorJson(error)) + "\n\n";
+}
+
+Json ModelJson(const ServedModel& model) {
+  return {
+      {"id", model.id}, {"object", "model"}, {"created", model.created}, {"owned_by", "binocle"}};
+}
+
+Json ModelsJson(const std::vector<ServedModel>& models) {
+  Json data = Json::array();
+  for (const ServedModel& model : models) data.push_back(ModelJson(model));
+  return {{"object", "list"}, {"data", std::move(data)}};
+}
+
+Json EmbeddingsJson(const EmbeddingRequest& request, const Embeddings& embeddings) {
+  Json data = Json::array();
+  for (size_t i = 0; i < embeddings.vectors.size(); ++i) {
+    const std::vector<float>& vector = embeddings.vectors[i];
+    Json value = vector;
+    if (request.format == EmbeddingRequest::Format::kBase64) {
+      std::string bytes(vector.size() * sizeof(float), '\0');
+      std::memcpy(bytes.data(), vector.data(), bytes.size());
+      value = EncodeBase64(bytes);
+    }
+    data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", std::move(value)}});
+  }
+  return {
+      {"object", "list"},
+      {"data", std::move(data)},
+      {"model", request.model},
+      {"usage",
+       {{"prompt_tokens", embeddings.prompt_tokens}, {"total_tokens", embeddings.prompt_tokens}}}};
+}
+
+}  // namespace binocle::http

@@ -1,0 +1,68 @@
+// Our answers in OpenAI's shape.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "binocle/request.h"
+#include "service/http/chat_backend.h"
+#include "service/http/http_error.h"
+#include "service/http/json_body.h"
+#include "service/http/openai_request.h"
+
+namespace binocle::http {
+
+// The bytes of a token, as ChatBackend::TokenText.
+using TokenTexts = std::function<std::string(int32_t)>;
+
+// What every object of one answer has.
+struct ReplyHead {
+  std::string id;           // "chatcmpl-…"
+  int64_t created = 0;      // seconds since 1970
+  std::string model;        // as the request named it
+  std::string fingerprint;  // empty: null
+};
+
+// "chatcmpl-" (or another prefix) and 24 random letters and digits.
+std::string RandomId(const std::string& prefix);
+
+// A chat.completion. `content` is always a string and `usage` always there. With ChatRequest::extras it has an object `binocle`.
+Json CompletionJson(const ReplyHead& head, const ChatRequest& chat, const Response& response,
+                    const TokenTexts& texts);
+
+// A stream as server-sent events, each "data: …" and an empty line.
+class ChunkWriter {
+ public:
+  ChunkWriter(ReplyHead head, const ChatRequest& chat, TokenTexts texts);
+
+  // One for each of the n answers, with its role.
+  std::vector<std::string> Begin() const;
+  // Empty where there is no text.
+  std::string Delta(int64_t answer, std::string_view text) const;
+  // Finish reasons (log-probabilities are known and sent only here), usage if asked for, [DONE].
+  std::vector<std::string> Finish(const Response& response) const;
+  // {"error": …}, after which the stream ends.
+  static std::string Failure(const HttpError& error);
+
+ private:
+  Json Chunk(Json choices) const;
+  std::string Event(const Json& json) const;
+
+  ReplyHead head_;
+  int64_t answers_;
+  bool logprobs_, include_usage_, extras_;
+  int64_t top_logprobs_;
+  TokenTexts texts_;
+};
+
+Json UsageJson(const Response& response);
+
+Json ModelJson(const ServedModel& model);
+Json ModelsJson(const std::vector<ServedModel>& models);
+
+// base64: little-endian floats.
+Json EmbeddingsJson(const EmbeddingRequest& request, const Embeddings& embeddings);
+
+}  // namespace binocle::http

@@ -1,0 +1,110 @@
+#include "service/http/refused_options.h"
+
+#include <algorithm>
+#include <string>
+
+namespace binocle::http {
+namespace {
+
+// Values with which an option does nothing.
+enum class Harmless {
+  kZero,         // a number: a penalty
+  kEmpty,        // a list or an object without members, or false
+  kNone,         // "none" or "auto": which of no tools to call
+  kMedium,       // "medium"
+  kReasonsNone,  // "none": no model here reasons
+  kText,         // ["text"]
+  kNever,
+};
+
+struct Option {
+  const char* name;
+  Harmless harmless;
+  const char* why;
+};
+
+constexpr const char* kNoTools = "is not supported: the model calls no tools";
+constexpr const char* kNoPenalty =
+    "is not supported, expected 0; binocle.repetition_penalty is what there is";
+constexpr const char* kOurs = "belongs into the object binocle";
+constexpr const char* kConstraint = "is not supported; binocle.constraint is what there is";
+constexpr const char* kUnsupported = "is not supported";
+
+constexpr Option kOptions[] = {
+    // OpenAI's own.
+    {"tools", Harmless::kEmpty, kNoTools},
+    {"tool_choice", Harmless::kNone, kNoTools},
+    {"functions", Harmless::kEmpty, kNoTools},
+    {"function_call", Harmless::kNone, kNoTools},
+    {"logit_bias", Harmless::kEmpty, kUnsupported},
+    {"presence_penalty", Harmless::kZero, kNoPenalty},
+    {"frequency_penalty", Harmless::kZero, kNoPenalty},
+    {"audio", Harmless::kEmpty, "is not supported: answers are text"},
+    {"modalities", Harmless::kText, "is not supported, expected [\"text\"]: answers are text"},
+    {"reasoning_effort", Harmless::kReasonsNone,
+     "is not supported: the model does not reason first"},
+    {"verbosity", Harmless::kMedium, kUnsupported},
+    {"web_search_options", Harmless::kNever, "is not supported: nothing is fetched"},
+    // Ours, one level too high.
+    {"top_k", Harmless::kNever, kOurs},
+    {"min_p", Harmless::kNever, kOurs},
+    {"repetition_penalty", Harmless::kNever, kOurs},
+    {"interventions", Harmless::kNever, kOurs},
+    {"constraint", Harmless::kNever, kOurs},
+    {"prompt_format", Harmless::kNever, kOurs},
+    {"grounding", Harmless::kNever, kOurs},
+    // Of vLLM, llama.cpp, SGLang and others.
+    {"guided_choice", Harmless::kEmpty, kConstraint},
+    {"guided_regex", Harmless::kNever, kConstraint},
+    {"guided_json", Harmless::kEmpty, kConstraint},
+    {"guided_grammar", Harmless::kNever, kConstraint},
+    {"structured_outputs", Harmless::kEmpty, kConstraint},
+    {"regex", Harmless::kNever, kConstraint},
+    {"grammar", Harmless::kNever, kConstraint},
+    {"json_schema", Harmless::kEmpty, kConstraint},
+    {"best_of", Harmless::kNever, kUnsupported},
+    {"use_beam_search", Harmless::kEmpty, kUnsupported},
+    {"length_penalty", Harmless::kNever, kUnsupported},
+    {"min_tokens", Harmless::kZero, kUnsupported},
+    {"ignore_eos", Harmless::kEmpty, kUnsupported},
+    {"stop_token_ids", Harmless::kEmpty, kUnsupported},
+    {"bad_words", Harmless::kEmpty, kUnsupported},
+    {"typical_p", Harmless::kNever, kUnsupported},
+    {"tfs_z", Harmless::kNever, kUnsupported},
+    {"mirostat", Harmless::kZero, kUnsupported},
+    {"repeat_penalty", Harmless::kNever, kUnsupported},
+    {"echo", Harmless::kEmpty, kUnsupported},
+    {"chat_template", Harmless::kNever,
+     "is not supported; binocle.prompt_format raw is what there is"},
+    {"chat_template_kwargs", Harmless::kEmpty, kUnsupported},
+    {"continue_final_message", Harmless::kEmpty, kUnsupported},
+    {"mm_processor_kwargs", Harmless::kEmpty, kUnsupported},
+    {"documents", Harmless::kEmpty, kUnsupported},
+    {"thinking", Harmless::kNever, kUnsupported},
+};
+
+bool IsHarmless(const Json& value, Harmless harmless) {
+  switch (harmless) {
+    case Harmless::kZero: return value.is_number() && value.get<double>() == 0;
+    case Harmless::kEmpty: return (value.is_structured() && value.empty()) || value == Json(false);
+    case Harmless::kNone: return value == Json("none") || value == Json("auto");
+    case Harmless::kMedium: return value == Json("medium");
+    case Harmless::kReasonsNone: return value == Json("none");
+    case Harmless::kText: return value == Json::array({"text"});
+    case Harmless::kNever: return false;
+  }
+  return false;
+}
+
+}  // namespace
+
+void RefuseOptions(const Fields& body) {
+  for (const auto& [key, value] : body.json().items()) {
+    const auto it = std::find_if(std::begin(kOptions), std::end(kOptions),
+                                 [&key = key](const Option& o) { return o.name == key; });
+    if (it == std::end(kOptions) || value.is_null() || IsHarmless(value, it->harmless)) continue;
+    RefuseAt(body.Place(key), it->why);
+  }
+}
+
+}  // namespace binocle::http

@@ -1,0 +1,41 @@
+// What handlers share: the backend, the options, and the server's state.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "service/http/exchange.h"
+#include "service/http/http_error.h"
+#include "service/http/http_server.h"
+
+namespace binocle::http {
+
+struct ServerState {
+  ChatBackend* backend = nullptr;
+  HttpOptions options;
+  HttpCallbacks callbacks;
+  std::atomic<bool> draining = false;
+  std::atomic<bool> aborting = false;  // the patience of Drain() is over
+  std::atomic<int64_t> requests = 0, active = 0, cancelled = 0, slow = 0;
+};
+
+inline constexpr const char* kJsonType = "application/json";
+
+void ReplyJson(Exchange& exchange, int status, const Json& json);
+void ReplyError(Exchange& exchange, const HttpError& error);
+
+// The model of this name; NOT_FOUND.
+ServedModel FindModel(const ChatBackend& backend, const std::string& id);
+
+// A client that left while we worked for it. Nobody reads the reply.
+struct ClientIsGone {};
+
+// Handlers of the endpoints. They throw binocle::Error and ClientIsGone.
+void HandleChat(ServerState& state, Exchange& exchange, const std::string& request_id);
+void HandleEmbeddings(ServerState& state, Exchange& exchange);
+void HandleExplain(ServerState& state, Exchange& exchange);
+void HandleModels(ServerState& state, Exchange& exchange);
+
+}  // namespace binocle::http

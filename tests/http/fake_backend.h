@@ -1,0 +1,65 @@
+// A backend without a model: it says what it was asked, or what a script has it do.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "service/http/chat_backend.h"
+
+namespace binocle::http::testing {
+
+// How a request goes.
+struct Script {
+  std::vector<std::string> words;        // one delta each
+  std::chrono::milliseconds before{0};   // the first
+  std::chrono::milliseconds between{0};  // two words
+  std::optional<Error> refused;          // thrown by Submit
+  std::optional<Error> fails_at_start;   // before on_started
+  std::optional<Error> fails_at_end;     // after all words
+  FinishReason finish = FinishReason::kStop;
+};
+
+// "You asked: <text>. I see N pictures." in words.
+Script EchoScript(const Request& request);
+
+class FakeBackend : public ChatBackend {
+ public:
+  using Write = std::function<Script(const Request&)>;
+  explicit FakeBackend(Write write = EchoScript) : write_(std::move(write)) {}
+  // Waits for every request.
+  ~FakeBackend() override;
+
+  std::vector<ServedModel> Models() const override;
+  std::unique_ptr<ChatCall> Submit(const std::string& model, Request request,
+                                   SubmissionEvents events) override;
+  // Words of the echo, each with a spot of attention that wanders over the picture.
+  Explanation Explain(const std::string& model, const Request& request,
+                      const ExplainOptions& options,
+                      const std::function<bool()>& keep_going) override;
+  // {length of the text or picture, 0.5, -0.25}
+  Embeddings Embed(const std::string& model, const std::vector<EmbeddingInput>& inputs,
+                   const EmbeddingOptions& options) override;
+  // Token i > 0 is the word "w<i> "; 0 ends.
+  std::string TokenText(const std::string& model, int32_t id) const override;
+
+  std::atomic<int64_t> submitted = 0, cancelled = 0, finished = 0;
+  // The last request that was submitted.
+  Request last() const;
+
+ private:
+  class Call;
+
+  Write write_;
+  mutable std::mutex mutex_;
+  Request last_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace binocle::http::testing

@@ -1,0 +1,335 @@
+// How the server treats clients: events in one piece, those who leave, stall, send too much or too slowly, and shutting down.
+#include <gtest/gtest.h>
+
+#include <future>
+#include <thread>
+
+#include "service/http/event_queue.h"
+#include "service/http/http_server.h"
+#include "tests/http/bodies.h"
+#include "tests/http/fake_backend.h"
+#include "tests/http/raw_client.h"
+
+namespace binocle::http {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using testing::ChatBody;
+using testing::EventsOf;
+using testing::Exchange1;
+using testing::FakeBackend;
+using testing::GetText;
+using testing::PostText;
+using testing::RawClient;
+using testing::RawReply;
+using testing::Script;
+
+std::string ChatText(bool stream) {
+  Json body = ChatBody();
+  body["model"] = "fake";
+  body["stream"] = stream;
+  return PostText("/v1/chat/completions", body.dump());
+}
+
+// Speaks until somebody cancels.
+Script Endless(const Request&) {
+  return {.words = std::vector<std::string>(100'000, "word "), .between = milliseconds(5)};
+}
+
+bool Eventually(const std::function<bool()>& condition) {
+  for (int i = 0; i < 1000; ++i) {
+    if (condition()) return true;
+    std::this_thread::sleep_for(milliseconds(5));
+  }
+  return false;
+}
+
+TEST(HttpStreams, EveryEventIsOneWrite) {
+  FakeBackend backend([](const Request&) {
+    return Script{
+        .words = {"a", "b", "c", "d"}, .before = milliseconds(40), .between = milliseconds(40)};
+  });
+  const HttpServer server(backend, {}, {});
+  RawClient client(server.port());
+  client.Send(ChatText(true));
+  const std::string first = client.Receive();
+  EXPECT_TRUE(first.starts_with("HTTP/1.1 200 OK\r\n")) << first;
+  std::string bytes = first;
+  int deltas = 0;
+  while (!bytes.ends_with("\r\n0\r\n\r\n")) {
+    const std::string piece = client.Receive();
+    ASSERT_FALSE(piece.empty());
+    bytes += piece;
+    // Words are far enough apart that each arrives alone: a whole chunk with a whole event.
+    if (piece.find("\"content\":\"\"") != std::string::npos ||
+        piece.find("\"delta\":{\"content\"") == std::string::npos)
+      continue;
+    ++deltas;
+    EXPECT_TRUE(piece.ends_with("\n\n\r\n")) << piece;
+    const size_t head = piece.find("\r\n");
+    EXPECT_EQ(std::stoul(piece.substr(0, head), nullptr, 16), piece.size() - head - 4) << piece;
+    EXPECT_EQ(piece.substr(head + 2, 6), "data: ");
+  }
+  EXPECT_EQ(deltas, 4);
+}
+
+TEST(HttpStreams, AClientThatLeavesCancels) {
+  FakeBackend backend(Endless);
+  const HttpServer server(backend, {}, {});
+  {
+    RawClient client(server.port());
+    client.Send(ChatText(true));
+    EXPECT_FALSE(client.Receive().empty());
+  }
+  EXPECT_TRUE(Eventually([&] { return backend.cancelled == 1; }));
+  EXPECT_TRUE(Eventually([&] { return server.stats().active == 0; }));
+  EXPECT_EQ(server.stats().cancelled, 1);
+}
+
+TEST(HttpStreams, AClientThatLeavesBeforeTheFirstWordCancels) {
+  FakeBackend backend(
+      [](const Request&) { return Script{.words = {"late"}, .before = seconds(60)}; });
+  const HttpServer server(backend, {}, {});
+  for (const bool stream : {true, false}) {
+    RawClient client(server.port());
+    client.Send(ChatText(stream));
+    EXPECT_TRUE(Eventually([&] { return server.stats().active == 1; }));
+    client.Close();
+    EXPECT_TRUE(Eventually([&] { return server.stats().active == 0; }));
+  }
+  EXPECT_EQ(backend.cancelled, 2);
+  EXPECT_EQ(server.stats().cancelled, 2);
+}
+
+TEST(HttpStreams, AClientThatDoesNotReadIsDropped) {
+  FakeBackend backend([](const Request&) {
+    return Script{.words = std::vector<std::string>(100'000, std::string(2000, 'x')),
+                  .between = milliseconds(0)};
+  });
+  const HttpServer server(
+      backend, {.write_timeout = milliseconds(300), .max_waiting_bytes = int64_t{1} << 40}, {});
+  RawClient client(server.port(), 4096);
+  client.Send(ChatText(true));
+  EXPECT_TRUE(Eventually([&] { return backend.cancelled == 1; }));
+  EXPECT_TRUE(Eventually([&] { return server.stats().connections == 0; }));
+}
+
+TEST(HttpStreams, AClientThatReadsTooSlowlyIsTold) {
+  FakeBackend backend([](const Request&) {
+    return Script{.words = std::vector<std::string>(20'000, std::string(2000, 'x')),
+                  .between = milliseconds(0)};
+  });
+  const HttpServer server(backend, {.max_waiting_bytes = 100'000}, {});
+  RawClient client(server.port(), 4096);
+  client.Send(ChatText(true));
+  EXPECT_TRUE(Eventually(
+      [&] { return backend.finished + backend.cancelled == 1 || server.stats().slow == 1; }));
+  std::this_thread::sleep_for(milliseconds(200));
+  const RawReply reply = client.ReadReply();
+  EXPECT_TRUE(reply.whole);
+  EXPECT_EQ(Json::parse(EventsOf(reply.body).back())["error"]["message"],
+            "the client reads too slowly");
+  EXPECT_EQ(server.stats().slow, 1);
+}
+
+TEST(EventQueue, DropsWhatIsTooMuchAndSaysSo) {
+  EventQueue queue(1000);
+  for (int i = 0; i < 100; ++i) queue.Push(DeltaText{.answer = 0, .text = "text"});
+  queue.Push(Response{});
+  int deltas = 0;
+  std::optional<ChatEvent> event;
+  while ((event = queue.Pop(milliseconds(0))) && std::holds_alternative<DeltaText>(*event))
+    ++deltas;
+  EXPECT_GT(deltas, 0);
+  EXPECT_LT(deltas, 100);
+  ASSERT_TRUE(event && std::holds_alternative<Error>(*event));
+  EXPECT_TRUE(queue.overflowed());
+  EXPECT_FALSE(queue.Pop(milliseconds(0)));
+}
+
+TEST(HttpConnections, ServeManyRequests) {
+  FakeBackend backend;
+  const HttpServer server(backend, {}, {});
+  RawClient client(server.port());
+  for (int i = 0; i < 50; ++i) {
+    client.Send(ChatText(i % 2 == 0));
+    const RawReply reply = client.ReadReply();
+    EXPECT_EQ(reply.status, 200);
+    EXPECT_TRUE(reply.whole);
+  }
+  // A bad body is read, so the connection goes on.
+  client.Send(PostText("/v1/chat/completions", "nonsense"));
+  EXPECT_EQ(client.ReadReply().status, 400);
+  client.Send(GetText("/healthz"));
+  EXPECT_EQ(client.ReadReply().status, 200);
+  client.Send(GetText("/healthz", "Connection: close\r\n"));
+  EXPECT_EQ(client.ReadReply().headers.at("connection"), "close");
+  EXPECT_EQ(client.ReadAll(), "");
+}
+
+TEST(HttpConnections, PipelinedRequestsAreAnsweredInTurn) {
+  FakeBackend backend;
+  const HttpServer server(backend, {}, {});
+  RawClient client(server.port());
+  client.Send(ChatText(false) + GetText("/healthz") + ChatText(true));
+  EXPECT_EQ(client.ReadReply().status, 200);
+  EXPECT_EQ(client.ReadReply().body, R"({"status":"ok"})");
+  EXPECT_TRUE(client.ReadReply().whole);
+}
+
+TEST(HttpConnections, BodiesOverTheLimit) {
+  FakeBackend backend;
+  const HttpServer server(backend, {.max_body_bytes = 1000}, {});
+  const std::string head =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+  // By its length, before a byte of it is read; the client may go on sending.
+  const RawReply known =
+      Exchange1(server.port(), PostText("/v1/chat/completions", std::string(4 << 20, ' ')));
+  EXPECT_EQ(known.status, 413);
+  EXPECT_EQ(known.headers.at("connection"), "close");
+  EXPECT_EQ(Json::parse(known.body)["error"]["message"],
+            "the body has more than 1000 bytes, the limit");
+  // Chunks, whose length nobody told.
+  RawClient chunked(server.port());
+  chunked.Send(head + "Transfer-Encoding: chunked\r\n\r\n");
+  for (int i = 0; i < 20; ++i) chunked.Send("64\r\n" + std::string(100, ' ') + "\r\n");
+  EXPECT_EQ(chunked.ReadReply().status, 413);
+  // Asked for first.
+  const RawReply asked =
+      Exchange1(server.port(), head + "Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n");
+  EXPECT_EQ(asked.status, 413);
+  EXPECT_EQ(Json::parse(asked.body)["error"]["type"], "invalid_request_error");
+  // Lengths that are none.
+  for (const char* length : {"99999999999999999999", "-1", "abc"})
+    EXPECT_GE(Exchange1(server.port(), head + "Content-Length: " + length + "\r\n\r\n{}").status,
+              400)
+        << length;
+}
+
+TEST(HttpConnections, ChunkedBodiesAreRead) {
+  FakeBackend backend;
+  const HttpServer server(backend, {}, {});
+  Json body = ChatBody();
+  body["model"] = "fake";
+  const std::string text = body.dump();
+  std::string request =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
+      "application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char c : text) request += "1\r\n" + std::string(1, c) + "\r\n";
+  EXPECT_EQ(Exchange1(server.port(), request + "0\r\n\r\n").status, 200);
+}
+
+TEST(HttpConnections, SlowHeadsEnd) {
+  FakeBackend backend;
+  const HttpServer server(backend, {.head_timeout = milliseconds(300)}, {});
+  RawClient client(server.port());
+  const auto start = std::chrono::steady_clock::now();
+  // A byte every 20 ms: each comes in time, the head does not.
+  client.Send("GET /healthz HTTP/1.1\r\nX: ");
+  while (client.Send("x") && std::chrono::steady_clock::now() - start < seconds(10))
+    std::this_thread::sleep_for(milliseconds(20));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(5));
+  EXPECT_TRUE(Eventually([&] { return server.stats().connections == 0; }));
+}
+
+TEST(HttpConnections, SlowBodiesEnd) {
+  FakeBackend backend;
+  const HttpServer server(backend, {.body_timeout = milliseconds(300)}, {});
+  RawClient client(server.port());
+  client.Send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
+      "application/json\r\nContent-Length: 1000\r\n\r\n{");
+  const RawReply reply = client.ReadReply();
+  EXPECT_EQ(reply.status, 400);
+  EXPECT_NE(reply.body.find("the body ends too early"), std::string::npos);
+}
+
+TEST(HttpConnections, IdleOnesAndLongHeadsEnd) {
+  FakeBackend backend;
+  const HttpServer server(backend, {.idle_timeout = milliseconds(200)}, {});
+  RawClient idle(server.port());
+  EXPECT_EQ(idle.ReadAll(), "");
+  RawClient long_head(server.port());
+  std::string head = "GET /healthz HTTP/1.1\r\n";
+  for (int i = 0; i < 5000; ++i)
+    head += "X-Header-" + std::to_string(i) + ": " + std::string(50, 'x') + "\r\n";
+  long_head.Send(head + "\r\n");
+  EXPECT_EQ(long_head.ReadReply().status, 400);
+}
+
+TEST(HttpConnections, AreNotMoreThanTheLimit) {
+  FakeBackend backend(Endless);
+  const HttpServer server(backend, {.max_connections = 2}, {});
+  RawClient one(server.port()), two(server.port());
+  one.Send(ChatText(true));
+  two.Send(ChatText(true));
+  EXPECT_TRUE(Eventually([&] { return server.stats().active == 2; }));
+  const auto start = std::chrono::steady_clock::now();
+  RawClient three(server.port());
+  const RawReply reply = three.ReadReply();
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_EQ(reply.headers.at("retry-after"), "1");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1000));
+  EXPECT_EQ(server.stats().refused, 1);
+  one.Close();
+  EXPECT_TRUE(Eventually([&] { return server.stats().connections == 1; }));
+  EXPECT_EQ(Exchange1(server.port(), GetText("/healthz")).status, 200);
+}
+
+TEST(HttpConnections, NonsenseIsAnsweredInJsonAndEnds) {
+  FakeBackend backend;
+  const HttpServer server(backend, {}, {});
+  for (const std::string& text : {std::string("\x16\x03\x01\x02\r\n\r\n"),
+                                  std::string("GET\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"),
+                                  "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n\r\n"}) {
+    RawClient client(server.port());
+    client.Send(text);
+    const RawReply reply = client.ReadReply();
+    EXPECT_GE(reply.status, 400) << text.substr(0, 40);
+    EXPECT_TRUE(Json::parse(reply.body).contains("error"));
+  }
+}
+
+TEST(HttpDrain, LetsRequestsFinishAndRefusesOthers) {
+  FakeBackend backend([](const Request&) {
+    return Script{.words = std::vector<std::string>(20, "word "), .between = milliseconds(30)};
+  });
+  HttpServer server(backend, {}, {});
+  RawClient streaming(server.port()), idle(server.port());
+  streaming.Send(ChatText(true));
+  std::string bytes = streaming.Receive();
+  auto drained = std::async(std::launch::async, [&] { return server.Drain(seconds(20)); });
+  EXPECT_TRUE(
+      Eventually([&] { return Exchange1(server.port(), GetText("/readyz")).status == 503; }));
+  const RawReply refused = Exchange1(server.port(), ChatText(false));
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.headers.count("retry-after"), 1U);
+  EXPECT_EQ(refused.headers.at("connection"), "close");
+  EXPECT_EQ(Exchange1(server.port(), GetText("/healthz")).status, 200);
+  idle.Send(ChatText(false));
+  EXPECT_EQ(idle.ReadReply().status, 503);
+  bytes += streaming.ReadAll();
+  EXPECT_NE(bytes.find("data: [DONE]\n\n\r\n0\r\n\r\n"), std::string::npos);
+  EXPECT_TRUE(drained.get());
+  EXPECT_EQ(backend.finished, 1);
+}
+
+TEST(HttpDrain, CancelsWhatTakesTooLong) {
+  FakeBackend backend(Endless);
+  HttpServer server(backend, {}, {});
+  RawClient streaming(server.port()), waiting(server.port());
+  streaming.Send(ChatText(true));
+  waiting.Send(ChatText(false));
+  EXPECT_TRUE(Eventually([&] { return server.stats().active == 2; }));
+  EXPECT_FALSE(server.Drain(milliseconds(100)));
+  EXPECT_EQ(server.stats().active, 0);
+  const RawReply cut = streaming.ReadReply();
+  EXPECT_TRUE(cut.whole);
+  EXPECT_EQ(Json::parse(EventsOf(cut.body).back())["error"]["code"], "unavailable");
+  EXPECT_EQ(waiting.ReadReply().status, 503);
+  EXPECT_TRUE(Eventually([&] { return backend.cancelled == 2; }));
+}
+
+}  // namespace
+}  // namespace binocle::http
