@@ -21,10 +21,10 @@
 
 namespace binocle::testing {
 
-// Whether `condition` becomes true within five seconds.
+// Whether `condition` becomes true within twenty seconds.
 template <typename Condition>
 bool Soon(const Condition& condition) {
-  for (int i = 0; i < 5000; ++i) {
+  for (int i = 0; i < 20000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
