@@ -304,7 +304,7 @@ TEST_F(ServicesTest, OptionsThatCannotBeAreRefused) {
                         std::move(options));
     });
   };
-  EXPECT_THAT(start({.listen = "localhost:" + std::to_string(server_->port())}),
+  EXPECT_THAT(start({.listen = "127.0.0.1:" + std::to_string(server_->port())}),
               HasSubstr("UNAVAILABLE: listen"));
   EXPECT_THAT(start({.max_message_bytes = 1}),
               HasSubstr("INVALID_ARGUMENT: max_message_bytes is 1"));
