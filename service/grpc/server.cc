@@ -1,5 +1,6 @@
 #include "service/grpc/server.h"
 
+#include <google/protobuf/stubs/logging.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server.h>
@@ -18,12 +19,14 @@
 namespace binocle {
 namespace {
 
-// gRPC keeps both for all servers of a process.
-void EnableHealthAndReflection() {
+// The libraries keep these for all servers of a process.
+void PrepareLibraries() {
   static std::once_flag once;
   std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // A line on stderr for every text of a stranger that is no UTF-8; the call gets its status anyway.
+    google::protobuf::SetLogHandler(nullptr);
   });
 }
 
@@ -84,7 +87,7 @@ struct GrpcServer::Impl {
                 .stalls = stalls} {}
 
   void Listen() {
-    EnableHealthAndReflection();
+    PrepareLibraries();
     grpc::ServerBuilder builder;
     builder.AddListeningPort(options.listen, CredentialsOf(options.tls), &port);
     builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));

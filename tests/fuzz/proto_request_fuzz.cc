@@ -1,5 +1,7 @@
 // Any bytes as a request of the gRPC interface: the first byte says which, the others are the message. Nothing may come out of the
 // conversions but a request or a list of faults, and both must hold together.
+#include <google/protobuf/stubs/logging.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -70,6 +72,7 @@ void Run(std::string_view bytes, const Convert& convert) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using binocle::Violations;
+  [[maybe_unused]] static const auto logged = google::protobuf::SetLogHandler(nullptr);
   if (size == 0) return 0;
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const auto request = [](const auto& proto, const auto& context, Violations& violations) {
