@@ -38,7 +38,7 @@ Script Endless(const Request&) {
 }
 
 bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 1000; ++i) {
+  for (int i = 0; i < 4000; ++i) {
     if (condition()) return true;
     std::this_thread::sleep_for(milliseconds(5));
   }
@@ -109,9 +109,10 @@ TEST(HttpStreams, AClientThatLeavesBeforeTheFirstWordCancels) {
 }
 
 TEST(HttpStreams, AClientThatDoesNotReadIsDropped) {
+  // The kernel's buffers take some megabytes; there are more.
   FakeBackend backend([](const Request&) {
-    return Script{.words = std::vector<std::string>(100'000, std::string(2000, 'x')),
-                  .between = milliseconds(0)};
+    return Script{.words = std::vector<std::string>(6000, std::string(10'000, 'x')),
+                  .between = milliseconds(1)};
   });
   const HttpServer server(
       backend, {.write_timeout = milliseconds(300), .max_waiting_bytes = int64_t{1} << 40}, {});
@@ -326,13 +327,13 @@ TEST(HttpDrain, CancelsWhatTakesTooLong) {
   HttpServer server(backend, {}, {});
   RawClient streaming(server.port()), waiting(server.port());
   streaming.Send(ChatText(true));
+  std::string cut = streaming.Receive();
   waiting.Send(ChatText(false));
-  EXPECT_TRUE(Eventually([&] { return server.stats().active == 2; }));
+  EXPECT_TRUE(Eventually([&] { return backend.submitted == 2; }));
   EXPECT_FALSE(server.Drain(milliseconds(100)));
   EXPECT_EQ(server.stats().active, 0);
-  const RawReply cut = streaming.ReadReply();
-  EXPECT_TRUE(cut.whole);
-  EXPECT_EQ(Json::parse(EventsOf(cut.body).back())["error"]["code"], "unavailable");
+  cut += streaming.ReadAll();
+  EXPECT_NE(cut.find("\"code\":\"unavailable\"}}\n\n\r\n0\r\n\r\n"), std::string::npos);
   EXPECT_EQ(waiting.ReadReply().status, 503);
   EXPECT_TRUE(Eventually([&] { return backend.cancelled == 2; }));
 }
