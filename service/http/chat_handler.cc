@@ -33,15 +33,18 @@ class RunningChat {
     const Deltas deltas = chat_.stream ? Deltas::kWanted : Deltas::kUnwanted;
     Request request = std::move(chat_.request);
     chat_.request.generation =
-        request.generation;  // what the reply goes by; pictures are the engine's now
+        request.generation;  // the reply goes by it; the rest is the engine's
     try {
       call_ = state.backend->Submit(chat_.model, std::move(request), EventsInto(queue_, deltas));
     } catch (const Error& error) {
       throw InBodyTerms(error, chat_);
     }
   }
+  // Here and not where it is noticed: the library may find the client gone and never ask for the stream.
   ~RunningChat() {
-    if (!over_) call_->Cancel();
+    if (over_) return;
+    call_->Cancel();
+    if (!given_up_) ++state_.cancelled;
   }
   RunningChat(const RunningChat&) = delete;
   RunningChat& operator=(const RunningChat&) = delete;
@@ -55,9 +58,11 @@ class RunningChat {
   // The next event; throws the error that ends the request, and ClientIsGone when `gone` says so first.
   ChatEvent Next(const std::function<bool()>& gone) {
     for (;;) {
-      if (state_.aborting)
+      if (state_.aborting) {
+        given_up_ = true;
         throw Error(Code::kUnavailable,
                     "the server is shutting down, and the answer took too long");
+      }
       std::optional<ChatEvent> event = queue_->Pop(kLook);
       if (event) return Checked(*std::move(event));
       if (gone()) throw ClientIsGone{};
@@ -70,6 +75,7 @@ class RunningChat {
       // The error for a client that reads too slowly is the queue's; the engine is still at work then.
       const bool slow = queue_->overflowed();
       if (slow) ++state_.slow;
+      given_up_ = slow;
       over_ = !slow;
       throw InBodyTerms(*error, chat_);
     }
@@ -88,7 +94,8 @@ class RunningChat {
   ReplyHead head_;
   std::shared_ptr<EventQueue> queue_;  // owned with the engine, see EventsInto
   std::unique_ptr<ChatCall> call_;
-  bool over_ = false;
+  bool over_ = false;      // for the engine
+  bool given_up_ = false;  // by us, not by the client
 };
 
 bool SendAll(EventStream& stream, const std::vector<std::string>& events) {
@@ -114,19 +121,16 @@ bool SendEvents(RunningChat& running, std::optional<ChatEvent> event, EventStrea
 }
 
 // Runs after the handler; nothing may come out of it.
-bool StreamChat(ServerState& state, RunningChat& running, ChatEvent first, EventStream& stream) {
-  bool whole = false;
+bool StreamChat(RunningChat& running, ChatEvent first, EventStream& stream) {
   try {
-    whole = SendEvents(running, std::move(first), stream);
+    return SendEvents(running, std::move(first), stream);
   } catch (const ClientIsGone&) {
-    whole = false;
+    return false;
   } catch (const Error& error) {
     return stream.Send(ChunkWriter::Failure(ToHttpError(error)));
   } catch (const std::exception& error) {
     return stream.Send(ChunkWriter::Failure(ToHttpError(Error(Code::kInternal, error.what()))));
   }
-  if (!whole) ++state.cancelled;
-  return whole;
 }
 
 }  // namespace
@@ -147,8 +151,8 @@ void HandleChat(ServerState& state, Exchange& exchange, const std::string& reque
   ChatEvent event = running->Next(gone);
   if (running->chat().stream) {
     // What failed up to here has a status of its own; later failures are events.
-    exchange.Stream([&state, running, first = std::move(event)](EventStream& stream) {
-      return StreamChat(state, *running, first, stream);
+    exchange.Stream([running, first = std::move(event)](EventStream& stream) {
+      return StreamChat(*running, first, stream);
     });
     return;
   }

@@ -58,7 +58,10 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
         std::chrono::steady_clock::now() + *state.options.request_timeout;
   bool gone = false;
   const auto keep_going = [&] {
-    gone = gone || exchange.PeerIsGone();
+    if (!gone && exchange.PeerIsGone()) {
+      gone = true;
+      ++state.cancelled;
+    }
     return !gone && !state.aborting;
   };
   try {

@@ -161,7 +161,6 @@ void HttpServer::Impl::Handle(Exchange& exchange) {
   try {
     Route(exchange, request_id);
   } catch (const ClientIsGone&) {
-    ++state.cancelled;
     exchange.Reply(499, {}, kJsonType);
   } catch (const BodyIsTooLarge& large) {
     ReplyError(exchange, BodyTooLarge(large.limit));

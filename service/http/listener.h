@@ -1,6 +1,6 @@
 // cpp-httplib's server with our connections: it accepts, parses and writes; everything else is a handler's.
 //
-// Written for the versions 0.11 (Debian 12) to 0.15 (Ubuntu 24.04 has 0.14). What we replace is process_and_close_socket(), which owns a
+// Written for the versions 0.11 (Debian 12) to 0.17 (Ubuntu 24.04 has 0.14). What we replace is process_and_close_socket(), which owns a
 // connection, because the library's own has no deadlines for heads and bodies, no limit for chunked bodies, and nothing by which a
 // handler could see that its client is gone.
 #pragma once

@@ -74,9 +74,17 @@ std::vector<float> SpotMap(size_t word, size_t words) {
   return map;
 }
 
+constexpr int64_t kSeenSide = 192;
+
+SeenPicture Grey() {
+  return {.width = kSeenSide,
+          .height = kSeenSide,
+          .rgb = std::vector<uint8_t>(kSeenSide * kSeenSide * 3, 128)};
+}
+
 // The picture, its shorter side cut to a square and 192 pixels wide, by nearest neighbours.
 SeenPicture Seen(const ImageInput& input) {
-  constexpr int64_t kSide = 192;
+  constexpr int64_t kSide = kSeenSide;
   const Image image = DecodeImage(*input.bytes, {}, input.path);
   const int64_t side = std::min<int64_t>(image.width, image.height);
   const int64_t left = (image.width - side) / 2, top = (image.height - side) / 2;
@@ -172,7 +180,8 @@ Explanation FakeBackend::Explain(const std::string&, const Request& request, con
   e.layers = {.first = 0, .last = 3};
   e.rows = e.cols = 24;
   for (const Message& message : request.messages) {
-    for (const ImageInput& image : message.images) e.seen.push_back(Seen(image));
+    for (const ImageInput& image : message.images)
+      e.seen.push_back(decodes_pictures ? Seen(image) : Grey());
   }
   int64_t at = 0;
   for (size_t i = 0; i < script.words.size(); ++i) {

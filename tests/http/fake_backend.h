@@ -49,6 +49,8 @@ class FakeBackend : public ChatBackend {
   // Token i > 0 is the word "w<i> "; 0 ends.
   std::string TokenText(const std::string& model, int32_t id) const override;
 
+  // Explanations show the picture that was sent; without, a grey one, and no decoder runs.
+  bool decodes_pictures = false;
   std::atomic<int64_t> submitted = 0, cancelled = 0, finished = 0;
   // The last request that was submitted.
   Request last() const;

@@ -33,6 +33,7 @@ Script Speak(const Request& request) {
 
 int main(int argc, char** argv) {
   FakeBackend backend(Speak);
+  backend.decodes_pictures = true;
   binocle::http::HttpCallbacks callbacks;
   if (argc > 1) {
     callbacks.authorize = [key = std::string(argv[1])](std::string_view given) {
