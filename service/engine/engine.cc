@@ -107,9 +107,17 @@ struct Engine::Impl {
 
   Response Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
                RequestHooks hooks);
-  void Prepare(Request& request, SubmissionEvents& events,
-               const std::shared_ptr<std::atomic<bool>>& cancelled,
-               std::unique_ptr<Admission::Place> place);
+  // A request that was submitted and whose pictures are not read yet.
+  struct Job {
+    Clock::time_point start;
+    Request request;
+    SubmissionEvents events;
+    std::unique_ptr<Admission::Place> place;
+    std::shared_ptr<std::atomic<bool>> cancelled;  // with the caller's Submission
+  };
+  void Prepare(Job& job);
+  void ReportCancelled(const Job& job);
+  void Report(const Job& job, const Error& error);
 
   EngineOptions options;
   ModelInfo info;
@@ -196,61 +204,69 @@ Response Engine::Generate(const Request& request, const Observer& observer) {
 }
 
 struct Submission::State {
-  std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
+  std::atomic<bool> cancelled{false};
 };
 
 void Submission::Cancel() {
-  if (state_ != nullptr) state_->cancelled->store(true);
+  if (state_ != nullptr) state_->cancelled.store(true);
 }
 
-// On a worker: reads the request's pictures, then hands it to the loop, or tells the loop to report what is wrong with it.
-void Engine::Impl::Prepare(Request& request, SubmissionEvents& events,
-                           const std::shared_ptr<std::atomic<bool>>& cancelled,
-                           std::unique_ptr<Admission::Place> place) {
-  const auto start = LiveRequest::Clock::now();
-  const auto fail = [&](const Error& error) {
-    loop.Post([on_error = events.on_error, error] {
-      if (on_error) on_error(error);
-    });
-  };
+void Engine::Impl::ReportCancelled(const Job& job) {
+  Response response{.id = job.request.id, .model = info.name};
+  response.answers.resize(static_cast<size_t>(job.request.generation.n));
+  for (Answer& answer : response.answers) answer.finish_reason = FinishReason::kCancelled;
+  response.timings.total = MillisecondsSince(job.start);
+  loop.Post([on_finished = job.events.on_finished, response] {
+    if (on_finished) on_finished(response);
+  });
+}
+
+// On a worker: reads the request's pictures, then hands it to the loop, or has the loop report what is wrong with it. What is cancelled or
+// late when its turn comes is not read.
+void Engine::Impl::Prepare(Job& job) {
+  if (job.cancelled->load()) return ReportCancelled(job);
   try {
-    // A request that is cancelled or late by now is ended by the loop, with nothing read.
-    auto prepared = std::make_unique<PreparedRequest>(loaded(), std::move(request));
-    auto finished = std::move(events.on_finished);
-    if (finished) {
-      events.on_finished = [this, finished](Response response) {
-        response.timings.load = load_ms;
-        finished(std::move(response));
+    CheckDeadline(job.request);
+    auto prepared = std::make_unique<PreparedRequest>(loaded(), std::move(job.request));
+    prepared->start = job.start;
+    if (job.events.on_finished) {
+      job.events.on_finished = [this, finished = std::move(job.events.on_finished)](Response r) {
+        r.timings.load = load_ms;
+        finished(std::move(r));
       };
     }
-    auto live = std::make_shared<LiveRequest>(loaded(), std::move(prepared), events, RequestHooks{},
-                                              next_number++);
-    live->cancelled = cancelled;
-    live->start = start;
-    live->place = std::move(place);
+    auto live = std::make_shared<LiveRequest>(loaded(), std::move(prepared), job.events,
+                                              RequestHooks{}, next_number++);
+    live->cancelled = job.cancelled;
+    live->place = std::move(job.place);
     loop.Submit(std::move(live));
   } catch (const Error& error) {
-    fail(error);
+    Report(job, error);
   } catch (const std::bad_alloc&) {
-    fail(Error(Code::kResourceExhausted, "request: out of memory"));
+    Report(job, Error(Code::kResourceExhausted, "request: out of memory"));
   }
 }
 
+void Engine::Impl::Report(const Job& job, const Error& error) {
+  loop.Post([on_error = job.events.on_error, error] {
+    if (on_error) on_error(error);
+  });
+}
+
 Submission Engine::Submit(Request request, SubmissionEvents events) {
+  const auto start = Clock::now();
   CheckRequest(request, impl_->options, impl_->info.vocabulary);
   Submission submission;
   submission.state_ = std::make_shared<Submission::State>();
-  struct Job {
-    Request request;
-    SubmissionEvents events;
-    std::unique_ptr<Admission::Place> place;
-  };
   auto place = impl_->admission.Enter(request);
   // shared: std::function wants what can be copied.
-  auto job = std::make_shared<Job>(Job{std::move(request), std::move(events), std::move(place)});
-  impl_->workers.Post([impl = impl_.get(), job, cancelled = submission.state_->cancelled] {
-    impl->Prepare(job->request, job->events, cancelled, std::move(job->place));
-  });
+  auto job = std::make_shared<Impl::Job>(
+      Impl::Job{.start = start,
+                .request = std::move(request),
+                .events = std::move(events),
+                .place = std::move(place),
+                .cancelled = {submission.state_, &submission.state_->cancelled}});
+  impl_->workers.Post([impl = impl_.get(), job] { impl->Prepare(*job); });
   return submission;
 }
 
@@ -260,12 +276,12 @@ Explanation Engine::Explain(const Request& request, const ExplainOptions& option
   return ExplainRequest(EngineAccess(*this), request, options, observer);
 }
 
-void Engine::CheckImage(const ImageInput& image) const { impl_->images.Check(image); }
+void Engine::CheckImage(const ImageInput& image) const { impl_->images.ReadPixels(image); }
 
 ImageEmbedding Engine::EmbedImage(const ImageInput& image) {
-  const ImageEncoder::Prepared prepared = impl_->images.Prepare(image);
+  const ModelPixels pixels = impl_->images.ReadPixels(image);
   Tensor visual;
-  impl_->loop.Use([&] { visual = impl_->images.Visual(impl_->exec, prepared.pixels); });
+  impl_->loop.Use([&] { visual = impl_->images.Visual(impl_->exec, pixels); });
   return {.tokens = visual.dim(0),
           .width = visual.dim(1),
           .values = {visual.f32(), visual.f32() + visual.view().elements()}};

@@ -66,8 +66,8 @@ ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes
   return pixels;
 }
 
-void ImageEncoder::Check(const ImageInput& input) const {
-  Pixels(input, ReadBytes(input), nullptr);
+ModelPixels ImageEncoder::ReadPixels(const ImageInput& input) const {
+  return Pixels(input, ReadBytes(input), nullptr);
 }
 
 Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,

@@ -15,8 +15,8 @@ class ImageEncoder {
   // `model` must outlive this.
   ImageEncoder(VlmModel& model, const EngineOptions& options);
 
-  // Throws what Encode would throw before it comes to the towers.
-  void Check(const ImageInput& input) const;
+  // The picture as the towers take it. Throws what Encode would throw before it comes to them.
+  ModelPixels ReadPixels(const ImageInput& input) const;
 
   // A picture on its way to the towers: read and, unless the cache has it, decoded. From any thread.
   struct Waiting {
@@ -47,7 +47,7 @@ class ImageEncoder {
   Prepared Prepare(const ImageInput& input) const;
   // Such a picture through towers and layers, never kept. `dims`: score its tokens with these.
   SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels, SinkDims dims);
-  // The visual tokens [n, D] of a picture that Prepare has decoded, never kept.
+  // The visual tokens [n, D] of a picture, never kept.
   Tensor Visual(Exec& ex, const ModelPixels& pixels);
 
   ImageCacheCounters counters() const { return cache_.counters(); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/error.h"
 #include "service/engine/generation_options.h"
 
 namespace binocle {
@@ -48,6 +49,11 @@ SequenceTokens Lane::other_tokens() const {
   return {request.prepared->other_prompt, noised ? request.other_images : request.images, tokens};
 }
 
+void CheckDeadline(const Request& request) {
+  if (request.deadline && LiveRequest::Clock::now() >= *request.deadline)
+    Throw(Code::kDeadlineExceeded, "request: its deadline passed before it was done");
+}
+
 LiveRequest::LiveRequest(const LoadedModel& loaded, std::unique_ptr<PreparedRequest> request,
                          SubmissionEvents reported, RequestHooks asked_hooks, int64_t n)
     : prepared(std::move(request)),
@@ -80,8 +86,8 @@ bool LiveRequest::done() const {
 void LiveRequest::Finish() {
   ended_ = true;
   for (auto& lane : lanes) response.answers.push_back(std::move(*lane->answer));
-  response.timings.total = Milliseconds(Clock::now() - start);
-  times.Report(start, response.timings);
+  response.timings.total = Milliseconds(Clock::now() - prepared->start);
+  times.Report(prepared->start, response.timings);
 }
 
 void LiveRequest::Cancel() {

@@ -76,9 +76,12 @@ struct Lane {
   SequenceTokens other_tokens() const;
 };
 
+// Throws DEADLINE_EXCEEDED when the request's deadline has passed.
+void CheckDeadline(const Request& request);
+
 class LiveRequest {
  public:
-  using Clock = std::chrono::steady_clock;
+  using Clock = PreparedRequest::Clock;
   static constexpr int64_t kMostAnswers = 64;
 
   // `number`: unique, increasing.
@@ -104,7 +107,6 @@ class LiveRequest {
   SubmissionEvents events;
   RequestHooks hooks;
   int64_t number;
-  Clock::time_point start = Clock::now();
   std::shared_ptr<std::atomic<bool>> cancelled = std::make_shared<std::atomic<bool>>(false);
   std::unique_ptr<Admission::Place> place;        // in the queue, until the request starts
   std::vector<SharedImage> images, other_images;  // by picture, as they are encoded

@@ -36,8 +36,8 @@ std::vector<PrefixIndex::Place> PrefixIndex::PlacesOf(const SequenceTokens& toke
 }
 
 PrefixIndex::Match PrefixIndex::Longest(std::span<const Place> places,
-                                        std::vector<int32_t>* pages) const {
-  Match match{const_cast<Node*>(&root_), 0};
+                                        std::vector<int32_t>* pages) {
+  Match match{&root_, 0};
   while (places.size() - static_cast<size_t>(match.length) >= kPage) {
     const std::span<const Place> page = places.subspan(static_cast<size_t>(match.length), kPage);
     const auto& children = match.node->children;
@@ -51,7 +51,7 @@ PrefixIndex::Match PrefixIndex::Longest(std::span<const Place> places,
   return match;
 }
 
-int64_t PrefixIndex::PagesInUse(const SequenceTokens& tokens) const {
+int64_t PrefixIndex::PagesInUse(const SequenceTokens& tokens) {
   std::vector<int32_t> pages;
   Longest(PlacesOf(tokens, tokens.size() - 1), &pages);
   return std::count_if(pages.begin(), pages.end(),

@@ -33,7 +33,7 @@ class PrefixIndex {
   static std::vector<Place> PlacesOf(const SequenceTokens& tokens, int64_t end);
 
   // Of `tokens`, how many pages at the front are here and used by running sequences too: they cost a new sequence nothing.
-  int64_t PagesInUse(const SequenceTokens& tokens) const;
+  int64_t PagesInUse(const SequenceTokens& tokens);
   // Begins an empty sequence with what it shares, and less than all of it, since the last position's logits are yet to be computed;
   // `sequence.computed` says how much. Takes at most one page from the pool, evicting where it must.
   void Begin(const SequenceTokens& tokens, RunningSequence& sequence);
@@ -61,7 +61,7 @@ class PrefixIndex {
     Node* node;      // the last full page
     int64_t length;  // its end
   };
-  Match Longest(std::span<const Place> places, std::vector<int32_t>* pages) const;
+  Match Longest(std::span<const Place> places, std::vector<int32_t>* pages);
   int64_t Evictable(const Node& node, bool& whole) const;
   void Remove(Node* node);
   Node* Oldest(Node& under) const;
@@ -69,7 +69,7 @@ class PrefixIndex {
   KvPool& pool_;
   Node root_;
   int64_t nodes_ = 0;
-  mutable uint64_t clock_ = 0;
+  uint64_t clock_ = 0;
 };
 
 }  // namespace binocle

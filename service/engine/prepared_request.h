@@ -1,7 +1,7 @@
 // A request before its turn: checked, rendered, its pictures read and decoded. Made on any thread.
 #pragma once
 
-#include <optional>
+#include <chrono>
 #include <span>
 #include <vector>
 
@@ -12,6 +12,8 @@
 namespace binocle {
 
 struct PreparedRequest {
+  using Clock = std::chrono::steady_clock;
+
   // Throws what Engine::Generate throws. `request` is kept, since pictures and texts are borrowed from it.
   PreparedRequest(const LoadedModel& loaded, Request request);
   // `prompt` as it is, whose pictures are `images`: for scoring, and for looking at tokens apart from their prompt.
@@ -23,6 +25,7 @@ struct PreparedRequest {
   // Two sequences: guidance and VCD.
   bool paired() const { return interventions.guidance || interventions.vcd; }
 
+  Clock::time_point start = Clock::now();  // of the call; first, so that what follows counts
   Request request;
   PreparedPrompt prompt;
   ExpandedPrompt other_prompt;  // of the sequence that guidance and VCD compare with

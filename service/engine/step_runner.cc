@@ -93,15 +93,13 @@ int64_t StepRunner::running_lanes() const {
 }
 
 void StepRunner::EndTheCancelledAndLate() {
-  const Clock::time_point now = Clock::now();
   for (const auto& request : requests_) {
     const bool cancelled =
         request->cancelled->load() || (request->hooks.keep_going && !request->hooks.keep_going());
     if (cancelled) {
       request->Cancel();
-    } else if (request->asked().deadline && now >= *request->asked().deadline) {
-      request->Fail(
-          Error(Code::kDeadlineExceeded, "request: its deadline passed before it was done"));
+    } else {
+      Guarded(*request, [&] { CheckDeadline(request->asked()); });
     }
   }
   PutAsideTheEnded();
@@ -232,6 +230,11 @@ void StepRunner::Watch(Lane& lane) {
 void StepRunner::BeginSequence(const SequenceTokens& tokens, bool shareable,
                                RunningSequence& sequence) {
   if (shareable) m_.prefix.Begin(tokens, sequence);
+  Grow(tokens, sequence);
+}
+
+// Pages for all of its positions.
+void StepRunner::Grow(const SequenceTokens& tokens, RunningSequence& sequence) {
   const int64_t missing = tokens.size() - sequence.kv.length();
   m_.prefix.Evict(sequence.kv.PagesToExtend(missing));
   sequence.kv.Extend(missing);
@@ -289,11 +292,6 @@ void StepRunner::Forward(const StepPlan& plan) {
   std::vector<SequenceRows> rows;
   std::vector<std::vector<float>*>
       logits;  // of the sequences that are computed to their end, in order
-  const auto grow = [&](RunningSequence& sequence, const SequenceTokens& tokens) {
-    const int64_t missing = tokens.size() - sequence.kv.length();
-    m_.prefix.Evict(sequence.kv.PagesToExtend(missing));
-    sequence.kv.Extend(missing);
-  };
   const auto add = [&](RunningSequence& sequence, const SequenceTokens& tokens, int64_t count,
                        std::vector<float>& out) {
     if (count == 0) return;
@@ -306,8 +304,8 @@ void StepRunner::Forward(const StepPlan& plan) {
     if (lane == nullptr || !lane->running || lane->request.ended()) continue;
     LaneSequences& s = lane->sequences;
     const bool fits = Guarded(lane->request, [&] {
-      grow(s.main, lane->main_tokens());
-      if (s.other) grow(*s.other, lane->other_tokens());
+      Grow(lane->main_tokens(), s.main);
+      if (s.other) Grow(lane->other_tokens(), *s.other);
     });
     if (!fits) continue;
     add(s.main, lane->main_tokens(), given.rows[0], lane->logits.main);

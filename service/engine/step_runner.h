@@ -48,6 +48,7 @@ class StepRunner {
   void EncodeNext(LiveRequest& request);
   void Watch(Lane& lane);
   void BeginSequence(const SequenceTokens& tokens, bool shareable, RunningSequence& sequence);
+  void Grow(const SequenceTokens& tokens, RunningSequence& sequence);
   void Execute(const StepPlan& plan);
   void Forward(const StepPlan& plan);
   void ChooseTokens();

@@ -205,6 +205,44 @@ TEST_F(Submitting, DeltasAddUpAndStartComesFirst) {
   EXPECT_EQ(ticket.state().started->image_tokens, response.image_tokens);
 }
 
+TEST_F(Submitting, TimesRunFromTheCallPicturesIncluded) {
+  Request request = Ask("What?", {Scene("61x83"), Scene("70x70")});
+  request.generation.max_new_tokens = 4;
+  for (const bool submitted : {false, true}) {
+    Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+    const Timings t =
+        submitted ? Ticket(engine, request).Wait().timings : engine.Generate(request).timings;
+    EXPECT_GT(t.decode, 0);
+    EXPECT_GE(t.first_token, t.decode + t.anchor + t.augment + t.fusion + t.prefill);
+    EXPECT_GE(t.total, t.first_token);
+    EXPECT_GT(t.load, 0);
+  }
+}
+
+TEST_F(Submitting, WhatIsCancelledBeforeItsTurnIsNotRead) {
+  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  // Queued behind two workers, so that most are cancelled before one takes them.
+  std::vector<std::unique_ptr<Ticket>> tickets;
+  for (int i = 0; i < 100; ++i) {
+    Request request = Ask("What?", {ImageInput::FromFile("nowhere.png")});
+    request.generation.n = 2;
+    tickets.push_back(std::make_unique<Ticket>(engine, request));
+    tickets.back()->Cancel();
+  }
+  int64_t cancelled = 0;
+  for (auto& ticket : tickets) {
+    try {
+      const Response response = ticket->Wait();
+      EXPECT_EQ(response.answers.size(), 2U);
+      EXPECT_EQ(response.answers[1].finish_reason, FinishReason::kCancelled);
+      ++cancelled;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), Code::kNotFound) << "its turn came before it was cancelled";
+    }
+  }
+  EXPECT_GT(cancelled, 0);
+}
+
 TEST_F(Submitting, SubmitAndGenerateGiveTheSame) {
   EXPECT_TRUE(SameAnswer(Ticket(engine_, testing::Raw("<image>What?", {Scene("61x83")})).Wait(),
                          engine_.Generate(testing::Raw("<image>What?", {Scene("61x83")}))));
