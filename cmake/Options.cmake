@@ -4,8 +4,7 @@ include(GNUInstallDirs)
 
 option(BINOCLE_ENGINE "The loader, the engine and the command line (needs sentencepiece, nlohmann-json, CLI11)" ON)
 cmake_dependent_option(BINOCLE_OPENCV "Decode pictures with OpenCV" ON BINOCLE_ENGINE OFF)
-# Off until `binocle serve` puts the server into the program.
-cmake_dependent_option(BINOCLE_SERVICE "The gRPC and HTTP servers (need gRPC, protobuf, OpenSSL, cpp-httplib)" OFF BINOCLE_ENGINE OFF)
+cmake_dependent_option(BINOCLE_SERVICE "The gRPC and HTTP servers (need gRPC, protobuf, OpenSSL, cpp-httplib)" ON BINOCLE_ENGINE OFF)
 option(BINOCLE_ONEDNN "Large matrix products through oneDNN" ON)
 option(BINOCLE_HIGHWAY "SIMD kernels through Highway; OFF builds them one lane wide" ON)
 option(BINOCLE_TESTS "Unit tests (needs GoogleTest)" ${PROJECT_IS_TOP_LEVEL})
