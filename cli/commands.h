@@ -20,5 +20,6 @@ void AddCalibrate(CLI::App& app);
 void AddChat(CLI::App& app);
 void AddExplain(CLI::App& app);
 void AddInspect(CLI::App& app);
+void AddServe(CLI::App& app);  // where the servers are built
 
 }  // namespace binocle::cli

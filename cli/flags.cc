@@ -101,6 +101,17 @@ void ModelFlags::Add(CLI::App& command) {
   group.AddNumber("--max-image-pixels", options.max_image_pixels, "pixels of a decoded picture");
 }
 
+void ModelFlags::AddBatching(CLI::App& command) {
+  Group group(command, "Batching");
+  group.AddNumber("--max-sequences", options.max_sequences, "answers computed side by side");
+  group.AddNumber("--kv-tokens", options.kv_tokens,
+                  "tokens whose keys and values there is room for (0: two contexts)");
+  group.AddNumber("--max-queued-requests", options.max_queued_requests,
+                  "requests that wait to start; more are refused");
+  group.AddText("--max-queued-bytes", max_queued_bytes,
+                "of their texts and pictures (default: 1G)");
+}
+
 std::string ModelFlags::Path() const { return model.empty() ? DefaultModelPath() : model; }
 
 EngineOptions ModelFlags::Options() const {
@@ -108,6 +119,8 @@ EngineOptions ModelFlags::Options() const {
   if (!image_cache.empty())
     result.image_cache_bytes = image_cache == "0" ? 0 : ParseBytes(image_cache, "--image-cache");
   if (!memory_limit.empty()) result.memory_limit = ParseBytes(memory_limit, "--memory-limit");
+  if (!max_queued_bytes.empty())
+    result.max_queued_bytes = ParseBytes(max_queued_bytes, "--max-queued-bytes");
   return result;
 }
 

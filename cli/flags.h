@@ -16,8 +16,11 @@ struct ModelFlags {
   EngineOptions options;
   std::string memory_limit;
   std::string image_cache;
+  std::string max_queued_bytes;
 
   void Add(CLI::App& command);
+  // How many requests run and wait side by side.
+  void AddBatching(CLI::App& command);
   std::string Path() const;
   EngineOptions Options() const;
 };

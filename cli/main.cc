@@ -93,6 +93,9 @@ void Run(int argc, char** argv) {
   AddChat(app);
   AddExplain(app);
   AddInspect(app);
+#ifdef BINOCLE_WITH_SERVERS
+  AddServe(app);
+#endif
   try {
     app.parse(Words(argc, argv));
   } catch (const CLI::ExtrasError&) {

@@ -43,6 +43,8 @@ if(BINOCLE_SERVICE)
   find_package(Protobuf REQUIRED)
   find_package(gRPC 1.51 CONFIG REQUIRED)
   find_package(OpenSSL REQUIRED)
+  find_package(prometheus-cpp CONFIG REQUIRED)
+  find_package(yaml-cpp CONFIG REQUIRED)
 endif()
 
 if(BINOCLE_TESTS)

@@ -5,6 +5,8 @@ include(CMakePackageConfigHelpers)
 install(TARGETS binocle EXPORT binocle-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+# Loaded at run time from the library's folder.
+install(TARGETS binocle_sentencepiece LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS binocle_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/binocle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY models/binocle-tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/binocle/models)

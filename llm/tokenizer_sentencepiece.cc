@@ -1,31 +1,23 @@
 #include "llm/tokenizer_sentencepiece.h"
 
-#include <sentencepiece_processor.h>
-
 #include <algorithm>
 #include <cstdlib>
-#include <exception>
 #include <string>
 #include <unordered_set>
 #include <utility>
 
 #include "core/error.h"
 #include "core/mapped_file.h"
+#include "llm/sentencepiece/processor.h"
 #include "llm/tokenizer_added_tokens.h"
 #include "llm/tokenizer_sentencepiece_file.h"
 #include "llm/utf8.h"
-
-// Exported by the library, declared by none of its installed headers.
-namespace sentencepiece::logging {
-void SetMinLogLevel(int level);
-}
 
 namespace binocle {
 namespace {
 
 constexpr size_t kMaxModelBytes = size_t{64} << 20;
 constexpr std::string_view kWordMark = "\u2581";  // "▁"
-constexpr int kLogFatal = 3;
 
 std::string ReplaceAll(std::string_view text, std::string_view from, std::string_view to) {
   std::string out;
@@ -35,17 +27,6 @@ std::string ReplaceAll(std::string_view text, std::string_view from, std::string
     out += to;
   }
   return out += text;
-}
-
-// What is wrong with the model, empty for nothing. Most problems are a status; what the library's double array cannot hold,
-// such as a piece that begins with NUL, is an exception.
-std::string LoadModel(sentencepiece::SentencePieceProcessor& processor, std::string_view model) {
-  try {
-    const auto status = processor.LoadFromSerializedProto(model);
-    return status.ok() ? "" : status.ToString();
-  } catch (const std::exception& e) {
-    return e.what();
-  }
 }
 
 // One token of the vocabulary, ready for decoding.
@@ -79,11 +60,10 @@ class SentencePieceTokenizer final : public Tokenizer {
   Entry PieceEntry(int id, const std::string& name) const;
   const Entry& At(int32_t id) const;
 
-  std::vector<std::string> Pieces(std::string_view text) const;
   void EncodeStretch(const std::string& text, std::vector<int32_t>& ids) const;
   std::vector<int32_t> EncodeText(std::string text) const;
 
-  sentencepiece::SentencePieceProcessor processor_;
+  SentencePieceProcessor processor_;
   SentencePieceSpec spec_;
   TokenizerConfig config_;
   AddedTokenSplitter splitter_{{}};
@@ -118,21 +98,18 @@ SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, Tokenizer
   unk_ = id_of(config_.unk);
   pad_ = id_of(config_.pad);
   unk_text_ = config_.unk.value_or("");
-  unk_pieces_ = Pieces(unk_text_).size();
+  unk_pieces_ = processor_.Encode(unk_text_).size();
   const bool prefixed = config_.add_prefix_space || (config_.legacy && spec_.add_dummy_prefix);
   if (!prefixed) leading_space_ = LeadingSpace::kKeep;
   if (spec_.remove_extra_whitespaces) leading_space_ = LeadingSpace::kDropAll;
 }
 
 void SentencePieceTokenizer::LoadProcessor(std::string_view model, const std::string& name) {
-  // The library writes to stderr, which belongs to the program. Process-wide, and idempotent.
-  sentencepiece::logging::SetMinLogLevel(kLogFatal);
   std::string bytes(model);
   // Messages that are appended are merged: normalizer_spec {add_dummy_prefix: false}. transformers does the same.
   if (!config_.legacy) bytes.append("\x1A\x02\x18\x00", 4);
-  const std::string problem = LoadModel(processor_, bytes);
-  if (!problem.empty()) ThrowInvalid(name, ": not a sentencepiece model: ", problem);
-  const int pieces = processor_.GetPieceSize();
+  processor_ = SentencePieceProcessor(bytes, name);
+  const int pieces = processor_.size();
   if (pieces < 1 || pieces > TokenizerConfig::kMaxId) {
     ThrowInvalid(name, ": has ", pieces, " pieces, expected 1 to ", TokenizerConfig::kMaxId);
   }
@@ -143,8 +120,7 @@ void SentencePieceTokenizer::AddRoles() {
   std::unordered_set<std::string> contents;
   for (const auto& [id, token] : config_.added) contents.insert(token.content);
   std::unordered_map<std::string, int32_t> pieces;
-  for (int id = 0; id < processor_.GetPieceSize(); ++id)
-    pieces.emplace(processor_.IdToPiece(id), id);
+  for (int id = 0; id < processor_.size(); ++id) pieces.emplace(processor_.Piece(id), id);
   // transformers counts names, so that a hole in the ids makes new tokens start lower.
   const auto fresh = [&](const std::string& content) { return !pieces.contains(content); };
   auto next = static_cast<int32_t>(
@@ -169,8 +145,8 @@ void SentencePieceTokenizer::AddRoles() {
 
 void SentencePieceTokenizer::FillEntries(const std::string& name) {
   const int32_t last = config_.added.empty() ? -1 : config_.added.rbegin()->first;
-  entries_.resize(static_cast<size_t>(std::max(processor_.GetPieceSize(), last + 1)));
-  for (int id = 0; id < processor_.GetPieceSize(); ++id)
+  entries_.resize(static_cast<size_t>(std::max(processor_.size(), last + 1)));
+  for (int id = 0; id < processor_.size(); ++id)
     entries_[static_cast<size_t>(id)] = PieceEntry(id, name);
   for (const auto& [id, token] : config_.added) {
     const auto kind = special_.contains(id) ? TokenPiece::Kind::kSkipped : TokenPiece::Kind::kText;
@@ -180,11 +156,13 @@ void SentencePieceTokenizer::FillEntries(const std::string& name) {
 }
 
 Entry SentencePieceTokenizer::PieceEntry(int id, const std::string& name) const {
-  const std::string& piece = processor_.IdToPiece(id);
+  const std::string piece = processor_.Piece(id);
   if (!IsUtf8(piece))
     ThrowInvalid(name, ": piece ", id, " is not UTF-8: '", Printable(piece, 60), "'");
-  if (processor_.IsControl(id) || processor_.IsUnknown(id)) return {.spelling = piece};
-  if (processor_.IsByte(id)) {  // "<0x0A>": the library has checked the form
+  const auto kind = processor_.KindOf(id);
+  using Kind = SentencePieceProcessor::Kind;
+  if (kind == Kind::kControl || kind == Kind::kUnknown) return {.spelling = piece};
+  if (kind == Kind::kByte) {  // "<0x0A>": the library has checked the form
     const auto byte = static_cast<char>(std::strtol(piece.c_str() + 1, nullptr, 16));
     return {.spelling = piece, .text = std::string(1, byte), .kind = TokenPiece::Kind::kBytes};
   }
@@ -209,15 +187,8 @@ TokenPiece SentencePieceTokenizer::Piece(int32_t id) const {
 
 int32_t SentencePieceTokenizer::IdOf(std::string_view spelling) const {
   if (const int32_t added = splitter_.Find(std::string(spelling)); added >= 0) return added;
-  const int id = processor_.PieceToId(spelling);
-  return processor_.IdToPiece(id) == spelling ? id : -1;
-}
-
-std::vector<std::string> SentencePieceTokenizer::Pieces(std::string_view text) const {
-  std::vector<std::string> pieces;
-  const auto status = processor_.Encode(text, &pieces);
-  if (!status.ok()) Throw(Code::kInternal, "sentencepiece: ", status.ToString());
-  return pieces;
+  const int id = processor_.IdOf(spelling);
+  return processor_.Piece(id) == spelling ? id : -1;
 }
 
 // Without legacy the model has no dummy prefix, and its normalizer eats spaces at the front of a text. transformers
@@ -225,11 +196,11 @@ std::vector<std::string> SentencePieceTokenizer::Pieces(std::string_view text) c
 void SentencePieceTokenizer::EncodeStretch(const std::string& text,
                                            std::vector<int32_t>& ids) const {
   const bool guard = !config_.legacy && (text.starts_with(kWordMark) || text.starts_with(' '));
-  const std::vector<std::string> pieces = Pieces(guard ? unk_text_ + text : text);
+  const std::vector<std::string> pieces = processor_.Encode(guard ? unk_text_ + text : text);
   const size_t skip = guard && pieces.size() >= unk_pieces_ ? unk_pieces_ : 0;
   for (size_t i = skip; i < pieces.size(); ++i) {
     const int32_t added = splitter_.Find(pieces[i]);
-    ids.push_back(added >= 0 ? added : processor_.PieceToId(pieces[i]));
+    ids.push_back(added >= 0 ? added : processor_.IdOf(pieces[i]));
   }
 }
 

@@ -8,7 +8,7 @@
 set -eu
 
 # Compiler, build tools; pictures; tokenizer; matrix products; SIMD; JSON; command line; line editing; the service: gRPC, protobuf (whose
-# headers gRPC's package does not bring), TLS and digests, HTTP; unit tests.
+# headers gRPC's package does not bring), TLS and digests, HTTP, metrics, configuration; unit tests.
 packages="g++ cmake ninja-build pkgconf
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev zlib1g-dev
   libsentencepiece-dev
@@ -18,7 +18,7 @@ packages="g++ cmake ninja-build pkgconf
   libcli11-dev
   libedit-dev
   libgrpc++-dev protobuf-compiler-grpc protobuf-compiler libprotobuf-dev libssl-dev
-  libcpp-httplib-dev
+  libcpp-httplib-dev prometheus-cpp-dev libyaml-cpp-dev
   libgtest-dev libgmock-dev"
 
 usage() {

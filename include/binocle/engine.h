@@ -101,6 +101,7 @@ class BINOCLE_EXPORT Engine {
   ~Engine();
 
   const ModelInfo& info() const;
+  const EngineOptions& options() const;
 
   // Answers one request. The observer is called on the engine's thread while this one waits; what it throws, this throws. Calls from
   // several threads run side by side.

@@ -163,6 +163,7 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
   });
 }
 
+const EngineOptions& Engine::options() const { return impl_->options; }
 const ModelInfo& Engine::info() const { return impl_->info; }
 
 // Submits, and waits for the end. What the observer throws cancels the request and is thrown again here.

@@ -8,8 +8,8 @@
 #include <utility>
 
 #include "binocle/error.h"
+#include "service/common/text.h"
 #include "service/grpc/status.h"
-#include "service/grpc/text.h"
 
 namespace binocle {
 namespace {

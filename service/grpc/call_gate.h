@@ -16,7 +16,7 @@
 #include <optional>
 #include <string>
 
-#include "service/grpc/token_list.h"
+#include "service/common/token_list.h"
 
 namespace binocle {
 

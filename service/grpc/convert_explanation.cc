@@ -1,8 +1,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "service/common/text.h"
 #include "service/grpc/convert_response.h"
-#include "service/grpc/text.h"
 
 namespace binocle {
 namespace {

@@ -2,7 +2,8 @@
 
 #include <utility>
 
-#include "service/grpc/text.h"
+#include "service/common/sha256.h"
+#include "service/common/text.h"
 
 namespace binocle {
 

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {

@@ -4,8 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "service/common/text.h"
 #include "service/grpc/field_checks.h"
-#include "service/grpc/text.h"
 
 namespace binocle {
 namespace {

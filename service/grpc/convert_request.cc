@@ -6,9 +6,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "service/common/text.h"
 #include "service/grpc/convert_options.h"
 #include "service/grpc/field_checks.h"
-#include "service/grpc/text.h"
 
 namespace binocle {
 namespace {
@@ -241,10 +241,10 @@ EmbedInput EmbedInputOf(const v1::EmbedRequest& from, const ConvertContext& cont
   FieldChecks checks("", violations);
   ImageConverter images(context.limits.images, context.images, violations);
   TextBudget texts(context.limits.max_prompt_bytes, violations);
-  EmbedInput input{.images = images.Convert(from.images(), "images"),
-                   .texts = {},
-                   .pooling = PoolingOf(from.pooling()),
-                   .normalize = from.normalize()};
+  EmbedInput input{
+      .images = images.Convert(from.images(), "images"),
+      .texts = {},
+      .options = {.pooling = PoolingOf(from.pooling()), .normalize = from.normalize()}};
   checks.Known("pooling", v1::Pooling_IsValid(from.pooling()), from.pooling());
   if (from.images_size() == 0 && from.texts_size() == 0)
     checks.Add("images", "and texts are empty, expected at least one picture or text");
@@ -257,7 +257,7 @@ EmbedInput EmbedInputOf(const v1::EmbedRequest& from, const ConvertContext& cont
     texts.Need(from.texts(i), Text("texts[", i, "]"));
     input.texts.push_back(from.texts(i));
   }
-  if (input.pooling == Pooling::kClassToken && from.texts_size() > 0)
+  if (input.options.pooling == Pooling::kClassToken && from.texts_size() > 0)
     checks.Add("pooling", "is class_token, which texts do not have");
   return input;
 }

@@ -8,13 +8,15 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
+#include "binocle/embedding.h"
 #include "binocle/explain.h"
 #include "binocle/model_info.h"
 #include "binocle/request.h"
 #include "binocle/v1/vision_language_service.pb.h"
 #include "service/grpc/convert_images.h"
-#include "service/grpc/model_backend.h"
 #include "service/grpc/violations.h"
 
 namespace binocle {
@@ -46,6 +48,12 @@ struct ExplainInput {
 
 ExplainInput ExplainInputOf(const v1::ExplainRequest& from, const ConvertContext& context,
                             Violations& violations);
+
+struct EmbedInput {
+  std::vector<ImageInput> images;
+  std::vector<std::string> texts;
+  EmbeddingOptions options;
+};
 
 EmbedInput EmbedInputOf(const v1::EmbedRequest& from, const ConvertContext& context,
                         Violations& violations);

@@ -4,7 +4,7 @@
 #include <iterator>
 #include <optional>
 
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {
@@ -103,14 +103,6 @@ v1::Modulate ModulateOf(const ModulationOptions& from) {
   return to;
 }
 
-v1::Embedding EmbeddingOf(const Vectors& from) {
-  v1::Embedding to;
-  to.set_rows(Int32(from.rows));
-  to.set_width(Int32(from.width));
-  to.mutable_values()->Add(from.values.begin(), from.values.end());
-  return to;
-}
-
 v1::Part PartOf(const PartInfo& from) {
   v1::Part to;
   to.set_name(from.name);
@@ -183,11 +175,11 @@ v1::GenerateResponse FinishedOf(const Response& response) {
   return to;
 }
 
-v1::EmbedResponse EmbedResponseOf(const EmbedOutput& output, const std::string& model) {
-  v1::EmbedResponse to;
-  to.set_model(model);
-  for (const Vectors& vectors : output.images) *to.add_images() = EmbeddingOf(vectors);
-  for (const Vectors& vectors : output.texts) *to.add_texts() = EmbeddingOf(vectors);
+v1::Embedding EmbeddingToProto(const Embedding& embedding) {
+  v1::Embedding to;
+  to.set_rows(Int32(embedding.rows));
+  to.set_width(Int32(embedding.width));
+  to.mutable_values()->Add(embedding.values.begin(), embedding.values.end());
   return to;
 }
 

@@ -5,12 +5,13 @@
 
 #include <string>
 
+#include "binocle/embedding.h"
+#include "binocle/explain.h"
 #include "binocle/interventions.h"
 #include "binocle/model_info.h"
 #include "binocle/request.h"
 #include "binocle/v1/model.pb.h"
 #include "binocle/v1/vision_language_service.pb.h"
-#include "service/grpc/model_backend.h"
 
 namespace binocle {
 
@@ -22,7 +23,7 @@ v1::GenerateResponse StartedOf(const Started& started, const std::string& id,
 v1::GenerateResponse DeltaOf(const Delta& delta);
 v1::GenerateResponse FinishedOf(const Response& response);
 
-v1::EmbedResponse EmbedResponseOf(const EmbedOutput& output, const std::string& model);
+v1::Embedding EmbeddingToProto(const Embedding& embedding);
 
 v1::Interventions InterventionsToProto(const Interventions& interventions);
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 #include "service/grpc/violations.h"
 
 namespace binocle {

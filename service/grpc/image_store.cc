@@ -1,12 +1,10 @@
 #include "service/grpc/image_store.h"
 
-#include <openssl/evp.h>
-
-#include <array>
 #include <utility>
 
 #include "binocle/error.h"
-#include "service/grpc/text.h"
+#include "service/common/sha256.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {
@@ -18,20 +16,6 @@ void CheckSize(int64_t bytes, int64_t most) {
 }
 
 }  // namespace
-
-std::string Sha256Hex(std::string_view bytes) {
-  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-  unsigned int length = 0;
-  if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) != 1)
-    throw Error(Code::kInternal, "SHA-256: OpenSSL refuses");
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string hex;
-  for (unsigned int i = 0; i < length; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
-}
 
 std::string ImageStore::Put(std::string bytes) {
   const auto size = static_cast<int64_t>(bytes.size());

@@ -11,9 +11,6 @@
 
 namespace binocle {
 
-// SHA-256 of some bytes, 64 lower-case hexadecimal digits.
-std::string Sha256Hex(std::string_view bytes);
-
 struct ImageStoreOptions {
   int64_t budget_bytes = int64_t{512}
                          << 20;  // 0 …: kept pictures; the least recently used go first

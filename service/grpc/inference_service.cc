@@ -29,7 +29,7 @@ const NamedModel& FindVersion(const ServiceContext& services, const std::string&
                               const std::string& version) {
   if (!version.empty() && version != "1")
     throw Error(Code::kNotFound, "version is not 1, the one that there is");
-  return services.models.Find(name);
+  return services.models.FindOrDefault(name);
 }
 
 // The model is found by AskRequest::model; violations get the paths that the client knows.

@@ -60,7 +60,7 @@ grpc::ServerUnaryReactor* ModelServiceImpl::GetModel(grpc::CallbackServerContext
                                                      const v1::GetModelRequest* request,
                                                      v1::GetModelResponse* response) {
   return Answered(context_, *context, "GetModel", *request, [&] {
-    const NamedModel& model = context_.models.Find(request->model());
+    const NamedModel& model = context_.models.FindOrDefault(request->model());
     *response->mutable_model() = ModelOf(model.backend->info(), model.name,
                                          request->tensors() ? WithTensors::kYes : WithTensors::kNo);
   });

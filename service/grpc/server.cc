@@ -10,9 +10,9 @@
 #include <mutex>
 #include <utility>
 
+#include "service/common/text.h"
 #include "service/grpc/inference_service.h"
 #include "service/grpc/model_service.h"
-#include "service/grpc/text.h"
 #include "service/grpc/uri_reader.h"
 #include "service/grpc/vision_language_service.h"
 

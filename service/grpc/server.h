@@ -15,12 +15,12 @@
 #include <string>
 #include <vector>
 
+#include "service/common/model_backend.h"
+#include "service/common/token_list.h"
 #include "service/grpc/call_gate.h"
 #include "service/grpc/convert_request.h"
 #include "service/grpc/image_store.h"
-#include "service/grpc/model_backend.h"
 #include "service/grpc/tls.h"
-#include "service/grpc/token_list.h"
 
 namespace binocle {
 

@@ -12,10 +12,10 @@
 #include <utility>
 
 #include "binocle/v1/vision_language_service.pb.h"
+#include "service/common/model_backend.h"
 #include "service/grpc/call_gate.h"
 #include "service/grpc/convert_request.h"
 #include "service/grpc/image_store.h"
-#include "service/grpc/model_backend.h"
 #include "service/grpc/stall_watch.h"
 #include "service/grpc/status.h"
 #include "service/grpc/unary_call.h"
@@ -65,7 +65,7 @@ Prepared<Converted> Prepare(const ServiceContext& context, const CallGate::Call&
   if (!prepared.status.ok()) return prepared;
   Violations violations;
   prepared.status = Guarded([&] {
-    prepared.model = &context.models.Find(request.model());
+    prepared.model = &context.models.FindOrDefault(request.model());
     ServedImages images(context);
     prepared.value =
         convert(request, ConvertContext{prepared.model->backend->info(), context.limits, images},

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "google/rpc/error_details.pb.h"
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {

@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "binocle/error.h"
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <utility>
 
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {

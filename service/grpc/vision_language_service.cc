@@ -48,6 +48,21 @@ void RunOnWorker(const ServiceContext& services, const grpc::CallbackServerConte
     call->End(StatusOf(Error(Code::kResourceExhausted, "too many calls wait for a worker")));
 }
 
+v1::EmbedResponse Embedded(const NamedModel& model, const EmbedInput& input,
+                           const ModelBackend::KeepGoing& keep_going) {
+  v1::EmbedResponse response;
+  response.set_model(model.name);
+  for (const ImageInput& image : input.images) {
+    *response.add_images() =
+        EmbeddingToProto(model.backend->EmbedImage(image, input.options, keep_going));
+  }
+  for (const std::string& text : input.texts) {
+    *response.add_texts() =
+        EmbeddingToProto(model.backend->EmbedText(text, input.options, keep_going));
+  }
+  return response;
+}
+
 constexpr auto kRequestOf = [](const auto& request, const ConvertContext& context,
                                Violations& violations) {
   return RequestOf(request, context, violations);
@@ -98,8 +113,7 @@ grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Embed(grpc::CallbackServerC
   RunOnWorker(context_, *context, unary,
               [model = *prepared.model, input = std::move(prepared.value),
                response](const ModelBackend::KeepGoing& keep_going) {
-                auto made = std::make_shared<v1::EmbedResponse>(
-                    EmbedResponseOf(model.backend->Embed(input, keep_going), model.name));
+                auto made = std::make_shared<v1::EmbedResponse>(Embedded(model, input, keep_going));
                 return [made, response] { response->Swap(made.get()); };
               });
   return unary->reactor();

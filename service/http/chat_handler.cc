@@ -1,4 +1,5 @@
 // /v1/chat/completions: one request on its way from the body to the engine's events and back.
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -25,17 +26,22 @@ int64_t SecondsSince1970() {
 // A request that was submitted. Leaves the engine nothing to do for a client that is gone.
 class RunningChat {
  public:
-  RunningChat(ServerState& state, ChatRequest chat, ReplyHead head)
+  RunningChat(ServerState& state, const NamedModel& model, ChatRequest chat, ReplyHead head)
       : state_(state),
+        model_(model),
         chat_(std::move(chat)),
         head_(std::move(head)),
         queue_(std::make_shared<EventQueue>(static_cast<size_t>(state.options.max_waiting_bytes))) {
     const Deltas deltas = chat_.stream ? Deltas::kWanted : Deltas::kUnwanted;
     Request request = std::move(chat_.request);
+    // Of a small vocabulary there are not as many candidates; more than these the client asked for.
+    int64_t& logprobs = request.generation.logprobs;
+    if (logprobs <= kLogprobCandidates)
+      logprobs = std::min(logprobs, model.backend->info().vocabulary);
     chat_.request.generation =
         request.generation;  // the reply goes by it; the rest is the engine's
     try {
-      call_ = state.backend->Submit(chat_.model, std::move(request), EventsInto(queue_, deltas));
+      cancel_ = model.backend->Submit(std::move(request), EventsInto(queue_, deltas));
     } catch (const Error& error) {
       throw InBodyTerms(error, chat_);
     }
@@ -43,7 +49,7 @@ class RunningChat {
   // Here and not where it is noticed: the library may find the client gone and never ask for the stream.
   ~RunningChat() {
     if (over_) return;
-    call_->Cancel();
+    cancel_();
     if (!given_up_) ++state_.cancelled;
   }
   RunningChat(const RunningChat&) = delete;
@@ -52,7 +58,7 @@ class RunningChat {
   const ChatRequest& chat() const { return chat_; }
   const ReplyHead& head() const { return head_; }
   TokenTexts texts() const {
-    return [this](int32_t id) { return state_.backend->TokenText(chat_.model, id); };
+    return [this](int32_t id) { return model_.backend->TokenText(id); };
   }
 
   // The next event; throws the error that ends the request, and ClientIsGone when `gone` says so first.
@@ -90,10 +96,11 @@ class RunningChat {
   }
 
   ServerState& state_;
+  const NamedModel& model_;
   ChatRequest chat_;
   ReplyHead head_;
   std::shared_ptr<EventQueue> queue_;  // owned with the engine, see EventsInto
-  std::unique_ptr<ChatCall> call_;
+  ModelBackend::Cancel cancel_;
   bool over_ = false;      // for the engine
   bool given_up_ = false;  // by us, not by the client
 };
@@ -137,16 +144,17 @@ bool StreamChat(RunningChat& running, ChatEvent first, EventStream& stream) {
 
 void HandleChat(ServerState& state, Exchange& exchange, const std::string& request_id) {
   ChatRequest chat = ParseChatRequest(exchange.ReadBody(), state.options.limits);
-  const ServedModel model = FindModel(*state.backend, chat.model);
+  const NamedModel& model = state.models.Find(chat.model);
   chat.request.id = request_id;
   if (state.options.request_timeout)
     chat.request.deadline = std::chrono::steady_clock::now() + *state.options.request_timeout;
   ReplyHead head{.id = RandomId("chatcmpl-"),
                  .created = SecondsSince1970(),
-                 .model = model.id,
+                 .model = model.name,
                  .fingerprint = model.fingerprint};
   // Owned by the reply, which may be written after this function.
-  const auto running = std::make_shared<RunningChat>(state, std::move(chat), std::move(head));
+  const auto running =
+      std::make_shared<RunningChat>(state, model, std::move(chat), std::move(head));
   const auto gone = [&exchange] { return exchange.PeerIsGone(); };
   ChatEvent event = running->Next(gone);
   if (running->chat().stream) {

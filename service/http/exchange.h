@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -30,6 +31,9 @@ class Exchange {
   virtual std::string ReadBody() = 0;
   // The client has closed the connection.
   virtual bool PeerIsGone() const = 0;
+
+  // Who asked, for the log, and what he holds until the reply is written.
+  virtual void SetCaller(std::string name, std::shared_ptr<void> lease) = 0;
 
   // One of the two, once. Headers first.
   virtual void SetHeader(const std::string& name, const std::string& value) = 0;

@@ -1,6 +1,7 @@
 // The endpoints that answer in one piece.
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "service/http/explain_response.h"
 #include "service/http/openai_request.h"
@@ -11,6 +12,36 @@ namespace binocle::http {
 namespace {
 
 constexpr std::string_view kModelPrefix = "/v1/models/";
+
+// Looks whether the client of work that blocks is still there.
+class GoneWatch {
+ public:
+  GoneWatch(ServerState& state, Exchange& exchange) : state_(state), exchange_(exchange) {}
+
+  bool KeepGoing() {
+    if (!gone_ && exchange_.PeerIsGone()) {
+      gone_ = true;
+      ++state_.cancelled;
+    }
+    return !gone_ && !state_.aborting;
+  }
+  void CheckClient() const {
+    if (gone_) throw ClientIsGone{};
+  }
+
+ private:
+  ServerState& state_;
+  Exchange& exchange_;
+  bool gone_ = false;
+};
+
+// The same error about the body's name for the option.
+Error OfEmbedding(const Error& error) {
+  const std::string& option = error.option();
+  if (option != "pooling" || !error.message().starts_with(option)) return error;
+  const std::string name = "binocle.pooling";
+  return Error(error.code(), name + error.message().substr(option.size()), name);
+}
 
 }  // namespace
 
@@ -24,53 +55,45 @@ void ReplyError(Exchange& exchange, const HttpError& error) {
   ReplyJson(exchange, error.status, ErrorJson(error));
 }
 
-ServedModel FindModel(const ChatBackend& backend, const std::string& id) {
-  std::string names;
-  for (const ServedModel& model : backend.Models()) {
-    if (model.id == id) return model;
-    names += (names.empty() ? "" : ", ") + model.id;
-  }
-  throw Error(Code::kNotFound,
-              "model is " + Describe(Json(id)) + ", which is not served here; there is " + names,
-              "model");
-}
-
 void HandleModels(ServerState& state, Exchange& exchange) {
   if (exchange.path() == "/v1/models")
-    return ReplyJson(exchange, 200, ModelsJson(state.backend->Models()));
+    return ReplyJson(exchange, 200, ModelsJson(state.models.all()));
   const std::string id = exchange.path().substr(kModelPrefix.size());
-  ReplyJson(exchange, 200, ModelJson(FindModel(*state.backend, id)));
+  ReplyJson(exchange, 200, ModelJson(state.models.Find(id)));
 }
 
 void HandleEmbeddings(ServerState& state, Exchange& exchange) {
   const EmbeddingRequest request = ParseEmbeddingRequest(exchange.ReadBody(), state.options.limits);
-  FindModel(*state.backend, request.model);
-  const Embeddings embeddings =
-      state.backend->Embed(request.model, request.inputs, request.options);
+  ModelBackend& model = *state.models.Find(request.model).backend;
+  GoneWatch watch(state, exchange);
+  const auto keep_going = [&] { return watch.KeepGoing(); };
+  std::vector<Embedding> embeddings;
+  try {
+    for (const EmbeddingInput& input : request.inputs) {
+      embeddings.push_back(input.image ? model.EmbedImage(*input.image, request.options, keep_going)
+                                       : model.EmbedText(input.text, request.options, keep_going));
+    }
+  } catch (const Error& error) {
+    watch.CheckClient();
+    throw OfEmbedding(error);
+  }
   ReplyJson(exchange, 200, EmbeddingsJson(request, embeddings));
 }
 
 void HandleExplain(ServerState& state, Exchange& exchange) {
   ExplainRequest request = ParseExplainRequest(exchange.ReadBody(), state.options.limits);
-  FindModel(*state.backend, request.chat.model);
+  ModelBackend& model = *state.models.Find(request.chat.model).backend;
   if (state.options.request_timeout)
     request.chat.request.deadline =
         std::chrono::steady_clock::now() + *state.options.request_timeout;
-  bool gone = false;
-  const auto keep_going = [&] {
-    if (!gone && exchange.PeerIsGone()) {
-      gone = true;
-      ++state.cancelled;
-    }
-    return !gone && !state.aborting;
-  };
+  GoneWatch watch(state, exchange);
   try {
-    const Explanation explanation = state.backend->Explain(request.chat.model, request.chat.request,
-                                                           request.options, keep_going);
-    if (gone) throw ClientIsGone{};
+    const Explanation explanation =
+        model.Explain(request.chat.request, request.options, [&] { return watch.KeepGoing(); });
+    watch.CheckClient();
     ReplyJson(exchange, 200, ExplanationJson(explanation));
   } catch (const Error& error) {
-    if (gone) throw ClientIsGone{};
+    watch.CheckClient();
     throw InBodyTerms(error, request.chat);
   }
 }

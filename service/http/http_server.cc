@@ -121,11 +121,14 @@ HttpError OfStatus(int status) {
 
 }  // namespace
 
+std::string EndpointOf(std::string_view path) {
+  const Route* route = FindRoute(path);
+  return route == nullptr ? "other" : route->path;
+}
+
 struct HttpServer::Impl {
-  Impl(ChatBackend& backend, const HttpOptions& options, HttpCallbacks callbacks) {
-    state.backend = &backend;
-    state.options = options;
-    state.callbacks = std::move(callbacks);
+  Impl(ModelList models, const HttpOptions& options, HttpCallbacks callbacks)
+      : state{.models = std::move(models), .options = options, .callbacks = std::move(callbacks)} {
     const ListenerOptions listening{.host = options.host,
                                     .port = options.port,
                                     .max_connections = options.max_connections,
@@ -196,7 +199,10 @@ void HttpServer::Impl::Route(Exchange& exchange, const std::string& request_id) 
     throw MethodNotAllowed(exchange.method(), exchange.path(), route->method);
   }
   if (route->access == Access::kWithKey) {
-    if (state.callbacks.authorize) state.callbacks.authorize(BearerKey(exchange));
+    if (state.callbacks.authorize) {
+      Admission admission = state.callbacks.authorize(BearerKey(exchange));
+      exchange.SetCaller(std::move(admission.name), std::move(admission.lease));
+    }
     if (state.draining) {
       exchange.SetHeader("Connection", "close");
       throw Draining();
@@ -211,6 +217,7 @@ void HttpServer::Impl::Finished(const FinishedExchange& finished) {
     state.callbacks.log(
         {.request_id = finished.request_id,
          .traceparent = finished.traceparent,
+         .caller = finished.caller,
          .method = finished.method,
          .path = finished.path,
          .remote = finished.remote,
@@ -224,8 +231,8 @@ void HttpServer::Impl::Finished(const FinishedExchange& finished) {
   if (--state.active == 0) idle.notify_all();
 }
 
-HttpServer::HttpServer(ChatBackend& backend, const HttpOptions& options, HttpCallbacks callbacks)
-    : impl_(std::make_unique<Impl>(backend, options, std::move(callbacks))) {}
+HttpServer::HttpServer(ModelList models, const HttpOptions& options, HttpCallbacks callbacks)
+    : impl_(std::make_unique<Impl>(std::move(models), options, std::move(callbacks))) {}
 
 HttpServer::~HttpServer() { Drain(std::chrono::milliseconds(0)); }
 

@@ -1,6 +1,6 @@
-// The HTTP server: OpenAI's interface, health, metrics, explanations and one page, over a ChatBackend.
+// The HTTP server: OpenAI's interface, health, metrics, explanations and one page, over the models that it is given.
 //
-//   HttpServer server(backend, {.port = 8080}, {});
+//   HttpServer server(models, {.port = 8080}, {});
 //   std::cout << server.port();
 //   …
 //   server.Drain(std::chrono::seconds(30));
@@ -16,7 +16,7 @@
 #include <string>
 #include <string_view>
 
-#include "service/http/chat_backend.h"
+#include "service/common/model_backend.h"
 #include "service/http/openai_messages.h"
 
 namespace binocle::http {
@@ -42,6 +42,7 @@ struct HttpOptions {
 struct HttpLogEntry {
   std::string request_id;   // as the client gave it in X-Request-Id, or made here
   std::string traceparent;  // W3C trace context, as the client gave it; may be empty
+  std::string caller;       // the key's name, or empty
   std::string method, path, remote;
   int status = 0;
   bool cut = false;  // the client left, or was too slow
@@ -49,14 +50,22 @@ struct HttpLogEntry {
   double milliseconds = 0;
 };
 
+struct Admission {
+  std::string name;             // of the key, for the log
+  std::shared_ptr<void> lease;  // let go of when the reply is written; may be null
+};
+
 // All may be empty, and are called from many threads at a time.
 struct HttpCallbacks {
   // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401. Empty: every key will do.
-  std::function<void(std::string_view key)> authorize;
+  std::function<Admission(std::string_view key)> authorize;
   std::function<std::string()> metrics;  // the text of /metrics
   std::function<bool()> ready;           // of /readyz, beside draining
   std::function<void(const HttpLogEntry&)> log;
 };
+
+// The endpoint's path, as metrics call it; "other" for a path that is none, "/v1/models/" for one model.
+std::string EndpointOf(std::string_view path);
 
 struct HttpStats {
   int64_t connections = 0;  // open
@@ -69,8 +78,8 @@ struct HttpStats {
 
 class HttpServer {
  public:
-  // Listens when it returns. `backend` outlives the server. Throws UNAVAILABLE when the port is taken.
-  HttpServer(ChatBackend& backend, const HttpOptions& options, HttpCallbacks callbacks);
+  // Listens when it returns. Throws UNAVAILABLE when the port is taken.
+  HttpServer(ModelList models, const HttpOptions& options, HttpCallbacks callbacks);
   // Drains without waiting.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

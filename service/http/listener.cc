@@ -30,6 +30,7 @@ struct Current {
   bool closing = false;
   bool cut = false;
   FinishedExchange finished;
+  std::shared_ptr<void> lease;  // the caller's, who alone knows what it is
 };
 thread_local Current* current = nullptr;
 
@@ -97,6 +98,11 @@ class Listener::HttplibExchange : public Exchange {
   }
 
   bool PeerIsGone() const override { return current->connection->PeerIsGone(); }
+
+  void SetCaller(std::string name, std::shared_ptr<void> lease) override {
+    current->finished.caller = std::move(name);
+    current->lease = std::move(lease);
+  }
 
   void SetHeader(const std::string& name, const std::string& value) override {
     response_.set_header(name.c_str(), value);

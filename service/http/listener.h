@@ -33,6 +33,7 @@ struct FinishedExchange {
   bool handled = false;  // by Handlers::handle; else the library has refused it
   std::string method, path, remote;
   std::string request_id, traceparent;  // headers, of the answer and of the request
+  std::string caller;                   // Exchange::SetCaller
   int status = 0;
   bool cut = false;  // the client left, or was too slow
   int64_t bytes = 0;

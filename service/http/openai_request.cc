@@ -177,7 +177,7 @@ void ReadEmbeddingOptions(const Fields& object, EmbeddingOptions& out) {
   if (pooling == "mean") {
     out.pooling = Pooling::kMean;
   } else if (pooling == "class") {
-    out.pooling = Pooling::kClass;
+    out.pooling = Pooling::kClassToken;
   } else if (pooling == "pooled") {
     out.pooling = Pooling::kPooled;
   } else {

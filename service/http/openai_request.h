@@ -6,13 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "binocle/embedding.h"
 #include "binocle/explain.h"
 #include "binocle/request.h"
-#include "service/http/chat_backend.h"
 #include "service/http/openai_messages.h"
 
 namespace binocle::http {
@@ -45,13 +46,19 @@ struct ExplainRequest {
 };
 ExplainRequest ParseExplainRequest(std::string_view body, const RequestLimits& limits);
 
+// One of the two.
+struct EmbeddingInput {
+  std::string text;
+  std::optional<ImageInput> image;
+};
+
 // A body of /v1/embeddings. `input` is a string, a part as in messages ({"type": "image_url", …}), or a list of these.
 struct EmbeddingRequest {
   enum class Format : uint8_t { kFloat, kBase64 };
   std::string model;
   std::vector<EmbeddingInput> inputs;  // at least one
   Format format = Format::kFloat;
-  EmbeddingOptions options;
+  EmbeddingOptions options = {.normalize = true};
 };
 EmbeddingRequest ParseEmbeddingRequest(std::string_view body, const RequestLimits& limits);
 

@@ -201,21 +201,23 @@ std::string ChunkWriter::Failure(const HttpError& error) {
   return "data: " + Line(ErrorJson(error)) + "\n\n";
 }
 
-Json ModelJson(const ServedModel& model) {
+Json ModelJson(const NamedModel& model) {
   return {
-      {"id", model.id}, {"object", "model"}, {"created", model.created}, {"owned_by", "binocle"}};
+      {"id", model.name}, {"object", "model"}, {"created", model.created}, {"owned_by", "binocle"}};
 }
 
-Json ModelsJson(const std::vector<ServedModel>& models) {
+Json ModelsJson(const std::vector<NamedModel>& models) {
   Json data = Json::array();
-  for (const ServedModel& model : models) data.push_back(ModelJson(model));
+  for (const NamedModel& model : models) data.push_back(ModelJson(model));
   return {{"object", "list"}, {"data", std::move(data)}};
 }
 
-Json EmbeddingsJson(const EmbeddingRequest& request, const Embeddings& embeddings) {
+Json EmbeddingsJson(const EmbeddingRequest& request, const std::vector<Embedding>& embeddings) {
+  int64_t tokens = 0;
   Json data = Json::array();
-  for (size_t i = 0; i < embeddings.vectors.size(); ++i) {
-    const std::vector<float>& vector = embeddings.vectors[i];
+  for (size_t i = 0; i < embeddings.size(); ++i) {
+    const std::vector<float>& vector = embeddings[i].values;
+    tokens += embeddings[i].tokens;
     Json value = vector;
     if (request.format == EmbeddingRequest::Format::kBase64) {
       std::string bytes(vector.size() * sizeof(float), '\0');
@@ -224,12 +226,10 @@ Json EmbeddingsJson(const EmbeddingRequest& request, const Embeddings& embedding
     }
     data.push_back({{"object", "embedding"}, {"index", i}, {"embedding", std::move(value)}});
   }
-  return {
-      {"object", "list"},
-      {"data", std::move(data)},
-      {"model", request.model},
-      {"usage",
-       {{"prompt_tokens", embeddings.prompt_tokens}, {"total_tokens", embeddings.prompt_tokens}}}};
+  return {{"object", "list"},
+          {"data", std::move(data)},
+          {"model", request.model},
+          {"usage", {{"prompt_tokens", tokens}, {"total_tokens", tokens}}}};
 }
 
 }  // namespace binocle::http

@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "binocle/request.h"
-#include "service/http/chat_backend.h"
+#include "service/common/model_backend.h"
 #include "service/http/http_error.h"
 #include "service/http/json_body.h"
 #include "service/http/openai_request.h"
 
 namespace binocle::http {
 
-// The bytes of a token, as ChatBackend::TokenText.
+// The bytes of a token, as ModelBackend::TokenText.
 using TokenTexts = std::function<std::string(int32_t)>;
 
 // What every object of one answer has.
@@ -59,10 +59,10 @@ class ChunkWriter {
 
 Json UsageJson(const Response& response);
 
-Json ModelJson(const ServedModel& model);
-Json ModelsJson(const std::vector<ServedModel>& models);
+Json ModelJson(const NamedModel& model);
+Json ModelsJson(const std::vector<NamedModel>& models);
 
-// base64: little-endian floats.
-Json EmbeddingsJson(const EmbeddingRequest& request, const Embeddings& embeddings);
+// Per input of the request; base64: little-endian floats.
+Json EmbeddingsJson(const EmbeddingRequest& request, const std::vector<Embedding>& embeddings);
 
 }  // namespace binocle::http

@@ -1,4 +1,4 @@
-// What handlers share: the backend, the options, and the server's state.
+// What handlers share: the models, the options, and the server's state.
 #pragma once
 
 #include <atomic>
@@ -13,7 +13,7 @@
 namespace binocle::http {
 
 struct ServerState {
-  ChatBackend* backend = nullptr;
+  const ModelList models;
   HttpOptions options;
   HttpCallbacks callbacks;
   std::atomic<bool> draining = false;
@@ -25,9 +25,6 @@ inline constexpr const char* kJsonType = "application/json";
 
 void ReplyJson(Exchange& exchange, int status, const Json& json);
 void ReplyError(Exchange& exchange, const HttpError& error);
-
-// The model of this name; NOT_FOUND.
-ServedModel FindModel(const ChatBackend& backend, const std::string& id);
 
 // A client that left while we worked for it. Nobody reads the reply.
 struct ClientIsGone {};

@@ -7,10 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include "service/common/sha256.h"
+#include "service/common/text.h"
 #include "service/grpc/convert_infer.h"
 #include "service/grpc/convert_request.h"
 #include "service/grpc/status.h"
-#include "service/grpc/text.h"
 
 namespace {
 

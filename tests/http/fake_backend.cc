@@ -99,20 +99,11 @@ SeenPicture Seen(const ImageInput& input) {
   return seen;
 }
 
+Embedding EmbeddingOf(size_t length) {
+  return {.rows = 1, .width = 3, .values = {static_cast<float>(length), 0.5F, -0.25F}, .tokens = 3};
+}
+
 }  // namespace
-
-class FakeBackend::Call : public ChatCall {
- public:
-  explicit Call(std::shared_ptr<Wire> wire) : wire_(std::move(wire)) {}
-  void Cancel() override {
-    const std::lock_guard lock(wire_->mutex);
-    wire_->cancelled = true;
-    wire_->changed.notify_all();
-  }
-
- private:
-  std::shared_ptr<Wire> wire_;  // with the thread that speaks
-};
 
 Script EchoScript(const Request& request) {
   const int64_t pictures = PicturesOf(request);
@@ -132,13 +123,14 @@ FakeBackend::~FakeBackend() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-std::vector<ServedModel> FakeBackend::Models() const {
-  return {{.id = "fake", .created = 1700000000, .fingerprint = "fp_fake"},
-          {.id = "org/other", .created = 1700000001, .fingerprint = {}}};
+ModelList Served(FakeBackend& backend) {
+  const std::shared_ptr<ModelBackend> shared(std::shared_ptr<void>(), &backend);
+  return ModelList(
+      {{.name = "fake", .backend = shared, .created = 1700000000, .fingerprint = "fp_fake"},
+       {.name = "org/other", .backend = shared, .created = 1700000001, .fingerprint = {}}});
 }
 
-std::unique_ptr<ChatCall> FakeBackend::Submit(const std::string&, Request request,
-                                              SubmissionEvents events) {
+ModelBackend::Cancel FakeBackend::Submit(Request request, SubmissionEvents events) {
   const Script script = write_(request);
   if (script.refused) throw *script.refused;
   ++submitted;
@@ -167,11 +159,15 @@ std::unique_ptr<ChatCall> FakeBackend::Submit(const std::string&, Request reques
   const std::lock_guard lock(mutex_);
   last_ = request;
   threads_.emplace_back(speak);
-  return std::make_unique<Call>(wire);
+  return [wire] {
+    const std::lock_guard guard(wire->mutex);
+    wire->cancelled = true;
+    wire->changed.notify_all();
+  };
 }
 
-Explanation FakeBackend::Explain(const std::string&, const Request& request, const ExplainOptions&,
-                                 const std::function<bool()>& keep_going) {
+Explanation FakeBackend::Explain(const Request& request, const ExplainOptions&,
+                                 const KeepGoing& keep_going) {
   if (PicturesOf(request) == 0) throw Error(Code::kInvalidArgument, "request: has no picture");
   if (!keep_going()) throw Error(Code::kCancelled, "explain: cancelled");
   const Script script = write_(request);
@@ -202,18 +198,16 @@ Explanation FakeBackend::Explain(const std::string&, const Request& request, con
   return e;
 }
 
-Embeddings FakeBackend::Embed(const std::string&, const std::vector<EmbeddingInput>& inputs,
-                              const EmbeddingOptions&) {
-  Embeddings embeddings;
-  for (const EmbeddingInput& input : inputs) {
-    const size_t size = input.image ? input.image->bytes->size() : input.text.size();
-    embeddings.vectors.push_back({static_cast<float>(size), 0.5F, -0.25F});
-    embeddings.prompt_tokens += 3;
-  }
-  return embeddings;
+Embedding FakeBackend::EmbedImage(const ImageInput& image, const EmbeddingOptions&,
+                                  const KeepGoing&) {
+  return EmbeddingOf(image.bytes->size());
+}
+Embedding FakeBackend::EmbedText(const std::string& text, const EmbeddingOptions&,
+                                 const KeepGoing&) {
+  return EmbeddingOf(text.size());
 }
 
-std::string FakeBackend::TokenText(const std::string&, int32_t id) const {
+std::string FakeBackend::TokenText(int32_t id) const {
   return id == 0 ? "" : "w" + std::to_string(id) + " ";
 }
 

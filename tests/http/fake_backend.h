@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "service/http/chat_backend.h"
+#include "service/common/model_backend.h"
 
 namespace binocle::http::testing {
 
@@ -29,25 +29,25 @@ struct Script {
 // "You asked: <text>. I see N pictures." in words.
 Script EchoScript(const Request& request);
 
-class FakeBackend : public ChatBackend {
+class FakeBackend : public ModelBackend {
  public:
   using Write = std::function<Script(const Request&)>;
   explicit FakeBackend(Write write = EchoScript) : write_(std::move(write)) {}
   // Waits for every request.
   ~FakeBackend() override;
 
-  std::vector<ServedModel> Models() const override;
-  std::unique_ptr<ChatCall> Submit(const std::string& model, Request request,
-                                   SubmissionEvents events) override;
+  const ModelInfo& info() const override { return info_; }
+  Cancel Submit(Request request, SubmissionEvents events) override;
   // Words of the echo, each with a spot of attention that wanders over the picture.
-  Explanation Explain(const std::string& model, const Request& request,
-                      const ExplainOptions& options,
-                      const std::function<bool()>& keep_going) override;
+  Explanation Explain(const Request& request, const ExplainOptions& options,
+                      const KeepGoing& keep_going) override;
   // {length of the text or picture, 0.5, -0.25}
-  Embeddings Embed(const std::string& model, const std::vector<EmbeddingInput>& inputs,
-                   const EmbeddingOptions& options) override;
+  Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions& options,
+                       const KeepGoing& keep_going) override;
+  Embedding EmbedText(const std::string& text, const EmbeddingOptions& options,
+                      const KeepGoing& keep_going) override;
   // Token i > 0 is the word "w<i> "; 0 ends.
-  std::string TokenText(const std::string& model, int32_t id) const override;
+  std::string TokenText(int32_t id) const override;
 
   // Explanations show the picture that was sent; without, a grey one, and no decoder runs.
   bool decodes_pictures = false;
@@ -56,12 +56,14 @@ class FakeBackend : public ChatBackend {
   Request last() const;
 
  private:
-  class Call;
-
   Write write_;
+  ModelInfo info_{.vocabulary = 1000};
   mutable std::mutex mutex_;
   Request last_;
   std::vector<std::thread> threads_;
 };
+
+// It, under the names "fake" and "org/other". It outlives the server.
+ModelList Served(FakeBackend& backend);
 
 }  // namespace binocle::http::testing

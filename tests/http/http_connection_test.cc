@@ -24,6 +24,7 @@ using testing::PostText;
 using testing::RawClient;
 using testing::RawReply;
 using testing::Script;
+using testing::Served;
 
 std::string ChatText(bool stream) {
   Json body = ChatBody();
@@ -63,7 +64,7 @@ TEST(HttpStreams, EveryEventIsOneWrite) {
     return Script{
         .words = {"a", "b", "c", "d"}, .before = milliseconds(40), .between = milliseconds(40)};
   });
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   RawClient client(server.port());
   client.Send(ChatText(true));
   std::string bytes = client.Receive();
@@ -82,7 +83,7 @@ TEST(HttpStreams, EveryEventIsOneWrite) {
 
 TEST(HttpStreams, AClientThatLeavesCancels) {
   FakeBackend backend(Endless);
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   {
     RawClient client(server.port());
     client.Send(ChatText(true));
@@ -96,7 +97,7 @@ TEST(HttpStreams, AClientThatLeavesCancels) {
 TEST(HttpStreams, AClientThatLeavesBeforeTheFirstWordCancels) {
   FakeBackend backend(
       [](const Request&) { return Script{.words = {"late"}, .before = seconds(60)}; });
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   for (const bool stream : {true, false}) {
     RawClient client(server.port());
     client.Send(ChatText(stream));
@@ -115,7 +116,8 @@ TEST(HttpStreams, AClientThatDoesNotReadIsDropped) {
                   .between = milliseconds(1)};
   });
   const HttpServer server(
-      backend, {.write_timeout = milliseconds(300), .max_waiting_bytes = int64_t{1} << 40}, {});
+      Served(backend), {.write_timeout = milliseconds(300), .max_waiting_bytes = int64_t{1} << 40},
+      {});
   RawClient client(server.port(), 4096);
   client.Send(ChatText(true));
   EXPECT_TRUE(Eventually([&] { return backend.cancelled == 1; }));
@@ -127,7 +129,7 @@ TEST(HttpStreams, AClientThatReadsTooSlowlyIsTold) {
     return Script{.words = std::vector<std::string>(20'000, std::string(2000, 'x')),
                   .between = milliseconds(0)};
   });
-  const HttpServer server(backend, {.max_waiting_bytes = 100'000}, {});
+  const HttpServer server(Served(backend), {.max_waiting_bytes = 100'000}, {});
   RawClient client(server.port(), 4096);
   client.Send(ChatText(true));
   EXPECT_TRUE(Eventually(
@@ -157,7 +159,7 @@ TEST(EventQueue, DropsWhatIsTooMuchAndSaysSo) {
 
 TEST(HttpConnections, ServeManyRequests) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   RawClient client(server.port());
   for (int i = 0; i < 50; ++i) {
     client.Send(ChatText(i % 2 == 0));
@@ -177,7 +179,7 @@ TEST(HttpConnections, ServeManyRequests) {
 
 TEST(HttpConnections, PipelinedRequestsAreAnsweredInTurn) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   RawClient client(server.port());
   client.Send(ChatText(false) + GetText("/healthz") + ChatText(true));
   EXPECT_EQ(client.ReadReply().status, 200);
@@ -187,7 +189,7 @@ TEST(HttpConnections, PipelinedRequestsAreAnsweredInTurn) {
 
 TEST(HttpConnections, BodiesOverTheLimit) {
   FakeBackend backend;
-  const HttpServer server(backend, {.max_body_bytes = 1000}, {});
+  const HttpServer server(Served(backend), {.max_body_bytes = 1000}, {});
   const std::string head =
       "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
   // By its length, before a byte of it is read; the client may go on sending.
@@ -216,7 +218,7 @@ TEST(HttpConnections, BodiesOverTheLimit) {
 
 TEST(HttpConnections, ChunkedBodiesAreRead) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   Json body = ChatBody();
   body["model"] = "fake";
   const std::string text = body.dump();
@@ -229,7 +231,7 @@ TEST(HttpConnections, ChunkedBodiesAreRead) {
 
 TEST(HttpConnections, SlowHeadsEnd) {
   FakeBackend backend;
-  const HttpServer server(backend, {.head_timeout = milliseconds(300)}, {});
+  const HttpServer server(Served(backend), {.head_timeout = milliseconds(300)}, {});
   RawClient client(server.port());
   const auto start = std::chrono::steady_clock::now();
   // A byte every 20 ms: each comes in time, the head does not.
@@ -242,7 +244,7 @@ TEST(HttpConnections, SlowHeadsEnd) {
 
 TEST(HttpConnections, SlowBodiesEnd) {
   FakeBackend backend;
-  const HttpServer server(backend, {.body_timeout = milliseconds(300)}, {});
+  const HttpServer server(Served(backend), {.body_timeout = milliseconds(300)}, {});
   RawClient client(server.port());
   client.Send(
       "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
@@ -254,7 +256,7 @@ TEST(HttpConnections, SlowBodiesEnd) {
 
 TEST(HttpConnections, IdleOnesAndLongHeadsEnd) {
   FakeBackend backend;
-  const HttpServer server(backend, {.idle_timeout = milliseconds(200)}, {});
+  const HttpServer server(Served(backend), {.idle_timeout = milliseconds(200)}, {});
   RawClient idle(server.port());
   EXPECT_EQ(idle.ReadAll(), "");
   RawClient long_head(server.port());
@@ -267,7 +269,7 @@ TEST(HttpConnections, IdleOnesAndLongHeadsEnd) {
 
 TEST(HttpConnections, AreNotMoreThanTheLimit) {
   FakeBackend backend(Endless);
-  const HttpServer server(backend, {.max_connections = 2}, {});
+  const HttpServer server(Served(backend), {.max_connections = 2}, {});
   RawClient one(server.port()), two(server.port());
   one.Send(ChatText(true));
   two.Send(ChatText(true));
@@ -286,7 +288,7 @@ TEST(HttpConnections, AreNotMoreThanTheLimit) {
 
 TEST(HttpConnections, NonsenseIsAnsweredInJsonAndEnds) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   for (const std::string& text : {std::string("\x16\x03\x01\x02\r\n\r\n"),
                                   std::string("GET\r\n\r\n"), std::string("GET / HTTP/9.9\r\n\r\n"),
                                   "GET /" + std::string(9000, 'a') + " HTTP/1.1\r\n\r\n"}) {
@@ -302,7 +304,7 @@ TEST(HttpDrain, LetsRequestsFinishAndRefusesOthers) {
   FakeBackend backend([](const Request&) {
     return Script{.words = std::vector<std::string>(20, "word "), .between = milliseconds(30)};
   });
-  HttpServer server(backend, {}, {});
+  HttpServer server(Served(backend), {}, {});
   RawClient streaming(server.port()), idle(server.port());
   streaming.Send(ChatText(true));
   std::string bytes = streaming.Receive();
@@ -324,7 +326,7 @@ TEST(HttpDrain, LetsRequestsFinishAndRefusesOthers) {
 
 TEST(HttpDrain, CancelsWhatTakesTooLong) {
   FakeBackend backend(Endless);
-  HttpServer server(backend, {}, {});
+  HttpServer server(Served(backend), {}, {});
   RawClient streaming(server.port()), waiting(server.port());
   streaming.Send(ChatText(true));
   std::string cut = streaming.Receive();

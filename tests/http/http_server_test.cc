@@ -24,6 +24,7 @@ using testing::PostText;
 using testing::RawClient;
 using testing::RawReply;
 using testing::Script;
+using testing::Served;
 using testing::TextPart;
 
 std::string Body(Json changes = Json::object()) {
@@ -43,7 +44,7 @@ std::string ErrorOf(const RawReply& reply) {
 
 TEST(HttpServer, AnswersAQuestion) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const RawReply reply = Chat(server.port());
   EXPECT_EQ(reply.status, 200);
   EXPECT_EQ(reply.headers.at("content-type"), "application/json");
@@ -57,7 +58,7 @@ TEST(HttpServer, AnswersAQuestion) {
 
 TEST(HttpServer, TakesPictures) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   Json body = ChatBody(Json::array({TextPart("Why?"), ImagePart()}));
   body["model"] = "fake";
   const RawReply reply = Exchange1(server.port(), PostText("/v1/chat/completions", body.dump()));
@@ -68,7 +69,7 @@ TEST(HttpServer, TakesPictures) {
 
 TEST(HttpServer, StreamsAnAnswer) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const RawReply reply =
       Chat(server.port(), {{"stream", true}, {"stream_options", {{"include_usage", true}}}});
   EXPECT_EQ(reply.status, 200);
@@ -90,7 +91,7 @@ TEST(HttpServer, StreamsAnAnswer) {
 
 TEST(HttpServer, StreamsSeveralAnswers) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const RawReply reply = Chat(server.port(), {{"stream", true}, {"n", 2}, {"max_tokens", 2}});
   std::string texts[2], reasons[2];
   const std::vector<std::string> events = EventsOf(reply.body);
@@ -110,7 +111,7 @@ TEST(HttpServer, StreamsSeveralAnswers) {
 
 TEST(HttpServer, LogprobsWithAndWithoutAStream) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const Json options = {{"logprobs", true}, {"top_logprobs", 1}, {"max_tokens", 2}};
   const Json whole = Json::parse(Chat(server.port(), options).body);
   Json streaming = options;
@@ -124,7 +125,7 @@ TEST(HttpServer, LogprobsWithAndWithoutAStream) {
 TEST(HttpServer, ErrorsBeforeTheFirstEventHaveAStatus) {
   const auto reply = [](Script script, bool stream) {
     FakeBackend backend([&](const Request&) { return script; });
-    const HttpServer server(backend, {}, {});
+    const HttpServer server(Served(backend), {}, {});
     return Chat(server.port(), {{"stream", stream}, {"max_completion_tokens", 7}});
   };
   for (const bool stream : {false, true}) {
@@ -154,7 +155,7 @@ TEST(HttpServer, AFailureInMidStreamIsAnEventAndTheEnd) {
   FakeBackend backend([](const Request&) {
     return Script{.words = {"One", " two"}, .fails_at_end = Error(Code::kInternal, "it broke")};
   });
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const RawReply reply = Chat(server.port(), {{"stream", true}});
   EXPECT_EQ(reply.status, 200);
   EXPECT_TRUE(reply.whole);
@@ -166,7 +167,7 @@ TEST(HttpServer, AFailureInMidStreamIsAnEventAndTheEnd) {
 
 TEST(HttpServer, TheRequestTimeoutBecomesADeadline) {
   FakeBackend backend;
-  const HttpServer server(backend, {.request_timeout = milliseconds(5000)}, {});
+  const HttpServer server(Served(backend), {.request_timeout = milliseconds(5000)}, {});
   EXPECT_EQ(Chat(server.port()).status, 200);
   ASSERT_TRUE(backend.last().deadline);
   EXPECT_LT(*backend.last().deadline, std::chrono::steady_clock::now() + milliseconds(5000));
@@ -174,7 +175,7 @@ TEST(HttpServer, TheRequestTimeoutBecomesADeadline) {
 
 TEST(HttpServer, Models) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const Json list = Json::parse(Exchange1(server.port(), GetText("/v1/models")).body);
   EXPECT_EQ(list["data"].size(), 2U);
   EXPECT_EQ(list["data"][0]["id"], "fake");
@@ -191,7 +192,7 @@ TEST(HttpServer, Models) {
 
 TEST(HttpServer, Embeddings) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const Json body = {{"model", "fake"}, {"input", Json::array({"four", ImagePart()})}};
   const RawReply reply = Exchange1(server.port(), PostText("/v1/embeddings", body.dump()));
   EXPECT_EQ(reply.status, 200);
@@ -202,7 +203,7 @@ TEST(HttpServer, Embeddings) {
 
 TEST(HttpServer, Explains) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   Json body = ChatBody(Json::array({ImagePart(), TextPart("Why?")}));
   body["model"] = "fake";
   const RawReply reply = Exchange1(server.port(), PostText("/explain", body.dump()));
@@ -220,7 +221,7 @@ TEST(HttpServer, Explains) {
 TEST(HttpServer, HealthReadinessMetricsAndThePage) {
   FakeBackend backend;
   std::atomic<bool> ready = false;
-  HttpServer server(backend, {},
+  HttpServer server(Served(backend), {},
                     {.metrics = [] { return std::string("binocle_up 1\n"); },
                      .ready = [&] { return ready.load(); }});
   const int port = server.port();
@@ -240,7 +241,7 @@ TEST(HttpServer, HealthReadinessMetricsAndThePage) {
 
 TEST(HttpServer, OtherPathsAndMethodsGetJson) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   for (const char* path : {"/v1/responses", "/v1/completions", "/v1", "/index.html", "/v1/models2",
                            "/v1/chat/completions/", "/%00", "/..%2f..%2fetc/passwd"}) {
     for (const std::string& request : {GetText(path), PostText(path, "{}")}) {
@@ -265,7 +266,7 @@ TEST(HttpServer, OtherPathsAndMethodsGetJson) {
 
 TEST(HttpServer, BodiesAreJsonByTheirLabel) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   const std::string body = Body();
   const auto post = [&](const std::string& type) {
     return Exchange1(server.port(), "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + type +
@@ -284,11 +285,12 @@ TEST(HttpServer, BodiesAreJsonByTheirLabel) {
 
 TEST(HttpServer, KeysAreCheckedWhereTheyMatter) {
   FakeBackend backend;
-  HttpServer server(backend, {}, {.authorize = [](std::string_view key) {
+  HttpServer server(Served(backend), {}, {.authorize = [](std::string_view key) -> Admission {
                       if (key == "busy")
                         throw Error(Code::kResourceExhausted, "the key is over its limit");
                       if (key != "sesame")
                         throw Error(Code::kUnauthenticated, "the key is not known");
+                      return {};
                     }});
   const int port = server.port();
   const RawReply none = Exchange1(port, GetText("/v1/models"));
@@ -308,7 +310,7 @@ TEST(HttpServer, KeysAreCheckedWhereTheyMatter) {
 
 TEST(HttpServer, OtherOriginsOnlyWhenToldSo) {
   FakeBackend backend;
-  const HttpServer server(backend, {.cors_origin = "https://a.org"}, {});
+  const HttpServer server(Served(backend), {.cors_origin = "https://a.org"}, {});
   const RawReply preflight =
       Exchange1(server.port(),
                 "OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: x\r\nOrigin: https://a.org\r\n"
@@ -324,7 +326,7 @@ TEST(HttpServer, RequestIdsComeBackAndAreLogged) {
   std::mutex mutex;
   std::vector<HttpLogEntry> log;
   {
-    HttpServer server(backend, {}, {.log = [&](const HttpLogEntry& entry) {
+    HttpServer server(Served(backend), {}, {.log = [&](const HttpLogEntry& entry) {
                         const std::lock_guard lock(mutex);
                         log.push_back(entry);
                       }});
@@ -347,9 +349,9 @@ TEST(HttpServer, RequestIdsComeBackAndAreLogged) {
 
 TEST(HttpServer, APortThatIsTakenIsAnError) {
   FakeBackend backend;
-  const HttpServer server(backend, {}, {});
+  const HttpServer server(Served(backend), {}, {});
   try {
-    const HttpServer second(backend, {.port = server.port()}, {});
+    const HttpServer second(Served(backend), {.port = server.port()}, {});
     FAIL() << "listens twice";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), Code::kUnavailable);

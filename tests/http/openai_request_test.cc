@@ -267,7 +267,7 @@ TEST(EmbeddingRequest, Options) {
     "binocle": {"pooling": "class", "normalize": false}})");
   const EmbeddingRequest request = ParseEmbeddingRequest(body.dump(), {});
   EXPECT_EQ(request.format, EmbeddingRequest::Format::kBase64);
-  EXPECT_EQ(request.options.pooling, Pooling::kClass);
+  EXPECT_EQ(request.options.pooling, Pooling::kClassToken);
   EXPECT_FALSE(request.options.normalize);
 }
 

@@ -186,7 +186,7 @@ TEST(Errors, AnUnknownModel) {
 }
 
 TEST(Models, ListAndOne) {
-  const Json list = ModelsJson({{.id = "tiny", .created = 7}, {.id = "other"}});
+  const Json list = ModelsJson({{.name = "tiny", .created = 7}, {.name = "other"}});
   EXPECT_EQ(list["object"], "list");
   EXPECT_EQ(
       list["data"][0],
@@ -195,7 +195,8 @@ TEST(Models, ListAndOne) {
 
 TEST(EmbeddingReplies, FloatsAndBase64AreTheSameNumbers) {
   EmbeddingRequest request{.model = "tiny"};
-  const Embeddings embeddings{.vectors = {{0.5F, -1.25F}, {3.0F, 4.0F}}, .prompt_tokens = 5};
+  const std::vector<Embedding> embeddings{{.values = {0.5F, -1.25F}, .tokens = 2},
+                                          {.values = {3.0F, 4.0F}, .tokens = 3}};
   const Json floats = EmbeddingsJson(request, embeddings);
   EXPECT_EQ(floats["data"][1]["embedding"], (std::vector<double>{3, 4}));
   EXPECT_EQ(floats["data"][1]["index"], 1);

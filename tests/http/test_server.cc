@@ -18,6 +18,7 @@ using binocle::http::HttpServer;
 using binocle::http::testing::EchoScript;
 using binocle::http::testing::FakeBackend;
 using binocle::http::testing::Script;
+using binocle::http::testing::Served;
 
 Script Speak(const Request& request) {
   Script script = EchoScript(request);
@@ -40,7 +41,7 @@ int main(int argc, char** argv) {
       if (given != key) throw Error(Code::kUnauthenticated, "the key is not known");
     };
   }
-  HttpServer server(backend, {}, callbacks);
+  HttpServer server(Served(backend), {}, callbacks);
   std::cout << server.port() << std::endl;
   while (std::cin.get() != EOF) continue;
   server.Drain(std::chrono::seconds(2));

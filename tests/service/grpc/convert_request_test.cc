@@ -189,8 +189,8 @@ TEST_F(ConvertRequestTest, EmbedInputArrives) {
   EXPECT_EQ(violations_.Summary(), "");
   EXPECT_EQ(input.images.size(), 1U);
   EXPECT_THAT(input.texts, ElementsAre("a"));
-  EXPECT_EQ(input.pooling, Pooling::kTokens);
-  EXPECT_TRUE(input.normalize);
+  EXPECT_EQ(input.options.pooling, Pooling::kTokens);
+  EXPECT_TRUE(input.options.normalize);
 }
 
 }  // namespace

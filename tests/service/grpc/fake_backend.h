@@ -16,7 +16,7 @@
 #include <thread>
 #include <vector>
 
-#include "service/grpc/model_backend.h"
+#include "service/common/model_backend.h"
 #include "tests/service/grpc/testing.h"
 
 namespace binocle::testing {
@@ -57,14 +57,15 @@ class FakeBackend final : public ModelBackend {
     return explanation;
   }
 
-  EmbedOutput Embed(const EmbedInput& input, const KeepGoing&) override {
-    EmbedOutput output;
-    for (const ImageInput& image : input.images)
-      output.images.push_back({1, 1, {static_cast<float>(image.bytes->size())}});
-    for (const std::string& text : input.texts)
-      output.texts.push_back({1, 1, {static_cast<float>(text.size())}});
-    return output;
+  Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions&,
+                       const KeepGoing&) override {
+    return {1, 1, {static_cast<float>(image.bytes->size())}};
   }
+  Embedding EmbedText(const std::string& text, const EmbeddingOptions&, const KeepGoing&) override {
+    return {1, 1, {static_cast<float>(text.size())}};
+  }
+
+  std::string TokenText(int32_t) const override { return "x"; }
 
   Request last() const {
     const std::lock_guard lock(mutex_);

@@ -1,5 +1,6 @@
 // Uploaded pictures and pictures by URI.
 #include "service/grpc/image_store.h"
+#include "service/common/sha256.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

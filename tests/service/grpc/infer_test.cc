@@ -6,7 +6,6 @@
 #include <future>
 
 #include "service/grpc/convert_infer.h"
-#include "service/grpc/engine_backend.h"
 #include "service/grpc/worker_pool.h"
 #include "tests/service/grpc/testing.h"
 #include "tests/testing/errors.h"
@@ -76,18 +75,6 @@ TEST(Infer, FaultsHaveTheirPlaces) {
   EXPECT_THAT(FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 1 } raw_input_contents: "
                        "'\\007\\000\\000\\000say'"),
               ElementsAre("raw_input_contents[0]", "inputs[0]"));
-}
-
-TEST(PoolVisualTokens, MeansAndScales) {
-  const ImageEmbedding tokens{.tokens = 2, .width = 2, .values = {3, 4, 0, 0}};
-  EXPECT_THAT(PoolVisualTokens(tokens, Pooling::kMean, false).values, ElementsAre(1.5F, 2));
-  EXPECT_THAT(PoolVisualTokens(tokens, Pooling::kMean, true).values,
-              ElementsAre(FloatNear(0.6F, 1e-6F), FloatNear(0.8F, 1e-6F)));
-  const Vectors rows = PoolVisualTokens(tokens, Pooling::kTokens, true);
-  EXPECT_EQ(rows.rows, 2);
-  EXPECT_THAT(rows.values, ElementsAre(FloatNear(0.6F, 1e-6F), FloatNear(0.8F, 1e-6F), 0, 0));
-  EXPECT_THAT(ErrorOf([&] { PoolVisualTokens(tokens, Pooling::kClassToken, false); }),
-              HasSubstr("UNIMPLEMENTED: pooling"));
 }
 
 TEST(WorkerPool, RunsWhatFitsAndRefusesTheRest) {

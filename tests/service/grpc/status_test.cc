@@ -6,7 +6,7 @@
 
 #include <stdexcept>
 
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 #include "tests/service/grpc/testing.h"
 
 namespace binocle {

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "service/common/sha256.h"
 #include "tests/service/grpc/server_testing.h"
 
 namespace binocle {

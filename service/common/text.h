@@ -19,7 +19,4 @@ std::string Text(const Parts&... parts) {
 // than `max_bytes`.
 std::string ValidUtf8(std::string_view text, size_t max_bytes = std::string_view::npos);
 
-// Whether these are 64 lower-case hexadecimal digits.
-bool IsSha256Hex(std::string_view text);
-
 }  // namespace binocle

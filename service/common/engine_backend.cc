@@ -1,6 +1,8 @@
-#include "service/grpc/engine_backend.h"
+#include "service/common/engine_backend.h"
 
 #include <utility>
+
+#include "binocle/engine.h"
 
 namespace binocle {
 namespace {
@@ -30,17 +32,20 @@ class EngineBackend final : public ModelBackend {
     return explanation;
   }
 
-  EmbedOutput Embed(const EmbedInput& input, const KeepGoing& keep_going) override {
-    if (!input.texts.empty())
-      throw Error(Code::kUnimplemented, "texts are not embedded by this version, expected images");
-    EmbedOutput output;
-    for (const ImageInput& image : input.images) {
-      CheckGoing(keep_going);
-      output.images.push_back(
-          PoolVisualTokens(engine_->EmbedImage(image), input.pooling, input.normalize));
-    }
-    return output;
+  Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions& options,
+                       const KeepGoing& keep_going) override {
+    CheckGoing(keep_going);
+    (void)image, (void)options;
+    throw Error(Code::kUnimplemented, "TEMPORARY");
   }
+  Embedding EmbedText(const std::string& text, const EmbeddingOptions& options,
+                      const KeepGoing& keep_going) override {
+    CheckGoing(keep_going);
+    (void)text, (void)options;
+    throw Error(Code::kUnimplemented, "TEMPORARY");
+  }
+
+  std::string TokenText(int32_t id) const override { return std::to_string(id); /*TEMPORARY*/ }
 
  private:
   std::shared_ptr<Engine> engine_;  // shared with the program

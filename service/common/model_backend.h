@@ -1,4 +1,4 @@
-// What the services need of a model. engine_backend.h makes one of an Engine; tests have a fake.
+// What the servers need of a model. engine_backend.h makes one of an Engine; tests have fakes.
 #pragma once
 
 #include <cstdint>
@@ -8,33 +8,12 @@
 #include <string_view>
 #include <vector>
 
-#include "binocle/engine.h"
+#include "binocle/embedding.h"
 #include "binocle/explain.h"
 #include "binocle/model_info.h"
 #include "binocle/request.h"
 
 namespace binocle {
-
-enum class Pooling : uint8_t { kMean, kClassToken, kPooled, kTokens };
-
-struct EmbedInput {
-  std::vector<ImageInput> images;
-  std::vector<std::string> texts;
-  Pooling pooling = Pooling::kMean;
-  bool normalize = false;
-};
-
-// The vectors of one picture or text.
-struct Vectors {
-  int64_t rows = 0;
-  int64_t width = 0;
-  std::vector<float> values;  // [rows, width] row-major
-};
-
-struct EmbedOutput {
-  std::vector<Vectors> images;
-  std::vector<Vectors> texts;
-};
 
 // One model. From any thread; functions throw binocle::Error.
 class ModelBackend {
@@ -52,16 +31,24 @@ class ModelBackend {
   virtual const ModelInfo& info() const = 0;
   // As Engine::Submit: returns at once, and `events` tell how it goes, possibly before it has returned.
   virtual Cancel Submit(Request request, SubmissionEvents events) = 0;
-  // These two block. CANCELLED when keep_going says no.
+  // These block. CANCELLED when keep_going says no.
   virtual Explanation Explain(const Request& request, const ExplainOptions& options,
                               const KeepGoing& keep_going) = 0;
-  virtual EmbedOutput Embed(const EmbedInput& input, const KeepGoing& keep_going) = 0;
+  virtual Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions& options,
+                               const KeepGoing& keep_going) = 0;
+  virtual Embedding EmbedText(const std::string& text, const EmbeddingOptions& options,
+                              const KeepGoing& keep_going) = 0;
+  // The bytes that a token adds to an answer; empty for special tokens.
+  virtual std::string TokenText(int32_t id) const = 0;
 };
 
 struct NamedModel {
   std::string name;  // what requests call it
-  // Owned by the server and by the calls under way.
+  // Owned by the servers and by the calls under way.
   std::shared_ptr<ModelBackend> backend;
+  int64_t created = 0;  // seconds since 1970
+  // Changes with whatever may change an answer: version, weights, compute kind.
+  std::string fingerprint;
 };
 
 // The models of a server, the default one first.
@@ -70,8 +57,11 @@ class ModelList {
   // INVALID_ARGUMENT for no models, an empty name, or a name twice.
   explicit ModelList(std::vector<NamedModel> models);
 
-  // Empty: the default model. NOT_FOUND for a name that is not there, with the names that are.
+  // NOT_FOUND for a name that is not there, with the names that are.
   const NamedModel& Find(std::string_view name) const;
+  const NamedModel& FindOrDefault(std::string_view name) const {
+    return name.empty() ? models_[0] : Find(name);
+  }
   const std::vector<NamedModel>& all() const { return models_; }
 
  private:

@@ -1,4 +1,4 @@
-#include "service/grpc/text.h"
+#include "service/common/text.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -38,12 +38,6 @@ std::string ValidUtf8(std::string_view text, size_t max_bytes) {
     text.remove_prefix(std::max<size_t>(length, 1));
   }
   return valid;
-}
-
-bool IsSha256Hex(std::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
 }
 
 }  // namespace binocle

@@ -1,8 +1,9 @@
 #include <set>
 #include <utility>
 
-#include "service/grpc/model_backend.h"
-#include "service/grpc/text.h"
+#include "binocle/error.h"
+#include "service/common/model_backend.h"
+#include "service/common/text.h"
 
 namespace binocle {
 
@@ -18,7 +19,6 @@ ModelList::ModelList(std::vector<NamedModel> models) : models_(std::move(models)
 }
 
 const NamedModel& ModelList::Find(std::string_view name) const {
-  if (name.empty()) return models_[0];
   std::string names;
   for (const NamedModel& model : models_) {
     if (model.name == name) return model;

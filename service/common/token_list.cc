@@ -1,4 +1,4 @@
-#include "service/grpc/token_list.h"
+#include "service/common/token_list.h"
 
 #include <openssl/crypto.h>
 
@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "binocle/error.h"
-#include "service/grpc/image_store.h"
-#include "service/grpc/text.h"
+#include "service/common/sha256.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {

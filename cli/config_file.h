@@ -1,0 +1,36 @@
+// A YAML or JSON file with a command's options: `max_images: 8` is --max-images 8, a list repeats an option, true sets a flag.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace binocle::cli {
+
+// One mapping of the file.
+class ConfigMap {
+ public:
+  // Reads the file, at most 1 MiB. NOT_FOUND, INVALID_ARGUMENT with the line.
+  static ConfigMap Read(const std::string& path);
+  ConfigMap(const ConfigMap&);
+  ~ConfigMap();
+
+  // Gives the values to the command's options where the command line has not. UsageError with file and line for a key that is no option,
+  // for one that comes twice and for a value that the option refuses. `taken` are keys that the caller reads itself.
+  void Apply(CLI::App& command, const std::vector<std::string>& taken) const;
+
+  // The mappings of a list; empty where there is none.
+  std::vector<ConfigMap> Maps(const std::string& key) const;
+  // "" where there is none.
+  std::string Text(const std::string& key) const;
+
+ private:
+  struct Node;
+  ConfigMap(std::string path, std::shared_ptr<const Node> node);
+
+  std::string path_;
+  std::shared_ptr<const Node> node_;  // shared by copies
+};
+
+}  // namespace binocle::cli

@@ -1,0 +1,116 @@
+// binocle serve: models behind gRPC and HTTP, until SIGTERM.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <filesystem>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "binocle/server.h"
+#include "cli/commands.h"
+#include "cli/new_file.h"
+#include "cli/output.h"
+#include "cli/serve_flags.h"
+#include "cli/stop_signal.h"
+
+namespace binocle::cli {
+namespace {
+
+// Where the ports are told; a file of an earlier server would lead clients astray.
+class PortFile {
+ public:
+  explicit PortFile(std::string path) : path_(std::move(path)) { Remove(); }
+  ~PortFile() { Remove(); }
+  PortFile(const PortFile&) = delete;
+  PortFile& operator=(const PortFile&) = delete;
+
+  void Write(const Server& server) {
+    if (path_.empty()) return;
+    const nlohmann::ordered_json ports{{"grpc", server.grpc_port()}, {"http", server.http_port()}};
+    WriteNewFile(path_, ports.dump() + "\n", Overwrite::kAllowed);
+  }
+
+ private:
+  void Remove() const {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove(path_, ignored);
+  }
+
+  std::string path_;
+};
+
+ServerOptions OptionsOf(const ServeFlags& flags) {
+  ServerOptions options = flags.Options();
+  if (flags.log == "json") {
+    options.log = [](std::string_view line) {
+      // One write, so that lines of several threads stay whole.
+      std::cerr << std::string(line) + '\n';
+    };
+  } else if (flags.log != "none") {
+    throw UsageError{"--log is " + flags.log + ", expected json or none"};
+  }
+  return options;
+}
+
+void Check(const ServeFlags& flags) {
+  CheckOptions(OptionsOf(flags));
+  for (const ModelToServe& model : flags.Models()) {
+    const ModelInfo info = Engine::Inspect(model.path, model.options);
+    std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
+              << (info.planned_bytes >> 20) << " MiB\n";
+  }
+  std::cout << "ok\n";
+  FlushOutput();
+}
+
+std::vector<ServedModel> Load(const ServeFlags& flags) {
+  std::vector<ServedModel> models;
+  for (const ModelToServe& model : flags.Models()) {
+    models.push_back(
+        {model.name, std::make_shared<Engine>(Engine::Load(model.path, model.options))});
+  }
+  return models;
+}
+
+// Requests under way have their time; a second signal takes it from them.
+void Stop(Server& server, const StopSignal& signal, std::chrono::milliseconds patience) {
+  std::atomic<bool> stopped = false;
+  std::thread drain([&] {
+    server.Drain(patience);
+    stopped = true;
+  });
+  while (!stopped) {
+    constexpr int kInterrupted = 130;
+    if (signal.WaitFor(std::chrono::milliseconds(20))) std::_Exit(kInterrupted);
+  }
+  drain.join();
+}
+
+void Serve(const ServeFlags& flags) {
+  const ServerOptions options = OptionsOf(flags);
+  CheckOptions(options);
+  const auto patience = std::chrono::milliseconds(
+      static_cast<int64_t>(std::clamp(flags.drain_seconds, 0.0, 86'400.0) * 1000));
+  const StopSignal signal;
+  PortFile ports(flags.port_file);
+  const std::unique_ptr<Server> server = Server::Start(Load(flags), options);
+  ports.Write(*server);
+  signal.Wait();
+  Stop(*server, signal, patience);
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("serve", "Serve models over gRPC and HTTP");
+  const auto flags = std::make_shared<ServeFlags>();
+  flags->Add(*command);
+  command->callback([flags, command] {
+    flags->ReadConfig(*command);
+    if (flags->check) return Check(*flags);
+    Serve(*flags);
+  });
+}
+
+}  // namespace binocle::cli

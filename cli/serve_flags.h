@@ -1,0 +1,47 @@
+// The options of `binocle serve`, from the command line and from --config.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "binocle/server.h"
+#include "cli/flags.h"
+
+namespace binocle::cli {
+
+struct ModelToServe {
+  std::string name;
+  std::string path;
+  EngineOptions options;
+};
+
+class ServeFlags {
+ public:
+  void Add(CLI::App& command);
+  // Reads --config; what the command line says goes first.
+  void ReadConfig(CLI::App& command);
+
+  // At least one; the first is the default. UsageError for two of a name.
+  std::vector<ModelToServe> Models() const;
+  // All but the log.
+  ServerOptions Options() const;
+
+  std::string port_file;
+  std::string log = "json";
+  bool check = false;
+  double drain_seconds = 30;
+
+ private:
+  std::string config_;
+  std::vector<std::string> models_;  // [NAME=]DIRECTORY
+  std::vector<ModelToServe> configured_;
+  ModelFlags model_;  // of all models, where they say nothing else
+  ServerOptions server_;
+  std::string max_message_, max_request_image_, max_prompt_, image_store_;
+  double request_timeout_ = 0, stall_limit_ = 30;
+  double keepalive_ = 20, keepalive_timeout_ = 10, keepalive_client_ = 10;
+};
+
+}  // namespace binocle::cli

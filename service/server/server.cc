@@ -1,0 +1,311 @@
+#include "binocle/server.h"
+
+#include <charconv>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <sstream>
+#include <thread>
+#include <utility>
+
+#include "binocle/version.h"
+#include "service/common/engine_backend.h"
+#include "service/common/sha256.h"
+#include "service/common/text.h"
+#include "service/common/token_list.h"
+#include "service/grpc/server.h"
+#include "service/http/http_server.h"
+#include "service/server/call_log.h"
+#include "service/server/metered_backend.h"
+#include "service/server/metrics.h"
+
+namespace binocle {
+namespace {
+
+using std::chrono::milliseconds;
+
+void CheckRange(const char* option, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high) {
+    throw Error(Code::kInvalidArgument,
+                Text(option, " is ", value, ", expected ", low, " to ", high), option);
+  }
+}
+
+// A small file of the operator's.
+std::string ReadFile(const char* option, const std::string& path) {
+  constexpr std::streamsize kMostBytes = 16 << 20;
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMostBytes + 1, '\0');
+  if (!file || !file.read(text.data(), kMostBytes + 1).eof()) {
+    throw Error(file.gcount() > kMostBytes ? Code::kInvalidArgument : Code::kNotFound,
+                Text(option, " is ", path, ", expected a readable file of at most 16 MiB"), option);
+  }
+  text.resize(static_cast<size_t>(file.gcount()));
+  return text;
+}
+
+std::optional<TlsOptions> TlsOf(const ServerOptions& options) {
+  if (options.tls_certificate.empty() && options.tls_key.empty() && options.tls_client_ca.empty())
+    return std::nullopt;
+  for (const auto& [option, value] : {std::pair("tls_certificate", &options.tls_certificate),
+                                      std::pair("tls_key", &options.tls_key)}) {
+    if (value->empty())
+      throw Error(Code::kInvalidArgument, Text(option, " is missing, expected one for TLS"),
+                  option);
+  }
+  TlsOptions tls{.certificate = ReadFile("tls_certificate", options.tls_certificate),
+                 .key = ReadFile("tls_key", options.tls_key),
+                 .client_ca = {}};
+  if (!options.tls_client_ca.empty())
+    tls.client_ca = ReadFile("tls_client_ca", options.tls_client_ca);
+  CredentialsOf(tls);
+  return tls;
+}
+
+std::optional<TokenList> TokensOf(const ServerOptions& options) {
+  if (options.tokens.empty()) return std::nullopt;
+  return TokenList::Parse(ReadFile("tokens", options.tokens), options.tokens);
+}
+
+struct Address {
+  std::string host;
+  int port = 0;
+};
+
+// "127.0.0.1:8080", "[::1]:8080", "localhost:0"
+Address AddressOf(const char* option, const std::string& text) {
+  const auto fail = [&] {
+    throw Error(Code::kInvalidArgument,
+                Text(option, " is ", text, ", expected HOST:PORT with a port from 0 to 65535"),
+                option);
+  };
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0) fail();
+  Address address{.host = text.substr(0, colon), .port = -1};
+  const char* end = text.data() + text.size();
+  const auto [after, error] = std::from_chars(text.data() + colon + 1, end, address.port);
+  if (error != std::errc() || after != end || address.port < 0 || address.port > 65535) fail();
+  if (address.host.starts_with('[') && address.host.ends_with(']'))
+    address.host = address.host.substr(1, address.host.size() - 2);
+  return address;
+}
+
+bool IsUnixSocket(const std::string& listen) { return listen.starts_with("unix:"); }
+
+// "127.0.0.1:0" with the port that it became.
+std::string Bound(const std::string& address, int port) {
+  if (address.empty()) return "off";
+  return port == 0 ? address : address.substr(0, address.rfind(':') + 1) + std::to_string(port);
+}
+
+bool IsLoopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// The limits of the most generous model; each engine enforces its own.
+int64_t Most(const std::vector<ServedModel>& models, int64_t EngineOptions::*limit) {
+  int64_t most = 0;
+  for (const ServedModel& model : models) most = std::max(most, model.engine->options().*limit);
+  return most;
+}
+
+std::string FingerprintOf(const Engine& engine) {
+  const ModelInfo& info = engine.info();
+  const EngineOptions& options = engine.options();
+  const std::string all =
+      Text(Version(), '\n', info.name, '\n', info.file_bytes, '\n', info.parameters, '\n',
+           info.attention, '\n', info.aligner, '\n', info.fusion, '\n', info.conversation, '\n',
+           options.device, '\n', options.compute);
+  return "fp_" + Sha256Hex(all).substr(0, 12);
+}
+
+int64_t SecondsSince1970() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+ModelList ListOf(const std::vector<ServedModel>& models, const ServerOptions& options,
+                 const std::shared_ptr<Metrics>& metrics) {
+  std::vector<NamedModel> named;
+  for (const ServedModel& model : models) {
+    if (model.engine == nullptr)
+      throw Error(Code::kInvalidArgument, Text("models: ", model.name, " has no engine"));
+    named.push_back({.name = model.name,
+                     .backend = Metered(MakeEngineBackend(model.engine), model.name, metrics,
+                                        options.request_timeout),
+                     .created = SecondsSince1970(),
+                     .fingerprint = FingerprintOf(*model.engine)});
+    AddEngine(*metrics, model.name, model.engine);
+  }
+  return ModelList(std::move(named));
+}
+
+http::Admission Admit(const TokenList& tokens, std::string_view key) {
+  TokenList::Decision decision = tokens.Admit(key, TokenList::Clock::now());
+  switch (decision.verdict) {
+    case TokenList::Verdict::kAdmitted: break;
+    case TokenList::Verdict::kUnknown:
+      throw Error(Code::kUnauthenticated, key.empty()
+                                              ? "expected a header Authorization: Bearer TOKEN"
+                                              : "the token is not known");
+    case TokenList::Verdict::kRate:
+      throw Error(Code::kResourceExhausted, "the token has had its requests of a minute");
+    case TokenList::Verdict::kInFlight:
+      throw Error(Code::kResourceExhausted, "the token has its requests under way");
+  }
+  return {.name = std::move(decision.name), .lease = std::move(decision.lease)};
+}
+
+}  // namespace
+
+void CheckOptions(const ServerOptions& options) {
+  if (options.listen.empty() && options.http.empty())
+    throw Error(Code::kInvalidArgument, "listen and http are empty, expected an address", "listen");
+  if (!options.listen.empty() && !IsUnixSocket(options.listen)) AddressOf("listen", options.listen);
+  if (!options.http.empty()) AddressOf("http", options.http);
+  CheckRange("max_message_bytes", options.max_message_bytes, 1024, INT32_MAX);
+  CheckRange("max_request_image_bytes", options.max_request_image_bytes, 1, INT64_MAX);
+  CheckRange("max_prompt_bytes", options.max_prompt_bytes, 1, INT64_MAX);
+  CheckRange("max_connections", options.max_connections, 1, 65536);
+  CheckRange("image_store_bytes", options.image_store_bytes, 0, INT64_MAX);
+  CheckRange("workers", options.workers, 1, 256);
+  constexpr int64_t kHour = 3'600'000;
+  CheckRange("request_timeout", options.request_timeout.count(), 0, 24 * kHour);
+  CheckRange("stall_limit", options.stall_limit.count(), 1, kHour);
+  CheckRange("keepalive_interval", options.keepalive_interval.count(), 1000, kHour);
+  CheckRange("keepalive_timeout", options.keepalive_timeout.count(), 1000, kHour);
+  CheckRange("keepalive_client_interval", options.keepalive_client_interval.count(), 0, kHour);
+  TlsOf(options);
+  TokensOf(options);
+}
+
+struct Server::Impl {
+  Impl(const std::vector<ServedModel>& served, const ServerOptions& server_options)
+      : options(server_options),
+        log(std::make_shared<CallLog>(options.log)),
+        models(ListOf(served, options, metrics)),
+        tokens(TokensOf(options)) {
+    if (!options.listen.empty()) StartGrpc(served);
+    if (!options.http.empty()) StartHttp(served);
+    Warn();
+    log->Event("started", Text("grpc ", Bound(options.listen, grpc ? grpc->port() : 0), ", http ",
+                               Bound(options.http, http ? http->port() : 0)));
+  }
+
+  void StartGrpc(const std::vector<ServedModel>& served) {
+    GrpcServerOptions to{.listen = options.listen, .tls = TlsOf(options), .tokens = tokens};
+    to.keepalive = {.interval = options.keepalive_interval,
+                    .timeout = options.keepalive_timeout,
+                    .client_interval = options.keepalive_client_interval};
+    to.limits.images = {.max_images = Most(served, &EngineOptions::max_images),
+                        .max_image_bytes = Most(served, &EngineOptions::max_image_bytes),
+                        .max_request_image_bytes = options.max_request_image_bytes};
+    to.limits.max_prompt_bytes = options.max_prompt_bytes;
+    to.images.budget_bytes = options.image_store_bytes;
+    to.allow_files = options.allow_files;
+    to.max_message_bytes = options.max_message_bytes;
+    to.max_image_pixels = Most(served, &EngineOptions::max_image_pixels);
+    to.stall_limit = options.stall_limit;
+    to.workers = static_cast<int>(options.workers);
+    to.on_call = [log = log, metrics = metrics](const CallRecord& call) {
+      const bool ok = call.code == grpc::StatusCode::OK;
+      metrics->Call("grpc", call.method,
+                    ok ? "OK" : std::string(CodeName(static_cast<Code>(call.code))), call.duration);
+      log->Call(call);
+    };
+    grpc = GrpcServer::Start(models, std::move(to));
+    const auto stored = [this](int64_t ImageStoreCounters::*field) -> Metrics::Read {
+      return [this, field] { return static_cast<double>(grpc->images().*field); };
+    };
+    metrics->AddGauge("binocle_grpc_calls", "Calls under way.", {},
+                      [this] { return static_cast<double>(grpc->in_flight()); });
+    metrics->AddGauge("binocle_uploads", "Uploaded pictures kept.", {},
+                      stored(&ImageStoreCounters::entries));
+    metrics->AddGauge("binocle_upload_bytes", "What they take.", {},
+                      stored(&ImageStoreCounters::bytes));
+    metrics->AddGauge("binocle_upload_pending_bytes", "Uploads under way.", {},
+                      stored(&ImageStoreCounters::pending_bytes));
+    metrics->AddCounter("binocle_upload_evictions_total", "Uploaded pictures that had to go.", {},
+                        stored(&ImageStoreCounters::evictions));
+  }
+
+  void StartHttp(const std::vector<ServedModel>& served) {
+    const Address address = AddressOf("http", options.http);
+    http::HttpOptions to{.host = address.host, .port = address.port};
+    to.max_connections = options.max_connections;
+    to.max_body_bytes = options.max_message_bytes;
+    to.write_timeout = options.stall_limit;
+    to.cors_origin = options.cors_origin;
+    to.limits.max_images = Most(served, &EngineOptions::max_images);
+    to.limits.max_image_bytes = Most(served, &EngineOptions::max_image_bytes);
+    http::HttpCallbacks callbacks;
+    if (tokens)
+      callbacks.authorize = [list = *tokens](std::string_view key) { return Admit(list, key); };
+    callbacks.metrics = [metrics = metrics] { return metrics->Text(); };
+    callbacks.log = [log = log, metrics = metrics](const http::HttpLogEntry& entry) {
+      metrics->Call("http", http::EndpointOf(entry.path),
+                    entry.cut ? "499" : std::to_string(entry.status),
+                    std::chrono::duration<double, std::milli>(entry.milliseconds));
+      log->Call(entry);
+    };
+    http = std::make_unique<http::HttpServer>(models, to, std::move(callbacks));
+    const auto stat = [this](int64_t http::HttpStats::*field) -> Metrics::Read {
+      return [this, field] { return static_cast<double>(http->stats().*field); };
+    };
+    metrics->AddGauge("binocle_http_connections", "Open connections.", {},
+                      stat(&http::HttpStats::connections));
+    metrics->AddGauge("binocle_http_calls", "Calls under way.", {}, stat(&http::HttpStats::active));
+    metrics->AddCounter("binocle_http_refused_total", "Connections for which there was no room.",
+                        {}, stat(&http::HttpStats::refused));
+  }
+
+  void Warn() const {
+    const bool open = !options.http.empty() && !IsLoopback(AddressOf("http", options.http).host);
+    if (open)
+      log->Event("warning", Text("http ", options.http, " is plain HTTP that others can reach"));
+    const bool grpc_open = !options.listen.empty() && !IsUnixSocket(options.listen) &&
+                           !IsLoopback(AddressOf("listen", options.listen).host);
+    if (grpc_open && options.tls_certificate.empty())
+      log->Event("warning",
+                 Text("listen ", options.listen, " is without TLS, and others can reach it"));
+    if ((open || grpc_open) && !tokens && options.tls_client_ca.empty())
+      log->Event("warning", "everybody who can reach this server may use it: there are no tokens");
+  }
+
+  bool Drain(milliseconds patience) {
+    log->Event("draining", Text("waiting for at most ", patience.count(), " ms"));
+    bool http_whole = true;
+    std::thread other([&] { http_whole = !http || http->Drain(patience); });
+    const bool grpc_whole = !grpc || grpc->Drain(patience);
+    if (grpc) grpc->Stop();
+    other.join();
+    const bool whole = grpc_whole && http_whole;
+    log->Event("stopped", whole ? "every request has ended" : "some requests were cancelled");
+    return whole;
+  }
+
+  const ServerOptions options;
+  const std::shared_ptr<CallLog> log;  // shared with calls, which may outlive the server
+  const std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();  // likewise
+  const ModelList models;
+  const std::optional<TokenList> tokens;
+  std::unique_ptr<GrpcServer> grpc;
+  std::unique_ptr<http::HttpServer> http;
+};
+
+std::unique_ptr<Server> Server::Start(std::vector<ServedModel> models,
+                                      const ServerOptions& options) {
+  CheckOptions(options);
+  return std::unique_ptr<Server>(new Server(std::make_unique<Impl>(models, options)));
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+int Server::grpc_port() const { return impl_->grpc ? impl_->grpc->port() : 0; }
+int Server::http_port() const { return impl_->http ? impl_->http->port() : 0; }
+bool Server::Drain(milliseconds patience) { return impl_->Drain(patience); }
+std::string Server::MetricsText() const { return impl_->metrics->Text(); }
+
+}  // namespace binocle
