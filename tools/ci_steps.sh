@@ -36,7 +36,7 @@ step_scripts() {
   done
   python3 - <<'PYTHON'
 import ast, pathlib
-for folder in ("tools", "training", "tests"):
+for folder in ("tools", "training", "tests", "clients"):
     for path in pathlib.Path(folder).rglob("*.py"):
         if ".venv" not in path.parts:
             ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
