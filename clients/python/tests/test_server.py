@@ -85,12 +85,11 @@ class ServerTest(unittest.TestCase):
         self.assertEqual([response.answer for response in asyncio.run(run())], [ANSWER] * 4)
 
     def test_options_reach_the_model(self):
-        response = self.client.ask(
-            QUESTION, images=[PICTURE], choices=["red", "blue"], n=2, temperature=1.0, seed=3, guidance=binocle.Guidance()
-        )
+        response = self.client.ask(QUESTION, images=[PICTURE], choices=["red", "blue"], n=2, temperature=1.0, seed=3)
         self.assertEqual(len(response.answers), 2)
         self.assertTrue({answer.text for answer in response.answers} <= {"red", "blue"})
-        self.assertEqual(response.interventions.guidance, binocle.Guidance(gamma=1.1, cut=0.1))
+        response = self.client.ask(QUESTION, images=[PICTURE], guidance=binocle.Guidance())
+        self.assertEqual(response.interventions, binocle.Interventions(guidance=binocle.Guidance(gamma=1.1, cut=0.1)))
 
     def test_a_dialogue(self):
         turns = [binocle.Message("user", QUESTION, [PICTURE])]
