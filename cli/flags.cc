@@ -153,6 +153,7 @@ void GenerationFlags::Add(CLI::App& command) {
                 "report how much attention lay on the picture's content at each token (with\n"
                 "--json or --requests)")
       ->group(name);
+  constraint.Add(command);
   interventions.Add(command);
 }
 
@@ -167,6 +168,7 @@ Request GenerationFlags::Defaults() const {
   request.generation = generation;
   request.prompt_format = *format;
   request.system = system;
+  request.constraint = constraint.Get();
   request.interventions = interventions.interventions;
   request.grounding = grounding;
   return request;

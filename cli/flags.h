@@ -6,6 +6,7 @@
 #include <string>
 
 #include "binocle/engine.h"
+#include "cli/constraint_flags.h"
 #include "cli/intervention_flags.h"
 
 namespace binocle::cli {
@@ -32,6 +33,7 @@ struct GenerationFlags {
   std::optional<std::string> system;
   bool no_exif = false;
   bool grounding = false;
+  ConstraintFlags constraint;
   InterventionFlags interventions;
 
   void Add(CLI::App& command);

@@ -81,11 +81,12 @@ class LineReader {
 };
 
 constexpr std::string_view kRequestKeys[] = {
-    "id",          "image",         "images", "prompt",   "messages",
-    "system",      "prompt_format", "answer", "kind",     "max_new_tokens",
-    "temperature", "top_k",         "top_p",  "min_p",    "repetition_penalty",
-    "seed",        "stop",          "n",      "logprobs", "grounding",
-    "var",         "modulate",      "pai",    "guidance", "vcd"};
+    "id",          "image",         "images",     "prompt",   "messages",
+    "system",      "prompt_format", "answer",     "kind",     "max_new_tokens",
+    "temperature", "top_k",         "top_p",      "min_p",    "repetition_penalty",
+    "seed",        "stop",          "n",          "logprobs", "grounding",
+    "var",         "modulate",      "pai",        "guidance", "vcd",
+    "choices",     "regex",         "json_schema"};
 constexpr std::string_view kMessageKeys[] = {"role", "text", "image", "images"};
 
 void CheckKeys(const Json& json, const LineReader& reader,
@@ -157,6 +158,19 @@ void ReadGeneration(const LineReader& reader, GenerationOptions& g) {
     if (!seed->is_number_unsigned()) reader.Fail("seed", "an integer of 0 or more");
     g.seed = seed->get<uint64_t>();
   }
+}
+
+// One of the three, in place of the command line's; a schema is an object or its text.
+void ReadConstraint(const LineReader& reader, Constraint& out) {
+  const Json* choices = reader.Find("choices");
+  const auto regex = reader.Text("regex");
+  const Json* schema = reader.Find("json_schema");
+  if (int{choices != nullptr} + int{regex.has_value()} + int{schema != nullptr} > 1)
+    reader.Fail(regex ? "regex" : "choices", "no other constraint beside it");
+  if (choices != nullptr) out = Choices{reader.Texts("choices")};
+  if (regex) out = Regex{*regex};
+  if (schema != nullptr)
+    out = JsonSchema{schema->is_string() ? schema->get<std::string>() : schema->dump()};
 }
 
 // A text as on the command line, or null to turn off what the command line has turned on.
@@ -293,6 +307,7 @@ Request ParseRequestLine(const RequestLine& line, const RequestDefaults& default
     request.prompt_format = *format;
   }
   ReadGeneration(reader, request.generation);
+  ReadConstraint(reader, request.constraint);
   ReadInterventions(json, reader, line.number, request.interventions);
   reader.Boolean("grounding", request.grounding);
   return request;

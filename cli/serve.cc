@@ -1,5 +1,8 @@
 // binocle serve: models behind gRPC and HTTP, until SIGTERM.
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <iostream>
@@ -64,11 +67,30 @@ void Check(const ServeFlags& flags) {
   FlushOutput();
 }
 
+int64_t PhysicalMemory() {
+  return int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGESIZE)};
+}
+
+// Room for as many contexts as answers run side by side, as far as the memory limit, or a quarter of the machine, allows; for two at
+// least, which the plan counts already.
+EngineOptions WithRoom(const ModelToServe& model) {
+  EngineOptions options = model.options;
+  if (options.kv_tokens != 0) return options;
+  const ModelInfo info = Engine::Inspect(model.path, options);
+  const int64_t least = 2 * info.context_tokens;
+  const int64_t budget = options.memory_limit > 0
+                             ? options.memory_limit - (info.planned_bytes - info.kv_bytes)
+                             : PhysicalMemory() / 4;
+  const int64_t fits = budget / std::max<int64_t>(info.kv_bytes / least, 1);
+  options.kv_tokens = std::max(least, std::min(fits, options.max_sequences * info.context_tokens));
+  return options;
+}
+
 std::vector<ServedModel> Load(const ServeFlags& flags) {
   std::vector<ServedModel> models;
   for (const ModelToServe& model : flags.Models()) {
     models.push_back(
-        {model.name, std::make_shared<Engine>(Engine::Load(model.path, model.options))});
+        {model.name, std::make_shared<Engine>(Engine::Load(model.path, WithRoom(model)))});
   }
   return models;
 }

@@ -43,7 +43,7 @@ ELSEWHERE = [
     ("OpenCV", ["opencv*"], ["vision/*_opencv.cc"]),
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/sentencepiece/module.cc"]),
-    ("gRPC and protobuf", ["grpc/*", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "service/server/*", "proto/*", "tests/*"]),
+    ("gRPC and protobuf", ["grpc/*.h", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "service/server/*", "proto/*", "tests/*"]),
     ("cpp-httplib", ["httplib.h"], ["service/http/*", "tests/*"]),
     ("prometheus-cpp", ["prometheus/*"], ["service/server/*"]),
     ("yaml-cpp", ["yaml-cpp/*"], ["cli/*"]),

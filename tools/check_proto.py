@@ -7,7 +7,7 @@
 - no public or weak imports, no import that is not there, none that is not used
 - a comment above, or behind, every message, enum, service, rpc, field, oneof and value; a file comment above `syntax`
 
-Packages whose names others chose (FOREIGN) are excused from the version. Prints one line per problem, `file:line: message`, and exits 1
+Packages whose names others chose (FOREIGN) are excused from the version and the words in names. Prints one line per problem, `file:line: message`, and exits 1
 when there is one.
 
     tools/check_proto.py [REPOSITORY]
@@ -17,7 +17,7 @@ import os
 import re
 import sys
 
-FOREIGN = {"inference", "google.rpc"}
+FOREIGN = {"inference", "google.rpc", "grpc.health.v1"}
 GIVEN = ("google/protobuf/",)  # imports that come with protobuf
 TOKEN = re.compile(r'//[^\n]*|"(?:[^"\\]|\\.)*"|[A-Za-z_][\w.]*|-?\d+|[{}()\[\]<>=;,]|\S')
 CAMEL = re.compile(r"[A-Z][A-Za-z0-9]*")
@@ -133,6 +133,11 @@ class File:
         if not s.commented:
             self.report(s.line, f"{what} has no comment")
 
+    def report_name(self, line, message):
+        """A name that is not as ours are, unless others chose it."""
+        if self.package not in FOREIGN:
+            self.report(line, message)
+
     def need_form(self, s, form, name, style):
         if not form.fullmatch(name):
             self.report(s.line, f"{name} is not {style}")
@@ -166,19 +171,19 @@ class File:
             self.report(s.line, f"enum {name} has allow_alias")
         prefix = upper_snake(name) + "_"
         if not values or values[0].words != [prefix + "UNSPECIFIED", "=", "0"]:
-            self.report(s.line, f"the first value of enum {name} is not {prefix}UNSPECIFIED = 0")
+            self.report_name(s.line, f"the first value of enum {name} is not {prefix}UNSPECIFIED = 0")
         for value in values:
             self.need_form(value, CAPITALS, value.words[0], "CAPITALS_WITH_UNDERSCORES")
             self.need_comment(value, f"value {value.words[0]}")
             if not value.words[0].startswith(prefix):
-                self.report(value.line, f"{value.words[0]} does not begin with {prefix}")
+                self.report_name(value.line, f"{value.words[0]} does not begin with {prefix}")
 
     def check_service(self, s):
         name = s.words[1]
         self.need_form(s, CAMEL, name, "CamelCase")
         self.need_comment(s, f"service {name}")
         if not name.endswith("Service"):
-            self.report(s.line, f"service {name} does not end in Service")
+            self.report_name(s.line, f"service {name} does not end in Service")
         for rpc in s.inside:
             if rpc.words[0] == "rpc":
                 self.check_rpc(rpc)
@@ -190,8 +195,9 @@ class File:
         types = [word for before, word, after in zip(s.words, s.words[1:], s.words[2:])
                  if after == ")" and before in ("(", "stream")]
         if types != [name + "Request", name + "Response"]:
-            self.report(s.line, f"rpc {name} takes and gives {types}, expected {name}Request and {name}Response")
-        self.requests += [(s.line, f"{self.package}.{type_name}") for type_name in types]
+            self.report_name(s.line, f"rpc {name} takes and gives {types}, expected {name}Request and {name}Response")
+        if self.package not in FOREIGN:
+            self.requests += [(s.line, f"{self.package}.{type_name}") for type_name in types]
 
 
 def check(root):

@@ -14,17 +14,13 @@ double LogSumExp(std::span<const float> logits) {
   return max + std::log(sum);
 }
 
-// The least logit that a token needs to stay: ln 0 is −∞, which keeps all.
-double Threshold(std::span<const float> logits, double share) {
-  return *std::max_element(logits.begin(), logits.end()) + std::log(share);
-}
-
 constexpr float kExcluded = -std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-void Guide(const GuidanceOptions& options, std::span<const float> other, std::span<float> logits) {
-  const double least = Threshold(logits, options.cut);
+void Guide(const GuidanceOptions& options, float best, std::span<const float> other,
+           std::span<float> logits) {
+  const double least = best + std::log(options.cut);  // ln 0 is −∞, which keeps all
   const double of_logits = LogSumExp(logits);
   const double of_other = LogSumExp(other);
   for (size_t i = 0; i < logits.size(); ++i) {
@@ -34,8 +30,9 @@ void Guide(const GuidanceOptions& options, std::span<const float> other, std::sp
   }
 }
 
-void Contrast(const VcdOptions& options, std::span<const float> other, std::span<float> logits) {
-  const double least = Threshold(logits, options.beta);
+void Contrast(const VcdOptions& options, float best, std::span<const float> other,
+              std::span<float> logits) {
+  const double least = best + std::log(options.beta);
   for (size_t i = 0; i < logits.size(); ++i) {
     const double out = (1 + options.alpha) * logits[i] - options.alpha * other[i];
     logits[i] = logits[i] < least ? kExcluded : static_cast<float>(out);

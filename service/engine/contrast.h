@@ -7,10 +7,14 @@
 
 namespace binocle {
 
-// logits ← u + gamma·(ℓ − u), ℓ and u the log-softmax of logits and of `other`. Tokens with ℓ < max ℓ + ln cut become −∞.
-void Guide(const GuidanceOptions& options, std::span<const float> other, std::span<float> logits);
+// `best` is the largest logit, under a constraint the largest that it allows: something allowed outlives the cut.
 
-// logits ← (1 + alpha)·logits − alpha·other. Tokens with logits < max logits + ln beta become −∞.
-void Contrast(const VcdOptions& options, std::span<const float> other, std::span<float> logits);
+// logits ← u + gamma·(ℓ − u), ℓ and u the log-softmax of logits and of `other`. Tokens with logits < best + ln cut become −∞.
+void Guide(const GuidanceOptions& options, float best, std::span<const float> other,
+           std::span<float> logits);
+
+// logits ← (1 + alpha)·logits − alpha·other. Tokens with logits < best + ln beta become −∞.
+void Contrast(const VcdOptions& options, float best, std::span<const float> other,
+              std::span<float> logits);
 
 }  // namespace binocle

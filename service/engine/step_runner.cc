@@ -334,6 +334,13 @@ void StepRunner::PromptComputed(Lane& lane) {
     request.lanes.push_back(std::make_unique<Lane>(request, i, m_));
 }
 
+// The largest logit that may come next.
+float BestAllowed(const Lane& lane) {
+  std::vector<float> allowed = lane.logits.main;
+  if (lane.constrained) lane.constrained->Restrict(allowed);
+  return *std::max_element(allowed.begin(), allowed.end());
+}
+
 // Combines the logits of the lane's sequences, then chooses a token.
 void StepRunner::Choose(Lane& lane) {
   LiveRequest& request = lane.request;
@@ -346,8 +353,9 @@ void StepRunner::Choose(Lane& lane) {
   const Interventions& applied = request.prepared->interventions;
   Answer& answer = lane.builder.answer();
   if (request.asked().grounding) answer.grounding.push_back(Grounding(applied, *main.watch));
-  if (applied.guidance) Guide(*applied.guidance, lane.logits.other, lane.logits.main);
-  if (applied.vcd) Contrast(*applied.vcd, lane.logits.other, lane.logits.main);
+  LaneLogits& logits = lane.logits;
+  if (applied.guidance) Guide(*applied.guidance, BestAllowed(lane), logits.other, logits.main);
+  if (applied.vcd) Contrast(*applied.vcd, BestAllowed(lane), logits.other, logits.main);
   if (g.logprobs > 0) {
     const int32_t usable = m_.model.tokenizer().vocabulary_size();
     auto& step = answer.logprobs.emplace_back();

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <utility>
 
+#include "grpc/health/v1/health.pb.h"
 #include "service/common/text.h"
 #include "service/grpc/inference_service.h"
 #include "service/grpc/model_service.h"
@@ -25,6 +26,8 @@ void PrepareLibraries() {
   std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // So that the description is in the program, where reflection finds it: the library's health service brings none.
+    grpc::health::v1::HealthCheckRequest::descriptor();
     // A line on stderr for every text of a stranger that is no UTF-8; the call gets its status anyway.
     google::protobuf::SetLogHandler(nullptr);
   });

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   if (argc > 1) {
     callbacks.authorize = [key = std::string(argv[1])](std::string_view given) {
       if (given != key) throw Error(Code::kUnauthenticated, "the key is not known");
+      return binocle::http::Admission{};
     };
   }
   HttpServer server(Served(backend), {}, callbacks);

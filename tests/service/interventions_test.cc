@@ -2,6 +2,7 @@
 // the right thing is compared with transformers in tests/cli/interventions_test.py.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "binocle/engine.h"
@@ -183,10 +184,23 @@ TEST(Interventions, WhatMeansNothingIsRefused) {
   EXPECT_EQ(ErrorOf(engine, Question(i)).substr(0, 35), "FAILED_PRECONDITION: modulate.heads");
 }
 
+// The cut goes by the best token that the constraint allows: with the best of all it may leave none.
+TEST(Interventions, CutsLeaveSomethingThatTheConstraintAllows) {
+  Engine engine = Engine::Load(std::string(BINOCLE_TEST_DATA) + "/../../models/binocle-tiny", {});
+  for (const bool guided : {true, false}) {
+    Request request = Ask("What is in the top left?", {Scene("61x83")});
+    request.constraint = Choices{{"red", "blue"}};
+    if (guided) request.interventions.guidance = GuidanceOptions{};
+    if (!guided) request.interventions.vcd = VcdOptions{};
+    const std::string text = engine.Generate(request).answers.at(0).text;
+    EXPECT_TRUE(text == "red" || text == "blue") << text;
+  }
+}
+
 TEST(Guide, IsTheLineThroughBothDistributions) {
   const std::vector<float> other = {0, 1, 2, 3};
   std::vector<float> logits = {3, 1, 0, -9};
-  Guide({.gamma = 2, .cut = 0.01}, other, logits);
+  Guide({.gamma = 2, .cut = 0.01}, *std::max_element(logits.begin(), logits.end()), other, logits);
   const auto log_softmax = [](std::vector<double> l, size_t i) {
     double sum = 0;
     for (const double x : l) sum += std::exp(x);
@@ -202,7 +216,8 @@ TEST(Guide, IsTheLineThroughBothDistributions) {
 TEST(Contrast, SubtractsTheOtherAndCutsByTheCleanLogits) {
   const std::vector<float> other = {0, 1, -50};
   std::vector<float> logits = {3, 1, 0};
-  Contrast({.alpha = 0.5, .beta = 0.1}, other, logits);
+  Contrast({.alpha = 0.5, .beta = 0.1}, *std::max_element(logits.begin(), logits.end()), other,
+           logits);
   EXPECT_FLOAT_EQ(logits[0], 4.5F);
   EXPECT_FLOAT_EQ(logits[1], 1.0F);
   EXPECT_EQ(logits[2], -INFINITY) << "e^-3 < 0.1, whatever the other says";

@@ -186,6 +186,11 @@ TEST_F(AccessTest, AServerMayGoBeforeItsModelsRequestsDo) {
 }
 
 // grpc.reflection.v1alpha: list_services is field 7 of a request.
+TEST_F(AccessTest, ReflectionCanDescribeHealth) {
+  const auto* pool = google::protobuf::DescriptorPool::generated_pool();
+  EXPECT_NE(pool->FindMethodByName("grpc.health.v1.Health.Check"), nullptr);
+}
+
 TEST_F(AccessTest, ReflectionListsTheServices) {
   Start();
   grpc::GenericStub stub(channel_);
