@@ -102,6 +102,11 @@ class BINOCLE_EXPORT Engine {
 
   const ModelInfo& info() const;
 
+  // The bytes that a token adds to an answer: "▁cat" is " cat", "<0x0A>" one byte, which need not be whole characters. Empty for tokens
+  // that end an answer, special and control tokens, and ids that no token has. An answer begins without the space of its first token
+  // where its template or tokenizer takes it. INVALID_ARGUMENT unless 0 ≤ id < ModelInfo::vocabulary.
+  std::string TokenText(int32_t id) const;
+
   // Answers one request. The observer is called on the engine's thread while this one waits; what it throws, this throws. Calls from
   // several threads run side by side.
   Response Generate(const Request& request, const Observer& observer = {});

@@ -165,6 +165,14 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
 
 const ModelInfo& Engine::info() const { return impl_->info; }
 
+std::string Engine::TokenText(int32_t id) const {
+  CheckOption("token", id, 0, impl_->info.vocabulary - 1);
+  const Tokenizer& tokenizer = impl_->model.tokenizer();
+  if (id >= tokenizer.vocabulary_size() || impl_->model.IsEndToken(id)) return {};
+  const TokenPiece piece = tokenizer.Piece(id);
+  return piece.kind == TokenPiece::Kind::kSkipped ? std::string() : std::string(piece.text);
+}
+
 // Submits, and waits for the end. What the observer throws cancels the request and is thrown again here.
 Response Engine::Impl::Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
                            RequestHooks hooks) {
