@@ -152,12 +152,15 @@ struct Response {
   Interventions interventions;  // as applied, every default filled in
 };
 
-// New text of one answer. Deltas are never cumulative and always whole characters.
+// New text of one answer. Deltas are never cumulative and always whole characters: one after the other they are the Answer.
 struct Delta {
   int64_t answer = 0;  // index
   std::string_view text;
   std::vector<int32_t>
       token_ids;  // tokens since the previous delta of this answer; text may lag behind them
+  std::vector<std::vector<TokenLogProbability>>
+      logprobs;                   // per token of token_ids, as in Answer; empty unless asked for
+  std::vector<double> grounding;  // per token of token_ids, as in Answer; empty unless asked for
 };
 
 // Both may be empty.
