@@ -189,7 +189,7 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, Laye
 }
 
 void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const {
-  Embedding(weights_.embeddings, ids, rows);
+  EmbeddingRows(weights_.embeddings, ids, rows);
 }
 
 void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
@@ -262,6 +262,10 @@ void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_posi
   PlaceKv(ex, image.layers, rope_by_frequency_, first_position, pool, sequence);
 }
 
+void LlamaDecoder::FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const {
+  RmsNorm(ex, x, weights_.norm, out);
+}
+
 void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {
   const auto count = static_cast<int64_t>(rows.size());
   BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
@@ -269,7 +273,7 @@ void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActiva
     CopyRows(a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1),
              a.logit_rows.view().Rows(i, i + 1));
   const TensorView normed = a.logit_rows.view().Rows(0, count);
-  RmsNorm(ex, normed, weights_.norm, normed);
+  FinalNorm(ex, normed, normed);
   Linear(ex, normed, weights_.head, a.logits.view().Rows(0, count));
 }
 

@@ -154,6 +154,9 @@ class LlamaDecoder {
   // Takes a.x[0, T) through all layers, in place, and writes keys and values into `pool`.
   void Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const;
 
+  // out = norm(x), the states that the head reads. x, out [n, D].
+  void FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const;
+
   // a.logits[i] = head(norm(a.x[rows[i]])).
   void Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
 

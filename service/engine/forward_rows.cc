@@ -81,6 +81,7 @@ class Pass {
   void Run() {
     Fill();
     if (!positions_.empty()) Forward();
+    WriteStates();
     std::vector<int64_t> rows;
     int64_t extra = std::ssize(positions_);
     for (size_t s = 0; s < sequences_.size(); ++s) {
@@ -153,6 +154,17 @@ class Pass {
                         .runs = runs,
                         .hooks = watch ? &*watch : nullptr},
                        c_.pool, c_.activations);
+  }
+
+  void WriteStates() const {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      const Tensor* states = sequences_[of_runs_[i]].sequence.states;
+      if (states == nullptr) continue;
+      const QueryRun& run = runs_[i];
+      c_.decoder.FinalNorm(c_.ex,
+                           c_.activations.x.view().Rows(run.first_row, run.first_row + run.rows),
+                           states->view().Rows(run.first_position, run.first_position + run.rows));
+    }
   }
 
   const ForwardContext& c_;

@@ -24,6 +24,8 @@ struct RunningSequence {
   KvSequence kv;
   int64_t computed = 0;  // positions whose keys and values are there, at most kv.length()
   std::unique_ptr<SequenceWatch> watch;  // nullptr: nobody
+  Tensor* states =
+      nullptr;  // [n, D] where every position's state goes after the final norm; nullptr: nowhere
 };
 
 // What is at a sequence's positions: a prompt with its pictures, then the tokens of an answer.

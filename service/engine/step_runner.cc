@@ -12,7 +12,10 @@ namespace {
 
 using Clock = LiveRequest::Clock;
 
-bool Shareable(const Lane& lane) { return lane.sequences.main.watch == nullptr; }
+// Whoever wants to see rows needs all of them computed.
+bool Shareable(const Lane& lane) {
+  return lane.sequences.main.watch == nullptr && lane.request.hooks.states == nullptr;
+}
 
 // Positions of a lane's sequences from where they are computed to their end.
 struct LaneRows {
@@ -257,6 +260,7 @@ void StepRunner::Admit(Lane& lane) {
     return;
   }
   Watch(lane);
+  lane.sequences.main.states = request.hooks.states;
   BeginSequence(lane.main_tokens(), Shareable(lane), lane.sequences.main);
   if (lane.index == 0 && lane.tokens.empty()) {
     request.response.prefix_tokens = lane.sequences.main.computed;

@@ -37,7 +37,8 @@ class EngineBackend final : public ModelBackend {
     for (const ImageInput& image : input.images) {
       CheckGoing(keep_going);
       output.images.push_back(
-          PoolVisualTokens(engine_->EmbedImage(image), input.pooling, input.normalize));
+          PoolVisualTokens(engine_->EmbedImage(image, {.pooling = Pooling::kTokens}), input.pooling,
+                           input.normalize));
     }
     return output;
   }

@@ -12,6 +12,6 @@ namespace binocle {
 std::shared_ptr<ModelBackend> MakeEngineBackend(std::shared_ptr<Engine> engine);
 
 // Vectors of one picture from its visual tokens. UNIMPLEMENTED for poolings that visual tokens do not give.
-Vectors PoolVisualTokens(const ImageEmbedding& tokens, Pooling pooling, bool normalize);
+Vectors PoolVisualTokens(const Embedding& tokens, Pooling pooling, bool normalize);
 
 }  // namespace binocle

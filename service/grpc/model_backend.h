@@ -8,14 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "binocle/embedding.h"
 #include "binocle/engine.h"
 #include "binocle/explain.h"
 #include "binocle/model_info.h"
 #include "binocle/request.h"
 
 namespace binocle {
-
-enum class Pooling : uint8_t { kMean, kClassToken, kPooled, kTokens };
 
 struct EmbedInput {
   std::vector<ImageInput> images;

@@ -16,7 +16,7 @@ void Normalize(std::span<float> row) {
 }
 
 // mean[c] = Σ_r tokens[r, c] / n
-Vectors MeanOf(const ImageEmbedding& tokens) {
+Vectors MeanOf(const Embedding& tokens) {
   std::vector<double> sums(static_cast<size_t>(tokens.width));
   for (size_t i = 0; i < tokens.values.size(); ++i) sums[i % sums.size()] += tokens.values[i];
   Vectors mean{.rows = 1, .width = tokens.width, .values = {}};
@@ -27,7 +27,7 @@ Vectors MeanOf(const ImageEmbedding& tokens) {
 
 }  // namespace
 
-Vectors PoolVisualTokens(const ImageEmbedding& tokens, Pooling pooling, bool normalize) {
+Vectors PoolVisualTokens(const Embedding& tokens, Pooling pooling, bool normalize) {
   if (pooling == Pooling::kClassToken || pooling == Pooling::kPooled) {
     throw Error(Code::kUnimplemented,
                 "pooling is one that visual tokens do not give, expected mean or tokens",

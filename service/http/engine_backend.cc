@@ -19,7 +19,7 @@ class EngineCall : public ChatCall {
 };
 
 // [n, D] -> [D]
-std::vector<float> MeanOf(const ImageEmbedding& embedding) {
+std::vector<float> MeanOf(const Embedding& embedding) {
   const auto width = static_cast<size_t>(embedding.width);
   std::vector<double> sum(width, 0.0);
   for (size_t i = 0; i < embedding.values.size(); ++i) sum[i % width] += embedding.values[i];
@@ -84,7 +84,8 @@ Embeddings EngineBackend::Embed(const std::string& model, const std::vector<Embe
   Embeddings embeddings;
   for (const EmbeddingInput& input : inputs) {
     if (!input.image) Refuse("input", "has text, which is not embedded: send pictures");
-    const ImageEmbedding embedding = entry.engine->EmbedImage(*input.image);
+    const Embedding embedding =
+        entry.engine->EmbedImage(*input.image, {.pooling = binocle::Pooling::kTokens});
     embeddings.vectors.push_back(MeanOf(embedding));
     embeddings.prompt_tokens += embedding.tokens;
     if (options.normalize) Normalize(embeddings.vectors.back());

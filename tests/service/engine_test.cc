@@ -432,12 +432,5 @@ TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
               HasSubstr("takes no pictures"));
 }
 
-TEST(EngineEmbed, APictureGivesItsVisualTokens) {
-  Engine engine = Engine::Load(kModel, {});
-  const ImageEmbedding embedding = engine.EmbedImage(ImageInput::FromFile(kPicture));
-  EXPECT_EQ(embedding.tokens, engine.info().image_tokens);
-  EXPECT_EQ(static_cast<int64_t>(embedding.values.size()), embedding.tokens * embedding.width);
-}
-
 }  // namespace
 }  // namespace binocle

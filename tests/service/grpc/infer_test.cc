@@ -79,7 +79,7 @@ TEST(Infer, FaultsHaveTheirPlaces) {
 }
 
 TEST(PoolVisualTokens, MeansAndScales) {
-  const ImageEmbedding tokens{.tokens = 2, .width = 2, .values = {3, 4, 0, 0}};
+  const Embedding tokens{.rows = 2, .width = 2, .values = {3, 4, 0, 0}, .tokens = 2};
   EXPECT_THAT(PoolVisualTokens(tokens, Pooling::kMean, false).values, ElementsAre(1.5F, 2));
   EXPECT_THAT(PoolVisualTokens(tokens, Pooling::kMean, true).values,
               ElementsAre(FloatNear(0.6F, 1e-6F), FloatNear(0.8F, 1e-6F)));
