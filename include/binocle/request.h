@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "binocle/attention.h"
 #include "binocle/error.h"
 #include "binocle/export.h"
 #include "binocle/interventions.h"
@@ -86,6 +87,7 @@ struct Request {
   std::optional<std::string> system;  // absent: the template's own; empty: none
   GenerationOptions generation;
   Interventions interventions;
+  AttentionOptions attention;  // empty: as the model was loaded
   Constraint constraint;
   bool grounding = false;  // report Answer::grounding
   int64_t priority = 0;    // -100 … 100: requests with more are served first
