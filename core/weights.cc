@@ -99,6 +99,10 @@ WeightBinder WeightBinder::Under(std::string_view prefix) const {
   return {state_, prefix_ + std::string(prefix)};
 }
 
+bool WeightBinder::Has(std::string_view name) const {
+  return state_->tensors->Find(state_->names.Stored(prefix_ + std::string(name))) != nullptr;
+}
+
 const TensorView* WeightBinder::Require(std::string_view name, const Shape& shape,
                                         std::string_view why) {
   const std::string full = state_->names.Stored(prefix_ + std::string(name));

@@ -59,6 +59,9 @@ class WeightBinder {
   // The same binder for names below `prefix`.
   WeightBinder Under(std::string_view prefix) const;
 
+  // Whether the files have such a tensor: for parts that a model may do without.
+  bool Has(std::string_view name) const;
+
   // A tensor of the given shape as f32. `why` says where the shape comes from: "hidden_size=64, intermediate_size=160".
   Tensor F32(std::string_view name, const Shape& shape, std::string_view why);
   // The stored tensor itself, for tables that are read row by row. Valid as long as the TensorSet.

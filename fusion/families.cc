@@ -1,6 +1,7 @@
 #include "fusion/families.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "vision/vision_config.h"
 
@@ -95,13 +96,13 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
     for (size_t l = 0; l < chosen.size(); ++l)
       plan.kinds[l] = chosen[l] ? LayerKind::kComposite : LayerKind::kStock;
   }
-  const auto any_composite = [&] {
-    return std::find(plan.kinds.begin(), plan.kinds.end(), LayerKind::kComposite) !=
-           plan.kinds.end();
-  };
-  const bool any = any_composite();
   // A model that was not trained with composite attention needs its FFN on visual rows: the closest to stock.
-  if (!any) plan.aligner = Aligner::kVoFfn;
+  if (!plan.Has(LayerKind::kComposite)) plan.aligner = Aligner::kVoFfn;
+  return OverridePlan(std::move(plan), overrides.layers);
+}
+
+LayerPlan OverridePlan(LayerPlan plan, const LayerOverrides& overrides) {
+  const int64_t layers = std::ssize(plan.kinds);
   if (overrides.aligner) plan.aligner = *overrides.aligner;
   if (overrides.attention == LayerKind::kStock) {
     if (overrides.composite_layers)
@@ -116,10 +117,10 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
     for (int64_t l = 0; l < layers; ++l)
       plan.kinds[static_cast<size_t>(l)] =
           l >= first && l <= last ? LayerKind::kComposite : LayerKind::kStock;
-  } else if (overrides.attention == LayerKind::kComposite && !any) {
+  } else if (overrides.attention == LayerKind::kComposite && !plan.Has(LayerKind::kComposite)) {
     plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
   }
-  if (overrides.aligner && !any_composite())
+  if (overrides.aligner && !plan.Has(LayerKind::kComposite))
     ThrowOption("aligner", "goes with composite attention, and every layer is stock");
   return plan;
 }

@@ -48,12 +48,21 @@ struct ModelConfig {
   int64_t visual_tokens() const;  // per picture
 };
 
-// What a caller may change: --fusion, --attention, --composite-layers, --aligner.
+// What a caller may change of the layers' attention: --attention, --composite-layers, --aligner.
+struct LayerOverrides {
+  std::optional<LayerKind>
+      attention;  // kComposite: the plan's own composite layers, or all where it has none
+  std::optional<std::pair<int64_t, int64_t>> composite_layers;  // inclusive: these and no others
+  std::optional<Aligner> aligner;
+};
+
+// Throws INVALID_ARGUMENT for layers that there are not and for contradictions; Error::option() names the option.
+LayerPlan OverridePlan(LayerPlan plan, const LayerOverrides& overrides);
+
+// What a caller may change: --fusion, and the above.
 struct ModelOverrides {
   std::optional<FusionType> fusion;
-  std::optional<LayerKind> attention;  // all layers, or those of composite_layers
-  std::optional<std::pair<int64_t, int64_t>> composite_layers;  // inclusive
-  std::optional<Aligner> aligner;
+  LayerOverrides layers;
 };
 
 // Reads config.json, preprocessor_config.json and generation_config.json of a directory. Throws NOT_FOUND, INVALID_ARGUMENT (file,

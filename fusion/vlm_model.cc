@@ -124,6 +124,16 @@ ModelPixels VlmModel::Pixels(const Image& image) const {
   return pixels;
 }
 
+Tensor VlmModel::ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output) {
+  Tensor token = Tensor::F32({1, leading_tower().width()}, "class_token");
+  if (parts_.anchor) {
+    parts_.anchor->EncodeClassToken(ex, pixels.anchor, output, token);
+  } else {
+    parts_.augment->EncodeClassToken(ex, pixels.augment, output, token);
+  }
+  return token;
+}
+
 void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& visual,
                       const EncodeTaps& taps) {
   BINOCLE_CHECK(parts_.fusion != nullptr, "a text model takes no pictures");

@@ -93,6 +93,12 @@ class VlmModel {
   void Encode(Exec& ex, const ModelPixels& pixels, const TensorView& visual,
               const EncodeTaps& taps);
 
+  // What the leading tower makes of the whole picture, [1, Dv]. Needs a model that takes pictures, and leading_tower().Has(output).
+  Tensor ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output);
+  const VisionEncoder& leading_tower() const {
+    return parts_.anchor ? *parts_.anchor : *parts_.augment;
+  }
+
   // The parts that hold weights. Empty while binding is only checked.
   struct Parts {
     std::unique_ptr<VisionEncoder> anchor, augment;  // nullptr where the fusion does not use it

@@ -183,18 +183,23 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, Laye
     : config_(config),
       weights_(std::move(weights)),
       plan_(std::move(plan)),
-      rope_(RopeTable::Make(config.head_dim, config.rope, max_positions)) {
+      rope_(RopeTable::Make(config.head_dim, config.rope, max_positions)),
+      rope_by_frequency_(rope_.ByFrequency()) {
   BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
-  if (images_stand_alone()) rope_by_frequency_ = rope_.ByFrequency();
+}
+
+bool LayerPlan::Has(LayerKind kind) const {
+  return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
 }
 
 void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const {
-  Embedding(weights_.embeddings, ids, rows);
+  EmbeddingRows(weights_.embeddings, ids, rows);
 }
 
 void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
                            DecoderActivations& a) const {
   const int64_t rows = batch.rows();
+  const LayerPlan& plan = batch.plan != nullptr ? *batch.plan : plan_;
   const auto text = static_cast<size_t>(batch.text_rows);
   BINOCLE_CHECK(rows <= a.max_rows && batch.text_rows <= rows, rows, " of ", a.max_rows);
   const DecoderActivations::Rows all = a.Slice(0, rows);
@@ -203,7 +208,7 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
   for (int64_t l = 0; l < config_.layers; ++l) {
     const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
     const KvLayer kv = pool.layer(l);
-    const bool stock = plan_.kinds[static_cast<size_t>(l)] == LayerKind::kStock;
+    const bool stock = plan.kinds[static_cast<size_t>(l)] == LayerKind::kStock;
     const LayerRuns runs = batch.hooks == nullptr ? LayerRuns{batch.text_runs, batch.runs}
                                                   : batch.hooks->Enter(l, batch, all.x);
     if (stock) {
@@ -211,7 +216,7 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
     } else {
       if (batch.text_rows < rows)
         CompositeVisual({ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)},
-                        plan_.aligner, w, visual_rows);
+                        plan.aligner, w, visual_rows);
       if (batch.text_rows > 0)
         DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w,
                      runs.text, text_rows);
@@ -223,14 +228,9 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
   }
 }
 
-bool LlamaDecoder::images_stand_alone() const {
-  return std::find(plan_.kinds.begin(), plan_.kinds.end(), LayerKind::kStock) == plan_.kinds.end();
-}
-
-void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const ImageWatch& watch,
+void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,
                                DecoderActivations& a, ImageKv& image) const {
-  BINOCLE_CHECK(images_stand_alone(), "stock layers mix images with the prompt");
-  const int64_t tokens = visual.dim(0);
+  const int64_t tokens = from.visual.dim(0);
   const auto layers = static_cast<size_t>(config_.layers);
   image = {.last = Tensor::F32({1, config_.width}, "image.last"), .sink_dims = watch.dims};
   for (size_t l = 0; l < layers; ++l) {
@@ -240,7 +240,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const ImageWa
   for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
     const int64_t end = std::min(begin + a.max_rows, tokens);
     const DecoderActivations::Rows rows = a.Slice(0, end - begin);
-    CopyRows(visual.Rows(begin, end), rows.x);
+    CopyRows(from.visual.Rows(begin, end), rows.x);
     for (size_t l = 0; l < layers; ++l) {
       const LlamaBlockWeights& w = weights_.blocks[l];
       if (watch.inputs != nullptr)
@@ -251,7 +251,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const TensorView& visual, const ImageWa
                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
       VisualKeysAndValues(ex, w, rows);
       image.layers[l].Store(rows.k, rows.v, begin);
-      Align(plan_.aligner, ex, w, config_.head_dim, rows);
+      Align(from.aligner, ex, w, config_.head_dim, rows);
     }
     CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);
   }
@@ -262,6 +262,10 @@ void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_posi
   PlaceKv(ex, image.layers, rope_by_frequency_, first_position, pool, sequence);
 }
 
+void LlamaDecoder::FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const {
+  RmsNorm(ex, x, weights_.norm, out);
+}
+
 void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {
   const auto count = static_cast<int64_t>(rows.size());
   BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
@@ -269,7 +273,7 @@ void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActiva
     CopyRows(a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1),
              a.logit_rows.view().Rows(i, i + 1));
   const TensorView normed = a.logit_rows.view().Rows(0, count);
-  RmsNorm(ex, normed, weights_.norm, normed);
+  FinalNorm(ex, normed, normed);
   Linear(ex, normed, weights_.head, a.logits.view().Rows(0, count));
 }
 

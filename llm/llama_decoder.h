@@ -14,6 +14,7 @@
 
 #include "attention/attention.h"
 #include "attention/kv_pages.h"
+#include "binocle/attention.h"
 #include "core/exec.h"
 #include "core/ops/rope.h"
 #include "core/weights.h"
@@ -23,19 +24,17 @@
 
 namespace binocle {
 
-// What a visual token goes through from one composite layer to the next (reference: papers on composite attention, docs/glossary.md).
-enum class Aligner : uint8_t {
-  kNone,   // x' = x
-  kVo,     // x' = x + Wo·Wv·N₁(x)
-  kVoFfn,  // x' as kVo, x'' = x' + FFN(N₂(x'))
-};
-
 enum class LayerKind : uint8_t { kStock, kComposite };
 
-// Per layer: stock or composite.
+// Per layer: stock or composite. Decides what happens to visual rows; text rows are the same under every plan.
 struct LayerPlan {
   std::vector<LayerKind> kinds;  // [L]
   Aligner aligner = Aligner::kVo;
+
+  bool Has(LayerKind kind) const;
+  // Whether visual tokens depend on their image alone, so that it can be encoded apart from any prompt.
+  bool images_stand_alone() const { return !Has(LayerKind::kStock); }
+  bool operator==(const LayerPlan&) const = default;
 
   static LayerPlan Stock(int64_t layers) {
     return {.kinds = std::vector(static_cast<size_t>(layers), LayerKind::kStock)};
@@ -73,6 +72,7 @@ struct DecoderBatch {
   std::span<const QueryRun> visual_runs;  // rows [Tt, T)
   std::span<const QueryRun> runs;         // both
   DecoderHooks* hooks = nullptr;
+  const LayerPlan* plan = nullptr;  // of the visual rows; nullptr: the decoder's own
 
   int64_t rows() const { return static_cast<int64_t>(positions.size()); }
 };
@@ -127,6 +127,12 @@ struct ImageWatch {
   int64_t first_position = 0;            // where `inputs` is told that they are
 };
 
+struct ImageToEncode {
+  TensorView visual;  // [n, D]
+  Aligner aligner = Aligner::kVo;
+};
+
+// Weights and a plan for batches that bring none of their own.
 class LlamaDecoder {
  public:
   LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
@@ -141,11 +147,8 @@ class LlamaDecoder {
   // ids [n] -> rows [n, D].
   void Embed(std::span<const int32_t> ids, const TensorView& rows) const;
 
-  // Whether visual tokens depend on their image alone, so that it can be encoded apart from any prompt.
-  bool images_stand_alone() const;
-
-  // An image's way through all layers without a prompt: visual [n, D] -> image. Needs images_stand_alone().
-  void EncodeImage(Exec& ex, const TensorView& visual, const ImageWatch& watch,
+  // An image's way through all layers, composite ones, without a prompt: for sequences whose images stand alone.
+  void EncodeImage(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,
                    DecoderActivations& a, ImageKv& image) const;
   // Puts an image's keys, rotated, and values at positions [first_position, +n) of a sequence.
   void PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
@@ -153,6 +156,9 @@ class LlamaDecoder {
 
   // Takes a.x[0, T) through all layers, in place, and writes keys and values into `pool`.
   void Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const;
+
+  // out = norm(x), the states that the head reads. x, out [n, D].
+  void FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const;
 
   // a.logits[i] = head(norm(a.x[rows[i]])).
   void Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
@@ -162,7 +168,7 @@ class LlamaDecoder {
   LlamaWeights weights_;
   LayerPlan plan_;
   RopeTable rope_;
-  RopeTable rope_by_frequency_;  // where images stand alone
+  RopeTable rope_by_frequency_;  // for images that stand alone
 };
 
 }  // namespace binocle

@@ -41,9 +41,15 @@ class ClipEncoder final : public VisionEncoder {
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
               AttentionTap* tap) override;
+  bool Has(ClassOutput output) const override {
+    return layers_run() == layers() && (output == ClassOutput::kLast || weights_.post_norm);
+  }
+  void EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
+                        const TensorView& out) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
+  void RunLayers(Exec& ex, const TensorView& pixels, AttentionTap* tap);
 
   ClipConfig config_;
   ClipWeights weights_;
@@ -61,15 +67,28 @@ void ClipEncoder::Embed(Exec& ex, const TensorView& pixels) {
   LayerNorm(ex, a_.x, weights_.pre_norm, a_.x);
 }
 
-void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-                         AttentionTap* tap) {
+// a_.x = the last hidden state that runs
+void ClipEncoder::RunLayers(Exec& ex, const TensorView& pixels, AttentionTap* tap) {
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
     AttentionTap::Layer* layer_tap = tap != nullptr ? tap->Find(static_cast<int64_t>(l)) : nullptr;
     ClipBlock(ex, weights_.blocks[l], config_.activation, a_, layer_tap);
   }
-  if (config_.feature.final_norm) LayerNorm(ex, a_.x, weights_.post_norm, a_.x);
+}
+
+void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+                         AttentionTap* tap) {
+  RunLayers(ex, pixels, tap);
+  if (config_.feature.final_norm) LayerNorm(ex, a_.x, *weights_.post_norm, a_.x);
   SelectFeatures(a_, config_.feature, features);
+}
+
+void ClipEncoder::EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
+                                   const TensorView& out) {
+  BINOCLE_CHECK(Has(output), "a tower without it");
+  RunLayers(ex, pixels, nullptr);
+  CopyRows(a_.x.view().Rows(0, 1), out);  // [1, Dv]
+  if (output == ClassOutput::kPooled) LayerNorm(ex, out, *weights_.post_norm, out);
 }
 
 }  // namespace
@@ -107,7 +126,7 @@ ClipWeights BindClip(const ClipConfig& c, WeightBinder binder) {
          .fc1 = layer.Linear({{"mlp.fc1", c.ff_width}}, c.width, Bias::kPresent, why),
          .fc2 = layer.Linear({{"mlp.fc2", c.width}}, c.ff_width, Bias::kPresent, why)});
   }
-  if (c.feature.final_norm) {
+  if (c.feature.final_norm || (run == c.layers && b.Has("post_layernorm.weight"))) {
     w.post_norm = b.LayerNorm("post_layernorm", c.width, c.epsilon, why);
   } else {
     b.IgnoreUnder("post_layernorm.");

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/ops/activation.h"
 #include "core/weights.h"
@@ -54,7 +55,8 @@ struct ClipWeights {
   Tensor positions;     // [1 + P, Dv]
   LayerNormWeights pre_norm;
   std::vector<ClipBlockWeights> blocks;
-  LayerNormWeights post_norm;  // only where the feature selection asks for it
+  std::optional<LayerNormWeights>
+      post_norm;  // where the feature selection asks for it, or all layers run and the file has it
 };
 
 ClipWeights BindClip(const ClipConfig& config, WeightBinder binder);

@@ -61,9 +61,13 @@ class Dinov2Encoder final : public VisionEncoder {
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
               AttentionTap* tap) override;
+  bool Has(ClassOutput) const override { return layers_run() == layers() && weights_.norm; }
+  void EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
+                        const TensorView& out) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
+  void RunLayers(Exec& ex, const TensorView& pixels, AttentionTap* tap);
 
   Dinov2Config config_;
   Dinov2Weights weights_;
@@ -80,15 +84,28 @@ void Dinov2Encoder::Embed(Exec& ex, const TensorView& pixels) {
   CopyRows(a_.patch_embeddings, a_.x.view().Rows(special, special + a_.shape.patches));  // [P, Dv]
 }
 
-void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
-                           AttentionTap* tap) {
+// a_.x = the last hidden state that runs
+void Dinov2Encoder::RunLayers(Exec& ex, const TensorView& pixels, AttentionTap* tap) {
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
     AttentionTap::Layer* layer_tap = tap != nullptr ? tap->Find(static_cast<int64_t>(l)) : nullptr;
     Dinov2Block(ex, weights_.blocks[l], config_.swiglu ? SwiGlu : Mlp, a_, layer_tap);
   }
-  if (config_.feature.final_norm) LayerNorm(ex, a_.x, weights_.norm, a_.x);
+}
+
+void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
+                           AttentionTap* tap) {
+  RunLayers(ex, pixels, tap);
+  if (config_.feature.final_norm) LayerNorm(ex, a_.x, *weights_.norm, a_.x);
   SelectFeatures(a_, config_.feature, features);
+}
+
+// Both outputs are the same here: the final norm comes before either.
+void Dinov2Encoder::EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
+                                     const TensorView& out) {
+  BINOCLE_CHECK(Has(output), "a tower without it");
+  RunLayers(ex, pixels, nullptr);
+  LayerNorm(ex, a_.x.view().Rows(0, 1), *weights_.norm, out);  // [1, Dv]
 }
 
 // [class + pos₀ ; registers] and the resampled patch positions.
@@ -160,7 +177,7 @@ Dinov2Weights BindDinov2(const Dinov2Config& c, WeightBinder b) {
       b.IgnoreUnder(prefix);
     }
   }
-  if (c.feature.final_norm) {
+  if (c.feature.final_norm || (run == c.layers && b.Has("layernorm.weight"))) {
     w.norm = b.LayerNorm("layernorm", c.width, c.epsilon, why);
   } else {
     b.IgnoreUnder("layernorm.");

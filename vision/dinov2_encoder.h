@@ -8,6 +8,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/weights.h"
 #include "vision/tower.h"
@@ -57,7 +58,8 @@ struct Dinov2Weights {
   Tensor special_tokens;  // [1 + R, Dv]: the class token with its position, then the registers
   Tensor positions;       // [P, Dv], resampled
   std::vector<Dinov2BlockWeights> blocks;
-  LayerNormWeights norm;  // only where the feature selection asks for it
+  std::optional<LayerNormWeights>
+      norm;  // where the feature selection asks for it, or all layers run and the file has it
 };
 
 Dinov2Weights BindDinov2(const Dinov2Config& config, WeightBinder binder);

@@ -47,6 +47,12 @@ struct AttentionTap {
   }
 };
 
+// What a tower makes of the whole picture, by the names of transformers' outputs.
+enum class ClassOutput : uint8_t {
+  kLast,  // last_hidden_state[:, 0], the class token after all layers; in DINOv2 after the final norm too
+  kPooled,  // pooler_output, the class token after all layers and the final norm
+};
+
 class VisionEncoder {
  public:
   virtual ~VisionEncoder() = default;
@@ -62,6 +68,12 @@ class VisionEncoder {
   // pixels [B·3, H, W] f32, normalised; features [B·tokens(), Dv]. `tap` may be null; with it B must be 1.
   virtual void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
                       AttentionTap* tap) = 0;
+
+  // Whether the weights for `output` are loaded: those of all layers, and of the final norm where it is part of it.
+  virtual bool Has(ClassOutput output) const = 0;
+  // pixels as above, B = 1; out [1, Dv]. Needs Has(output).
+  virtual void EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
+                                const TensorView& out) = 0;
 };
 
 }  // namespace binocle

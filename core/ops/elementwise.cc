@@ -36,7 +36,7 @@ void AddScaledRows(Exec& ex, const TensorView& x, const TensorView& gamma, const
   });
 }
 
-void Embedding(const TensorView& table, std::span<const int32_t> ids, const TensorView& out) {
+void EmbeddingRows(const TensorView& table, std::span<const int32_t> ids, const TensorView& out) {
   const int64_t width = table.dim(1);
   BINOCLE_CHECK(out.dim(0) == static_cast<int64_t>(ids.size()) && out.dim(1) == width,
                 out.shape().ToString());

@@ -17,7 +17,7 @@ void AddRows(Exec& ex, const TensorView& x, const TensorView& y);
 void AddScaledRows(Exec& ex, const TensorView& x, const TensorView& gamma, const TensorView& y);
 
 // out[t] = rows of a stored table (f32, f16 or bf16) [V, D]; ids in [0, V). out [T, D].
-void Embedding(const TensorView& table, std::span<const int32_t> ids, const TensorView& out);
+void EmbeddingRows(const TensorView& table, std::span<const int32_t> ids, const TensorView& out);
 
 // Same shape, any strides. from and to do not overlap.
 void CopyRows(const TensorView& from, const TensorView& to);

@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "binocle/embedding.h"
 #include "binocle/engine_stats.h"
 #include "binocle/error.h"
 #include "binocle/export.h"
@@ -56,13 +57,6 @@ struct EngineOptions {
 struct ExplainOptions;  // binocle/explain.h
 struct Explanation;
 
-// Visual tokens as the language model receives them.
-struct ImageEmbedding {
-  int64_t tokens = 0;         // n
-  int64_t width = 0;          // D
-  std::vector<float> values;  // [n, D] row-major
-};
-
 // What the image cache holds and has done.
 struct ImageCacheInfo {
   int64_t hits = 0;
@@ -103,6 +97,11 @@ class BINOCLE_EXPORT Engine {
   const ModelInfo& info() const;
   const EngineOptions& options() const;
 
+  // The bytes that a token adds to an answer: "▁cat" is " cat", "<0x0A>" one byte, which need not be whole characters. Empty for tokens
+  // that end an answer, special and control tokens, and ids that no token has. An answer begins without the space of its first token
+  // where its template or tokenizer takes it. INVALID_ARGUMENT unless 0 ≤ id < ModelInfo::vocabulary.
+  std::string TokenText(int32_t id) const;
+
   // Answers one request. The observer is called on the engine's thread while this one waits; what it throws, this throws. Calls from
   // several threads run side by side.
   Response Generate(const Request& request, const Observer& observer = {});
@@ -120,8 +119,18 @@ class BINOCLE_EXPORT Engine {
   // Reads and decodes a picture as Generate does and throws what Generate would; no tower runs. Does not wait for other calls.
   void CheckImage(const ImageInput& image) const;
 
-  // The picture's visual tokens, after fusion and projector.
-  ImageEmbedding EmbedImage(const ImageInput& image);
+  // Vectors of a picture (binocle/embedding.h). Runs between two steps of what else is on the engine. INVALID_ARGUMENT for a model that
+  // takes no pictures; UNIMPLEMENTED, with the option "pooling", where the leading tower's last layers or its pooler are not loaded: a
+  // model that reads layer −2, as LLaVA's do, has neither. Otherwise throws what CheckImage throws, and CANCELLED when
+  // observer.keep_going says no.
+  Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions& options = {},
+                       const Observer& observer = {});
+  // Vectors of a text, encoded like the beginning of a prompt (with <s> where the tokenizer adds it), without a template. Shares passes
+  // through the model with what else is on the engine and changes nobody's tokens. INVALID_ARGUMENT for an empty text, one with the mark
+  // of a picture, and one that has more tokens than the context; UNIMPLEMENTED, with the option "pooling", for kClassToken;
+  // RESOURCE_EXHAUSTED when keys and values do not fit; CANCELLED when observer.keep_going says no.
+  Embedding EmbedText(const std::string& text, const EmbeddingOptions& options = {},
+                      const Observer& observer = {});
 
   ImageCacheInfo image_cache() const;
   EngineStats stats() const;

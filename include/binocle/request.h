@@ -13,6 +13,7 @@
 #include <variant>
 #include <vector>
 
+#include "binocle/attention.h"
 #include "binocle/error.h"
 #include "binocle/export.h"
 #include "binocle/interventions.h"
@@ -86,6 +87,7 @@ struct Request {
   std::optional<std::string> system;  // absent: the template's own; empty: none
   GenerationOptions generation;
   Interventions interventions;
+  AttentionOptions attention;  // empty: as the model was loaded
   Constraint constraint;
   bool grounding = false;  // report Answer::grounding
   int64_t priority = 0;    // -100 … 100: requests with more are served first
@@ -152,12 +154,15 @@ struct Response {
   Interventions interventions;  // as applied, every default filled in
 };
 
-// New text of one answer. Deltas are never cumulative and always whole characters.
+// New text of one answer. Deltas are never cumulative and always whole characters: one after the other they are the Answer.
 struct Delta {
   int64_t answer = 0;  // index
   std::string_view text;
   std::vector<int32_t>
       token_ids;  // tokens since the previous delta of this answer; text may lag behind them
+  std::vector<std::vector<TokenLogProbability>>
+      logprobs;                   // per token of token_ids, as in Answer; empty unless asked for
+  std::vector<double> grounding;  // per token of token_ids, as in Answer; empty unless asked for
 };
 
 // Both may be empty.

@@ -34,18 +34,14 @@ class EngineBackend final : public ModelBackend {
 
   Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions& options,
                        const KeepGoing& keep_going) override {
-    CheckGoing(keep_going);
-    (void)image, (void)options;
-    throw Error(Code::kUnimplemented, "TEMPORARY");
+    return engine_->EmbedImage(image, options, {.on_delta = {}, .keep_going = keep_going});
   }
   Embedding EmbedText(const std::string& text, const EmbeddingOptions& options,
                       const KeepGoing& keep_going) override {
-    CheckGoing(keep_going);
-    (void)text, (void)options;
-    throw Error(Code::kUnimplemented, "TEMPORARY");
+    return engine_->EmbedText(text, options, {.on_delta = {}, .keep_going = keep_going});
   }
 
-  std::string TokenText(int32_t id) const override { return std::to_string(id); /*TEMPORARY*/ }
+  std::string TokenText(int32_t id) const override { return engine_->TokenText(id); }
 
  private:
   std::shared_ptr<Engine> engine_;  // shared with the program

@@ -1,12 +1,21 @@
 #include "service/engine/answer_builder.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace binocle {
+namespace {
+
+// What a list per token has of the tokens from `first` on; nothing where it was not asked for.
+template <typename T>
+std::vector<T> From(const std::vector<T>& all, int64_t first) {
+  return {all.begin() + std::min(first, std::ssize(all)), all.end()};
+}
+
+}  // namespace
 
 bool AnswerBuilder::Push(int32_t token) {
   answer_.token_ids.push_back(token);
-  unreported_.push_back(token);
   if (model_->IsEndToken(token)) return false;
   std::string text = decoder_.Push(token);
   if (!started_ && !text.empty()) {
@@ -24,10 +33,7 @@ Answer AnswerBuilder::Finish(FinishReason reason) {
     if (!stops_.stopped()) rest += stops_.Finish();
     Emit(std::move(rest));
   }
-  if (!unreported_.empty() && observer_->on_delta) {
-    observer_->on_delta(
-        {.answer = index_, .text = {}, .token_ids = std::exchange(unreported_, {})});
-  }
+  if (reported_ < tokens()) Report({});
   // A stop string may end in the very last bytes.
   const bool stopped = stops_.stopped() && reason == FinishReason::kLength;
   answer_.finish_reason = stopped ? FinishReason::kStop : reason;
@@ -37,9 +43,17 @@ Answer AnswerBuilder::Finish(FinishReason reason) {
 void AnswerBuilder::Emit(std::string text) {
   if (text.empty()) return;
   answer_.text += text;
-  if (observer_->on_delta)
-    observer_->on_delta(
-        {.answer = index_, .text = text, .token_ids = std::exchange(unreported_, {})});
+  Report(text);
+}
+
+void AnswerBuilder::Report(std::string_view text) {
+  const int64_t first = std::exchange(reported_, tokens());
+  if (!observer_->on_delta) return;
+  observer_->on_delta({.answer = index_,
+                       .text = text,
+                       .token_ids = From(answer_.token_ids, first),
+                       .logprobs = From(answer_.logprobs, first),
+                       .grounding = From(answer_.grounding, first)});
 }
 
 }  // namespace binocle

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "binocle/request.h"
@@ -24,7 +25,8 @@ class AnswerBuilder {
         format_(format),
         observer_(&observer) {}
 
-  // Takes the next token. Returns false when the answer ends with it.
+  // Takes the next token, of which answer() has the log-probabilities and the grounding already where they are asked for. Returns false
+  // when the answer ends with it.
   bool Push(int32_t token);
   // Hands over the answer. Text that was held back for a stop string or an unfinished character is emitted first.
   Answer Finish(FinishReason reason);
@@ -34,6 +36,7 @@ class AnswerBuilder {
 
  private:
   void Emit(std::string text);
+  void Report(std::string_view text);
 
   int64_t index_;
   const VlmModel* model_;
@@ -42,8 +45,8 @@ class AnswerBuilder {
   PromptFormat format_;
   const Observer* observer_;
   Answer answer_;
-  std::vector<int32_t> unreported_;  // tokens since the last delta
-  bool started_ = false;             // some text has been seen
+  int64_t reported_ = 0;  // tokens that deltas have told
+  bool started_ = false;  // some text has been seen
 };
 
 }  // namespace binocle

@@ -202,7 +202,7 @@ class Bench {
     RunningSequence sequence(pool_);
     Attach(watched, sequence);
     const SharedImage image = image_;
-    ForwardAll(context(), {prompt_, {&image, 1}, {}}, sequence);
+    ForwardAll(context(), {prompt_, {&image, 1}, {}, decoder_->plan()}, sequence);
   }
 
   void Add(const std::string& phase, const std::vector<Contender>& contenders,
@@ -225,7 +225,7 @@ class Bench {
   void DecodeOnce(RunningSequence& sequence) {
     constexpr int32_t kToken[] = {5};
     const SharedImage image = image_;
-    ForwardAll(context(), {prompt_, {&image, 1}, kToken}, sequence);
+    ForwardAll(context(), {prompt_, {&image, 1}, kToken, decoder_->plan()}, sequence);
     sequence.kv.Truncate(prompt_tokens_);
     sequence.computed = prompt_tokens_;
   }
@@ -239,7 +239,7 @@ class Bench {
       RunningSequence* sequence = sequences.back().get();
       Attach(watched, *sequence);
       const SharedImage image = image_;
-      ForwardAll(context(), {prompt_, {&image, 1}, {}}, *sequence);
+      ForwardAll(context(), {prompt_, {&image, 1}, {}, decoder_->plan()}, *sequence);
       contenders.push_back({watched.name, [this, sequence] { DecodeOnce(*sequence); }});
     }
     Add("decode", contenders, TimeInTurn(contenders, plan_.rounds * kDecodeSteps, 0), out);
@@ -249,7 +249,7 @@ class Bench {
     RunningSequence sequence(pool_);
     Attach(Watches().at(2), sequence);
     const SharedImage image = image_;
-    ForwardAll(context(), {prompt_, {&image, 1}, {}}, sequence);
+    ForwardAll(context(), {prompt_, {&image, 1}, {}, decoder_->plan()}, sequence);
     int64_t fewest = prompt_tokens_;
     for (int64_t l = 0; l < config_.layers; ++l) {
       const std::span<const uint8_t> classes = sequence.watch->classes(l);
@@ -263,13 +263,14 @@ class Bench {
   void Composites(ModelBench& out) {
     const auto encode = [this] {
       auto image = std::make_shared<EncodedImage>();
-      decoder_->EncodeImage(ex_, image_->visual, {}, activations_, image->kv.emplace());
+      decoder_->EncodeImage(ex_, {.visual = image_->visual, .aligner = decoder_->plan().aligner},
+                            {}, activations_, image->kv.emplace());
       return image;
     };
     const SharedImage kept = encode();
     const auto ask = [this](const ExpandedPrompt& prompt, const SharedImage& image) {
       RunningSequence sequence(pool_);
-      ForwardAll(context(), {prompt, {&image, 1}, {}}, sequence);
+      ForwardAll(context(), {prompt, {&image, 1}, {}, decoder_->plan()}, sequence);
     };
     const std::vector<Contender> contenders = {{"no_picture", [&] { ask(text_, nullptr); }},
                                                {"warm", [&] { ask(prompt_, kept); }},

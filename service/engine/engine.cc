@@ -14,6 +14,7 @@
 #include "core/exec.h"
 #include "fusion/vlm_model.h"
 #include "service/engine/admission.h"
+#include "service/engine/embed.h"
 #include "service/engine/engine_access.h"
 #include "service/engine/engine_loop.h"
 #include "service/engine/explain.h"
@@ -166,6 +167,14 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
 const EngineOptions& Engine::options() const { return impl_->options; }
 const ModelInfo& Engine::info() const { return impl_->info; }
 
+std::string Engine::TokenText(int32_t id) const {
+  CheckOption("token", id, 0, impl_->info.vocabulary - 1);
+  const Tokenizer& tokenizer = impl_->model.tokenizer();
+  if (id >= tokenizer.vocabulary_size() || impl_->model.IsEndToken(id)) return {};
+  const TokenPiece piece = tokenizer.Piece(id);
+  return piece.kind == TokenPiece::Kind::kSkipped ? std::string() : std::string(piece.text);
+}
+
 // Submits, and waits for the end. What the observer throws cancels the request and is thrown again here.
 Response Engine::Impl::Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
                            RequestHooks hooks) {
@@ -279,13 +288,14 @@ Explanation Engine::Explain(const Request& request, const ExplainOptions& option
 
 void Engine::CheckImage(const ImageInput& image) const { impl_->images.ReadPixels(image); }
 
-ImageEmbedding Engine::EmbedImage(const ImageInput& image) {
-  const ModelPixels pixels = impl_->images.ReadPixels(image);
-  Tensor visual;
-  impl_->loop.Use([&] { visual = impl_->images.Visual(impl_->exec, pixels); });
-  return {.tokens = visual.dim(0),
-          .width = visual.dim(1),
-          .values = {visual.f32(), visual.f32() + visual.view().elements()}};
+Embedding Engine::EmbedImage(const ImageInput& image, const EmbeddingOptions& options,
+                             const Observer& observer) {
+  return EmbedPicture(EngineAccess(*this), image, options, observer);
+}
+
+Embedding Engine::EmbedText(const std::string& text, const EmbeddingOptions& options,
+                            const Observer& observer) {
+  return EmbedWords(EngineAccess(*this), text, options, observer);
 }
 
 LoadedModel EngineAccess::loaded() const { return engine_.impl_->loaded(); }

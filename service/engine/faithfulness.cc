@@ -21,6 +21,7 @@ struct Setting {
   Request request;  // scored as it is
   const Observer& observer;
   std::span<const int32_t> answer;
+  const LayerPlan& plan;
   SinkDims dims;
 };
 
@@ -52,8 +53,9 @@ class CoveredPicture {
   std::vector<double> Run(const std::vector<int64_t>& blocks) {
     const LoadedModel m = setting_.engine.loaded();
     const ModelPixels pixels = occluder_.Cover(blocks);
-    setting_.engine.Use(
-        [&] { images_[picture_] = m.images.EncodePixels(m.forward(), pixels, setting_.dims); });
+    setting_.engine.Use([&] {
+      images_[picture_] = m.images.EncodePixels(m.forward(), pixels, setting_.plan, setting_.dims);
+    });
     std::vector<double> scores;
     RequestHooks hooks;
     hooks.scoring = {.tokens = setting_.answer, .scores = &scores};
@@ -197,14 +199,15 @@ MeasuredMaps MeasureFaithfulness(const EngineAccess& engine, const Request& requ
                   .request = RequestToScore(request),
                   .observer = observer,
                   .answer = answer,
+                  .plan = whole.plan,
                   .dims = whole.sink_dims};
   std::vector<ImageEncoder::Prepared> prepared;
   std::vector<SharedImage> images;
   for (const ImageInput* input : inputs) {
     prepared.push_back(model.images.Prepare(*input));
     engine.Use([&] {
-      images.push_back(
-          model.images.EncodePixels(model.forward(), prepared.back().pixels, setting.dims));
+      images.push_back(model.images.EncodePixels(model.forward(), prepared.back().pixels,
+                                                 setting.plan, setting.dims));
     });
   }
 

@@ -60,12 +60,17 @@ class Pass {
  public:
   explicit Pass(const ForwardContext& c, std::span<const SequenceRows> sequences)
       : c_(c), sequences_(sequences), logit_rows_(sequences.size(), -1) {
-    const bool stand_alone = c.decoder.images_stand_alone();
     std::vector<std::vector<Piece>> pieces;
     for (const SequenceRows& s : sequences) {
+      const bool stand_alone = s.tokens.plan.images_stand_alone();
       pieces.push_back(PiecesOf(s.tokens, s.sequence.computed, s.end));
       ends_with_image_.push_back(stand_alone ? pieces.back().back().image : nullptr);
       if (stand_alone) PlaceImages(c, s, pieces.back());
+      const bool visual = std::any_of(pieces.back().begin(), pieces.back().end(),
+                                      [](const Piece& piece) { return piece.image != nullptr; });
+      if (!visual) continue;
+      BINOCLE_CHECK(plan_ == nullptr || *plan_ == s.tokens.plan, "visual rows under two plans");
+      plan_ = &s.tokens.plan;
     }
     for (const bool visual : {false, true}) {
       for (size_t s = 0; s < pieces.size(); ++s) {
@@ -81,6 +86,7 @@ class Pass {
   void Run() {
     Fill();
     if (!positions_.empty()) Forward();
+    WriteStates();
     std::vector<int64_t> rows;
     int64_t extra = std::ssize(positions_);
     for (size_t s = 0; s < sequences_.size(); ++s) {
@@ -151,12 +157,25 @@ class Pass {
                         .text_runs = runs.first(text_runs_),
                         .visual_runs = runs.subspan(text_runs_),
                         .runs = runs,
-                        .hooks = watch ? &*watch : nullptr},
+                        .hooks = watch ? &*watch : nullptr,
+                        .plan = plan_},
                        c_.pool, c_.activations);
+  }
+
+  void WriteStates() const {
+    for (size_t i = 0; i < runs_.size(); ++i) {
+      const Tensor* states = sequences_[of_runs_[i]].sequence.states;
+      if (states == nullptr) continue;
+      const QueryRun& run = runs_[i];
+      c_.decoder.FinalNorm(c_.ex,
+                           c_.activations.x.view().Rows(run.first_row, run.first_row + run.rows),
+                           states->view().Rows(run.first_position, run.first_position + run.rows));
+    }
   }
 
   const ForwardContext& c_;
   std::span<const SequenceRows> sequences_;
+  const LayerPlan* plan_ = nullptr;                // of the visual rows; nullptr: there are none
   std::vector<const ImageSpan*> ends_with_image_;  // [sequences] where it stands alone
   std::vector<int64_t> logit_rows_;                // [sequences]
   std::vector<int32_t> positions_, slots_;         // [T]
@@ -170,11 +189,10 @@ class Pass {
 
 }  // namespace
 
-int64_t RowsIn(const LlamaDecoder& decoder, const SequenceTokens& tokens, int64_t begin,
-               int64_t end) {
+int64_t RowsIn(const SequenceTokens& tokens, int64_t begin, int64_t end) {
   if (begin >= end) return 0;
   int64_t rows = end - begin;
-  if (decoder.images_stand_alone()) {
+  if (tokens.plan.images_stand_alone()) {
     for (const ImageSpan& image : tokens.prompt.images) {
       const int64_t first = std::max(begin, image.first_position);
       rows -= std::max<int64_t>(0, std::min(end, image.first_position + image.tokens) - first);
@@ -183,9 +201,8 @@ int64_t RowsIn(const LlamaDecoder& decoder, const SequenceTokens& tokens, int64_
   return std::max<int64_t>(rows, 1);
 }
 
-int64_t EndWithin(const LlamaDecoder& decoder, const SequenceTokens& tokens, int64_t begin,
-                  int64_t rows) {
-  if (!decoder.images_stand_alone()) return std::min(begin + rows, tokens.size());
+int64_t EndWithin(const SequenceTokens& tokens, int64_t begin, int64_t rows) {
+  if (!tokens.plan.images_stand_alone()) return std::min(begin + rows, tokens.size());
   int64_t at = begin;
   int64_t left = rows;
   for (const ImageSpan& image : tokens.prompt.images) {
@@ -200,6 +217,15 @@ int64_t EndWithin(const LlamaDecoder& decoder, const SequenceTokens& tokens, int
   return std::min(at + left, tokens.size());
 }
 
+bool HasVisualRows(const SequenceRows& rows) {
+  if (rows.tokens.plan.images_stand_alone()) return false;
+  const auto& images = rows.tokens.prompt.images;
+  return std::any_of(images.begin(), images.end(), [&](const ImageSpan& image) {
+    return image.first_position < rows.end &&
+           image.first_position + image.tokens > rows.sequence.computed;
+  });
+}
+
 void ForwardRows(const ForwardContext& c, std::span<const SequenceRows> sequences) {
   if (!sequences.empty()) Pass(c, sequences).Run();
 }
@@ -208,8 +234,7 @@ void ForwardAll(const ForwardContext& c, const SequenceTokens& tokens, RunningSe
   sequence.kv.Extend(tokens.size() - sequence.kv.length());
   while (sequence.computed < tokens.size()) {
     const SequenceRows rows[] = {
-        {sequence, tokens,
-         EndWithin(c.decoder, tokens, sequence.computed, c.activations.max_rows)}};
+        {sequence, tokens, EndWithin(tokens, sequence.computed, c.activations.max_rows)}};
     ForwardRows(c, rows);
   }
 }

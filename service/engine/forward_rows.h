@@ -24,13 +24,16 @@ struct RunningSequence {
   KvSequence kv;
   int64_t computed = 0;  // positions whose keys and values are there, at most kv.length()
   std::unique_ptr<SequenceWatch> watch;  // nullptr: nobody
+  Tensor* states =
+      nullptr;  // [n, D] where every position's state goes after the final norm; nullptr: nowhere
 };
 
 // What is at a sequence's positions: a prompt with its pictures, then the tokens of an answer.
 struct SequenceTokens {
   const ExpandedPrompt& prompt;
-  std::span<const SharedImage> images;  // by picture
+  std::span<const SharedImage> images;  // by picture, encoded for `plan`
   std::span<const int32_t> answer;
+  const LayerPlan& plan;
 
   int64_t size() const { return std::ssize(prompt.ids) + std::ssize(answer); }
 };
@@ -51,11 +54,11 @@ struct SequenceRows {
 };
 
 // Rows that positions [begin, end) take in a pass, at least 1 where there are positions. Where pictures stand alone theirs take none.
-int64_t RowsIn(const LlamaDecoder& decoder, const SequenceTokens& tokens, int64_t begin,
-               int64_t end);
+int64_t RowsIn(const SequenceTokens& tokens, int64_t begin, int64_t end);
 // The furthest end of positions from `begin` on that take at most `rows` rows, rows ≥ 1.
-int64_t EndWithin(const LlamaDecoder& decoder, const SequenceTokens& tokens, int64_t begin,
-                  int64_t rows);
+int64_t EndWithin(const SequenceTokens& tokens, int64_t begin, int64_t rows);
+// Whether some of the rows are visual. Those of one pass are under one plan.
+bool HasVisualRows(const SequenceRows& rows);
 
 // Computes them. Sequences that are computed to their end get a row of activations.logits each, in order. All rows together are at
 // most activations.max_rows, sequences at most activations.max_logit_rows.

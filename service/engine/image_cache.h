@@ -1,4 +1,5 @@
-// Pictures that have been through the towers, kept by what they are: the file's bytes and how it is turned.
+// Pictures that have been through the towers, kept by what they are: the file's bytes, how it is turned, and the plan of layers that it
+// is encoded for.
 //
 // Keys are the bytes themselves, so two pictures are never taken for each other. What is kept of a picture: its visual tokens; where
 // all layers are composite its keys and values in every layer, un-rotated, with its sink scores; and how the leading tower looked at
@@ -24,7 +25,7 @@ namespace binocle {
 struct EncodedImage {
   uint64_t serial = NextSerial();  // of no other picture, ever
   Tensor visual;                   // [n, D]; empty where kv serves instead
-  std::optional<ImageKv> kv;       // models whose layers are all composite
+  std::optional<ImageKv> kv;       // for plans whose layers are all composite
   PatchAttention attention;        // of the leading tower
 
   int64_t bytes() const;

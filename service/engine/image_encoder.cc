@@ -21,10 +21,18 @@ auto Naming(const ImageInput& input, const Step& step) {
   }
 }
 
-// A picture turned and one not turned are two.
-std::string KeyOf(const ImageInput& input, std::string bytes) {
+// A picture turned and one not turned are two, and so is one under two plans.
+std::string KeyOf(const ImageInput& input, const LayerPlan& plan, std::string bytes) {
   bytes.push_back(input.exif ? 'u' : 's');
+  for (const LayerKind kind : plan.kinds) bytes.push_back(kind == LayerKind::kStock ? 's' : 'c');
+  const bool aligned = plan.Has(LayerKind::kComposite);
+  bytes.push_back(aligned ? static_cast<char>('0' + static_cast<int>(plan.aligner)) : '-');
   return bytes;
+}
+
+// The file's bytes in such a key.
+std::string_view BytesOf(const std::string& key, const LayerPlan& plan) {
+  return std::string_view(key).substr(0, key.size() - plan.kinds.size() - 2);
 }
 
 bool Serves(const EncodedImage& image, const ImageWatch& watch) {
@@ -81,26 +89,27 @@ Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAtt
   return visual;
 }
 
-SharedImage ImageEncoder::Finish(const ForwardContext& c, Tensor visual, PatchAttention attention,
+SharedImage ImageEncoder::Finish(const ForwardContext& c, Towered from, const LayerPlan& plan,
                                  const ImageWatch& watch) {
   auto image = std::make_shared<EncodedImage>();
-  image->attention = std::move(attention);
-  if (c.decoder.images_stand_alone()) {
-    c.decoder.EncodeImage(c.ex, visual, watch, c.activations, image->kv.emplace());
+  image->attention = std::move(from.attention);
+  if (plan.images_stand_alone()) {
+    c.decoder.EncodeImage(c.ex, {.visual = from.visual, .aligner = plan.aligner}, watch,
+                          c.activations, image->kv.emplace());
   } else {
-    image->visual = std::move(visual);
+    image->visual = std::move(from.visual);
   }
   return image;
 }
 
-ImageEncoder::Waiting ImageEncoder::Read(const ImageInput& input, const SinkDims& dims) const {
-  Waiting waiting{.input = &input, .key = KeyOf(input, ReadBytes(input))};
+ImageEncoder::Waiting ImageEncoder::Read(const ImageInput& input, const LayerPlan& plan,
+                                         const SinkDims& dims) const {
+  Waiting waiting{.input = &input, .plan = &plan, .key = KeyOf(input, plan, ReadBytes(input))};
   const ImageWatch watch{.dims = dims};
   waiting.image = cache_.Peek(waiting.key, [&](const EncodedImage& i) { return Serves(i, watch); });
   if (waiting.image != nullptr) return waiting;
   Timings timings;
-  const std::string_view bytes(waiting.key.data(), waiting.key.size() - 1);
-  waiting.pixels = Pixels(input, bytes, &timings);
+  waiting.pixels = Pixels(input, BytesOf(waiting.key, plan), &timings);
   waiting.decode_ms = timings.decode;
   return waiting;
 }
@@ -113,23 +122,25 @@ ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting wait
     return {.image = std::move(found), .cached = true};
   if (waiting.image != nullptr && serves(*waiting.image))  // evicted since
     return {.image = std::move(waiting.image), .cached = true};
-  const std::string_view bytes(waiting.key.data(), waiting.key.size() - 1);
-  if (waiting.pixels.empty()) waiting.pixels = Pixels(*waiting.input, bytes, &timings);
-  PatchAttention attention;
-  Tensor visual = ThroughTowers(c.ex, waiting.pixels, &attention, timings);
-  SharedImage image = Finish(c, std::move(visual), std::move(attention), watch);
+  const LayerPlan& plan = *waiting.plan;
+  if (waiting.pixels.empty())
+    waiting.pixels = Pixels(*waiting.input, BytesOf(waiting.key, plan), &timings);
+  Towered towered;
+  towered.visual = ThroughTowers(c.ex, waiting.pixels, &towered.attention, timings);
+  SharedImage image = Finish(c, std::move(towered), plan, watch);
   cache_.Put(std::move(waiting.key), image);
   return {.image = std::move(image), .cached = false};
 }
 
-SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, const ImageInput& input,
-                                       int64_t steps, TorchNormal& normal, Timings& timings) {
-  ModelPixels pixels = Pixels(input, ReadBytes(input), &timings);
+SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, const Noised& noised,
+                                       TorchNormal& normal, Timings& timings) {
+  ModelPixels pixels = Pixels(noised.input, ReadBytes(noised.input), &timings);
   for (Tensor* tower : {&pixels.anchor, &pixels.augment}) {
     if (tower->empty()) continue;
-    AddDiffusionNoise(normal, steps, {tower->f32(), static_cast<size_t>(tower->view().elements())});
+    AddDiffusionNoise(normal, noised.steps,
+                      {tower->f32(), static_cast<size_t>(tower->view().elements())});
   }
-  return Finish(c, ThroughTowers(c.ex, pixels, nullptr, timings), {}, {});
+  return Finish(c, {ThroughTowers(c.ex, pixels, nullptr, timings), {}}, noised.plan, {});
 }
 
 ImageEncoder::Prepared ImageEncoder::Prepare(const ImageInput& input) const {
@@ -143,11 +154,11 @@ ImageEncoder::Prepared ImageEncoder::Prepare(const ImageInput& input) const {
 }
 
 SharedImage ImageEncoder::EncodePixels(const ForwardContext& c, const ModelPixels& pixels,
-                                       SinkDims dims) {
+                                       const LayerPlan& plan, SinkDims dims) {
   Timings ignored;
-  PatchAttention attention;
-  Tensor visual = ThroughTowers(c.ex, pixels, &attention, ignored);
-  return Finish(c, std::move(visual), std::move(attention),
+  Towered towered;
+  towered.visual = ThroughTowers(c.ex, pixels, &towered.attention, ignored);
+  return Finish(c, std::move(towered), plan,
                 {.dims = std::move(dims), .inputs = nullptr, .first_position = 0});
 }
 

@@ -21,13 +21,14 @@ class ImageEncoder {
   // A picture on its way to the towers: read and, unless the cache has it, decoded. From any thread.
   struct Waiting {
     const ImageInput* input = nullptr;
+    const LayerPlan* plan = nullptr;
     std::string key;     // of the cache
     SharedImage image;   // was there already
     ModelPixels pixels;  // where it was not
     double decode_ms = 0;
   };
-  // `dims`: its tokens will be scored with these. `input` must outlive what is returned.
-  Waiting Read(const ImageInput& input, const SinkDims& dims) const;
+  // For sequences under `plan`. `dims`: its tokens will be scored with these. `input` and `plan` must outlive what is returned.
+  Waiting Read(const ImageInput& input, const LayerPlan& plan, const SinkDims& dims) const;
   // The rest, on the engine's thread. From the cache where it is there by now and nobody watches its way through the layers.
   struct Encoded {
     SharedImage image;
@@ -36,8 +37,13 @@ class ImageEncoder {
   Encoded Encode(const ForwardContext& c, Waiting waiting, const ImageWatch& watch,
                  Timings& timings);
   // The picture under diffusion noise, which is never kept.
-  SharedImage EncodeNoised(const ForwardContext& c, const ImageInput& input, int64_t steps,
-                           TorchNormal& normal, Timings& timings);
+  struct Noised {
+    const ImageInput& input;
+    const LayerPlan& plan;
+    int64_t steps;
+  };
+  SharedImage EncodeNoised(const ForwardContext& c, const Noised& noised, TorchNormal& normal,
+                           Timings& timings);
   // A picture before the towers, for those who change it there.
   struct Prepared {
     int64_t width = 0, height = 0;  // decoded and upright
@@ -45,8 +51,9 @@ class ImageEncoder {
     ModelPixels pixels;
   };
   Prepared Prepare(const ImageInput& input) const;
-  // Such a picture through towers and layers, never kept. `dims`: score its tokens with these.
-  SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels, SinkDims dims);
+  // Such a picture through towers and layers, for sequences under `plan`, never kept. `dims`: score its tokens with these.
+  SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels,
+                           const LayerPlan& plan, SinkDims dims);
   // The visual tokens [n, D] of a picture, never kept.
   Tensor Visual(Exec& ex, const ModelPixels& pixels);
 
@@ -58,7 +65,11 @@ class ImageEncoder {
   ModelPixels Pixels(const ImageInput& input, std::string_view bytes, Timings* timings) const;
   Tensor ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                        Timings& timings);
-  SharedImage Finish(const ForwardContext& c, Tensor visual, PatchAttention attention,
+  struct Towered {
+    Tensor visual;  // [n, D]
+    PatchAttention attention;
+  };
+  SharedImage Finish(const ForwardContext& c, Towered from, const LayerPlan& plan,
                      const ImageWatch& watch);
 
   VlmModel& model_;

@@ -41,12 +41,13 @@ Lane::Lane(LiveRequest& of, int64_t answer_index, const LoadedModel& m)
 }
 
 SequenceTokens Lane::main_tokens() const {
-  return {request.prepared->prompt.expanded, request.images, tokens};
+  return {request.prepared->prompt.expanded, request.images, tokens, request.prepared->plan};
 }
 
 SequenceTokens Lane::other_tokens() const {
   const bool noised = !request.other_images.empty();
-  return {request.prepared->other_prompt, noised ? request.other_images : request.images, tokens};
+  return {request.prepared->other_prompt, noised ? request.other_images : request.images, tokens,
+          request.prepared->plan};
 }
 
 void CheckDeadline(const Request& request) {

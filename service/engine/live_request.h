@@ -37,6 +37,7 @@ struct RequestHooks {
     std::vector<double>* scores = nullptr;
   };
   std::optional<Scoring> scoring;
+  Tensor* states = nullptr;  // [T, D] where the prompt's states go; a prompt without pictures
 
   bool watches() const { return rows != nullptr || inputs != nullptr; }
 };

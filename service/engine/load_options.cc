@@ -61,19 +61,19 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
         ParseOption("fusion", [&] { return ParseFusionType(options.fusion, "fusion"); });
   }
   if (!options.aligner.empty()) {
-    overrides.aligner =
+    overrides.layers.aligner =
         ParseOption("aligner", [&] { return ParseAligner(options.aligner, "aligner"); });
   }
   if (options.attention == "stock") {
-    overrides.attention = LayerKind::kStock;
+    overrides.layers.attention = LayerKind::kStock;
   } else if (options.attention == "composite") {
-    overrides.attention = LayerKind::kComposite;
+    overrides.layers.attention = LayerKind::kComposite;
   } else if (!options.attention.empty()) {
     ThrowOption("attention", "is ", Printable(options.attention, 40),
                 ", expected stock or composite");
   }
   if (!options.composite_layers.empty())
-    overrides.composite_layers = ParseRange(options.composite_layers);
+    overrides.layers.composite_layers = ParseRange(options.composite_layers);
   return overrides;
 }
 

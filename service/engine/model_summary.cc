@@ -114,7 +114,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   if (c.takes_pictures()) info.fusion = FusionTypeName(c.fusion.type);
   info.conversation = ConversationStyleName(c.conversation);
   DescribeAttention(c, info);
-  const int64_t rope = info.context_tokens * c.text.head_dim * 4;
+  const int64_t rope =
+      2 * info.context_tokens * c.text.head_dim * 4;  // by position and by frequency
   AddParts(model,
            DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope,
            info);

@@ -24,7 +24,7 @@ class PrefixIndex {
   explicit PrefixIndex(KvPool& pool);
   ~PrefixIndex();
 
-  // What stands at a position: a token, or a place in a picture (EncodedImage::serial tells pictures apart).
+  // What stands at a position: a token, or a place in a picture (EncodedImage::serial tells pictures apart, and one under two layer plans).
   struct Place {
     int32_t id = 0;
     uint64_t image = 0;  // 0: text

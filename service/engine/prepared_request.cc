@@ -24,11 +24,23 @@ ExpandedPrompt WithoutImages(const ExpandedPrompt& prompt) {
   return text;
 }
 
+LayerPlan PlanOf(const AttentionOptions& asked, const LayerPlan& loaded) {
+  LayerOverrides overrides{.attention = {}, .composite_layers = {}, .aligner = asked.aligner};
+  if (asked.kind) {
+    overrides.attention =
+        *asked.kind == AttentionKind::kStock ? LayerKind::kStock : LayerKind::kComposite;
+  }
+  if (asked.composite_layers)
+    overrides.composite_layers = {asked.composite_layers->first, asked.composite_layers->last};
+  return OverridePlan(loaded, overrides);
+}
+
 }  // namespace
 
 PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
     : request(std::move(asked)),
       prompt(PreparePrompt(request, loaded.model, loaded.info.context_tokens)),
+      plan(PlanOf(request.attention, loaded.model.config().layers)),
       interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
                                          loaded.calibration, std::ssize(prompt.images))),
       sink_dims(SinkDimsOf(interventions, loaded.calibration)) {
@@ -40,13 +52,14 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
                                              chat ? LeadingText::kDropSpace : LeadingText::kKeep);
   }
   for (const ImageInput* image : prompt.images)
-    waiting_images.push_back(loaded.images.Read(*image, sink_dims));
+    waiting_images.push_back(loaded.images.Read(*image, plan, sink_dims));
 }
 
 PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked, ExpandedPrompt expanded,
                                  std::vector<SharedImage> given)
     : request(std::move(asked)),
       prompt{.expanded = std::move(expanded), .images = {}, .stops = {}},
+      plan(PlanOf(request.attention, loaded.model.config().layers)),
       interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
                                          loaded.calibration, std::ssize(given))),
       sink_dims(SinkDimsOf(interventions, loaded.calibration)),

@@ -29,6 +29,7 @@ struct PreparedRequest {
   Request request;
   PreparedPrompt prompt;
   ExpandedPrompt other_prompt;  // of the sequence that guidance and VCD compare with
+  LayerPlan plan;               // of its sequences
   Interventions interventions;  // every default filled in
   SinkDims sink_dims;
   std::shared_ptr<const CompiledConstraint> constraint;  // with the answers

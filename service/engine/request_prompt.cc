@@ -93,4 +93,17 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
   return prepared;
 }
 
+ExpandedPrompt PrepareText(const std::string& text, const VlmModel& model, int64_t context_tokens) {
+  if (text.empty()) ThrowInvalid("text: is empty");
+  CheckImageMarks(text, 0, "text");
+  ExpandedPrompt prompt{.ids = model.tokenizer().Encode(text, AddSpecial::kYes), .images = {}};
+  const int64_t tokens = std::ssize(prompt.ids);
+  if (tokens == 0) ThrowInvalid("text: is empty");
+  if (tokens > context_tokens) {
+    ThrowInvalid("text: has ", tokens, " tokens, expected at most ", context_tokens,
+                 ", the context");
+  }
+  return prompt;
+}
+
 }  // namespace binocle

@@ -22,4 +22,8 @@ struct PreparedPrompt {
 // empty prompt, and a prompt that does not fit `context_tokens` with one new token.
 PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model, int64_t context_tokens);
 
+// Ids of a text by itself. Throws INVALID_ARGUMENT for an empty one, one with a picture's mark, and one that does not fit
+// `context_tokens`.
+ExpandedPrompt PrepareText(const std::string& text, const VlmModel& model, int64_t context_tokens);
+
 }  // namespace binocle

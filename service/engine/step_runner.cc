@@ -12,7 +12,10 @@ namespace {
 
 using Clock = LiveRequest::Clock;
 
-bool Shareable(const Lane& lane) { return lane.sequences.main.watch == nullptr; }
+// Whoever wants to see rows needs all of them computed.
+bool Shareable(const Lane& lane) {
+  return lane.sequences.main.watch == nullptr && lane.request.hooks.states == nullptr;
+}
 
 // Positions of a lane's sequences from where they are computed to their end.
 struct LaneRows {
@@ -20,10 +23,10 @@ struct LaneRows {
   bool decoding = true;
 };
 
-LaneRows RowsOf(const LlamaDecoder& decoder, const Lane& lane) {
+LaneRows RowsOf(const Lane& lane) {
   LaneRows out;
   const auto add = [&](int s, const RunningSequence& sequence, const SequenceTokens& tokens) {
-    out.rows[s] = RowsIn(decoder, tokens, sequence.computed, tokens.size());
+    out.rows[s] = RowsIn(tokens, sequence.computed, tokens.size());
     out.decoding = out.decoding && !lane.tokens.empty() && sequence.computed + 1 == tokens.size();
   };
   add(0, lane.sequences.main, lane.main_tokens());
@@ -127,7 +130,6 @@ void StepRunner::CancelAll() {
 }
 
 void StepRunner::Look(Views& views) {
-  const LlamaDecoder& decoder = m_.model.decoder();
   std::vector<const Lane*> waiting;
   for (const auto& request : requests_) {
     if (request->kept) {
@@ -143,7 +145,7 @@ void StepRunner::Look(Views& views) {
         waiting.push_back(lane.get());
         continue;
       }
-      const LaneRows rows = RowsOf(decoder, *lane);
+      const LaneRows rows = RowsOf(*lane);
       const LaneSequences& s = lane->sequences;
       views.running.push_back(
           {.id = lane->id,
@@ -176,7 +178,7 @@ void StepRunner::Look(Views& views) {
     if (request.kept && lane->tokens.empty()) {
       view.pages = view.sequences;  // the last page of each is copied or a new one begun
     } else {
-      const LaneRows rows = RowsOf(decoder, *lane);
+      const LaneRows rows = RowsOf(*lane);
       std::copy_n(rows.rows, 2, view.rows);
       view.pages = PagesFor(lane->main_tokens().size());
       if (lane->sequences.other) view.pages += PagesFor(lane->other_tokens().size());
@@ -257,6 +259,7 @@ void StepRunner::Admit(Lane& lane) {
     return;
   }
   Watch(lane);
+  lane.sequences.main.states = request.hooks.states;
   BeginSequence(lane.main_tokens(), Shareable(lane), lane.sequences.main);
   if (lane.index == 0 && lane.tokens.empty()) {
     request.response.prefix_tokens = lane.sequences.main.computed;
@@ -281,23 +284,54 @@ void StepRunner::EncodeNext(LiveRequest& request) {
     return;
   }
   const size_t noised = request.other_images.size();
-  request.other_images.push_back(m_.images.EncodeNoised(
-      m_.forward(), *prepared.prompt.images[noised], prepared.interventions.vcd->steps,
-      *request.noise, request.response.timings));
+  request.other_images.push_back(
+      m_.images.EncodeNoised(m_.forward(),
+                             {.input = *prepared.prompt.images[noised],
+                              .plan = prepared.plan,
+                              .steps = prepared.interventions.vcd->steps},
+                             *request.noise, request.response.timings));
 }
 
-// The pass of the plan. Lanes whose request fails for want of pages are left out.
-void StepRunner::Forward(const StepPlan& plan) {
-  const ForwardContext forward = m_.forward();
+// One pass of a step.
+struct StepRunner::PassRows {
+  const LayerPlan* plan = nullptr;  // of the visual rows; nullptr: there are none yet
   std::vector<SequenceRows> rows;
   std::vector<std::vector<float>*>
       logits;  // of the sequences that are computed to their end, in order
+};
+
+// Visual rows share a pass with those under an equal plan, text rows with all.
+StepRunner::PassRows& StepRunner::PassFor(const SequenceRows& rows, std::vector<PassRows>& passes) {
+  if (!HasVisualRows(rows)) return passes.front();
+  const LayerPlan& plan = rows.tokens.plan;
+  for (PassRows& pass : passes) {
+    if (pass.plan != nullptr && *pass.plan != plan) continue;
+    pass.plan = &plan;
+    return pass;
+  }
+  passes.emplace_back().plan = &plan;
+  return passes.back();
+}
+
+void StepRunner::Forward(const PassRows& pass) {
+  ForwardRows(m_.forward(), pass.rows);
+  for (size_t i = 0; i < pass.logits.size(); ++i) {
+    const float* row = m_.activations.logits.row(static_cast<int64_t>(i));
+    pass.logits[i]->assign(row, row + m_.activations.logits.dim(1));
+  }
+}
+
+// The rows of the plan, in one pass unless visual rows are under different plans. Lanes whose request fails for want of pages are left
+// out.
+void StepRunner::Forward(const StepPlan& plan) {
+  std::vector<PassRows> passes(1);
   const auto add = [&](RunningSequence& sequence, const SequenceTokens& tokens, int64_t count,
                        std::vector<float>& out) {
     if (count == 0) return;
-    const int64_t end = EndWithin(forward.decoder, tokens, sequence.computed, count);
-    rows.push_back({sequence, tokens, end});
-    if (end == tokens.size()) logits.push_back(&out);
+    const SequenceRows rows{sequence, tokens, EndWithin(tokens, sequence.computed, count)};
+    PassRows& pass = PassFor(rows, passes);
+    pass.rows.push_back(rows);
+    if (rows.end == tokens.size()) pass.logits.push_back(&out);
   };
   for (const StepPlan::Rows& given : plan.rows) {
     Lane* lane = Find(given.lane);
@@ -312,11 +346,7 @@ void StepRunner::Forward(const StepPlan& plan) {
     if (s.other) add(*s.other, lane->other_tokens(), given.rows[1], lane->logits.other);
     if (lane->tokens.empty()) counters_.prompt_rows += given.rows[0] + given.rows[1];
   }
-  ForwardRows(forward, rows);
-  for (size_t i = 0; i < logits.size(); ++i) {
-    const float* row = m_.activations.logits.row(static_cast<int64_t>(i));
-    logits[i]->assign(row, row + m_.activations.logits.dim(1));
-  }
+  for (const PassRows& pass : passes) Forward(pass);
 }
 
 // The prompt is computed: other requests may share its pages, and the other answers of its request begin from it.

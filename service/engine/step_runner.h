@@ -37,6 +37,7 @@ class StepRunner {
 
  private:
   struct Views;
+  struct PassRows;
 
   void EndTheCancelledAndLate();
   void PutAsideTheEnded();
@@ -51,6 +52,8 @@ class StepRunner {
   void Grow(const SequenceTokens& tokens, RunningSequence& sequence);
   void Execute(const StepPlan& plan);
   void Forward(const StepPlan& plan);
+  void Forward(const PassRows& pass);
+  static PassRows& PassFor(const SequenceRows& rows, std::vector<PassRows>& passes);
   void ChooseTokens();
   void PromptComputed(Lane& lane);
   void Choose(Lane& lane);

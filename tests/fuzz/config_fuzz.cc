@@ -78,10 +78,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     BINOCLE_CHECK(config.visual_tokens() >= 0, config.visual_tokens());
   });
   MayThrowErrors([&] {
-    binocle::ReadModelConfig(directory, {.fusion = binocle::FusionType::kAdd,
-                                         .attention = binocle::LayerKind::kComposite,
+    binocle::ReadModelConfig(directory,
+                             {.fusion = binocle::FusionType::kAdd,
+                              .layers = {.attention = binocle::LayerKind::kComposite,
                                          .composite_layers = std::pair<int64_t, int64_t>{0, 1},
-                                         .aligner = binocle::Aligner::kVo});
+                                         .aligner = binocle::Aligner::kVo}});
   });
   MayThrowErrors([&] { binocle::ReadTokenizerConfig(directory); });
   MayThrowErrors([&] { binocle::ReadTensors(directory); });

@@ -80,6 +80,11 @@ Request RandomRequest(uint64_t seed) {
   request.generation.n = one_of(1, 1, 1, 3);
   request.grounding = random() % 6 == 0;
   if (pictures == 0) return request;
+  const AttentionOptions attentions[] = {{},
+                                         {.kind = AttentionKind::kStock},
+                                         {.kind = AttentionKind::kComposite},
+                                         {.composite_layers = Layers{0, 1}}};
+  request.attention = attentions[seed % std::size(attentions)];
   Interventions& i = request.interventions;
   switch (random() % 8) {
     case 0:

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "binocle/engine.h"
+#include "llm/utf8.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/tolerances.h"
 
@@ -61,6 +62,21 @@ TEST_P(EngineGoldens, TokensAndLogprobsEqualTheReference) {
   const GoldenCase golden(GetParam());
   Engine engine = Engine::Load(golden.directory().string(), {});
   CompareAll(golden, engine);
+}
+
+// transformers' decode of the reference's tokens.
+TEST_P(EngineGoldens, TheTextsOfTokensMakeTheReferencesAnswer) {
+  const GoldenCase golden(GetParam());
+  const Engine engine = Engine::Load(golden.directory().string(), {});
+  for (const Json& json : golden.json()["requests"]) {
+    std::string text;
+    for (const Json& id : json["token_ids"]) text += engine.TokenText(id.get<int32_t>());
+    text = ReplaceInvalidUtf8(text);
+    const auto want = json["answer"].get<std::string>();
+    // What opens the text loses its space, or all of them, as the tokenizer has it.
+    EXPECT_EQ(TrimFront(text), TrimFront(want)) << json["id"];
+    EXPECT_GE(text.size(), want.size());
+  }
 }
 
 TEST_P(EngineGoldens, SmallChunksAndOneThreadChangeNothing) {

@@ -13,6 +13,7 @@
 
 #include "core/json.h"
 #include "core/mapped_file.h"
+#include "llm/tokenizer_sentencepiece.h"
 #include "service/engine/memory_plan.h"
 #include "tests/testing/errors.h"
 
@@ -47,6 +48,60 @@ TEST_F(EngineTest, DeltasAddUpToTheAnswerAndItsTokens) {
   EXPECT_EQ(text, response.answers[0].text);
   EXPECT_EQ(tokens, response.answers[0].token_ids);
   EXPECT_EQ(response.answers[0].token_ids.size(), 40U);
+}
+
+TEST_F(EngineTest, DeltasCarryWhatIsAskedForPerToken) {
+  Request request = Question(40);
+  request.generation.n = 3;
+  request.generation.temperature = 1.3;
+  request.generation.logprobs = 4;
+  request.grounding = true;
+  std::vector<Answer> sums(3);
+  const auto add = [](auto& sum, const auto& part) {
+    sum.insert(sum.end(), part.begin(), part.end());
+  };
+  const Response response =
+      engine_.Generate(request, {.on_delta = [&](const Delta& delta) {
+                         EXPECT_EQ(delta.logprobs.size(), delta.token_ids.size());
+                         EXPECT_EQ(delta.grounding.size(), delta.token_ids.size());
+                         Answer& sum = sums[static_cast<size_t>(delta.answer)];
+                         add(sum.token_ids, delta.token_ids);
+                         add(sum.logprobs, delta.logprobs);
+                         add(sum.grounding, delta.grounding);
+                       }});
+  for (size_t a = 0; a < 3; ++a) {
+    const Answer& answer = response.answers[a];
+    EXPECT_EQ(sums[a].token_ids, answer.token_ids);
+    EXPECT_EQ(sums[a].grounding, answer.grounding);
+    ASSERT_EQ(sums[a].logprobs.size(), answer.logprobs.size());
+    for (size_t t = 0; t < answer.logprobs.size(); ++t) {
+      ASSERT_EQ(sums[a].logprobs[t].size(), 4U);
+      for (size_t k = 0; k < 4; ++k) {
+        EXPECT_EQ(sums[a].logprobs[t][k].id, answer.logprobs[t][k].id);
+        EXPECT_EQ(sums[a].logprobs[t][k].value, answer.logprobs[t][k].value);
+      }
+    }
+  }
+  engine_.Generate(Question(), {.on_delta = [](const Delta& delta) {
+                     EXPECT_TRUE(delta.logprobs.empty());
+                     EXPECT_TRUE(delta.grounding.empty());
+                   }});
+}
+
+TEST_F(EngineTest, TextsOfTokensAreTheBytesTheyAdd) {
+  const auto tokenizer = LoadSentencePieceTokenizer(kModel);
+  const auto text_of = [&](const char* spelling) {
+    return engine_.TokenText(tokenizer->IdOf(spelling));
+  };
+  EXPECT_EQ(text_of("<0x0A>"), "\n");
+  EXPECT_EQ(text_of("<0xF0>"), "\xF0");
+  EXPECT_EQ(text_of("\u2581a"), " a");
+  for (const char* special : {"<s>", "</s>", "<unk>", "<image>", "<|user|>"})
+    EXPECT_EQ(text_of(special), "") << special;
+  for (const int64_t id : {int64_t{-1}, engine_.info().vocabulary}) {
+    EXPECT_THAT(ErrorOf([&] { engine_.TokenText(static_cast<int32_t>(id)); }),
+                HasSubstr("INVALID_ARGUMENT: token is " + std::to_string(id) + ", expected 0 to"));
+  }
 }
 
 TEST_F(EngineTest, TheSameRequestGivesTheSameTokensAgain) {
@@ -375,13 +430,6 @@ TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
               HasSubstr("takes no pictures"));
   EXPECT_THAT(ErrorOf([&] { text.CheckImage(ImageInput::FromFile(kPicture)); }),
               HasSubstr("takes no pictures"));
-}
-
-TEST(EngineEmbed, APictureGivesItsVisualTokens) {
-  Engine engine = Engine::Load(kModel, {});
-  const ImageEmbedding embedding = engine.EmbedImage(ImageInput::FromFile(kPicture));
-  EXPECT_EQ(embedding.tokens, engine.info().image_tokens);
-  EXPECT_EQ(static_cast<int64_t>(embedding.values.size()), embedding.tokens * embedding.width);
 }
 
 }  // namespace

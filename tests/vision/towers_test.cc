@@ -93,6 +93,32 @@ TEST_P(NormedTowers, TheFinalNormEqualsTransformers) {
   EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor("input0.normed"), tower->tokens()), "tower"));
 }
 
+// Row 0 of the references' last state, before and after the final norm.
+TEST_P(Towers, ClassTokensAreTheReferencesFirstRow) {
+  const GoldenCase golden(GetParam());
+  const Json& input = golden.json()["inputs"][0];
+  const auto layers = golden.json()["layers"].get<int64_t>();
+  const bool clip = golden.json()["model_type"] == "clip_vision_model";
+  Exec ex(2);
+  const Tensor pixels =
+      testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
+  const auto first_of = [&](const std::string& name) { return golden.Tensor(name).Rows(0, 1); };
+  for (const bool final_norm : {false, true}) {
+    const auto tower = LoadTower(ex, golden, {.layer = -1, .final_norm = final_norm},
+                                 input["height"], input["width"]);
+    Tensor got = Tensor::F32({1, tower->width()}, "class_token");
+    ASSERT_TRUE(tower->Has(ClassOutput::kLast) && tower->Has(ClassOutput::kPooled));
+    tower->EncodeClassToken(ex, pixels, ClassOutput::kLast, got);
+    EXPECT_TRUE(Near(got,
+                     first_of(clip ? "input0.hidden." + std::to_string(layers) : "input0.normed"),
+                     "tower"));
+    tower->EncodeClassToken(ex, pixels, ClassOutput::kPooled, got);
+    EXPECT_TRUE(Near(got, first_of("input0.normed"), "tower"));
+  }
+  const auto cut = LoadTower(ex, golden, {.layer = -2}, input["height"], input["width"]);
+  EXPECT_FALSE(cut->Has(ClassOutput::kLast) || cut->Has(ClassOutput::kPooled));
+}
+
 TEST_P(Towers, NegativeLayersCountFromTheEnd) {
   const GoldenCase golden(GetParam());
   const Json& input = golden.json()["inputs"][0];

@@ -29,7 +29,12 @@ LIBRARIES = (
     "safetensors",
     "tokenizers",
 )
-OUTPUTS = ("reference.safetensors", "interventions.safetensors", "attention.safetensors")
+OUTPUTS = (
+    "reference.safetensors",
+    "interventions.safetensors",
+    "attention.safetensors",
+    "embeddings.safetensors",
+)
 HAND_WRITTEN = ("README.md", "MANIFEST.json")
 
 
@@ -45,6 +50,8 @@ def command_of(relative: str) -> str:
         return "pillow_resize.py"
     if "attention." in relative:
         return f"attention_goldens.py --only {top}"
+    if "embeddings." in relative:
+        return f"embedding_goldens.py --only {top}"
     if "interventions." in relative:
         return f"intervention_goldens.py --only {top}"
     return "golden.py" if top == "images" else f"golden.py --only {top}"
