@@ -1,10 +1,15 @@
-# What `cmake --install` puts where: the library, the public headers, the program, the default model, and how others find them.
+# What `cmake --install` puts where: the libraries, the public headers, the program, the default model, and how others find them.
 # Every path is relative to the prefix, so an installed tree may be moved.
 include(CMakePackageConfigHelpers)
 
 install(TARGETS binocle EXPORT binocle-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+if(BINOCLE_SERVICE)
+  install(TARGETS binocle_server EXPORT binocle-targets
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+    INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+endif()
 # Loaded at run time from the library's folder.
 install(TARGETS binocle_sentencepiece LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS binocle_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -12,7 +17,7 @@ install(DIRECTORY include/binocle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_
 install(DIRECTORY models/binocle-tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/binocle/models)
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/binocle)
 
-# find_package(binocle) -> binocle::binocle
+# find_package(binocle) -> binocle::binocle, and binocle::server
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/binocle)
 install(EXPORT binocle-targets NAMESPACE binocle:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/binocle-config.cmake.in ${PROJECT_BINARY_DIR}/binocle-config.cmake

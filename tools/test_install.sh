@@ -43,4 +43,7 @@ LD_LIBRARY_PATH=$(pkg-config --variable=libdir binocle) answers "$work/embed_pc"
 echo "-- the program finds its library and its model"
 [ -n "$("$prefix/bin/binocle" ask --image "$picture" "What is in the picture?" </dev/null)" ] || fail "binocle ask printed nothing"
 "$prefix/bin/binocle" inspect --json </dev/null | grep -q '"binocle-tiny"' || fail "binocle inspect does not name the default model"
+if "$prefix/bin/binocle" serve --help </dev/null >/dev/null 2>&1; then  # built with the servers
+  "$prefix/bin/binocle" serve --check </dev/null | grep -qx ok || fail "binocle serve --check is not content"
+fi
 echo "test_install: everything works from $(basename "$prefix")"
