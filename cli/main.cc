@@ -28,12 +28,14 @@ int Report(const Error& error, int status) {
   return status;
 }
 
-// An error about an option calls it as it is typed: max_new_tokens is --max-new-tokens here.
+// An error about an option calls it as it is typed: max_new_tokens is --max-new-tokens here. What an option names, and is not there or
+// taken, is not the option.
 int ReportOption(const Error& error) {
   std::string name = error.option();
   const std::string rest = error.message().substr(name.size());
   std::replace(name.begin(), name.end(), '_', '-');
-  return Report(Error(error.code(), "--" + name + rest), kExitUsage);
+  const bool named = error.code() == Code::kNotFound || error.code() == Code::kUnavailable;
+  return Report(Error(error.code(), "--" + name + rest), named ? kExitError : kExitUsage);
 }
 
 // The words of the command line, the last one first, as the library wants them. `--stop=` alone is an empty value; the library would

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -58,6 +59,7 @@ ServerOptions OptionsOf(const ServeFlags& flags) {
 
 void Check(const ServeFlags& flags) {
   CheckOptions(OptionsOf(flags));
+  flags.Patience();
   for (const ModelToServe& model : flags.Models()) {
     const ModelInfo info = Engine::Inspect(model.path, model.options);
     std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
@@ -109,11 +111,14 @@ void Stop(Server& server, const StopSignal& signal, std::chrono::milliseconds pa
   drain.join();
 }
 
+// stderr is for our lines; the library writes its own, of several lines, about a port that is taken. Its variable still turns them on.
+void QuietGrpc() { setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0); }
+
 void Serve(const ServeFlags& flags) {
+  QuietGrpc();
   const ServerOptions options = OptionsOf(flags);
   CheckOptions(options);
-  const auto patience = std::chrono::milliseconds(
-      static_cast<int64_t>(std::clamp(flags.drain_seconds, 0.0, 86'400.0) * 1000));
+  const std::chrono::milliseconds patience = flags.Patience();
   const StopSignal signal;
   PortFile ports(flags.port_file);
   const std::unique_ptr<Server> server = Server::Start(Load(flags), options);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <set>
+#include <sstream>
 #include <utility>
 
 #include "cli/commands.h"
@@ -11,10 +12,16 @@
 namespace binocle::cli {
 namespace {
 
-std::chrono::milliseconds Milliseconds(const char* option, double seconds) {
-  constexpr double kMost = 86'400;
-  if (!(seconds >= 0 && seconds <= kMost))
-    throw UsageError{std::string(option) + " is outside 0 to 86400 seconds"};
+constexpr double kHour = 3600, kDay = 86'400;
+
+// The ranges of ServerOptions, in seconds and under the names that are typed.
+std::chrono::milliseconds Milliseconds(const char* option, double seconds, double low,
+                                       double high) {
+  if (!(seconds >= low && seconds <= high)) {
+    std::ostringstream message;
+    message << option << " is " << seconds << ", expected " << low << " to " << high;
+    throw UsageError{message.str()};
+  }
   return std::chrono::milliseconds(std::llround(seconds * 1000));
 }
 
@@ -50,7 +57,7 @@ void ServeFlags::Add(CLI::App& command) {
        "Server");
   text("--log", log, "json: a line on stderr for each call; none", "Server");
   command
-      .add_option("--drain-seconds", drain_seconds,
+      .add_option("--drain-seconds", drain_,
                   "after SIGTERM or SIGINT, how long requests under way may go on")
       ->capture_default_str()
       ->group("Server");
@@ -153,12 +160,18 @@ ServerOptions ServeFlags::Options() const {
       BytesOr(max_request_image_, "--max-request-image-bytes", options.max_request_image_bytes);
   options.max_prompt_bytes = BytesOr(max_prompt_, "--max-prompt-bytes", options.max_prompt_bytes);
   options.image_store_bytes = BytesOr(image_store_, "--image-store", options.image_store_bytes);
-  options.request_timeout = Milliseconds("--request-timeout-seconds", request_timeout_);
-  options.stall_limit = Milliseconds("--stall-seconds", stall_limit_);
-  options.keepalive_interval = Milliseconds("--keepalive-seconds", keepalive_);
-  options.keepalive_timeout = Milliseconds("--keepalive-timeout-seconds", keepalive_timeout_);
-  options.keepalive_client_interval = Milliseconds("--keepalive-client-seconds", keepalive_client_);
+  options.request_timeout = Milliseconds("--request-timeout-seconds", request_timeout_, 0, kDay);
+  options.stall_limit = Milliseconds("--stall-seconds", stall_limit_, 0.001, kHour);
+  options.keepalive_interval = Milliseconds("--keepalive-seconds", keepalive_, 1, kHour);
+  options.keepalive_timeout =
+      Milliseconds("--keepalive-timeout-seconds", keepalive_timeout_, 1, kHour);
+  options.keepalive_client_interval =
+      Milliseconds("--keepalive-client-seconds", keepalive_client_, 0, kHour);
   return options;
+}
+
+std::chrono::milliseconds ServeFlags::Patience() const {
+  return Milliseconds("--drain-seconds", drain_, 0, kDay);
 }
 
 }  // namespace binocle::cli

@@ -27,11 +27,12 @@ class ServeFlags {
   std::vector<ModelToServe> Models() const;
   // All but the log.
   ServerOptions Options() const;
+  // How long requests under way may go on after a signal.
+  std::chrono::milliseconds Patience() const;
 
   std::string port_file;
   std::string log = "json";
   bool check = false;
-  double drain_seconds = 30;
 
  private:
   std::string config_;
@@ -40,7 +41,7 @@ class ServeFlags {
   ModelFlags model_;  // of all models, where they say nothing else
   ServerOptions server_;
   std::string max_message_, max_request_image_, max_prompt_, image_store_;
-  double request_timeout_ = 0, stall_limit_ = 30;
+  double drain_ = 30, request_timeout_ = 0, stall_limit_ = 30;
   double keepalive_ = 20, keepalive_timeout_ = 10, keepalive_client_ = 10;
 };
 

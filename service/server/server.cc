@@ -14,6 +14,7 @@
 #include "service/common/text.h"
 #include "service/common/token_list.h"
 #include "service/grpc/server.h"
+#include "service/grpc/uri_reader.h"
 #include "service/http/http_server.h"
 #include "service/server/call_log.h"
 #include "service/server/metered_backend.h"
@@ -178,6 +179,7 @@ void CheckOptions(const ServerOptions& options) {
   CheckRange("keepalive_client_interval", options.keepalive_client_interval.count(), 0, kHour);
   TlsOf(options);
   TokensOf(options);
+  const UriReader directories(options.allow_files);
 }
 
 struct Server::Impl {
