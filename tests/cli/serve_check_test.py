@@ -1,0 +1,125 @@
+"""`binocle serve --check`, and what `serve` refuses: configurations, models, tokens, certificates."""
+
+import subprocess
+import unittest
+
+from program import main, run
+from server import FTZ, LLAVA, Serving, parse_metrics, taken_port
+
+
+class Checking(Serving):
+    def check(self, *arguments):
+        return run("serve", "--check", *arguments)
+
+    def content(self, *arguments):
+        result = self.check(*arguments)
+        self.assertEqual((result.status, result.stderr), (0, ""))
+        self.assertEqual(result.stdout.splitlines()[-1], "ok")
+        return result.stdout.splitlines()[:-1]
+
+    def refused(self, line, *arguments, status=1):
+        """`line` is a regular expression that matches all of stderr."""
+        result = self.check(*arguments)
+        self.assertRegex(result.stderr, rf"^{line}\n$")
+        self.assertEqual((result.status, result.stdout), (status, ""), result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, "one line")
+
+
+class Check(Checking):
+    def test_the_default_model_and_several(self):
+        self.assertRegex(self.content()[0], r"^binocle-tiny: .*/binocle-tiny, \d+ parameters, \d+ MiB$")
+        names = [line.split(":")[0] for line in self.content("--model", LLAVA, "--model", f"b={FTZ}")]
+        self.assertEqual(names, ["llava", "b"])
+
+    def test_configurations_in_both_languages(self):
+        yaml = self.write("serve.yaml", f"listen: 127.0.0.1:0\nhttp: none\nmax_sequences: 3\nmodels:\n  - name: a\n    path: {LLAVA}\n    context_tokens: 256\n  - path: {FTZ}\n")
+        json = self.write("serve.json", f'{{"model": ["c={LLAVA}", "{FTZ}"], "max_images": 3, "allow_files": []}}')
+        self.assertEqual([line.split(":")[0] for line in self.content("--config", yaml)], ["a", "binocle_ftz"])
+        self.assertEqual([line.split(":")[0] for line in self.content("--config", json)], ["c", "binocle_ftz"])
+        self.assertEqual([line.split(":")[0] for line in self.content("--config", yaml, "--model", FTZ)], ["binocle_ftz"], "the command line goes first")
+        self.content("--config", self.write("empty.yaml", ""))
+
+    def test_faults_of_a_configuration_have_file_and_line(self):
+        for text, line, what in [("listen: none\nmax_picturs: 3\n", 2, "max_picturs is not an option of a configuration"), ("\nmax_images: three\n", 2, "--max-images is three, expected an integer.*"),
+                                 ("workers: 2\nworkers: 3\n", 2, "workers comes twice"), ("check: true\n", 1, "check is not an option of a configuration"),
+                                 (f"models:\n - path: {LLAVA}\n   listen: x\n", 3, "listen is not an option of a configuration"), ("a: [1\n", 2, ".*"), ("- a\n", 1, "is no mapping.*"),
+                                 ("workers: {a: 1}\n", 1, "workers is no text.*")]:
+            with self.subTest(text=text):
+                path = self.write("bad.yaml", text)
+                self.refused(rf"INVALID_ARGUMENT: {path}:{line}: {what}", "--config", path)
+        path = self.write("bad.yaml", "models:\n - name: a\n")
+        self.refused(rf"INVALID_ARGUMENT: {path}: one of models has no path", "--config", path, status=2)
+        self.refused("NOT_FOUND: none.yaml: cannot be read", "--config", "none.yaml")
+
+    def test_values_and_what_they_name(self):
+        for status, line, arguments in [
+            (2, "INVALID_ARGUMENT: --workers is 0, expected 1 to 256", ["--workers", "0"]),
+            (2, "INVALID_ARGUMENT: --stall-seconds is 0, expected 0.001 to 3600", ["--stall-seconds", "0"]),
+            (2, "INVALID_ARGUMENT: --drain-seconds is -1, expected 0 to 86400", ["--drain-seconds", "-1"]),
+            (2, "INVALID_ARGUMENT: --keepalive-seconds is 0.5, expected 1 to 3600", ["--keepalive-seconds", "0.5"]),
+            (2, "INVALID_ARGUMENT: --listen is 127.0.0.1, expected HOST:PORT .*", ["--listen", "127.0.0.1"]),
+            (2, "INVALID_ARGUMENT: --http is x:70000, expected HOST:PORT .*", ["--http", "x:70000"]),
+            (2, "INVALID_ARGUMENT: --listen .*expected an address", ["--listen", "none", "--http", "none"]),
+            (2, "INVALID_ARGUMENT: --max-message-bytes is 1, expected 1024 to 2147483647", ["--max-message-bytes", "1"]),
+            (2, "INVALID_ARGUMENT: --log is xml, expected json or none", ["--log", "xml"]),
+            (2, "INVALID_ARGUMENT: --allow-files is none, expected a directory", ["--allow-files", "none"]),
+            (2, "INVALID_ARGUMENT: --model: two are called llava; .*", ["--model", LLAVA, "--model", f"llava={FTZ}"]),
+            (1, "NOT_FOUND: none: no such model directory", ["--model", "none"]),
+            (1, "NOT_FOUND: --tokens is none, expected a readable file of at most 16 MiB", ["--tokens", "none"]),
+        ]:
+            with self.subTest(arguments=arguments):
+                self.refused(line, *arguments, status=status)
+
+    def test_tokens_are_in_no_message(self):
+        for text, line in [("short\n", r"\S+:1: the token has 5 bytes, expected 8 to 4096"), ("# a\n\nsecret-of-alice secret-of-bob\n", r"\S+:3: after the token, expected .*"),
+                           ("secret-of-alice\nsecret-of-alice rpm=1\n", r"\S+:2: the token was there before"), ("secret-of-alice rpm=0\n", r"\S+:1: a limit is no number .*"), ("\n", r"\S+: has no token")]:
+            with self.subTest(text=text):
+                path = self.write("tokens", text)
+                self.refused(f"INVALID_ARGUMENT: {line}", "--tokens", path)
+                self.assertNotIn("secret", self.check("--tokens", path).stderr)
+
+    def test_ports_that_are_taken(self):
+        with taken_port() as port:
+            address = f"127.0.0.1:{port}"
+            self.content("--listen", address)  # does not listen
+            for arguments in (["--listen", address, "--http", "127.0.0.1:0"], ["--listen", "127.0.0.1:0", "--http", address]):
+                result = run("serve", "--model", LLAVA, *arguments)
+                self.assertEqual((result.status, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
+                self.assertRegex(result.stderr, rf"^UNAVAILABLE: .*{address}.*\n$")
+
+
+class Tls(Checking):
+    def openssl(self, *arguments):
+        try:
+            subprocess.run(["openssl", *arguments], cwd=self.folder, check=True, capture_output=True)
+        except FileNotFoundError:
+            self.skipTest("no openssl")
+
+    def certificate(self, name):
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                     "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", f"{name}.key", "-out", f"{name}.pem")
+        return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+    def test_certificates_and_keys(self):
+        certificate, key = self.certificate("server")
+        other, other_key = self.certificate("other")
+        self.content("--tls-certificate", certificate, "--tls-key", key, "--tls-client-ca", other)
+        self.refused("INVALID_ARGUMENT: --tls-key is not the key of the certificate", "--tls-certificate", certificate, "--tls-key", other_key, status=2)
+        self.refused("INVALID_ARGUMENT: --tls-key is missing, expected one for TLS", "--tls-certificate", certificate, status=2)
+        self.refused("INVALID_ARGUMENT: --tls-certificate is missing, expected one for TLS", "--tls-client-ca", other, status=2)
+        self.refused("INVALID_ARGUMENT: --tls-certificate has no certificate in PEM form", "--tls-certificate", key, "--tls-key", key, status=2)
+        self.refused("NOT_FOUND: --tls-key is none.key, .*", "--tls-certificate", certificate, "--tls-key", "none.key")
+        self.openssl("ec", "-in", "server.key", "-aes128", "-passout", "pass:secret", "-out", "locked.key")
+        self.refused("INVALID_ARGUMENT: --tls-key has no private key in PEM form without a pass phrase",
+                     "--tls-certificate", certificate, "--tls-key", self.folder / "locked.key", status=2)
+
+
+class Metrics(unittest.TestCase):
+    def test_what_is_no_metric_is_found(self):
+        for text in ("a 1\n", "# TYPE a counter\na 1\na 2\n", "# TYPE a counter\na{b=1} 1\n", "# TYPE a counter\na one two\n"):
+            with self.subTest(text=text), self.assertRaises(AssertionError):
+                parse_metrics(text)
+
+
+if __name__ == "__main__":
+    main()
