@@ -1,9 +1,10 @@
 """`binocle serve --check`, and what `serve` refuses: configurations, models, tokens, certificates."""
 
+import re
 import subprocess
 import unittest
 
-from program import main, run
+from program import TESTS, main, run
 from server import FTZ, LLAVA, Serving, parse_metrics, taken_port
 
 
@@ -86,6 +87,36 @@ class Check(Checking):
                 result = run("serve", "--model", LLAVA, *arguments)
                 self.assertEqual((result.status, result.stdout, result.stderr.count("\n")), (1, "", 1), result.stderr)
                 self.assertRegex(result.stderr, rf"^UNAVAILABLE: .*{address}.*\n$")
+
+
+class ExampleConfiguration(Checking):
+    """deploy/serve.yaml: it is right, has every option, and shows the defaults."""
+
+    FILE = TESTS.parent / "deploy" / "serve.yaml"
+
+    def options(self):
+        """{"max_images": "64", "tokens": None, …} of the help."""
+        found = re.findall(r"^  --([a-z-]+)(?: (?:TEXT|INT|FLOAT)(?:=(\S+))?)?", run("serve", "--help").stdout, re.MULTILINE)
+        return {name.replace("-", "_"): default or None for name, default in found if name not in ("help", "config", "check")}
+
+    def test_it_is_right(self):
+        self.assertEqual(self.content("--config", self.FILE), self.content())
+
+    def test_it_has_every_option_and_the_defaults(self):
+        text, options = self.FILE.read_text(), self.options()
+        self.assertGreater(len(options), 30)
+        for option, default in options.items():
+            with self.subTest(option=option):
+                line = re.search(rf"^(# )?{option}: (\S+)", text, re.MULTILINE)
+                self.assertTrue(line, "not in the file")
+                commented, value = line.groups()
+                if default is not None:
+                    self.assertEqual((commented, value), (None, default))
+
+    def test_what_is_commented_out_is_an_option_too(self):
+        names = {name for name in re.findall(r"^# ([a-z_]+): ", self.FILE.read_text(), re.MULTILINE)}
+        self.assertEqual(names - set(self.options()), set())
+        self.assertIn("tokens", names)
 
 
 class Tls(Checking):
