@@ -3,13 +3,13 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <utility>
 
 #include "binocle/error.h"
 #include "cli/commands.h"
+#include "cli/small_file.h"
 
 namespace binocle::cli {
 namespace {
@@ -67,15 +67,7 @@ ConfigMap::ConfigMap(const ConfigMap&) = default;
 ConfigMap::~ConfigMap() = default;
 
 ConfigMap ConfigMap::Read(const std::string& path) {
-  constexpr std::streamsize kMostBytes = 1 << 20;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) throw Error(Code::kNotFound, path + ": cannot be read");
-  std::string text(kMostBytes + 1, '\0');
-  file.read(text.data(), kMostBytes + 1);
-  if (file.bad()) throw Error(Code::kNotFound, path + ": cannot be read");
-  if (file.gcount() > kMostBytes)
-    throw Error(Code::kInvalidArgument, path + ": has more than 1 MiB");
-  text.resize(static_cast<size_t>(file.gcount()));
+  const std::string text = ReadSmallFile(path);
   try {
     YAML::Node root = YAML::Load(text);
     if (root.IsNull()) root = YAML::Node(YAML::NodeType::Map);

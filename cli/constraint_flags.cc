@@ -1,28 +1,10 @@
 #include "cli/constraint_flags.h"
 
-#include <fstream>
-
-#include "binocle/error.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/small_file.h"
 
 namespace binocle::cli {
-namespace {
-
-// A text, or the beginning of the file that @FILE names: the engine says what a schema may have, and refuses what is longer.
-std::string TextOrFile(const std::string& text) {
-  if (!text.starts_with('@')) return text;
-  constexpr std::streamsize kMostBytes = 1 << 20;
-  const std::string path = text.substr(1);
-  std::ifstream file(path, std::ios::binary);
-  std::string bytes(kMostBytes, '\0');
-  file.read(bytes.data(), kMostBytes);
-  if (!file.is_open() || file.bad()) throw Error(Code::kNotFound, path + ": cannot be read");
-  bytes.resize(static_cast<size_t>(file.gcount()));
-  return bytes;
-}
-
-}  // namespace
 
 void ConstraintFlags::Add(CLI::App& command) {
   const char* group = "Constraint";
@@ -45,8 +27,8 @@ Constraint ConstraintFlags::Get() const {
     throw UsageError{"--choices, --regex and --json-schema exclude each other"};
   if (!choices.empty()) return Choices{choices};
   if (!regex.empty()) return Regex{regex};
-  if (!json_schema.empty()) return JsonSchema{TextOrFile(json_schema)};
-  return {};
+  if (json_schema.empty()) return {};
+  return JsonSchema{json_schema[0] == '@' ? ReadSmallFile(json_schema.substr(1)) : json_schema};
 }
 
 }  // namespace binocle::cli

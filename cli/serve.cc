@@ -57,18 +57,6 @@ ServerOptions OptionsOf(const ServeFlags& flags) {
   return options;
 }
 
-void Check(const ServeFlags& flags) {
-  CheckOptions(OptionsOf(flags));
-  flags.Patience();
-  for (const ModelToServe& model : flags.Models()) {
-    const ModelInfo info = Engine::Inspect(model.path, model.options);
-    std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
-              << (info.planned_bytes >> 20) << " MiB\n";
-  }
-  std::cout << "ok\n";
-  FlushOutput();
-}
-
 int64_t PhysicalMemory() {
   return int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGESIZE)};
 }
@@ -86,6 +74,18 @@ EngineOptions WithRoom(const ModelToServe& model) {
   const int64_t fits = budget / std::max<int64_t>(info.kv_bytes / least, 1);
   options.kv_tokens = std::max(least, std::min(fits, options.max_sequences * info.context_tokens));
   return options;
+}
+
+void Check(const ServeFlags& flags) {
+  CheckOptions(OptionsOf(flags));
+  flags.Patience();
+  for (const ModelToServe& model : flags.Models()) {
+    const ModelInfo info = Engine::Inspect(model.path, WithRoom(model));
+    std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
+              << (info.planned_bytes >> 20) << " MiB\n";
+  }
+  std::cout << "ok\n";
+  FlushOutput();
 }
 
 std::vector<ServedModel> Load(const ServeFlags& flags) {

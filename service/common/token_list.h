@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "binocle/error.h"
+
 namespace binocle {
 
 struct TokenLimits {
@@ -36,9 +38,9 @@ class TokenList {
   enum class Verdict { kAdmitted, kUnknown, kRate, kInFlight };
   struct Decision {
     Verdict verdict = Verdict::kUnknown;
-    std::string name;  // of the token, when it is known
-    std::chrono::milliseconds retry{0};
-    std::shared_ptr<Lease> lease;  // owned by the call; null unless admitted
+    std::string name;                                // of the token, when it is known
+    std::optional<std::chrono::milliseconds> retry;  // when it is worth another try
+    std::shared_ptr<Lease> lease;                    // owned by the call; null unless admitted
   };
 
   // `token` as the client sent it. Compares digests in constant time, with every token of the list.
@@ -52,6 +54,9 @@ class TokenList {
   // Shared with the leases, which may outlive the list.
   std::vector<std::shared_ptr<Entry>> entries_;
 };
+
+// Why a request is refused: UNAUTHENTICATED or RESOURCE_EXHAUSTED. Not of kAdmitted.
+Error RefusalOf(TokenList::Verdict verdict);
 
 // The token of an `authorization` header: "Bearer …", in any case. Nothing for other headers.
 std::optional<std::string_view> BearerOf(std::string_view authorization);

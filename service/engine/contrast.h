@@ -7,7 +7,7 @@
 
 namespace binocle {
 
-// `best` is the largest logit, under a constraint the largest that it allows: something allowed outlives the cut.
+// `best` is the largest logit of a token that may come next, so that one of those outlives the cut.
 
 // logits ← u + gamma·(ℓ − u), ℓ and u the log-softmax of logits and of `other`. Tokens with logits < best + ln cut become −∞.
 void Guide(const GuidanceOptions& options, float best, std::span<const float> other,

@@ -364,10 +364,13 @@ void StepRunner::PromptComputed(Lane& lane) {
     request.lanes.push_back(std::make_unique<Lane>(request, i, m_));
 }
 
-// The largest logit that may come next.
-float BestAllowed(const Lane& lane) {
-  std::vector<float> allowed = lane.logits.main;
-  if (lane.constrained) lane.constrained->Restrict(allowed);
+// The largest logit of a token that may come next: one of the tokenizer's, for a vocabulary may be padded, and one that the constraint
+// allows.
+float BestAllowed(const Lane& lane, int32_t usable) {
+  const std::vector<float>& logits = lane.logits.main;
+  if (!lane.constrained) return *std::max_element(logits.begin(), logits.begin() + usable);
+  std::vector<float> allowed = logits;
+  lane.constrained->Restrict(allowed);
   return *std::max_element(allowed.begin(), allowed.end());
 }
 
@@ -384,10 +387,11 @@ void StepRunner::Choose(Lane& lane) {
   Answer& answer = lane.builder.answer();
   if (request.asked().grounding) answer.grounding.push_back(Grounding(applied, *main.watch));
   LaneLogits& logits = lane.logits;
-  if (applied.guidance) Guide(*applied.guidance, BestAllowed(lane), logits.other, logits.main);
-  if (applied.vcd) Contrast(*applied.vcd, BestAllowed(lane), logits.other, logits.main);
+  const int32_t usable = m_.model.tokenizer().vocabulary_size();
+  if (applied.guidance)
+    Guide(*applied.guidance, BestAllowed(lane, usable), logits.other, logits.main);
+  if (applied.vcd) Contrast(*applied.vcd, BestAllowed(lane, usable), logits.other, logits.main);
   if (g.logprobs > 0) {
-    const int32_t usable = m_.model.tokenizer().vocabulary_size();
     auto& step = answer.logprobs.emplace_back();
     for (const TokenLogProb& p : LogProbs(lane.logits.main, usable, g.logprobs))
       step.push_back({.id = p.id, .value = p.value});

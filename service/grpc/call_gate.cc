@@ -9,6 +9,7 @@
 
 #include "binocle/error.h"
 #include "service/common/text.h"
+#include "service/common/trace_context.h"
 #include "service/grpc/status.h"
 
 namespace binocle {
@@ -20,11 +21,6 @@ std::string_view MetadataOf(const grpc::CallbackServerContext& context, const ch
   const auto found = context.client_metadata().find(key);
   if (found == context.client_metadata().end()) return {};
   return {found->second.data(), found->second.size()};
-}
-
-bool IsLowerHex(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 // 1 to 128 characters that no log has to escape.
@@ -46,18 +42,18 @@ std::string RandomId() {
   return id;
 }
 
-// W3C Trace Context: version-traceid-parentid-flags, all lower-case hexadecimal.
-bool IsTraceParent(std::string_view text) {
-  return text.size() == 55 && text[2] == '-' && text[35] == '-' && text[52] == '-' &&
-         IsLowerHex(text.substr(0, 2)) && IsLowerHex(text.substr(3, 32)) &&
-         IsLowerHex(text.substr(36, 16)) && IsLowerHex(text.substr(53)) &&
-         text.substr(0, 2) != "ff" &&
-         text.substr(3, 32).find_first_not_of('0') != std::string_view::npos;
-}
-
 grpc::Status Refusal(Code code, const char* message, const char* reason,
                      std::optional<std::chrono::milliseconds> retry = {}) {
   return StatusOf(Error(code, message), {.violations = {}, .retry = retry, .reason = reason});
+}
+
+// Of google.rpc.ErrorInfo.
+const char* ReasonOf(TokenList::Verdict verdict) {
+  switch (verdict) {
+    case TokenList::Verdict::kRate: return "TOKEN_RATE_LIMIT";
+    case TokenList::Verdict::kInFlight: return "TOKEN_IN_FLIGHT_LIMIT";
+    default: return "TOKEN_UNKNOWN";
+  }
 }
 
 }  // namespace
@@ -83,8 +79,8 @@ std::shared_ptr<CallGate::Call> CallGate::Enter(grpc::CallbackServerContext& con
   record.request_id = IsPlain(id) ? std::string(id) : RandomId();
   context.AddInitialMetadata("x-request-id", record.request_id);
   const std::string_view trace = MetadataOf(context, "traceparent");
-  if (IsTraceParent(trace)) {
-    record.trace_id = trace.substr(3, 32);
+  if (const auto trace_id = TraceIdOf(trace)) {
+    record.trace_id = *trace_id;
     context.AddInitialMetadata("traceparent", std::string(trace));
   }
   bool draining = false;
@@ -114,21 +110,10 @@ void CallGate::CheckToken(const grpc::CallbackServerContext& context, Call& call
   TokenList::Decision decision = tokens_->Admit(*token, Clock::now());
   call.record_.token = std::move(decision.name);
   call.lease_ = std::move(decision.lease);
-  switch (decision.verdict) {
-    case TokenList::Verdict::kAdmitted: break;
-    case TokenList::Verdict::kUnknown:
-      call.refusal_ = Refusal(Code::kUnauthenticated, "the token is not known", "TOKEN_UNKNOWN");
-      break;
-    case TokenList::Verdict::kRate:
-      call.refusal_ =
-          Refusal(Code::kResourceExhausted, "the token has had its requests of a minute",
-                  "TOKEN_RATE_LIMIT", decision.retry);
-      break;
-    case TokenList::Verdict::kInFlight:
-      call.refusal_ = Refusal(Code::kResourceExhausted, "the token has its requests under way",
-                              "TOKEN_IN_FLIGHT_LIMIT", decision.retry);
-      break;
-  }
+  if (decision.verdict == TokenList::Verdict::kAdmitted) return;
+  call.refusal_ =
+      StatusOf(RefusalOf(decision.verdict),
+               {.violations = {}, .retry = decision.retry, .reason = ReasonOf(decision.verdict)});
 }
 
 void CallGate::Leave(const CallRecord& record) {

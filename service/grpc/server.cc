@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "grpc/health/v1/health.pb.h"
+#include "service/common/check_range.h"
 #include "service/common/text.h"
 #include "service/grpc/inference_service.h"
 #include "service/grpc/model_service.h"
@@ -31,13 +32,6 @@ void PrepareLibraries() {
     // A line on stderr for every text of a stranger that is no UTF-8; the call gets its status anyway.
     google::protobuf::SetLogHandler(nullptr);
   });
-}
-
-void CheckRange(const char* option, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) {
-    throw Error(Code::kInvalidArgument,
-                Text(option, " is ", value, ", expected ", low, " to ", high), option);
-  }
 }
 
 GrpcServerOptions Checked(GrpcServerOptions options) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "service/common/token_list.h"
 #include "service/http/listener.h"
 #include "service/http/openai_response.h"
 #include "service/http/page.h"
@@ -77,16 +78,6 @@ const Route* FindRoute(std::string_view path) {
 
 bool HasMethod(const Route& route, std::string_view method) {
   return method == route.method || (method == "HEAD" && std::string_view(route.method) == "GET");
-}
-
-// Of "Authorization: Bearer KEY"; empty when there is none.
-std::string BearerKey(const Exchange& exchange) {
-  constexpr std::string_view kScheme = "bearer ";
-  const std::string header = exchange.Header("Authorization");
-  const bool bearer =
-      header.size() > kScheme.size() && std::equal(kScheme.begin(), kScheme.end(), header.begin(),
-                                                   [](char a, char b) { return a == (b | 0x20); });
-  return bearer ? header.substr(kScheme.size()) : std::string();
 }
 
 // JSON by its label: browsers send other labels without asking, so any page could make the server work.
@@ -200,7 +191,8 @@ void HttpServer::Impl::Route(Exchange& exchange, const std::string& request_id) 
   }
   if (route->access == Access::kWithKey) {
     if (state.callbacks.authorize) {
-      Admission admission = state.callbacks.authorize(BearerKey(exchange));
+      const std::string header = exchange.Header("Authorization");
+      Admission admission = state.callbacks.authorize(BearerOf(header).value_or(""));
       exchange.SetCaller(std::move(admission.name), std::move(admission.lease));
     }
     if (state.draining) {

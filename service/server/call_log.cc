@@ -7,6 +7,7 @@
 #include <string>
 
 #include "binocle/error.h"
+#include "service/common/trace_context.h"
 
 namespace binocle {
 namespace {
@@ -40,11 +41,6 @@ std::string LineOf(const Json& line) {
   return line.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string TraceIdOf(const std::string& traceparent) {
-  constexpr size_t kBytes = 55, kBegin = 3, kLength = 32;  // version-traceid-parentid-flags
-  return traceparent.size() >= kBytes ? traceparent.substr(kBegin, kLength) : std::string();
-}
-
 }  // namespace
 
 void CallLog::Call(const CallRecord& call) const {
@@ -70,7 +66,7 @@ void CallLog::Call(const http::HttpLogEntry& call) const {
             {"code", std::to_string(call.status)},
             {"ms", Rounded(call.milliseconds)},
             {"request_id", call.request_id}};
-  AddUnlessEmpty(line, "trace_id", TraceIdOf(call.traceparent));
+  AddUnlessEmpty(line, "trace_id", std::string(TraceIdOf(call.traceparent).value_or("")));
   AddUnlessEmpty(line, "token", call.caller);
   line["peer"] = call.remote;
   line["bytes"] = call.bytes;

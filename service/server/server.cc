@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "binocle/version.h"
+#include "service/common/check_range.h"
 #include "service/common/engine_backend.h"
 #include "service/common/sha256.h"
 #include "service/common/text.h"
@@ -24,13 +25,6 @@ namespace binocle {
 namespace {
 
 using std::chrono::milliseconds;
-
-void CheckRange(const char* option, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high) {
-    throw Error(Code::kInvalidArgument,
-                Text(option, " is ", value, ", expected ", low, " to ", high), option);
-  }
-}
 
 // A small file of the operator's.
 std::string ReadFile(const char* option, const std::string& path) {
@@ -143,18 +137,10 @@ ModelList ListOf(const std::vector<ServedModel>& models, const ServerOptions& op
 }
 
 http::Admission Admit(const TokenList& tokens, std::string_view key) {
+  if (key.empty())
+    throw Error(Code::kUnauthenticated, "expected a header Authorization: Bearer TOKEN");
   TokenList::Decision decision = tokens.Admit(key, TokenList::Clock::now());
-  switch (decision.verdict) {
-    case TokenList::Verdict::kAdmitted: break;
-    case TokenList::Verdict::kUnknown:
-      throw Error(Code::kUnauthenticated, key.empty()
-                                              ? "expected a header Authorization: Bearer TOKEN"
-                                              : "the token is not known");
-    case TokenList::Verdict::kRate:
-      throw Error(Code::kResourceExhausted, "the token has had its requests of a minute");
-    case TokenList::Verdict::kInFlight:
-      throw Error(Code::kResourceExhausted, "the token has its requests under way");
-  }
+  if (decision.verdict != TokenList::Verdict::kAdmitted) throw RefusalOf(decision.verdict);
   return {.name = std::move(decision.name), .lease = std::move(decision.lease)};
 }
 

@@ -5,9 +5,10 @@ the most probable tokens that are left, most probable first.
 """
 
 import json
+import struct
 
 from answers import Answers, golden_tensors
-from program import GOLDEN, main
+from program import GOLDEN, SCENE, edit_header, main
 
 MODELS = ("llava_sinks", "binocle_sinks_vo", "binocle_sinks_mixed")
 TOLERANCE = 1e-3  # of a natural logarithm
@@ -66,6 +67,30 @@ class Interventions(Answers):
                         if "layers" in want:
                             want["layers"] = f"{first}-{last}"
                         self.assertEqual(values, want)
+
+    def test_rows_that_no_token_uses_cut_nothing(self):
+        """A padded vocabulary whose spare rows win: the cuts of guidance and VCD go by the tokens that can come."""
+        model = self.model("llava_sinks")
+        tokens = 321  # of the tokenizer; the table has ten rows more
+
+        def pad(header, data):
+            entry = header["language_model.lm_head.weight"]
+            self.assertEqual((entry["dtype"], entry["shape"][0]), ("F16", tokens + 10))
+            begin, _ = entry["data_offsets"]
+            row = 2 * entry["shape"][1]
+            for spare in range(10):
+                source = begin + (10 + spare // 2) * row
+                values = struct.unpack_from(f"<{row // 2}e", data, source)
+                # One of each pair is far above every token.
+                scale = 6 if spare % 2 else -6
+                struct.pack_into(f"<{row // 2}e", data, begin + (tokens + spare) * row, *(scale * v for v in values))
+
+        edit_header(model / "language_model.safetensors", pad)
+        for options in (["--vcd", "beta=0.1"], ["--guidance", "gamma=1.1,cut=0.1"]):
+            with self.subTest(options=options):
+                answer = self.ask("--prompt-format", "raw", "--image", SCENE, *options, "<image>red", model=model)
+                self.assertEqual(answer["completion_tokens"], 6)
+                self.assertLess(max(answer["token_ids"]), tokens)
 
 
 if __name__ == "__main__":
