@@ -104,17 +104,16 @@ class Nginx:
         (self.folder / "nginx.conf").write_text(text)
 
     def reload(self, down=()):
-        """As an operator: marks servers, and `nginx -s reload`. Returns when the workers that knew better are told to end."""
+        """As an operator: marks servers, `nginx -s reload`, and waits until the workers that knew no better have ended their streams."""
         self.down = set(down)
         self.write()
         before = self.workers()
         self.process.send_signal(signal.SIGHUP)
         end = time.monotonic() + CALL_SECONDS
-        while not self.workers() - before:
+        while self.workers() & before or not self.workers():
             if time.monotonic() > end:
                 raise AssertionError("nginx did not reload: " + self.errors)
             time.sleep(0.02)
-        time.sleep(0.3)
 
     def workers(self):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -252,7 +251,7 @@ class Answers(Behind):
             client.ask("hello", temperature=-1)
         self.assertEqual(caught.exception.violations[0].field, "sampling.temperature", "details of a status go through")
         with self.assertRaises(binocle.DeadlineExceeded):
-            client.ask(timeout=0.01, **QUESTION)
+            client.ask(timeout=0.01, n=16, **QUESTION)
 
         whole = self.https("POST", "/v1/chat/completions", chat_body("hello", max_tokens=8))
         self.assertEqual(whole.status, 200)
@@ -347,6 +346,43 @@ class Drained(Behind):
         self.assertEqual(load.again, {}, "without retries")
         self.assertEqual(set(codes), {"OK"})
         print(f"drained, marked down first: {load.right} answers, none refused; it ended {codes['OK']} calls; load {back:.1f} s after the reload")
+
+    def test_over_http_nginx_asks_the_other_server(self):
+        """Neither a server that is killed nor one that drains is seen by clients that have no retries, as long as answers are whole."""
+        body = chat_body("a b c", max_tokens=200, temperature=1, seed=3)
+        expected = json.loads(self.https("POST", "/v1/chat/completions", body).read())["choices"][0]["message"]["content"]
+        outcomes, stop = Counter(), threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                reply = self.https("POST", "/v1/chat/completions", body)
+                text = reply.read()
+                right = reply.status == 200 and json.loads(text)["choices"][0]["message"]["content"] == expected
+                outcomes["right" if right else f"{reply.status}: {text[:80]!r}"] += 1
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+
+        def more(count):
+            end, before = time.monotonic() + CALL_SECONDS, outcomes.total()
+            while outcomes.total() < before + count and time.monotonic() < end:
+                time.sleep(0.02)
+
+        more(10)
+        self.servers[1].kill()
+        more(20)
+        self.servers[1] = self.begin(1)
+        time.sleep(2.5)  # fail_timeout
+        more(10)
+        self.servers[0].terminate()
+        self.assertEqual(self.servers[0].wait(), 0)
+        more(10)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(set(outcomes), {"right"}, outcomes)
+        print(f"http: {outcomes['right']} answers, all right, with one server killed and later the other drained")
 
     def test_without_that_clients_try_again(self):
         load = Load(self.client(retry=binocle.Retry(max_attempts=12)), self.answers())
