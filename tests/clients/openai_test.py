@@ -214,7 +214,7 @@ class Refusals(WithServer):
         with self.assertRaises(openai.RateLimitError) as caught:
             ask("secret-of-bob")
         self.assertEqual(caught.exception.code, "rate_limit_exceeded")
-        self.assertGreaterEqual(int(caught.exception.response.headers["Retry-After"]), 1)
+        self.assertGreater(int(caught.exception.response.headers["Retry-After"]), 50, "a minute after its one request")
         self.assertEqual(caught.exception.response.headers["x-request-id"], caught.exception.request_id)
 
         # Two at a time with one place: the package waits as Retry-After says, and both are answered.
