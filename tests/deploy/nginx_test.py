@@ -217,13 +217,15 @@ class Behind(Serving):
         return {seed: client.ask(seed=seed, **QUESTION).answer for seed in SEEDS}
 
     def https(self, method, path, body=None):
-        """A response whose body is not read yet."""
+        """A response whose body is not read yet, and its connection."""
         context = ssl.create_default_context(cafile=self.folder / "binocle.pem")
         context.check_hostname = False  # the connection is to an address
         connection = HTTPSConnection("127.0.0.1", self.nginx.port, context=context, timeout=CALL_SECONDS)
         self.addCleanup(connection.close)
         connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": "application/json"})
-        return connection.getresponse()
+        response = connection.getresponse()
+        response.connection = connection
+        return response
 
     def counts(self, method="Generate"):
         return [int(total(server.metrics(), "binocle_calls_total", protocol="grpc", method=method, code="OK")) for server in self.servers]
@@ -267,6 +269,23 @@ class Answers(Behind):
         self.assertGreater(len(times), 1000)
         self.assertLess(times[100] - times[0], (times[-1] - times[0]) / 2, "not all at the end")
         self.assertGreater(len({round(at, 2) for at in times}), 5, "not in a few lumps")
+
+    def test_a_client_that_leaves_ends_its_request(self):
+        long = {"max_new_tokens": 340, "temperature": 1.0, "n": 16}
+        with self.client().stream("a b c", **long) as stream:
+            next(stream)
+        response = self.https("POST", "/v1/chat/completions", chat_body("a b c", stream=True, max_tokens=340, temperature=1, n=16))
+        response.readline()
+        response.connection.close()
+        response.close()
+        end = time.monotonic() + CALL_SECONDS
+
+        def cancelled():
+            return sum(total(server.metrics(), "binocle_requests_total", outcome="cancelled") for server in self.servers)
+
+        while cancelled() < 2:
+            self.assertLess(time.monotonic(), end, [server.metrics().get("binocle_requests_total") for server in self.servers])
+            time.sleep(0.02)
 
     def test_a_large_picture_goes_through_and_what_is_too_large_gets_its_code(self):
         client = self.client(max_message_bytes=200 << 20)
