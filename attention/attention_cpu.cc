@@ -258,7 +258,10 @@ class BlockKernel {
         for (int64_t c = 0; c < d_; ++c) out[c] = state_.o[r * stride_ + c] * inverse;
         b_.lse.row(row)[head] = none ? kLowest : state_.max[r] + std::log(sum);
         if (!segments_) continue;
-        const SegmentMasses m = segments_->Finish(r, inverse, d_, out);
+        const SegmentMasses m = segments_->Masses(r, inverse);
+        const SegmentGains gains = segments_->Gains(m);
+        if (gains != SegmentGains{} && !segments_->Apply(r, gains, inverse, d_, out))
+          AttendAgain(i, r, gains, inverse, out);
         if (b_.run->segments->masses.empty()) continue;
         float* masses = b_.run->segments->masses.row(row) + 3 * head;
         masses[0] = m.content;
@@ -266,6 +269,40 @@ class BlockKernel {
         masses[2] = m.text_sink;
       }
     }
+  }
+
+  // One row of the block with weights that are multiplied before the sum, for sinks whose values dwarf all others: rare, and as long
+  // as a row of plain attention.
+  void AttendAgain(int64_t i, int64_t r, const SegmentGains& gains, float inverse_sum, float* out) {
+    float* o = state_.o + r * stride_;
+    std::fill_n(o, stride_, 0.0F);
+    for (int64_t index = b_.run->first_key / kPageTokens;; ++index) {
+      const Page p{.index = index,
+                   .first_key = index * kPageTokens,
+                   .r0 = r,
+                   .rows = 1,
+                   .s = state_.s,
+                   .correction = nullptr};
+      const Visible visible = VisibleOf(i, p.first_key);
+      if (visible.end == 0) break;
+      Scores(p);
+      float* s = p.s + r * kPageTokens;
+      ApplyVariant(variant_, b_.first_head + r % b_.heads, p.first_key, visible.end, s);
+      for (int64_t j = visible.begin; j < visible.end; ++j)
+        s[j] = std::exp(s[j] - state_.max[r]) * inverse_sum *
+               segments_->FactorOf(p.first_key + j, gains);
+      const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
+      Panel<Store::kAdd>({.a = s + visible.begin,
+                          .lda = kPageTokens,
+                          .b = values + visible.begin * stride_,
+                          .ldb = stride_,
+                          .c = o,
+                          .ldc = stride_,
+                          .depth = visible.end - visible.begin,
+                          .columns = stride_},
+                         1);
+    }
+    std::copy_n(o, d_, out);
   }
 
   const AttentionBlock& b_;

@@ -124,11 +124,6 @@ int64_t KvSequence::PagesToExtend(int64_t tokens) const {
   return missing + (LastPageIsShared() ? 1 : 0);
 }
 
-int64_t KvSequence::own_pages() const {
-  return std::count_if(pages_.begin(), pages_.end(),
-                       [&](int32_t page) { return pool_->holders(page) == 1; });
-}
-
 int64_t KvSequence::Extend(int64_t tokens) {
   const int64_t first = length_;
   const int64_t wanted = PagesToExtend(tokens);

@@ -130,8 +130,6 @@ class KvSequence {
   int64_t Extend(int64_t tokens);
   // Pages that Extend(tokens) would take from the pool.
   int64_t PagesToExtend(int64_t tokens) const;
-  // Pages that nobody else holds: what ending the sequence would free.
-  int64_t own_pages() const;
   // Forgets every position from `length` on.
   void Truncate(int64_t length);
   int32_t Slot(int64_t position) const {

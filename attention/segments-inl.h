@@ -14,6 +14,7 @@
 #endif
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -68,19 +69,39 @@ class SegmentSums {
     }
   }
 
-  // Masses as shares of `sum`, and what the rule makes of them. o: the row's output, already divided by the sum.
-  SegmentMasses Finish(int64_t r, float inverse_sum, int64_t d, float* o) const {
-    const SegmentMasses m{.content = masses_[r].content * inverse_sum,
-                          .visual_sink = masses_[r].visual_sink * inverse_sum,
-                          .text_sink = masses_[r].text_sink * inverse_sum};
-    if (policy_->rule == nullptr) return m;
-    const SegmentGains gains = policy_->rule(policy_->params, m);
-    if (gains == SegmentGains{}) return m;
+  // Masses of a row as shares of its sum.
+  SegmentMasses Masses(int64_t r, float inverse_sum) const {
+    return {.content = masses_[r].content * inverse_sum,
+            .visual_sink = masses_[r].visual_sink * inverse_sum,
+            .text_sink = masses_[r].text_sink * inverse_sum};
+  }
+
+  // What the rule makes of them.
+  SegmentGains Gains(const SegmentMasses& m) const {
+    return policy_->rule == nullptr ? SegmentGains{} : policy_->rule(policy_->params, m);
+  }
+
+  // o, the row's output, with its classes' parts multiplied. False where the sinks' part was so much larger than what is left that
+  // the difference has lost its digits.
+  bool Apply(int64_t r, const SegmentGains& gains, float inverse_sum, int64_t d, float* o) const {
+    constexpr float kMostCancelled = 8;  // of 24 bits, three
     const float content = (gains.content - 1) * inverse_sum;
     const float sink = (gains.sink - 1) * inverse_sum;
-    for (int64_t i = 0; i < d; ++i)
-      o[i] += content * content_[r * stride_ + i] + sink * sink_[r * stride_ + i];
-    return m;
+    float largest = 0, taken = 0;
+    for (int64_t i = 0; i < d; ++i) {
+      const float part = sink * sink_[r * stride_ + i];
+      o[i] += content * content_[r * stride_ + i] + part;
+      largest = std::max(largest, std::abs(o[i]));
+      taken = std::max(taken, std::abs(part));
+    }
+    return taken <= kMostCancelled * largest;
+  }
+
+  // The factor on a key's weight.
+  float FactorOf(int64_t key, const SegmentGains& gains) const {
+    const uint8_t c = policy_->classes[static_cast<size_t>(key)];
+    if (c & kSinkKey) return gains.sink;
+    return c == kVisualKey ? gains.content : 1.0F;
   }
 
  private:

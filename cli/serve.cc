@@ -1,6 +1,4 @@
 // binocle serve: models behind gRPC and HTTP, until SIGTERM.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
@@ -57,10 +55,6 @@ ServerOptions OptionsOf(const ServeFlags& flags) {
   return options;
 }
 
-int64_t PhysicalMemory() {
-  return int64_t{sysconf(_SC_PHYS_PAGES)} * int64_t{sysconf(_SC_PAGESIZE)};
-}
-
 // Room for as many contexts as answers run side by side, as far as the memory limit, or a quarter of the machine, allows; for two at
 // least, which the plan counts already.
 EngineOptions WithRoom(const ModelToServe& model) {
@@ -70,7 +64,7 @@ EngineOptions WithRoom(const ModelToServe& model) {
   const int64_t least = 2 * info.context_tokens;
   const int64_t budget = options.memory_limit > 0
                              ? options.memory_limit - (info.planned_bytes - info.kv_bytes)
-                             : PhysicalMemory() / 4;
+                             : Engine::MachineMemory() / 4;
   const int64_t fits = budget / std::max<int64_t>(info.kv_bytes / least, 1);
   options.kv_tokens = std::max(least, std::min(fits, options.max_sequences * info.context_tokens));
   return options;

@@ -46,42 +46,49 @@ ThreadPool::ThreadPool(int threads) {
 
 void ThreadPool::Stop() {
   stop_.store(true);
-  generation_.fetch_add(1);
-  generation_.notify_all();
+  loops_.fetch_add(1);
+  loops_.notify_all();
   for (auto& worker : workers_) worker.join();
 }
 
 void ThreadPool::TakeTasks(int thread) {
-  for (int64_t i = next_.fetch_add(1); i < tasks_; i = next_.fetch_add(1)) (*body_)(i, thread);
+  int32_t left = left_.load();
+  while (left > 0) {
+    if (!left_.compare_exchange_weak(left, left - 1)) continue;
+    const int32_t tasks = tasks_.load(std::memory_order_relaxed);
+    (*body_.load(std::memory_order_relaxed))(tasks - left, thread);
+    if (done_.fetch_add(1) + 1 == tasks) done_.notify_one();
+    left = left_.load();
+  }
 }
 
 void ThreadPool::Work(int thread) {
   uint32_t seen = 0;
   while (true) {
-    if (!SpinUntil([&] { return generation_.load() != seen; })) generation_.wait(seen);
-    if (generation_.load() == seen) continue;
-    seen = generation_.load();
+    if (!SpinUntil([&] { return loops_.load() != seen; })) loops_.wait(seen);
+    seen = loops_.load();
     if (stop_.load()) return;
     TakeTasks(thread);
-    if (busy_.fetch_sub(1) == 1) busy_.notify_one();
   }
 }
 
 void ThreadPool::Run(int64_t tasks, const std::function<void(int64_t, int)>& body) {
   if (tasks <= 0) return;
+  BINOCLE_CHECK(tasks <= INT32_MAX, tasks);
   if (workers_.empty() || tasks == 1) {
     for (int64_t i = 0; i < tasks; ++i) body(i, 0);
     return;
   }
-  body_ = &body;
-  tasks_ = tasks;
-  next_.store(0);
-  busy_.store(static_cast<int>(workers_.size()));
-  generation_.fetch_add(1);
-  generation_.notify_all();
+  const auto count = static_cast<int32_t>(tasks);
+  body_.store(&body, std::memory_order_relaxed);
+  tasks_.store(count, std::memory_order_relaxed);
+  done_.store(0, std::memory_order_relaxed);
+  left_.store(count);
+  loops_.fetch_add(1);
+  loops_.notify_all();
   TakeTasks(0);
-  if (SpinUntil([&] { return busy_.load() == 0; })) return;
-  for (int left = busy_.load(); left != 0; left = busy_.load()) busy_.wait(left);
+  if (SpinUntil([&] { return done_.load() == count; })) return;
+  for (int32_t done = done_.load(); done != count; done = done_.load()) done_.wait(done);
 }
 
 }  // namespace binocle

@@ -1,7 +1,7 @@
 // A fixed team of threads that share loops.
 //
 // One caller at a time hands over a loop; the caller works too. Workers spin for a moment between loops, since a forward pass is a
-// chain of short ones, and then sleep. How a loop is split never changes a result: every op computes each output element in an
+// chain of short ones, and then sleep. A loop ends with its last task: a worker that the system lets run too late is not waited for. How a loop is split never changes a result: every op computes each output element in an
 // order of its own, whoever computes it.
 #pragma once
 
@@ -33,11 +33,12 @@ class ThreadPool {
   void TakeTasks(int thread);
 
   std::vector<std::thread> workers_;
-  const std::function<void(int64_t, int)>* body_ = nullptr;
-  int64_t tasks_ = 0;
-  std::atomic<int64_t> next_{0};
-  std::atomic<uint32_t> generation_{0};
-  std::atomic<int> busy_{0};
+  // The loop at hand. Whoever takes a task from `left_` finds the others as that loop has them, for it cannot end before the task does.
+  std::atomic<const std::function<void(int64_t, int)>*> body_{nullptr};
+  std::atomic<int32_t> tasks_{0};
+  std::atomic<int32_t> left_{0};  // tasks that nobody has taken
+  std::atomic<int32_t> done_{0};
+  std::atomic<uint32_t> loops_{0};  // so far; what workers sleep on
   std::atomic<bool> stop_{false};
 };
 

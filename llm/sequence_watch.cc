@@ -88,9 +88,9 @@ void SequenceWatch::SetPolicies(int64_t layer, int64_t rows) {
 }
 
 // `run` is one row, which gives logits.
-QueryRun SequenceWatch::LastRow(int64_t layer, Rows rows, const QueryRun& run) const {
+QueryRun SequenceWatch::LastRow(int64_t layer, const QueryRun& run) const {
   QueryRun last = run;
-  if (!measured_policy_.masses.empty() && rows == Rows::kText)
+  if (!measured_policy_.masses.empty())
     last.segments = run.segments == nullptr ? &measured_policy_ : &ruled_and_measured_policy_;
   const bool gained = plan_.gain && plan_.gain->layers.Has(layer) &&
                       (!plan_.gain->from_decode || run.first_position >= layout_.prompt_tokens);
@@ -127,7 +127,7 @@ void SequenceWatch::Cut(int64_t layer, Rows rows, const QueryRun& run, std::vect
   for (int64_t p = logits; p < end; ++p) {
     QueryRun row = part(p, p + 1);
     if (p >= ruled) row.segments = &var_policy_;
-    out.push_back(LastRow(layer, rows, row));
+    out.push_back(LastRow(layer, row));
   }
 }
 

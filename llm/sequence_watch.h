@@ -105,7 +105,7 @@ class SequenceWatch {
   bool IsSink(const SinkScore& score) const;
   void Mark(int64_t layer, int64_t position, const SinkScore& score);
   void SetPolicies(int64_t layer, int64_t rows);
-  QueryRun LastRow(int64_t layer, Rows rows, const QueryRun& run) const;
+  QueryRun LastRow(int64_t layer, const QueryRun& run) const;
 
   LlamaConfig config_;
   WatchPlan plan_;

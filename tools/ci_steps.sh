@@ -7,10 +7,10 @@ cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 DEPS=${DEPS:-tools/install_deps.sh}
 
-all_steps=(deps layers proto text format headers scripts tools training build minimal install asan tests)
+all_steps=(deps layers proto text format headers scripts tools training python build minimal install asan fuzz tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
-asan_programs=(core attention vision llm fusion engine)
+asan_programs=(core attention vision llm fusion engine grpc http)
 
 step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }
@@ -56,7 +56,17 @@ configure_and_build() {  # preset [target …]
   cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
 }
 
-step_build() { configure_and_build dev; }
+# The clients' packages, pinned, for the tests that use them; without a package index those report skipped.
+step_python() {
+  [ -x build/python/bin/python ] || python3 -m venv build/python
+  build/python/bin/pip install --quiet --disable-pip-version-check --require-hashes \
+    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt || echo "python: skipped, the clients' packages cannot be had"
+}
+
+step_build() {
+  [ ! -x build/python/bin/python ] || cmake --preset dev -DBINOCLE_CLIENTS_PYTHON="$PWD/build/python/bin/python"
+  configure_and_build dev
+}
 
 step_minimal() {
   configure_and_build minimal
@@ -70,6 +80,20 @@ step_asan() {
   local pattern
   pattern=$(IFS='|'; echo "${asan_programs[*]}")
   ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|fuzz_.*|cli_bad_.*)\$" --output-on-failure --no-tests=error
+}
+
+# A minute at random for what comes over the network, both at a time; what fails leaves its input behind.
+step_fuzz() {
+  local name pids=() failed=0
+  mkdir -p build/fuzz-found
+  for name in proto_request http_body; do
+    (mkdir -p "build/fuzz-found/$name" && cd "build/fuzz-found/$name" &&
+      exec "../../asan/bin/fuzz_$name" --seconds "${FUZZ_SECONDS:-60}" "../../asan/tests/fuzz/seeds/$name" >log 2>&1) &
+    pids+=($!)
+  done
+  for name in "${pids[@]}"; do wait "$name" || failed=1; done
+  tail -n "$((failed ? 60 : 1))" build/fuzz-found/*/log
+  return "$failed"
 }
 
 step_tests() { ctest --test-dir build/dev -j "$JOBS" --output-on-failure --no-tests=error; }

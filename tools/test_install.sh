@@ -20,12 +20,13 @@ mv "$work/first" "$prefix"
 if grep -rIl "$work/first" "$prefix"; then fail "these files remember where they were installed"; fi
 [ -z "$(find "$prefix/include" -type f -not -path "$prefix/include/binocle/*.h")" ] || fail "a header outside include/binocle"
 
-answers() {  # program [argument …]: it must print an answer for each of two questions
+answers() {  # program [argument …]: it must print an answer for each of two questions, the second without vision work
   local out
   out=$("$@" </dev/null) || fail "failed: $*"
   printf '%s\n' "$out"
-  [ "$(grep -c '^\[load ' <<<"$out")" -eq 2 ] || fail "not two answers: $*"
-  [ "$(grep -vc -e '^\[load ' -e '^$' <<<"$out")" -ge 3 ] || fail "an empty answer: $*"
+  [ "$(grep -c '^\[.* ms of vision, ' <<<"$out")" -eq 2 ] || fail "not two answers: $*"
+  [ "$(grep -vc -e '^\[.* ms of vision, ' -e '^$' <<<"$out")" -ge 2 ] || fail "an empty answer: $*"
+  [ "$(tail -1 <<<"$out")" = "[0 ms of vision, 1 picture from the cache]" ] || fail "the second question did vision work: $*"
 }
 
 echo "-- CMake"

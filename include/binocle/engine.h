@@ -28,7 +28,7 @@ namespace binocle {
 struct EngineOptions {
   std::string device = "cpu";   // "cpu"
   std::string compute = "f32";  // "f32"
-  int64_t threads = 0;          // 0 … 1024; 0: one per processor
+  int64_t threads = 0;          // 0 … 1024; 0: one per processor that the process may use
   // 0 … 16777216: prompt and answer together; 0, or more than the model's own limit, is that limit.
   int64_t context_tokens = 0;
   // 1 … 65536: rows of the language model at a time. Changes memory and speed, never results.
@@ -39,7 +39,7 @@ struct EngineOptions {
   int64_t kv_tokens = 0;
   int64_t max_queued_requests = 256;  // 1 … 1048576 that wait to start; more are refused
   int64_t max_queued_bytes = int64_t{1} << 30;  // 0 …, of their texts and pictures
-  // Bytes, 0 …: loading is refused when the plan (ModelInfo::planned_bytes) is larger. 0: the machine's memory.
+  // Bytes, 0 …: loading is refused when the plan (ModelInfo::planned_bytes) is larger. 0: MachineMemory.
   int64_t memory_limit = 0;
   // Bytes, 0 …: pictures that have been through the towers are kept up to this, the least recently used go first. 0: none are.
   int64_t image_cache_bytes = int64_t{512} << 20;
@@ -89,6 +89,8 @@ class BINOCLE_EXPORT Engine {
   static Engine Load(const std::string& path, const EngineOptions& options);
   // The same checks but that of memory, and the memory plan, with nothing loaded.
   static ModelInfo Inspect(const std::string& path, const EngineOptions& options);
+  // Bytes that this process may use: the machine's memory, or the least limit of its control groups.
+  static int64_t MachineMemory();
 
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;

@@ -1,14 +1,13 @@
 #include <algorithm>
 #include <string>
-#include <thread>
 
 #include "binocle/bench.h"
 #include "core/error.h"
+#include "core/machine.h"
 #include "core/vector_rate.h"
 #include "service/engine/bench_kernels.h"
 #include "service/engine/bench_model.h"
 #include "service/engine/bench_rounds.h"
-#include "service/engine/memory_plan.h"
 
 namespace binocle {
 namespace {
@@ -40,15 +39,15 @@ void Check(const AttentionBenchOptions& o) {
 
 AttentionBench BenchAttention(const AttentionBenchOptions& options) {
   Check(options);
-  const int64_t processors = std::max<int64_t>(1, std::thread::hardware_concurrency());
+  const int64_t processors = LimitsOfThisProcess().processors;
   const auto threads = static_cast<int>(options.threads > 0 ? options.threads : processors);
   const ModelBenchPlan model{.shape = options.model_shape,
                              .visual_tokens = options.visual_tokens.front(),
                              .text_tokens = options.text_tokens,
                              .rounds = options.rounds};
-  if (model.shape != "none" && model.bytes() > PhysicalMemory()) {
+  if (model.shape != "none" && model.bytes() > LimitsOfThisProcess().memory) {
     Throw(Code::kResourceExhausted, "bench: the model of shape ", model.shape, " takes ",
-          model.bytes(), " bytes, this machine has ", PhysicalMemory());
+          model.bytes(), " bytes, this machine has ", LimitsOfThisProcess().memory);
   }
   Exec ex(threads);
   AttentionBench out{.simd = SimdName(), .threads = threads, .rounds = options.rounds};

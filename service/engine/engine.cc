@@ -12,6 +12,7 @@
 #include "attention/kv_pages.h"
 #include "core/error.h"
 #include "core/exec.h"
+#include "core/machine.h"
 #include "fusion/vlm_model.h"
 #include "service/engine/admission.h"
 #include "service/engine/embed.h"
@@ -150,12 +151,14 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
     const LoadOptions load = ParseLoadOptions(options);
     CheckedModel checked(path, load.overrides);
     ModelInfo info = Summarize(checked, load);
-    CheckMemoryPlan(info, load.memory_limit, PhysicalMemory());
+    CheckMemoryPlan(info, load.memory_limit, MachineMemory());
     auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
     impl->load_ms = MillisecondsSince(start);
     return Engine(std::move(impl));
   });
 }
+
+int64_t Engine::MachineMemory() { return LimitsOfThisProcess().memory; }
 
 ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options) {
   return AsErrors(path, [&] {

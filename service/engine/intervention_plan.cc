@@ -66,6 +66,9 @@ VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibratio
     if (d < 0 || d >= c.width)
       ThrowValue("var", "dims", "has ", d, ", expected 0 to ", c.width - 1);
   }
+  // A set: in one order, so that equal ones are seen to be equal.
+  std::sort(v.dims.begin(), v.dims.end());
+  v.dims.erase(std::unique(v.dims.begin(), v.dims.end()), v.dims.end());
   return v;
 }
 
@@ -98,15 +101,18 @@ void ReadSinkDims(const CheckedModel& model, AttentionCalibration& out) {
   const auto path = model.directory() / "sink_dims.json";
   if (!IsThere(path)) {
     out.sink_dims = KnownSinkDims(c);
+    std::sort(out.sink_dims.begin(), out.sink_dims.end());
     return;
   }
   const Json json = ReadJsonFile(path);
   const JsonObject object(json, path.string());
+  std::set<int32_t> dims;
   for (const double d : object.Numbers("dims")) {
     if (!(d >= 0 && d < static_cast<double>(c.width)) || d != std::floor(d))
       object.Fail("dims", "integers from 0 to " + std::to_string(c.width - 1));
-    out.sink_dims.push_back(static_cast<int32_t>(d));
+    dims.insert(static_cast<int32_t>(d));
   }
+  out.sink_dims.assign(dims.begin(), dims.end());
   if (object.Has("width") && object.Int("width", 1, INT64_MAX) != c.width)
     object.Fail("width", std::to_string(c.width) + ", the model's");
   out.sink_tau = object.NumberOr("tau", kDefaultTau, 0, 1e6);
@@ -159,7 +165,7 @@ Interventions ResolveInterventions(const Interventions& asked, const LlamaConfig
   if (i.guidance && i.vcd)
     ThrowOption("guidance", "and vcd both pair the sequence with another, expected one of them");
   if (images == 0 && (i.guidance || i.vcd))
-    ThrowInvalid(i.guidance ? "guidance" : "vcd", " needs a picture, the request has none");
+    ThrowOption(i.guidance ? "guidance" : "vcd", "needs a picture, the request has none");
   return i;
 }
 

@@ -66,6 +66,10 @@ LiveRequest::LiveRequest(const LoadedModel& loaded, std::unique_ptr<PreparedRequ
       observer_{.on_delta = events.on_delta, .keep_going = {}} {
   if (prepared->interventions.vcd) noise.emplace(prepared->request.generation.seed);
   const ExpandedPrompt& prompt = prepared->prompt.expanded;
+  const bool measured = prepared->request.grounding || hooks.rows != nullptr;
+  watch_plan_ =
+      PlanWatch(prepared->interventions, loaded.model.config().text, loaded.calibration, measured);
+  shareable_ = watch_plan_.empty() && hooks.inputs == nullptr && hooks.states == nullptr;
   response.interventions = prepared->interventions;
   response.prompt_token_ids = prompt.ids;
   response.prompt_tokens = std::ssize(prompt.ids);

@@ -94,6 +94,10 @@ class LiveRequest {
   // Pictures that have yet to go through the towers: those of the prompt, then under noise for VCD.
   bool has_images() const;
   bool ended() const { return ended_; }
+  // It may begin with pages of others and leave them its own. Not where rows are watched or changed, which needs all of them computed.
+  bool shareable() const { return shareable_; }
+  // What its main sequences are watched for; key gains are yet to come.
+  const WatchPlan& watch_plan() const { return watch_plan_; }
 
   // Exactly one of these, once. Cancel ends every answer where it is.
   void Finish();
@@ -127,6 +131,8 @@ class LiveRequest {
 
  private:
   bool ended_ = false;
+  WatchPlan watch_plan_;
+  bool shareable_ = true;
   std::optional<Error> error_;
   Observer observer_;  // what lanes' builders report to
   friend struct Lane;

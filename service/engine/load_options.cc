@@ -1,9 +1,9 @@
 #include "service/engine/load_options.h"
 
 #include <charconv>
-#include <thread>
 
 #include "core/error.h"
+#include "core/machine.h"
 
 namespace binocle {
 namespace {
@@ -95,7 +95,7 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckOption("max_image_bytes", options.max_image_bytes, 1,
               INT32_MAX);  // the decoder counts in int
   CheckOption("max_image_pixels", options.max_image_pixels, 1, int64_t{1} << 32);
-  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int processors = LimitsOfThisProcess().processors;
   return {.overrides = ParseOverrides(options),
           .threads = options.threads > 0 ? static_cast<int>(options.threads) : processors,
           .context_tokens = options.context_tokens,

@@ -7,10 +7,8 @@
 
 namespace binocle {
 
-// Bytes of memory that this machine has. Where the system does not tell: more than any plan.
-int64_t PhysicalMemory();
-
-// Throws RESOURCE_EXHAUSTED when the plan is larger than `limit` or, where the caller has set none (0), than the machine's memory.
-void CheckMemoryPlan(const ModelInfo& info, int64_t limit, int64_t physical);
+// Throws RESOURCE_EXHAUSTED when the plan is larger than `limit` or, where the caller has set none (0), than `machine`, what this process
+// may use of the machine's memory.
+void CheckMemoryPlan(const ModelInfo& info, int64_t limit, int64_t machine);
 
 }  // namespace binocle

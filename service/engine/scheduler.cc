@@ -32,7 +32,7 @@ class Planner {
   }
 
   StepPlan Plan() {
-    MakeRoom();
+    if (MakeRoom()) return std::move(plan_);
     GiveRowsToAnswers();
     const int64_t share = answers_ > 0 ? std::max<int64_t>(budget_.rows / kPromptShare, 1) : rows_;
     rows_ = std::min(rows_, share);
@@ -42,28 +42,24 @@ class Planner {
   }
 
  private:
-  // Pages for the next token of every lane that is due one.
-  void MakeRoom() {
+  // False when there are pages for the next token of every lane that is due one; they are set aside.
+  bool MakeRoom() {
     int64_t wanted = 0;
     for (const RunningLane* lane : running_) wanted += lane->pages;
-    while (wanted > pages_ && DropPrompt(-1)) {
+    if (wanted <= pages_) {
+      pages_ -= wanted;
+      return false;
     }
-    while (wanted > pages_) {
-      const auto victim = std::find_if(running_.rbegin(), running_.rend() - 1,
-                                       [](const RunningLane* lane) { return !lane->pinned; });
-      if (victim == running_.rend() - 1) break;
-      wanted -= (*victim)->pages;
-      pages_ += (*victim)->pages_freed;
-      plan_.preempt.push_back((*victim)->id);
-      running_.erase(std::next(victim).base());
-    }
-    if (wanted > pages_) {  // one lane, or lanes that cannot go back: the last of them ends
+    if (DropPrompt(-1)) return true;
+    const auto first = running_.rend() - 1;
+    const auto victim = std::find_if(running_.rbegin(), first,
+                                     [](const RunningLane* lane) { return !lane->pinned; });
+    if (victim != first) {
+      plan_.preempt = (*victim)->id;
+    } else {  // one lane, or lanes that cannot go back: the last of them ends
       plan_.starved = running_.back()->id;
-      wanted -= running_.back()->pages;
-      pages_ += running_.back()->pages_freed;
-      running_.pop_back();
     }
-    pages_ -= std::min(wanted, pages_);
+    return true;
   }
 
   // The latest kept prompt that is not `request`'s.
@@ -71,9 +67,7 @@ class Planner {
     const auto victim = std::find_if(prompts_.rbegin(), prompts_.rend(),
                                      [&](const KeptPrompt& p) { return p.request != request; });
     if (victim == prompts_.rend()) return false;
-    plan_.drop_prompts.push_back(victim->request);
-    pages_ += victim->pages_freed;
-    prompts_.erase(std::next(victim).base());
+    plan_.drop_prompt = victim->request;
     return true;
   }
 
@@ -108,10 +102,8 @@ class Planner {
     for (const WaitingLane* lane : waiting_) {
       if (sequences_ + lane->sequences > budget_.sequences || rows_ == 0) return;
       const bool alone = running_.empty() && plan_.admit.empty();
-      while (alone && lane->pages > pages_ && DropPrompt(lane->request)) {
-      }
       if (lane->pages + (alone ? 0 : reserve) > pages_) {
-        if (alone && plan_.preempt.empty() && !plan_.starved) plan_.starved = lane->id;
+        if (alone && !DropPrompt(lane->request)) plan_.starved = lane->id;
         return;
       }
       if (!lane->has_images) {

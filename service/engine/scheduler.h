@@ -6,7 +6,8 @@
 //
 //   - Waiting lanes are let in strictly in order, while sequences, pages and rows last: nobody is overtaken by somebody smaller.
 //   - Where pages run out, prompts that are only kept for later answers are dropped, then the last running lanes go back to waiting, to
-//     be computed again; the first running lane always goes on.
+//     be computed again; the first running lane always goes on. A plan that makes room so takes one of these measures and nothing
+//     else: what it frees depends on who shares which pages, which the next look shows.
 //   - Beside answers that go on, prompts get a quarter of the rows at most, so that the time between tokens stays bounded.
 #pragma once
 
@@ -33,18 +34,16 @@ struct RunningLane {
   int64_t priority = 0;
   int64_t arrival = 0;
   int64_t sequences = 1;
-  int64_t rows[2] = {};     // of each sequence until its next token
-  bool decoding = false;    // every sequence is at the token that was chosen last
-  int64_t pages = 0;        // that its next token takes; 0 unless it is decoding
-  int64_t pages_freed = 0;  // by sending it back to wait
-  bool pinned = false;      // cannot go back: somebody watches its rows
+  int64_t rows[2] = {};   // of each sequence until its next token
+  bool decoding = false;  // every sequence is at the token that was chosen last
+  int64_t pages = 0;      // that its next token takes; 0 unless it is decoding
+  bool pinned = false;    // cannot go back: somebody watches its rows
 };
 
 // A prompt that is computed and kept for answers of its request that wait.
 struct KeptPrompt {
   int64_t request = 0;
   int64_t arrival = 0;
-  int64_t pages_freed = 0;
 };
 
 struct SchedulerState {
@@ -65,18 +64,18 @@ struct StepPlan {
     int64_t lane = 0;
     int64_t rows[2] = {};  // of each sequence
   };
-  std::vector<int64_t> drop_prompts;  // requests
-  std::vector<int64_t> preempt;       // lanes
-  std::optional<int64_t> starved;     // a lane that needs more pages than there are
-  std::vector<int64_t> admit;         // lanes
+  // At most one of these, and then nothing else.
+  std::optional<int64_t> drop_prompt;  // a request
+  std::optional<int64_t> preempt;      // a lane
+  std::optional<int64_t> starved;      // a lane that needs more pages than there are
+
+  std::vector<int64_t> admit;  // lanes
   std::optional<int64_t>
       encode;  // a waiting lane whose request's next picture goes through the towers
   std::vector<Rows> rows;
 
-  bool empty() const {
-    return drop_prompts.empty() && preempt.empty() && !starved && admit.empty() && !encode &&
-           rows.empty();
-  }
+  bool makes_room() const { return drop_prompt || preempt || starved; }
+  bool empty() const { return !makes_room() && admit.empty() && !encode && rows.empty(); }
 };
 
 StepPlan Schedule(const SchedulerState& state, const StepBudget& budget);

@@ -12,11 +12,6 @@ namespace {
 
 using Clock = LiveRequest::Clock;
 
-// Whoever wants to see rows needs all of them computed.
-bool Shareable(const Lane& lane) {
-  return lane.sequences.main.watch == nullptr && lane.request.hooks.states == nullptr;
-}
-
 // Positions of a lane's sequences from where they are computed to their end.
 struct LaneRows {
   int64_t rows[2] = {};
@@ -132,13 +127,8 @@ void StepRunner::CancelAll() {
 void StepRunner::Look(Views& views) {
   std::vector<const Lane*> waiting;
   for (const auto& request : requests_) {
-    if (request->kept) {
-      const LaneSequences& s = request->kept->sequences;
-      views.prompts.push_back(
-          {.request = request->number,
-           .arrival = request->number,
-           .pages_freed = s.main.kv.own_pages() + (s.other ? s.other->kv.own_pages() : 0)});
-    }
+    if (request->kept)
+      views.prompts.push_back({.request = request->number, .arrival = request->number});
     for (const auto& lane : request->lanes) {
       if (lane->answer) continue;
       if (!lane->running) {
@@ -157,7 +147,6 @@ void StepRunner::Look(Views& views) {
            .pages = rows.decoding
                         ? s.main.kv.PagesToExtend(1) + (s.other ? s.other->kv.PagesToExtend(1) : 0)
                         : 0,
-           .pages_freed = s.main.kv.own_pages() + (s.other ? s.other->kv.own_pages() : 0),
            .pinned = request->hooks.watches()});
     }
   }
@@ -182,7 +171,7 @@ void StepRunner::Look(Views& views) {
       std::copy_n(rows.rows, 2, view.rows);
       view.pages = PagesFor(lane->main_tokens().size());
       if (lane->sequences.other) view.pages += PagesFor(lane->other_tokens().size());
-      if (view.has_images && !request.hooks.watches())
+      if (view.has_images && request.shareable())
         view.pages -= m_.prefix.PagesInUse(lane->main_tokens());
     }
     views.waiting.push_back(view);
@@ -209,8 +198,7 @@ void StepRunner::Watch(Lane& lane) {
   const LiveRequest& request = lane.request;
   const Interventions& applied = request.prepared->interventions;
   const LlamaConfig& config = m_.model.config().text;
-  const bool measured = request.asked().grounding || request.hooks.rows != nullptr;
-  WatchPlan plan = PlanWatch(applied, config, m_.calibration, measured);
+  WatchPlan plan = request.watch_plan();
   if (plan.empty() && request.hooks.inputs == nullptr) return;
   const ExpandedPrompt& prompt = request.prepared->prompt.expanded;
   if (plan.gain) {
@@ -260,7 +248,7 @@ void StepRunner::Admit(Lane& lane) {
   }
   Watch(lane);
   lane.sequences.main.states = request.hooks.states;
-  BeginSequence(lane.main_tokens(), Shareable(lane), lane.sequences.main);
+  BeginSequence(lane.main_tokens(), request.shareable(), lane.sequences.main);
   if (lane.index == 0 && lane.tokens.empty()) {
     request.response.prefix_tokens = lane.sequences.main.computed;
     counters_.prefix_tokens += lane.sequences.main.computed;
@@ -355,7 +343,7 @@ void StepRunner::PromptComputed(Lane& lane) {
   request.response.timings.prefill +=
       std::chrono::duration<double, std::milli>(Clock::now() - *request.prefill_start).count();
   const LaneSequences& s = lane.sequences;
-  if (Shareable(lane) && !request.hooks.scoring)
+  if (request.shareable() && !request.hooks.scoring)
     m_.prefix.Keep(lane.main_tokens(), s.main.kv, s.main.computed / kPageTokens * kPageTokens);
   const int64_t answers = request.asked().generation.n;
   if (answers == 1) return;
@@ -426,27 +414,32 @@ void StepRunner::End(Lane& lane, FinishReason reason) {
   LiveRequest& request = lane.request;
   lane.answer = lane.builder.Finish(reason);
   RunningSequence& main = lane.sequences.main;
-  if (Shareable(lane) && !request.hooks.scoring)
+  if (request.shareable() && !request.hooks.scoring)
     m_.prefix.Keep(lane.main_tokens(), main.kv, main.computed);
   if (request.hooks.take_watch) request.hooks.take_watch(std::move(main.watch));
   lane.sequences = NewSequences(m_.pool, request.paired());
   lane.running = false;
 }
 
+void StepRunner::MakeRoom(const StepPlan& plan) {
+  if (plan.drop_prompt) {
+    const auto owner = std::find_if(requests_.begin(), requests_.end(), [&](const auto& request) {
+      return request->number == *plan.drop_prompt;
+    });
+    (*owner)->kept.reset();
+  }
+  if (plan.preempt) Preempt(*Find(*plan.preempt));
+  if (!plan.starved) return;
+  Lane& lane = *Find(*plan.starved);
+  lane.request.Fail(Error(
+      Code::kResourceExhausted,
+      internal::Concat("request: ", lane.request.paired() ? "two sequences" : "a prompt and answer",
+                       " of ", lane.main_tokens().size(), " tokens and more do not fit the ",
+                       m_.pool.pages(), " pages of keys and values beside what else runs")));
+  PutAsideTheEnded();
+}
+
 void StepRunner::Execute(const StepPlan& plan) {
-  for (const auto& request : requests_) {
-    const auto& drop = plan.drop_prompts;
-    if (std::find(drop.begin(), drop.end(), request->number) != drop.end()) request->kept.reset();
-  }
-  for (const int64_t id : plan.preempt) Preempt(*Find(id));
-  if (plan.starved) {
-    Lane& lane = *Find(*plan.starved);
-    lane.request.Fail(
-        Error(Code::kResourceExhausted,
-              internal::Concat("request: a prompt and answer of ", lane.main_tokens().size(),
-                               " tokens and more do not fit the ", m_.pool.pages(),
-                               " pages of keys and values beside what else runs")));
-  }
   if (plan.encode) {
     LiveRequest& request = Find(*plan.encode)->request;
     Guarded(request, [&] { EncodeNext(request); });
@@ -478,17 +471,22 @@ void StepRunner::ChooseTokens() {
   }
 }
 
-void StepRunner::Step() {
-  EndTheCancelledAndLate();
-  if (requests_.empty()) return;
+StepPlan StepRunner::Plan() {
   Views views;
   Look(views);
-  const StepPlan plan = Schedule({.waiting = views.waiting,
-                                  .running = views.running,
-                                  .prompts = views.prompts,
-                                  .free_pages = m_.pool.free_pages(),
-                                  .evictable_pages = m_.prefix.evictable_pages()},
-                                 budget_);
+  return Schedule({.waiting = views.waiting,
+                   .running = views.running,
+                   .prompts = views.prompts,
+                   .free_pages = m_.pool.free_pages(),
+                   .evictable_pages = m_.prefix.evictable_pages()},
+                  budget_);
+}
+
+void StepRunner::Step() {
+  EndTheCancelledAndLate();
+  StepPlan plan = Plan();
+  for (; plan.makes_room(); plan = Plan()) MakeRoom(plan);
+  if (requests_.empty()) return;
   if (plan.empty()) {  // would be a defect of the scheduler, and must not become a loop
     requests_.front()->Fail(Error(Code::kInternal, "request: the scheduler finds nothing to do"));
   } else {

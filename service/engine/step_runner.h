@@ -42,6 +42,8 @@ class StepRunner {
   void EndTheCancelledAndLate();
   void PutAsideTheEnded();
   void Look(Views& views);
+  StepPlan Plan();
+  void MakeRoom(const StepPlan& plan);
   Lane* Find(int64_t id);
   void Preempt(Lane& lane);
   void Started(LiveRequest& request);

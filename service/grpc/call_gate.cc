@@ -67,6 +67,12 @@ CallGate::Call::~Call() {
   gate_->Leave(record_);
 }
 
+grpc::Status CallGate::Call::Broken() const {
+  if (!gate_->cutting_) return grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone");
+  return grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                      "the server is shutting down, and the answer took too long");
+}
+
 void CallGate::Call::End(const grpc::Status& status) {
   record_.code = status.error_code();
   record_.message = status.error_message();

@@ -7,6 +7,7 @@
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -51,6 +52,8 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
     // OK, or why the call is refused.
     const grpc::Status& refusal() const { return refusal_; }
     const std::string& request_id() const { return record_.request_id; }
+    // Of a call that ends because its transport does: the client has gone, or the server is shutting down.
+    grpc::Status Broken() const;
     // What the client is told, once, by whoever ends the call.
     void End(const grpc::Status& status);
 
@@ -74,6 +77,8 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
   // From now on requests are UNAVAILABLE.
   void StartDraining();
   bool draining() const;
+  // From now on calls that are under way are cut off.
+  void StartCutting() { cutting_ = true; }
   // Waits until no call is under way; false when some are at the deadline.
   bool WaitUntilIdle(Clock::time_point deadline);
   int64_t in_flight() const;
@@ -85,6 +90,7 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
 
   const std::optional<TokenList> tokens_;
   const OnCall on_call_;
+  std::atomic<bool> cutting_ = false;
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable idle_;
   int64_t in_flight_ = 0;

@@ -138,37 +138,6 @@ Choices ChoicesOf(const v1::Choices& from, Violations& violations) {
   return choices;
 }
 
-constexpr std::string_view kAsLoaded =
-    ", as the model was loaded: this server does not change it per request";
-
-std::string_view NameOf(v1::Aligner aligner) {
-  switch (aligner) {
-    case v1::ALIGNER_VO: return "vo";
-    case v1::ALIGNER_VO_FFN: return "vo_ffn";
-    case v1::ALIGNER_NONE: return "none";
-    default: return "";
-  }
-}
-
-void CheckCompositeLayers(const v1::Attention& attention, const ModelInfo& model,
-                          FieldChecks& checks) {
-  const size_t before = checks.violations().count();
-  const Layers layers = LayersOf(attention.composite_layers(), checks.PathOf("composite_layers"),
-                                 checks.violations());
-  if (checks.violations().count() > before) return;
-  const std::vector<int64_t>& loaded = model.composite_layers;
-  if (!loaded.empty() && layers.first == loaded.front() && layers.last == loaded.back() &&
-      layers.last - layers.first + 1 == std::ssize(loaded)) {
-    return;
-  }
-  std::string expected = "none";
-  if (!loaded.empty())
-    expected = Text(loaded.size(), " layers from ", loaded.front(), " to ", loaded.back());
-  checks.Add("composite_layers",
-             Text("is ", layers.first, "-", layers.last, ", expected ", expected, kAsLoaded),
-             Code::kUnimplemented);
-}
-
 }  // namespace
 
 GenerationOptions GenerationOf(const v1::Sampling& from, Violations& violations) {
@@ -251,32 +220,25 @@ Constraint ConstraintOf(const v1::Constraint& from, Violations& violations) {
   return {};
 }
 
-void CheckAttention(const v1::Attention& attention, const ModelInfo& model,
-                    Violations& violations) {
+AttentionOptions AttentionOf(const v1::Attention& from, Violations& violations) {
   FieldChecks checks("attention", violations);
-  if (!checks.Known("kind", v1::AttentionKind_IsValid(attention.kind()), attention.kind())) return;
-  if (!checks.Known("aligner", v1::Aligner_IsValid(attention.aligner()), attention.aligner()))
-    return;
-  const bool stock = attention.kind() == v1::ATTENTION_KIND_STOCK;
-  if (stock && attention.has_composite_layers())
+  AttentionOptions to;
+  checks.Known("kind", v1::AttentionKind_IsValid(from.kind()), from.kind());
+  if (from.kind() == v1::ATTENTION_KIND_STOCK) to.kind = AttentionKind::kStock;
+  if (from.kind() == v1::ATTENTION_KIND_COMPOSITE) to.kind = AttentionKind::kComposite;
+  checks.Known("aligner", v1::Aligner_IsValid(from.aligner()), from.aligner());
+  if (from.aligner() == v1::ALIGNER_NONE) to.aligner = Aligner::kNone;
+  if (from.aligner() == v1::ALIGNER_VO) to.aligner = Aligner::kVo;
+  if (from.aligner() == v1::ALIGNER_VO_FFN) to.aligner = Aligner::kVoFfn;
+  if (from.has_composite_layers()) {
+    to.composite_layers =
+        LayersOf(from.composite_layers(), checks.PathOf("composite_layers"), violations);
+  }
+  if (to.kind == AttentionKind::kStock && to.composite_layers)
     checks.Add("composite_layers", "goes with kind composite, and kind is stock");
-  if (stock && attention.aligner() != v1::ALIGNER_UNSPECIFIED)
+  if (to.kind == AttentionKind::kStock && to.aligner)
     checks.Add("aligner", "goes with kind composite, and kind is stock");
-  const std::string_view kind = stock ? "stock" : "composite";
-  const bool some = attention.has_composite_layers() && model.attention == "mixed";
-  if (attention.kind() != v1::ATTENTION_KIND_UNSPECIFIED && model.attention != kind &&
-      !(some && !stock)) {
-    checks.Add("kind", Text("is ", kind, ", expected ", model.attention, kAsLoaded),
-               Code::kUnimplemented);
-    return;
-  }
-  if (!stock && attention.has_composite_layers()) CheckCompositeLayers(attention, model, checks);
-  const std::string_view aligner = NameOf(attention.aligner());
-  if (!stock && !aligner.empty() && aligner != model.aligner) {
-    const std::string loaded = model.aligner.empty() ? "no aligner" : model.aligner;
-    checks.Add("aligner", Text("is ", aligner, ", expected ", loaded, kAsLoaded),
-               Code::kUnimplemented);
-  }
+  return to;
 }
 
 }  // namespace binocle

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "binocle/attention.h"
 #include "binocle/interventions.h"
-#include "binocle/model_info.h"
 #include "binocle/request.h"
 #include "binocle/v1/explanation.pb.h"
 #include "binocle/v1/generation.pb.h"
@@ -31,7 +31,7 @@ Layers LayersOf(const v1::Layers& layers, const std::string& path, Violations& v
 // Paths begin with "constraint.".
 Constraint ConstraintOf(const v1::Constraint& constraint, Violations& violations);
 
-// Refuses what differs from the way the model was loaded, with UNIMPLEMENTED. Paths begin with "attention.".
-void CheckAttention(const v1::Attention& attention, const ModelInfo& model, Violations& violations);
+// Paths begin with "attention."; what depends on the model is left to the engine.
+AttentionOptions AttentionOf(const v1::Attention& attention, Violations& violations);
 
 }  // namespace binocle

@@ -149,7 +149,7 @@ class PromptConverter {
     if (from_.has_sampling()) request.generation = GenerationOf(from_.sampling(), violations_);
     if (from_.has_interventions())
       request.interventions = InterventionsOf(from_.interventions(), violations_);
-    if (from_.has_attention()) CheckAttention(from_.attention(), context_.model, violations_);
+    if (from_.has_attention()) request.attention = AttentionOf(from_.attention(), violations_);
     if (from_.has_constraint()) request.constraint = ConstraintOf(from_.constraint(), violations_);
     if (from_.has_logprobs()) {
       request.generation.logprobs =

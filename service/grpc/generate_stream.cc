@@ -80,7 +80,7 @@ void GenerateStream::OnWriteDone(bool ok) {
   {
     const std::lock_guard lock(mutex_);
     writing_ = false;
-    if (!ok) cancel = Abort(grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone"));
+    if (!ok) cancel = Abort(call_->Broken());
     Advance();
   }
   if (cancel) cancel();
@@ -90,7 +90,7 @@ void GenerateStream::OnCancel() {
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
-    cancel = Abort(grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone"));
+    cancel = Abort(call_->Broken());
   }
   if (cancel) cancel();
 }

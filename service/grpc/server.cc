@@ -150,6 +150,7 @@ bool GrpcServer::Drain(std::chrono::milliseconds patience) {
 void GrpcServer::Stop() {
   const std::lock_guard lock(impl_->stopping);
   impl_->gate->StartDraining();
+  impl_->gate->StartCutting();
   // Without a deadline this would wait for clients that watch health for ever.
   impl_->server->Shutdown(std::chrono::system_clock::now());
   impl_->server->Wait();

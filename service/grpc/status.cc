@@ -41,6 +41,8 @@ std::string FieldOf(const Error& error) {
       Place{"choices", "constraint."},
       Place{"regex", "constraint."},
       Place{"json_schema", "constraint."},
+      Place{"composite_layers", "attention."},
+      Place{"aligner", "attention."},
       Place{"blocks", "faithfulness."},
       Place{"curve_points", "faithfulness."},
   };

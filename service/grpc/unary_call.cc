@@ -57,7 +57,7 @@ void UnaryCall::Cancel() {
     cancel = std::exchange(cancel_, nullptr);
   }
   if (cancel) cancel();
-  End(grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone"));
+  End(call_->Broken());
 }
 
 }  // namespace binocle

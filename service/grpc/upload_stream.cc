@@ -67,8 +67,7 @@ void UploadStream::OnReadDone(bool ok) {
 
 void UploadStream::OnCancel() {
   const std::lock_guard lock(mutex_);
-  if (reactor_ != nullptr)
-    End(grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone, or has stopped sending"));
+  if (reactor_ != nullptr) End(call_->Broken());
 }
 
 void UploadStream::Take(const v1::UploadImageRequest& piece) {

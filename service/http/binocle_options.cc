@@ -33,8 +33,8 @@ bool ParseWhole(std::string_view text, int64_t& out) {
 }
 
 // "2-30", both inclusive, or "7".
-void ReadLayers(const Fields& object, std::optional<Layers>& out) {
-  const auto text = object.Text("layers");
+void ReadLayers(const Fields& object, std::optional<Layers>& out, const char* key = "layers") {
+  const auto text = object.Text(key);
   if (!text) return;
   const size_t dash = text->find('-');
   Layers layers;
@@ -43,7 +43,7 @@ void ReadLayers(const Fields& object, std::optional<Layers>& out) {
   if (dash != std::string::npos)
     good = good && ParseWhole(std::string_view(*text).substr(dash + 1), layers.last);
   if (!good || layers.first < 0 || layers.last < layers.first)
-    object.Fail("layers", "layers such as \"2-30\", 0-based and inclusive");
+    object.Fail(key, "layers such as \"2-30\", 0-based and inclusive");
   out = layers;
 }
 
@@ -121,6 +121,25 @@ Interventions ReadInterventions(const Fields& object) {
   return out;
 }
 
+AttentionOptions ReadAttention(const Fields& object) {
+  object.OnlyKeys({"kind", "composite_layers", "aligner"});
+  AttentionOptions out;
+  if (object.Has("kind")) {
+    ReadChoice<AttentionKind>(
+        object, "kind",
+        {{"stock", AttentionKind::kStock}, {"composite", AttentionKind::kComposite}},
+        out.kind.emplace());
+  }
+  ReadLayers(object, out.composite_layers, "composite_layers");
+  if (object.Has("aligner")) {
+    ReadChoice<Aligner>(
+        object, "aligner",
+        {{"vo", Aligner::kVo}, {"vo_ffn", Aligner::kVoFfn}, {"none", Aligner::kNone}},
+        out.aligner.emplace());
+  }
+  return out;
+}
+
 Constraint ReadConstraint(const Fields& object) {
   object.OnlyKeys({"choices", "regex", "json_schema"});
   std::vector<Constraint> given;
@@ -145,7 +164,7 @@ Constraint ReadConstraint(const Fields& object) {
 
 void ReadBinocleOptions(const Fields& object, Request& out) {
   object.OnlyKeys({"top_k", "min_p", "repetition_penalty", "prompt_format", "grounding", "priority",
-                   "interventions", "constraint"});
+                   "interventions", "attention", "constraint"});
   object.Integer("top_k", out.generation.top_k);
   object.Number("min_p", out.generation.min_p);
   object.Number("repetition_penalty", out.generation.repetition_penalty);
@@ -156,6 +175,7 @@ void ReadBinocleOptions(const Fields& object, Request& out) {
   object.Integer("priority", out.priority);
   if (const auto interventions = object.Object("interventions"))
     out.interventions = ReadInterventions(*interventions);
+  if (const auto attention = object.Object("attention")) out.attention = ReadAttention(*attention);
   if (const auto constraint = object.Object("constraint"))
     out.constraint = ReadConstraint(*constraint);
 }

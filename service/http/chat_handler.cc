@@ -114,13 +114,14 @@ bool SendAll(EventStream& stream, const std::vector<std::string>& events) {
 
 // Sends events until the end; false: the client is gone.
 bool SendEvents(RunningChat& running, std::optional<ChatEvent> event, EventStream& stream) {
-  const ChunkWriter writer(running.head(), running.chat(), running.texts());
+  ChunkWriter writer(running.head(), running.chat(), running.texts());
   const auto gone = [&stream] { return stream.PeerIsGone(); };
   if (!SendAll(stream, writer.Begin())) return false;
   for (;; event.reset()) {
     if (!event) event = running.Next(gone);
-    if (const auto* delta = std::get_if<DeltaText>(&*event)) {
-      if (!stream.Send(writer.Delta(delta->answer, delta->text))) return false;
+    if (auto* delta = std::get_if<DeltaEvent>(&*event)) {
+      const std::string chunk = writer.Delta(std::move(*delta));
+      if (!chunk.empty() && !stream.Send(chunk)) return false;
     } else if (const auto* response = std::get_if<Response>(&*event)) {
       return SendAll(stream, writer.Finish(*response));
     }
@@ -146,8 +147,6 @@ void HandleChat(ServerState& state, Exchange& exchange, const std::string& reque
   ChatRequest chat = ParseChatRequest(exchange.ReadBody(), state.options.limits);
   const NamedModel& model = state.models.Find(chat.model);
   chat.request.id = request_id;
-  if (state.options.request_timeout)
-    chat.request.deadline = std::chrono::steady_clock::now() + *state.options.request_timeout;
   ReplyHead head{.id = RandomId("chatcmpl-"),
                  .created = SecondsSince1970(),
                  .model = model.name,

@@ -18,6 +18,8 @@ constexpr int64_t kMaxHeadBytes = 64 << 10;
 // A picture of some megabytes passes over a telephone; who is slower does not mean to arrive.
 constexpr int64_t kMinBytesPerSecond = 16 << 10;
 constexpr size_t kReadBytes = 64 << 10;
+// For a body that has begun when the server drains, and how soon that is noticed.
+constexpr std::chrono::milliseconds kHurry{5'000}, kLook{500};
 // How long, and for how much, a client that still sends is listened to after its answer.
 constexpr std::chrono::milliseconds kGentleTime{2'000};
 constexpr int64_t kGentleBytes = int64_t{256} << 20;
@@ -55,8 +57,9 @@ void NameOf(const sockaddr_storage& address, std::string& ip, int& port) {
 
 }  // namespace
 
-Connection::Connection(socket_t socket, int stop_fd, const ConnectionLimits& limits)
-    : socket_(socket), stop_fd_(stop_fd), limits_(limits) {
+Connection::Connection(socket_t socket, int stop_fd, const std::atomic<bool>& hurry,
+                       const ConnectionLimits& limits)
+    : socket_(socket), stop_fd_(stop_fd), hurry_(hurry), limits_(limits) {
   const int on = 1;
   // An event must leave at once: with Nagle's algorithm it waits for the acknowledgement of the one before, some 40 ms.
   setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -92,9 +95,12 @@ void Connection::BeginBody() {
   phase_bytes_ = 0;
 }
 
-Clock::time_point Connection::ReadDeadline() const {
+Clock::time_point Connection::ReadDeadline() {
   if (phase_ == Phase::kHead) return phase_start_ + limits_.head;
-  return phase_start_ + limits_.body + TimeOf(phase_bytes_);
+  const Clock::time_point deadline = phase_start_ + limits_.body + TimeOf(phase_bytes_);
+  if (!hurry_) return deadline;
+  if (!hurried_) hurried_ = Clock::now();
+  return std::min(deadline, *hurried_ + kHurry);
 }
 
 bool Connection::Fill() {
@@ -105,7 +111,9 @@ bool Connection::Fill() {
   for (;;) {
     got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) break;
-    if (Await(socket_, POLLIN, ReadDeadline()) == 0) break;
+    const Clock::time_point deadline = ReadDeadline();
+    const Clock::time_point look = std::min(deadline, Clock::now() + kLook);
+    if (Await(socket_, POLLIN, look) == 0 && look == deadline) break;
   }
   buffer_.resize(got > 0 ? static_cast<size_t>(got) : 0);
   phase_bytes_ += static_cast<int64_t>(buffer_.size());

@@ -6,7 +6,9 @@
 
 #include <httplib.h>
 
+#include <atomic>
 #include <chrono>
+#include <optional>
 #include <string>
 
 namespace binocle::http {
@@ -24,8 +26,9 @@ struct ConnectionLimits {
 
 class Connection : public httplib::Stream {
  public:
-  // Borrows both. `stop_fd` becomes readable when idle connections should end.
-  Connection(socket_t socket, int stop_fd, const ConnectionLimits& limits);
+  // Borrows what it is given. `stop_fd` becomes readable when idle connections should end; with `hurry` a body has five seconds left.
+  Connection(socket_t socket, int stop_fd, const std::atomic<bool>& hurry,
+             const ConnectionLimits& limits);
 
   // Waits for the first byte of a request; false: there will be none.
   bool AwaitRequest();
@@ -54,10 +57,12 @@ class Connection : public httplib::Stream {
 
   // False: the time is over, the connection broken, or the head too long.
   bool Fill();
-  Clock::time_point ReadDeadline() const;
+  Clock::time_point ReadDeadline();
 
   socket_t socket_;
   int stop_fd_;
+  const std::atomic<bool>& hurry_;
+  std::optional<Clock::time_point> hurried_;  // since when
   ConnectionLimits limits_;
   Phase phase_ = Phase::kHead;
   Clock::time_point phase_start_;

@@ -6,8 +6,11 @@ namespace binocle::http {
 namespace {
 
 size_t BytesOf(const ChatEvent& event) {
-  const auto* delta = std::get_if<DeltaText>(&event);
-  return delta == nullptr ? 0 : sizeof(ChatEvent) + delta->text.size();
+  const auto* delta = std::get_if<DeltaEvent>(&event);
+  if (delta == nullptr) return 0;
+  size_t bytes = sizeof(ChatEvent) + delta->text.size();
+  for (const auto& step : delta->logprobs) bytes += step.size() * sizeof(TokenLogProbability);
+  return bytes;
 }
 
 }  // namespace
@@ -45,8 +48,13 @@ SubmissionEvents EventsInto(const std::shared_ptr<EventQueue>& queue, Deltas del
   events.on_started = [queue](const Started& started) { queue->Push(started); };
   if (deltas == Deltas::kWanted) {
     events.on_delta = [queue](const Delta& delta) {
-      if (!delta.text.empty())
-        queue->Push(DeltaText{.answer = delta.answer, .text = std::string(delta.text)});
+      if (delta.text.empty() && delta.logprobs.empty()) return;
+      DeltaEvent event{.answer = delta.answer,
+                       .text = std::string(delta.text),
+                       .token_ids = {},
+                       .logprobs = delta.logprobs};
+      if (!event.logprobs.empty()) event.token_ids = delta.token_ids;
+      queue->Push(std::move(event));
     };
   }
   events.on_finished = [queue](Response response) { queue->Push(std::move(response)); };

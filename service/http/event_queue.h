@@ -10,17 +10,21 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "binocle/request.h"
 
 namespace binocle::http {
 
-struct DeltaText {
+// Delta, in owned memory.
+struct DeltaEvent {
   int64_t answer = 0;
   std::string text;
+  std::vector<int32_t> token_ids;                          // of logprobs
+  std::vector<std::vector<TokenLogProbability>> logprobs;  // empty unless asked for
 };
 
-using ChatEvent = std::variant<Started, DeltaText, Response, Error>;
+using ChatEvent = std::variant<Started, DeltaEvent, Response, Error>;
 
 // Holds at most `max_bytes` of deltas. When there are more, the client reads too slowly: they are dropped, and an Error follows what there
 // is. The last event of a request always fits.

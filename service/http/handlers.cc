@@ -83,9 +83,6 @@ void HandleEmbeddings(ServerState& state, Exchange& exchange) {
 void HandleExplain(ServerState& state, Exchange& exchange) {
   ExplainRequest request = ParseExplainRequest(exchange.ReadBody(), state.options.limits);
   ModelBackend& model = *state.models.Find(request.chat.model).backend;
-  if (state.options.request_timeout)
-    request.chat.request.deadline =
-        std::chrono::steady_clock::now() + *state.options.request_timeout;
   GoneWatch watch(state, exchange);
   try {
     const Explanation explanation =

@@ -194,6 +194,7 @@ void HttpServer::Impl::Route(Exchange& exchange, const std::string& request_id) 
       const std::string header = exchange.Header("Authorization");
       Admission admission = state.callbacks.authorize(BearerOf(header).value_or(""));
       exchange.SetCaller(std::move(admission.name), std::move(admission.lease));
+      if (admission.refusal) throw *std::move(admission.refusal);
     }
     if (state.draining) {
       exchange.SetHeader("Connection", "close");
@@ -244,6 +245,7 @@ bool HttpServer::Drain(std::chrono::milliseconds patience) {
   // How long a handler may take to say that it was cancelled.
   constexpr std::chrono::milliseconds kGoodbye{2'000};
   impl_->state.draining = true;
+  impl_->listener->Hurry();
   const auto none = [&] { return impl_->state.active == 0; };
   bool whole = false;
   {

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "service/common/model_backend.h"
+#include "service/http/http_error.h"
 #include "service/http/openai_messages.h"
 
 namespace binocle::http {
@@ -32,8 +33,6 @@ struct HttpOptions {
       30'000};  // of its body, beside the time that its bytes have at 16 KiB/s
   std::chrono::milliseconds write_timeout{30'000};  // of a client that does not read
   int64_t max_waiting_bytes = int64_t{1} << 20;     // of a stream for a client that reads slowly
-  // A request that takes longer fails with 504. Absent: none does.
-  std::optional<std::chrono::milliseconds> request_timeout;
   // Of Access-Control-Allow-Origin, such as "https://example.org" or "*". Empty: pages of other origins get nothing.
   std::string cors_origin;
   RequestLimits limits;
@@ -51,13 +50,14 @@ struct HttpLogEntry {
 };
 
 struct Admission {
-  std::string name;             // of the key, for the log
-  std::shared_ptr<void> lease;  // let go of when the reply is written; may be null
+  std::string name;                  // of the key, for the log
+  std::shared_ptr<void> lease;       // let go of when the reply is written; may be null
+  std::optional<HttpError> refusal;  // of a key that is known
 };
 
 // All may be empty, and are called from many threads at a time.
 struct HttpCallbacks {
-  // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401, or HttpError. Empty: every key will do.
+  // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401. Empty: every key will do.
   std::function<Admission(std::string_view key)> authorize;
   std::function<std::string()> metrics;  // the text of /metrics
   std::function<bool()> ready;           // of /readyz, beside draining

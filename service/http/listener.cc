@@ -242,7 +242,7 @@ bool Listener::process_and_close_socket(socket_t sock) {
     const std::lock_guard lock(mutex_);
     sockets_.insert(sock);
   }
-  Connection connection(sock, stop_fd_, options_.limits);
+  Connection connection(sock, stop_fd_, hurry_, options_.limits);
   if (Serve(connection) == Rest::kLeft) connection.CloseGently();
   {
     const std::lock_guard lock(mutex_);

@@ -59,6 +59,8 @@ class Listener : private httplib::Server {
 
   // Ends idle connections, waits for the others, and accepts no more.
   void Stop();
+  // Bodies that have begun have some seconds left.
+  void Hurry() { hurry_ = true; }
   // Breaks the connections that are there.
   void Break();
 
@@ -82,6 +84,7 @@ class Listener : private httplib::Server {
   std::set<socket_t> sockets_;  // of open connections
   std::atomic<int64_t> connections_ = 0;
   std::atomic<int64_t> refused_ = 0;
+  std::atomic<bool> hurry_ = false;
   std::thread accepting_;
   std::thread::id accepting_id_;  // written before the first connection
   std::atomic<bool> accepting_is_over_ = false;

@@ -109,6 +109,7 @@ std::string BodyName(const std::string& option, const ChatRequest& chat) {
       "top_k", "min_p", "repetition_penalty", "prompt_format", "grounding", "priority"};
   static constexpr std::array<std::string_view, 5> kInterventions = {"var", "modulate", "pai",
                                                                      "guidance", "vcd"};
+  static constexpr std::array<std::string_view, 2> kAttention = {"composite_layers", "aligner"};
   static constexpr std::array<std::string_view, 3> kExplain = {"layers", "heads", "cosine"};
   static constexpr std::array<std::string_view, 4> kConstraints = {"constraint", "choices", "regex",
                                                                    "json_schema"};
@@ -119,6 +120,7 @@ std::string BodyName(const std::string& option, const ChatRequest& chat) {
   if (option == "logprobs") return "top_logprobs";
   if (heads(kOurs)) return "binocle." + option;
   if (heads(kInterventions)) return "binocle.interventions." + option;
+  if (heads(kAttention)) return "binocle.attention." + option;
   if (heads(kExplain)) return "explain." + option;
   if (heads(kConstraints)) return chat.constraint_key;
   return option;

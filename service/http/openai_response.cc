@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <random>
 #include <utility>
 
@@ -40,16 +41,22 @@ Json StepJson(int32_t chosen, const std::vector<TokenLogProbability>& step, int6
   return json;
 }
 
-// Without the end token, which adds nothing to the content.
-Json LogprobsJson(const Answer& answer, int64_t top, const TokenTexts& texts) {
-  size_t steps = std::min(answer.token_ids.size(), answer.logprobs.size());
-  if (steps > 0 && answer.finish_reason == FinishReason::kStop &&
-      texts(answer.token_ids[steps - 1]).empty())
-    --steps;
+// Of tokens [first, end) of an answer.
+Json StepsJson(const std::vector<int32_t>& ids,
+               const std::vector<std::vector<TokenLogProbability>>& logprobs, size_t first,
+               size_t end, int64_t top, const TokenTexts& texts) {
   Json content = Json::array();
-  for (size_t i = 0; i < steps; ++i)
-    content.push_back(StepJson(answer.token_ids[i], answer.logprobs[i], top, texts));
+  for (size_t i = first; i < end; ++i) content.push_back(StepJson(ids[i], logprobs[i], top, texts));
   return {{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+// From token `first` on, without the end token, which adds nothing to the content.
+Json LogprobsJson(const Answer& answer, size_t first, int64_t top, const TokenTexts& texts) {
+  size_t end = std::min(answer.token_ids.size(), answer.logprobs.size());
+  if (end > 0 && answer.finish_reason == FinishReason::kStop &&
+      texts(answer.token_ids[end - 1]).empty())
+    --end;
+  return StepsJson(answer.token_ids, answer.logprobs, first, end, top, texts);
 }
 
 // OpenAI knows no "cancelled"; nobody but the server's own end can cause one that is read.
@@ -89,7 +96,7 @@ Json ChoiceJson(size_t index, const Answer& answer, const ChatRequest& chat,
                    {"annotations", Json::array()}}},
                  {"logprobs", nullptr},
                  {"finish_reason", FinishJson(answer.finish_reason)}};
-  if (chat.logprobs) choice["logprobs"] = LogprobsJson(answer, chat.top_logprobs, texts);
+  if (chat.logprobs) choice["logprobs"] = LogprobsJson(answer, 0, chat.top_logprobs, texts);
   if (chat.extras) choice["binocle"] = ExtrasJson(answer);
   return choice;
 }
@@ -142,7 +149,7 @@ Json CompletionJson(const ReplyHead& head, const ChatRequest& chat, const Respon
 
 ChunkWriter::ChunkWriter(ReplyHead head, const ChatRequest& chat, TokenTexts texts)
     : head_(std::move(head)),
-      answers_(chat.request.generation.n),
+      answers_(static_cast<size_t>(chat.request.generation.n)),
       logprobs_(chat.logprobs),
       include_usage_(chat.include_usage),
       extras_(chat.extras),
@@ -165,16 +172,31 @@ std::string ChunkWriter::Event(const Json& json) const { return "data: " + Line(
 
 std::vector<std::string> ChunkWriter::Begin() const {
   std::vector<std::string> events;
-  for (int64_t i = 0; i < answers_; ++i) {
+  for (int64_t i = 0; i < std::ssize(answers_); ++i) {
     const Json role = {{"role", "assistant"}, {"content", ""}, {"refusal", nullptr}};
     events.push_back(Event(Chunk(Json::array({DeltaChoice(i, role)}))));
   }
   return events;
 }
 
-std::string ChunkWriter::Delta(int64_t answer, std::string_view text) const {
-  if (text.empty()) return {};
-  return Event(Chunk(Json::array({DeltaChoice(answer, {{"content", text}})})));
+std::string ChunkWriter::Delta(DeltaEvent delta) {
+  Steps& steps = answers_[static_cast<size_t>(delta.answer)];
+  steps.token_ids.insert(steps.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
+  std::move(delta.logprobs.begin(), delta.logprobs.end(), std::back_inserter(steps.logprobs));
+  if (delta.text.empty()) return {};
+  Json choice = DeltaChoice(delta.answer, {{"content", std::move(delta.text)}});
+  if (logprobs_) {
+    // The last may be the end token, which is not sent.
+    size_t end = std::min(steps.token_ids.size(), steps.logprobs.size());
+    while (end > 0 && texts_(steps.token_ids[end - 1]).empty()) --end;
+    choice["logprobs"] = StepsJson(steps.token_ids, steps.logprobs, 0, end, top_logprobs_, texts_);
+    steps.token_ids.erase(steps.token_ids.begin(),
+                          steps.token_ids.begin() + static_cast<int64_t>(end));
+    steps.logprobs.erase(steps.logprobs.begin(),
+                         steps.logprobs.begin() + static_cast<int64_t>(end));
+    steps.sent += end;
+  }
+  return Event(Chunk(Json::array({std::move(choice)})));
 }
 
 std::vector<std::string> ChunkWriter::Finish(const Response& response) const {
@@ -183,7 +205,10 @@ std::vector<std::string> ChunkWriter::Finish(const Response& response) const {
     const Answer& answer = response.answers[i];
     Json choice = DeltaChoice(static_cast<int64_t>(i), Json::object());
     choice["finish_reason"] = FinishJson(answer.finish_reason);
-    if (logprobs_) choice["logprobs"] = LogprobsJson(answer, top_logprobs_, texts_);
+    if (logprobs_) {
+      Json rest = LogprobsJson(answer, answers_[i].sent, top_logprobs_, texts_);
+      if (!rest["content"].empty()) choice["logprobs"] = std::move(rest);
+    }
     if (extras_) choice["binocle"] = ExtrasJson(answer);
     events.push_back(Event(Chunk(Json::array({std::move(choice)}))));
   }

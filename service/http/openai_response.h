@@ -8,6 +8,7 @@
 
 #include "binocle/request.h"
 #include "service/common/model_backend.h"
+#include "service/http/event_queue.h"
 #include "service/http/http_error.h"
 #include "service/http/json_body.h"
 #include "service/http/openai_request.h"
@@ -39,9 +40,9 @@ class ChunkWriter {
 
   // One for each of the n answers, with its role.
   std::vector<std::string> Begin() const;
-  // Empty where there is no text.
-  std::string Delta(int64_t answer, std::string_view text) const;
-  // Finish reasons (log-probabilities are known and sent only here), usage if asked for, [DONE].
+  // Text and the log-probabilities of its tokens. Empty where there is no text: tokens that add none wait for the next that does.
+  std::string Delta(DeltaEvent delta);
+  // Finish reasons, with the log-probabilities of tokens that have not been sent, usage if asked for, [DONE].
   std::vector<std::string> Finish(const Response& response) const;
   // {"error": …}, after which the stream ends.
   static std::string Failure(const HttpError& error);
@@ -50,8 +51,15 @@ class ChunkWriter {
   Json Chunk(Json choices) const;
   std::string Event(const Json& json) const;
 
+  // Tokens of an answer that have not been sent.
+  struct Steps {
+    std::vector<int32_t> token_ids;
+    std::vector<std::vector<TokenLogProbability>> logprobs;
+    size_t sent = 0;  // before them
+  };
+
   ReplyHead head_;
-  int64_t answers_;
+  std::vector<Steps> answers_;
   bool logprobs_, include_usage_, extras_;
   int64_t top_logprobs_;
   TokenTexts texts_;

@@ -142,15 +142,17 @@ http::Admission Admit(const TokenList& tokens, std::string_view key) {
   if (key.empty())
     throw Error(Code::kUnauthenticated, "expected a header Authorization: Bearer TOKEN");
   TokenList::Decision decision = tokens.Admit(key, TokenList::Clock::now());
-  if (decision.verdict != TokenList::Verdict::kAdmitted) {
-    http::HttpError refusal = http::ToHttpError(RefusalOf(decision.verdict));
-    if (decision.retry) {
-      refusal.retry_after_seconds =
-          static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*decision.retry).count());
-    }
-    throw refusal;
+  if (decision.verdict == TokenList::Verdict::kUnknown) throw RefusalOf(decision.verdict);
+  http::Admission admission{
+      .name = std::move(decision.name), .lease = std::move(decision.lease), .refusal = {}};
+  if (decision.verdict == TokenList::Verdict::kAdmitted) return admission;
+  http::HttpError& refusal =
+      admission.refusal.emplace(http::ToHttpError(RefusalOf(decision.verdict)));
+  if (decision.retry) {
+    refusal.retry_after_seconds =
+        static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*decision.retry).count());
   }
-  return {.name = std::move(decision.name), .lease = std::move(decision.lease)};
+  return admission;
 }
 
 }  // namespace

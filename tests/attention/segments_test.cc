@@ -227,6 +227,43 @@ TEST(Var, AdversarialScoresEqualTheExplicitMatrix) {
   }
 }
 
+TEST(Var, SinksWhoseValuesDwarfAllOthersLeaveNoRounding) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const float larger : {10.0F, 100.0F, 3e4F}) {
+      SegmentProblem p(&PaperVar, {.p = 1, .rho = 0, .mass = 0});
+      Problem stored({6, 2, 24, 1, dtype}, {{30, 220}}, 5);
+      QueryRun run = stored.runs[0];
+      run.segments = &p.policy;
+      for (int64_t j = 0; j < 220; ++j) {
+        if ((p.classes[static_cast<size_t>(j)] & kSinkKey) == 0) continue;
+        const std::vector<int32_t> slot = {stored.sequences[0]->Slot(j)};
+        Tensor key = RandomTensor({1, 48}, p.numbers),
+               value = RandomTensor({1, 48}, p.numbers, larger);
+        Exec one(1);
+        WriteKv(one, key, value, slot, stored.pool.layer(0));
+      }
+      AttentionArgs args = stored.args(Mask::kCausal);
+      args.runs = {&run, 1};
+      Tensor want = p.out.Clone(), want_lse = p.lse.Clone(), one_row = p.out.Clone();
+      Exec ex(2);
+      Attention(ex, args, p.out, p.lse);
+      AttentionRef(args, want, want_lse);
+      EXPECT_TRUE(Near(p.out, want, "var")) << larger;
+      EXPECT_TRUE(Near(p.lse, want_lse, "lse")) << larger;
+      for (int64_t i = 0; i < 30; ++i) {
+        QueryRun step = run;
+        step.first_row += i;
+        step.first_position += i;
+        step.rows = 1;
+        step.keys = step.first_position + 1;
+        args.runs = {&step, 1};
+        Attention(ex, args, one_row, want_lse);
+      }
+      EXPECT_TRUE(SameBits(one_row, p.out)) << larger;
+    }
+  }
+}
+
 TEST(Var, NoContentAtAllLeavesTheRowAlone) {
   SegmentProblem p(&PaperVar, {.p = 0.6F, .rho = 0, .mass = 0});
   for (uint8_t& c : p.classes) c |= c == kContent ? kSinkKey : 0;

@@ -98,6 +98,7 @@ class BadCommandLines(BadInput):
         rows = [["--attention", "stock", "--composite-layers", "0-1"], ["--prompt-format", "raw", "--system", "Be brief."],
                 ["--requests", "x.jsonl"], ["--logprobs", "3"], ["--attention", "stock", "--aligner", "vo"], ["--aligner", "vo"],
                 ["--pai", "alpha=0.2", "--modulate", "alpha=0.7"], ["--vcd", "alpha=1", "--guidance", "gamma=1.1"],
+                ["--vcd", "alpha=1"], ["--guidance", "gamma=1.1"],  # without a picture
                 ["--var", "p=0.6,dims=9999"], ["--var", "p=0.6,dims=1,layers=0-99"]]
         for options in rows:
             with self.subTest(options):

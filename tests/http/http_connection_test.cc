@@ -144,11 +144,12 @@ TEST(HttpStreams, AClientThatReadsTooSlowlyIsTold) {
 
 TEST(EventQueue, DropsWhatIsTooMuchAndSaysSo) {
   EventQueue queue(1000);
-  for (int i = 0; i < 100; ++i) queue.Push(DeltaText{.answer = 0, .text = "text"});
+  for (int i = 0; i < 100; ++i)
+    queue.Push(DeltaEvent{.answer = 0, .text = "text", .token_ids = {}, .logprobs = {}});
   queue.Push(Response{});
   int deltas = 0;
   std::optional<ChatEvent> event;
-  while ((event = queue.Pop(milliseconds(0))) && std::holds_alternative<DeltaText>(*event))
+  while ((event = queue.Pop(milliseconds(0))) && std::holds_alternative<DeltaEvent>(*event))
     ++deltas;
   EXPECT_GT(deltas, 0);
   EXPECT_LT(deltas, 100);

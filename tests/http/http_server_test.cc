@@ -165,14 +165,6 @@ TEST(HttpServer, AFailureInMidStreamIsAnEventAndTheEnd) {
   EXPECT_EQ(Chat(server.port()).status, 500);
 }
 
-TEST(HttpServer, TheRequestTimeoutBecomesADeadline) {
-  FakeBackend backend;
-  const HttpServer server(Served(backend), {.request_timeout = milliseconds(5000)}, {});
-  EXPECT_EQ(Chat(server.port()).status, 200);
-  ASSERT_TRUE(backend.last().deadline);
-  EXPECT_LT(*backend.last().deadline, std::chrono::steady_clock::now() + milliseconds(5000));
-}
-
 TEST(HttpServer, Models) {
   FakeBackend backend;
   const HttpServer server(Served(backend), {}, {});

@@ -97,10 +97,14 @@ TEST(Completion, BrokenBytesDoNotBreakTheLine) {
   EXPECT_EQ(Json::parse(line)["choices"][0]["message"]["content"], "a\uFFFD\nb");
 }
 
+DeltaEvent Text(int64_t answer, const char* text) {
+  return {.answer = answer, .text = text, .token_ids = {}, .logprobs = {}};
+}
+
 TEST(Chunks, AStreamFromRoleToDone) {
   ChatRequest chat = Chat();
   chat.include_usage = true;
-  const ChunkWriter writer(kHead, chat, TokenText);
+  ChunkWriter writer(kHead, chat, TokenText);
   const auto begin = writer.Begin();
   ASSERT_EQ(begin.size(), 1U);
   EXPECT_EQ(
@@ -109,7 +113,7 @@ TEST(Chunks, AStreamFromRoleToDone) {
           R"({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 7, "model": "tiny",
     "system_fingerprint": "fp", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "", "refusal": null},
     "logprobs": null, "finish_reason": null}], "usage": null})"));
-  const Json delta = Parsed(writer.Delta(0, "line\nbreak \"é\""));
+  const Json delta = Parsed(writer.Delta(Text(0, "line\nbreak \"é\"")));
   EXPECT_EQ(delta["choices"][0]["delta"], Json({{"content", "line\nbreak \"é\""}}));
   EXPECT_EQ(delta["choices"][0]["finish_reason"], nullptr);
   const auto end = writer.Finish(TwoTokens());
@@ -122,25 +126,56 @@ TEST(Chunks, AStreamFromRoleToDone) {
 }
 
 TEST(Chunks, WithoutUsageUnlessAskedFor) {
-  const ChunkWriter writer(kHead, Chat(), TokenText);
+  ChunkWriter writer(kHead, Chat(), TokenText);
   EXPECT_FALSE(Parsed(writer.Begin()[0]).contains("usage"));
   EXPECT_EQ(writer.Finish(TwoTokens()).size(), 2U);
 }
 
 TEST(Chunks, EveryAnswerHasARoleAndAnEnd) {
-  const ChunkWriter writer(kHead, Chat(2), TokenText);
+  ChunkWriter writer(kHead, Chat(2), TokenText);
   ASSERT_EQ(writer.Begin().size(), 2U);
   EXPECT_EQ(Parsed(writer.Begin()[1])["choices"][0]["index"], 1);
-  EXPECT_EQ(Parsed(writer.Delta(1, "x"))["choices"][0]["index"], 1);
-  EXPECT_EQ(writer.Delta(1, ""), "");
+  EXPECT_EQ(Parsed(writer.Delta(Text(1, "x")))["choices"][0]["index"], 1);
+  EXPECT_EQ(writer.Delta(Text(1, "")), "");
 }
 
-TEST(Chunks, LogprobsComeWithTheFinishReason) {
+TEST(Chunks, LogprobsComeWithTheTextOfTheirTokens) {
   ChatRequest chat = Chat();
   chat.logprobs = true;
-  const ChunkWriter writer(kHead, chat, TokenText);
-  const Json last = Parsed(writer.Finish(TwoTokens())[0]);
-  EXPECT_EQ(last["choices"][0]["logprobs"]["content"].size(), 2U);
+  const Response whole = TwoTokens();
+  const Answer& answer = whole.answers[0];
+  const Json want =
+      CompletionJson(kHead, chat, whole, TokenText)["choices"][0]["logprobs"]["content"];
+  // However the tokens are parted: [first, second, end] with text, without, or all at the end.
+  const auto part = [&](size_t first, size_t end, const char* text) {
+    const auto at = [](size_t i) { return static_cast<int64_t>(i); };
+    return DeltaEvent{
+        .answer = 0,
+        .text = text,
+        .token_ids = {answer.token_ids.begin() + at(first), answer.token_ids.begin() + at(end)},
+        .logprobs = {answer.logprobs.begin() + at(first), answer.logprobs.begin() + at(end)}};
+  };
+  const std::vector<std::vector<DeltaEvent>> streams = {
+      {},
+      {part(0, 1, "t1"), part(1, 2, "t2"), part(2, 3, "")},
+      {part(0, 1, ""), part(1, 3, "t1t2")},
+      {part(0, 1, "t1"), part(1, 3, "")}};
+  for (const auto& stream : streams) {
+    ChunkWriter writer(kHead, chat, TokenText);
+    Json got = Json::array();
+    const auto take = [&](const Json& chunk) {
+      const Json& logprobs = chunk["choices"][0]["logprobs"];
+      if (logprobs.is_null()) return;
+      for (const Json& step : logprobs["content"]) got.push_back(step);
+    };
+    for (const DeltaEvent& delta : stream) {
+      const std::string event = writer.Delta(delta);
+      EXPECT_EQ(event.empty(), delta.text.empty());
+      if (!event.empty()) take(Parsed(event));
+    }
+    take(Parsed(writer.Finish(whole)[0]));
+    EXPECT_EQ(got, want) << stream.size();
+  }
 }
 
 TEST(Chunks, AFailureIsAnEvent) {

@@ -201,6 +201,53 @@ TEST_F(Submitting, PagesRunShortMakesAnswersGoBack) {
   EXPECT_GT(engine.stats().preemptions, 0);
 }
 
+// What a watched sequence computes it cannot share: to come back it needs pages that a plain twin of it would not.
+TEST_F(Submitting, WatchedAnswersThatWentBackComeInWhenTheyFit) {
+  const auto request = [&](int kind) {
+    Request r = Long(150);
+    if (kind == 1) r.interventions.pai = PaiOptions{.alpha = 0.2};
+    if (kind == 2) r.interventions.modulate = ModulationOptions{.alpha = 0.7, .beta = 0.4};
+    if (kind == 3) r.grounding = true;
+    return r;
+  };
+  std::vector<Response> alone;
+  for (int kind = 0; kind < 4; ++kind) alone.push_back(engine_.Generate(request(kind)));
+  for (const int64_t kv_tokens : {256, 320, 384, 448}) {
+    Engine engine =
+        Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192, .kv_tokens = kv_tokens});
+    std::vector<std::unique_ptr<Ticket>> tickets;
+    for (const int kind : {0, 1, 0, 2, 3, 0})
+      tickets.push_back(std::make_unique<Ticket>(engine, request(kind)));
+    for (size_t i = 0; i < 6; ++i) {
+      const int kinds[] = {0, 1, 0, 2, 3, 0};
+      SCOPED_TRACE(i);
+      const Response r = tickets[i]->Wait();
+      EXPECT_TRUE(SameAnswer(r, alone[static_cast<size_t>(kinds[i])]));
+    }
+  }
+}
+
+// Answers that begin from one prompt share its pages: what dropping the prompt frees shows only afterwards.
+TEST_F(Submitting, SeveralAnswersFitWhereOneDoes) {
+  for (const bool paired : {false, true}) {
+    Request request = Long(1000);  // up to the context
+    if (paired) request.interventions.vcd = VcdOptions{};
+    const Response one =
+        Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192}).Generate(request);
+    ASSERT_EQ(one.answers[0].finish_reason, FinishReason::kLength);
+    request.generation.n = 3;
+    for (const int64_t kv_tokens : {192, 256, 384}) {
+      if (paired && kv_tokens < 384) continue;
+      SCOPED_TRACE(kv_tokens);
+      Engine engine =
+          Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192, .kv_tokens = kv_tokens});
+      const Response r = engine.Generate(request);
+      ASSERT_EQ(r.answers.size(), 3U);
+      for (const Answer& answer : r.answers) EXPECT_EQ(answer.token_ids, one.answers[0].token_ids);
+    }
+  }
+}
+
 TEST_F(Submitting, DeltasAddUpAndStartComesFirst) {
   Ticket ticket(engine_, Long(30));
   const Response response = ticket.Wait();

@@ -339,8 +339,8 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
 
 TEST(EngineLoad, APlanMustFitTheLimitOrElseTheMachine) {
   const ModelInfo info{.path = "models/large", .planned_bytes = 1000};
-  const auto error_of = [&](int64_t limit, int64_t physical) {
-    return ErrorOf([&] { CheckMemoryPlan(info, limit, physical); });
+  const auto error_of = [&](int64_t limit, int64_t machine) {
+    return ErrorOf([&] { CheckMemoryPlan(info, limit, machine); });
   };
   EXPECT_EQ(error_of(0, 1000), "no error");
   EXPECT_EQ(error_of(1000, 1), "no error") << "a limit set by hand counts instead";
@@ -349,7 +349,7 @@ TEST(EngineLoad, APlanMustFitTheLimitOrElseTheMachine) {
                         "inspect`), this machine has 999"));
   EXPECT_THAT(error_of(999, 5000), HasSubstr("needs 1000 bytes (see `binocle inspect`), the memory "
                                              "limit is 999"));
-  EXPECT_GT(PhysicalMemory(), int64_t{64} << 20);
+  EXPECT_GT(Engine::MachineMemory(), int64_t{64} << 20);
 }
 
 TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {

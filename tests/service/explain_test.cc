@@ -235,6 +235,19 @@ TEST_F(ExplainEngine, BlocksCoverEveryTowersInputOnceAndTogetherAll) {
   }
 }
 
+// The row that gives the first token is then a visual one, which attends where layers are stock.
+TEST_F(ExplainEngine, MeasuresTheLastRowOfAPromptThatEndsWithItsPicture) {
+  Engine engine = Engine::Load(GoldenModel("llava_sinks"), {});
+  Request request = testing::Raw("a<image>", {Scene("61x83")}, 1);
+  request.grounding = true;
+  const Explanation e = engine.Explain(request, {});
+  ASSERT_EQ(e.tokens.size(), 1U);
+  EXPECT_GT(e.map.visual_mass, 0);
+  double mass = 0;
+  for (const HeadStatistics& h : e.head_report.statistics) mass += h.visual_mass;
+  EXPECT_NEAR(mass / static_cast<double>(e.head_report.statistics.size()), e.map.visual_mass, 1e-5);
+}
+
 TEST_F(ExplainEngine, NeedsAPicture) {
   Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
   EXPECT_THAT(testing::ErrorOf([&] { engine.Explain(Ask("What?", {}), {}); }),

@@ -17,17 +17,11 @@ from PIL import Image
 
 from common import GOLDEN, read_json, setup, write_compact_json, write_tensors
 from reference_models import LlavaReference, ReferenceModel, load_reference
+from token_sets import leading_tower
 
 TEXTS = ("cat", "What colour is the cat?", "Tell me about the café,\n1 2 3. " * 3)
 IMAGES = ("../images/scene_61x83.png", "../images/scene_130x70.png")
 CASES = ("llava", "binocle_anchor", "binocle_augment", "binocle_mixed_vo")
-
-
-def leading_tower(model: ReferenceModel) -> tuple[str, torch.nn.Module]:
-    if isinstance(model, LlavaReference):
-        return "anchor", model.model.vision_tower
-    role = "augment" if model.model.config["fusion_config"]["type"] == "augment" else "anchor"
-    return role, model.model.towers[role]
 
 
 def final_states(model: ReferenceModel, ids: list[int]) -> torch.Tensor:

@@ -34,7 +34,7 @@ from reference_models import (
     pixels_of,
 )
 from steering import Rules, ScoreSteering, Steering, VarSteering, steered
-from token_sets import TokenSets, anchor_tower, patch_places, token_sets
+from token_sets import TokenSets, leading_tower, patch_places, token_sets
 
 NOISE_STEPS = 1000
 ROLES = ("anchor", "augment")
@@ -120,15 +120,15 @@ def noise_schedule() -> torch.Tensor:
     return torch.cumprod(1 - betas, dim=0)
 
 
-def noised(pictures: list[Stages], steps: int, seed: int) -> list[Stages]:
-    """Every picture, in the order of the request, for every tower: anchor before augment."""
+def noised(pictures: list[Stages], steps: int, seed: int, roles: tuple[str, ...] = ROLES) -> list[Stages]:
+    """Every picture, in the order of the request, for every tower that fusion takes: anchor before augment."""
     kept = noise_schedule()[steps]
     torch.manual_seed(seed)
 
     def noise(clean: torch.Tensor) -> torch.Tensor:
         return kept.sqrt() * clean + (1 - kept).sqrt() * torch.randn(clean.shape)
 
-    return [{role: noise(p[role]) for role in ROLES if role in p} for p in pictures]
+    return [{role: noise(p[role]) for role in roles if role in p} for p in pictures]
 
 
 # --- one answer -----------------------------------------------------------------------------------
@@ -202,8 +202,8 @@ def steering_of(
     options = answer.options
     visual = torch.tensor(answer.prompt_ids) == model.image_id
     if options.modulate is not None:
-        tower = anchor_tower(model)
-        answer.sets = [token_sets(tower, p["anchor"], options.modulate) for p in pixels]
+        role, tower = leading_tower(model)
+        answer.sets = [token_sets(tower, p[role], options.modulate) for p in pixels]
     steering = Steering(scores=score_steering(model, options, visual, answer.sets, folder))
     if options.var is not None:
         steering.var = VarSteering(options.var, visual, rules or Rules.of(options.var.compat))
@@ -217,7 +217,8 @@ def second_sequence(
     if options.guidance is not None:
         return kind(model, [i for i in answer.prompt_ids if i != model.image_id], None)
     if options.vcd is not None and pixels:
-        noisy = noised(pixels, options.vcd.steps, options.seed)
+        roles = ROLES if leading_tower(model)[0] == "anchor" else ("augment",)
+        noisy = noised(pixels, options.vcd.steps, options.seed, roles)
         tokens = torch.cat([model.encode_pixels(p)["projected"] for p in noisy])
         return kind(model, list(answer.prompt_ids), tokens)
     return None

@@ -51,11 +51,13 @@ def outliers(scores: torch.Tensor) -> tuple[float, float]:
     return float((values > fence).sum() / len(values)), float(np.abs(values / fence - 1).min())
 
 
-def anchor_tower(model: ReferenceModel) -> torch.nn.Module:
+def leading_tower(model: ReferenceModel) -> tuple[str, torch.nn.Module]:
+    """The tower whose tokens the language model gets, with its role: the anchor, but where fusion is the augmenting tower alone."""
     if isinstance(model, LlavaReference):
-        return model.model.vision_tower
+        return "anchor", model.model.vision_tower
     assert isinstance(model, BinocleReference)
-    return model.model.towers["anchor"]
+    role = "augment" if model.model.config["fusion_config"]["type"] == "augment" else "anchor"
+    return role, model.model.towers[role]
 
 
 def received(attention: torch.Tensor, patches: int) -> torch.Tensor:
@@ -89,11 +91,9 @@ def token_sets(tower: torch.nn.Module, pixels: torch.Tensor, modulate: Modulate)
 
 
 def patch_places(config: dict[str, Any], patches: int) -> list[int]:
-    """Index, among the visual tokens of one image, of every patch of the anchor."""
+    """Index, among the visual tokens of one image, of every patch of the leading tower."""
     fusion = config.get("fusion_config", {"type": "anchor"})["type"]
-    anchor = config.get("anchor_config", config)
-    skipped = int(anchor.get("vision_feature_select_strategy", "default") == "full")
-    if fusion == "augment":
-        raise ValueError("fusion augment: no visual token belongs to a patch of the anchor")
+    leading = config.get("augment_config" if fusion == "augment" else "anchor_config", config)
+    skipped = int(leading.get("vision_feature_select_strategy", "default") == "full")
     step = 2 if fusion == "interleave" else 1
     return [step * (skipped + p) for p in range(patches)]

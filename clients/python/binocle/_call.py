@@ -38,8 +38,11 @@ class Retry:
 
 
 def _may_retry(error: Error) -> bool:
-    """RESOURCE_EXHAUSTED without a delay is a message or a picture that is too large, and stays so."""
-    return error.code == "UNAVAILABLE" or (error.code == "RESOURCE_EXHAUSTED" and error.retry_delay is not None)
+    """RESOURCE_EXHAUSTED without a delay is a message or a picture that is too large, and stays so. INTERNAL with a reset of the stream
+    comes from proxies whose server has died."""
+    if error.code == "RESOURCE_EXHAUSTED":
+        return error.retry_delay is not None
+    return error.code == "UNAVAILABLE" or (error.code == "INTERNAL" and "RST_STREAM" in error.message)
 
 
 class Call:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ class Connection:
         self._timeout = timeout
         self._retry = retry
         self.options: list[tuple[str, Union[str, int]]] = [
-            ("grpc.lb_policy_name", "round_robin"),
+            ("grpc.service_config", _service_config(address)),
             ("grpc.max_send_message_length", max_message_bytes),
             ("grpc.max_receive_message_length", max_message_bytes),
             ("grpc.keepalive_time_ms", int(keepalive * 1000)),
@@ -74,6 +75,14 @@ class Connection:
 
     def call(self, timeout: float | None = None, metadata: Metadata = ()) -> Call:
         return Call(self._timeout if timeout is None else timeout, self._retry, (*self._authorization, *metadata))
+
+
+def _service_config(address: str | Sequence[str]) -> str:
+    """Calls go to the servers in turn, and to none whose health says that it drains. One server alone is asked whatever its health is."""
+    config: dict[str, object] = {"loadBalancingConfig": [{"round_robin": {}}]}
+    if not isinstance(address, str) or address.startswith("dns:"):
+        config["healthCheckConfig"] = {"serviceName": ""}
+    return json.dumps(config)
 
 
 def target_of(address: str | Sequence[str]) -> str:

@@ -1,8 +1,10 @@
 """TLS, mutual TLS, addresses and the settings of a connection."""
 
+import json
 import shutil
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -124,6 +126,25 @@ class Addresses(unittest.TestCase):
                 target_of(address)
 
 
+class Draining(unittest.TestCase):
+    def test_calls_go_to_no_server_that_drains(self):
+        servers = [FakeServer(), FakeServer()]
+        for server in servers:
+            self.addCleanup(server.close)
+        with binocle.Client([server.address for server in servers], retry=QUICK) as client:
+            while not all(server.metadata for server in servers):  # connections take their time
+                client.list_models()
+            servers[0].health.enter_graceful_shutdown()
+            until = time.monotonic() + 5
+            while time.monotonic() < until:  # its health arrives a moment later
+                before = len(servers[0].metadata)
+                for _ in range(8):
+                    client.list_models()
+                if len(servers[0].metadata) == before:
+                    break
+            self.assertEqual(len(servers[0].metadata), before)
+
+
 class Settings(unittest.TestCase):
     def make(self, **changed):
         settings = {"address": "127.0.0.1:1", "token": None, "tls": False, "timeout": 120.0, "retry": binocle.Retry(),
@@ -139,7 +160,11 @@ class Settings(unittest.TestCase):
     def test_messages_and_balancing(self):
         options = dict(self.make().options)
         self.assertEqual(options["grpc.max_receive_message_length"], 64 << 20)
-        self.assertEqual(options["grpc.lb_policy_name"], "round_robin")
+        in_turn = {"loadBalancingConfig": [{"round_robin": {}}]}
+        self.assertEqual(json.loads(options["grpc.service_config"]), in_turn)
+        for several in (["127.0.0.1:1", "127.0.0.1:2"], "dns:///binocle:50051"):
+            config = json.loads(dict(self.make(address=several).options)["grpc.service_config"])
+            self.assertEqual(config, {**in_turn, "healthCheckConfig": {"serviceName": ""}})
 
     def test_a_call_always_has_a_deadline(self):
         for timeout in (0, -1, float("inf"), float("nan")):

@@ -26,6 +26,13 @@ class Retries:
         self.assertEqual(len({sent["x-request-id"] for sent in self.server.metadata}), 1)
         self.assertEqual(len(self.server.metadata), 5)
 
+    def test_a_stream_that_a_proxy_resets_is_tried_again(self):
+        self.server.failures = [Failure(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")]
+        self.client.ask("What?")
+        self.server.failures = [Failure(grpc.StatusCode.INTERNAL, "a defect")]
+        with self.assertRaisesRegex(binocle.Error, "INTERNAL: a defect"):
+            self.client.ask("What?")
+
     def test_attempts_have_an_end(self):
         self.server.failures = [Failure(UNAVAILABLE, "the server is about to stop")] * 9
         with self.assertRaisesRegex(binocle.Unavailable, "UNAVAILABLE: the server is about to stop"):

@@ -71,8 +71,6 @@ TEST_P(BadRequestsTest, HaveACodeAndAField) {
   EXPECT_THAT(status.error_message(), HasSubstr(bad.field));
 }
 
-constexpr auto kUnimplemented = grpc::StatusCode::UNIMPLEMENTED;
-
 INSTANTIATE_TEST_SUITE_P(
     Prompts, BadRequestsTest,
     ::testing::Values(
@@ -214,15 +212,13 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     Attention, BadRequestsTest,
     ::testing::Values(
-        BadRequest{"Stock", "attention { kind: ATTENTION_KIND_STOCK }", "attention.kind",
-                   "is stock, expected mixed", kUnimplemented},
         BadRequest{"UnknownKind", "attention { kind: 4 }", "attention.kind", "is 4"},
-        BadRequest{"OtherLayers", "attention { composite_layers { first: 0 last: 3 } }",
-                   "attention.composite_layers", "is 0-3, expected 3 layers from 1 to 3",
-                   kUnimplemented},
-        BadRequest{"OtherAligner", "attention { aligner: ALIGNER_NONE }", "attention.aligner",
-                   "is none, expected vo", kUnimplemented},
         BadRequest{"UnknownAligner", "attention { aligner: 4 }", "attention.aligner", "is 4"},
+        BadRequest{"StockLayers",
+                   "attention { kind: ATTENTION_KIND_STOCK composite_layers { first: 1 last: 2 } }",
+                   "attention.composite_layers", "goes with kind composite"},
+        BadRequest{"StockAligner", "attention { kind: ATTENTION_KIND_STOCK aligner: ALIGNER_VO }",
+                   "attention.aligner", "goes with kind composite"},
         BadRequest{"HalfLayers", "attention { composite_layers { first: 1 } }",
                    "attention.composite_layers.last", "is not set"}),
     NameOfTest);
@@ -259,9 +255,9 @@ TEST(BadRequests, AMillionFaultsMakeASmallStatus) {
   EXPECT_LE(status.error_details().size(), 4096U);
 }
 
-TEST(BadRequests, InvalidGoesBeforeUnsupported) {
-  const Violations violations = AskViolations(
-      Parse<v1::AskRequest>("prompt: 'a' attention { kind: ATTENTION_KIND_STOCK } logprobs: -1"));
+TEST(BadRequests, InvalidGoesBeforeOtherCodes) {
+  const Violations violations = AskViolations(Parse<v1::AskRequest>(
+      "prompt: 'a' images { id: '" + std::string(64, 'b') + "' } logprobs: -1"));
   EXPECT_EQ(violations.list().size(), 2U);
   EXPECT_EQ(violations.code(), Code::kInvalidArgument);
 }

@@ -149,14 +149,22 @@ TEST_F(ConvertRequestTest, ConstraintsArrive) {
             "{}");
 }
 
-TEST_F(ConvertRequestTest, AttentionAsTheModelWasLoadedIsAccepted) {
-  Convert("prompt: 'a' attention {}");
-  Convert(
-      "prompt: 'a' attention { kind: ATTENTION_KIND_COMPOSITE composite_layers { first: 1 last: 3 "
-      "} aligner: ALIGNER_VO }");
-  Convert("prompt: 'a' attention { composite_layers { first: 1 last: 3 } }");
-  model_.attention = "stock";
-  Convert("prompt: 'a' attention { kind: ATTENTION_KIND_STOCK }");
+TEST_F(ConvertRequestTest, AttentionArrives) {
+  AttentionOptions a = Convert("prompt: 'a' attention {}").attention;
+  EXPECT_FALSE(a.kind || a.composite_layers || a.aligner);
+  a = Convert(
+          "prompt: 'a' attention { kind: ATTENTION_KIND_COMPOSITE composite_layers { first: 1 "
+          "last: 3 "
+          "} aligner: ALIGNER_VO }")
+          .attention;
+  EXPECT_EQ(a.kind, AttentionKind::kComposite);
+  EXPECT_EQ(a.composite_layers->first, 1);
+  EXPECT_EQ(a.composite_layers->last, 3);
+  EXPECT_EQ(a.aligner, Aligner::kVo);
+  EXPECT_EQ(Convert("prompt: 'a' attention { aligner: ALIGNER_NONE }").attention.aligner,
+            Aligner::kNone);
+  EXPECT_EQ(Convert("prompt: 'a' attention { kind: ATTENTION_KIND_STOCK }").attention.kind,
+            AttentionKind::kStock);
 }
 
 TEST_F(ConvertRequestTest, ARawPromptIsRaw) {
