@@ -9,8 +9,9 @@ namespace binocle::cli {
 namespace {
 
 constexpr size_t kMalformed = 8;
-// Half of the cancelled ones are cancelled by the clock, within this time: in the queue, among the prompt's chunks, between tokens.
-constexpr int64_t kLatestMilliseconds = 500;
+// Half of the cancelled ones are cancelled by the clock: in the queue, among the prompt's chunks, between tokens. Times are drawn by their
+// logarithm, from a millisecond to this one, so that quick and slow models are met alike.
+constexpr double kLatestMilliseconds = 2000;
 
 // Steele, Lea and Flood, SplitMix64: as good from one number as from the next.
 class Draw {
@@ -66,7 +67,8 @@ LoadItem LoadPlan::Item(int64_t number) const {
     item.after_tokens = static_cast<int64_t>(
         draw.Index(static_cast<size_t>(std::min<int64_t>(options_.max_new_tokens, 1 << 20))));
   } else {
-    item.after = std::chrono::milliseconds(draw.Index(static_cast<size_t>(kLatestMilliseconds)));
+    item.after =
+        std::chrono::milliseconds(std::llround(std::pow(kLatestMilliseconds, draw.Share())));
   }
   return item;
 }

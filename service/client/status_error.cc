@@ -75,6 +75,7 @@ std::string MessageOf(const grpc::Status& status, const CallFacts& facts) {
   switch (status.error_code()) {
     case grpc::StatusCode::UNAVAILABLE: return facts.target + ": " + message;
     case grpc::StatusCode::DEADLINE_EXCEEDED:
+      if (message != "Deadline Exceeded") return message;  // the server's own limit, in its words
       return Text(facts.target, ": no answer within ",
                   static_cast<double>(facts.timeout.count()) / 1000, " s");
     default: return message.empty() ? facts.target + ": the call failed" : message;

@@ -229,6 +229,42 @@ TEST(Client, DoesNotWaitBeyondTheDeadline) {
   EXPECT_EQ(server.calls, 1);
 }
 
+TEST(Client, TellsItsOwnDeadlineFromTheServers) {
+  FakeServer server;
+  server.on_ask = [](v1::AskResponse&) {
+    return grpc::Status(StatusCode::DEADLINE_EXCEEDED, "a limit of the server");
+  };
+  EXPECT_EQ(Failure([&] { server.Connect().Ask(Ask("Who?")); }).message(), "a limit of the server");
+  server.on_ask = [](v1::AskResponse&) {
+    std::this_thread::sleep_for(milliseconds(200));
+    return grpc::Status::OK;
+  };
+  Client client = server.Connect({.timeout = milliseconds(20)});
+  const CallError error = Failure([&] { client.Ask(Ask("Who?")); });
+  EXPECT_EQ(error.code(), Code::kDeadlineExceeded);
+  EXPECT_NE(error.message().find("no answer within 0.02 s"), std::string::npos) << error.message();
+}
+
+TEST(Client, CallsAtTheSameTimeShareAConnection) {
+  FakeServer server;
+  server.on_generate = [](FakeServer::Writer& writer, grpc::ServerContext&) {
+    for (int i = 0; i < 20; ++i) writer.Write(DeltaMessage("a "));
+    writer.Write(FinishedMessage());
+    return grpc::Status::OK;
+  };
+  Client client = server.Connect();
+  std::atomic<int> whole = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 16; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 10; ++j)
+        whole += client.Generate(Ask("Who?")).answers.at(0).token_ids.size() == 20 ? 1 : 0;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(whole, 160);
+}
+
 TEST(Client, AStreamThatHasBegunIsNotRepeated) {
   FakeServer server;
   server.on_generate = [](FakeServer::Writer& writer, grpc::ServerContext&) {

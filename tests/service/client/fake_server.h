@@ -8,6 +8,7 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "binocle/client.h"
@@ -100,6 +101,7 @@ class FakeServer final : public v1::VisionLanguageService::Service {
 
  private:
   void Remember(const grpc::ServerContext& context) {
+    const std::lock_guard lock(mutex_);
     const auto& sent = context.client_metadata();
     const auto text = [&](const char* key) {
       const auto found = sent.find(key);
@@ -110,6 +112,7 @@ class FakeServer final : public v1::VisionLanguageService::Service {
     authorization = text("authorization");
   }
 
+  std::mutex mutex_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
