@@ -10,6 +10,8 @@ from asking import HOME, SHORT, Asking
 from program import PICTURES, SCENE, SECONDS, environment, main, program, run
 from server import CALL_SECONDS, free_ports
 
+LONG = ["--regex", "[a-z]{400}", "--max-new-tokens", "400", "--n", "16"]  # seconds
+
 
 class Failures(Asking):
     def test_nobody_there(self):
@@ -47,7 +49,7 @@ class Failures(Asking):
         self.fails(2, r"INVALID_ARGUMENT: --var\.p is 2, .*; .*priority is 101, .*", "ask", "--image", HOME, "--var", "p=2", "--priority", "101", "What?")
 
     def test_deadline(self):
-        self.fails(1, r"DEADLINE_EXCEEDED: .*no answer within 0\.01 s", "ask", "--timeout", "0.01", "--no-stream", "--temperature", "1", "--n", "64", "--max-new-tokens", "300", "Hello")
+        self.fails(1, r"DEADLINE_EXCEEDED: .*no answer within 0\.01 s", "ask", "--timeout", "0.01", "--no-stream", *LONG, "Hello")
 
     def test_too_large(self):
         server = self.serve("--max-message-bytes", "20K")
@@ -93,7 +95,7 @@ class Failures(Asking):
     def test_interrupt_cancels_the_call(self):
         address = f"127.0.0.1:{self.server.grpc}"
         for piece in ([], ["--no-stream"]):
-            command = [program(), "client", "ask", "--server", address, *piece, "--temperature", "1", "--n", "64", "--max-new-tokens", "300", "Hello"]
+            command = [program(), "client", "ask", "--server", address, *piece, *LONG, "Hello"]
             with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()) as client:
                 self.wait_until(lambda: self.in_flight() > 1, "the call is there")
                 client.send_signal(signal.SIGINT)
