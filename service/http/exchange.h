@@ -29,7 +29,7 @@ class Exchange {
 
   // The whole body, at most once. Throws BodyIsTooLarge, BodyIsCut.
   virtual std::string ReadBody() = 0;
-  // The client has closed the connection.
+  // The client has closed the connection. On any thread.
   virtual bool PeerIsGone() const = 0;
 
   // Who asked, for the log, and what he holds until the reply is written.

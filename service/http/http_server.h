@@ -57,7 +57,7 @@ struct Admission {
 
 // All may be empty, and are called from many threads at a time.
 struct HttpCallbacks {
-  // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401. Empty: every key will do.
+  // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401, or HttpError. Empty: every key will do.
   std::function<Admission(std::string_view key)> authorize;
   std::function<std::string()> metrics;  // the text of /metrics
   std::function<bool()> ready;           // of /readyz, beside draining

@@ -97,7 +97,7 @@ class Listener::HttplibExchange : public Exchange {
     return body;
   }
 
-  bool PeerIsGone() const override { return current->connection->PeerIsGone(); }
+  bool PeerIsGone() const override { return connection_.PeerIsGone(); }
 
   void SetCaller(std::string name, std::shared_ptr<void> lease) override {
     current->finished.caller = std::move(name);
@@ -134,6 +134,8 @@ class Listener::HttplibExchange : public Exchange {
   httplib::Response& response_;
   const httplib::ContentReader* reader_;
   int64_t max_body_bytes_;
+  // The engine's thread asks whether the peer has gone, and there is no `current` on it.
+  const Connection& connection_ = *current->connection;
 };
 
 Listener::Listener(const ListenerOptions& options, Handlers handlers)

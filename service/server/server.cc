@@ -1,6 +1,7 @@
 #include "binocle/server.h"
 
 #include <charconv>
+#include <chrono>
 #include <fstream>
 #include <mutex>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "service/common/token_list.h"
 #include "service/grpc/server.h"
 #include "service/grpc/uri_reader.h"
+#include "service/http/http_error.h"
 #include "service/http/http_server.h"
 #include "service/server/call_log.h"
 #include "service/server/metered_backend.h"
@@ -140,7 +142,14 @@ http::Admission Admit(const TokenList& tokens, std::string_view key) {
   if (key.empty())
     throw Error(Code::kUnauthenticated, "expected a header Authorization: Bearer TOKEN");
   TokenList::Decision decision = tokens.Admit(key, TokenList::Clock::now());
-  if (decision.verdict != TokenList::Verdict::kAdmitted) throw RefusalOf(decision.verdict);
+  if (decision.verdict != TokenList::Verdict::kAdmitted) {
+    http::HttpError refusal = http::ToHttpError(RefusalOf(decision.verdict));
+    if (decision.retry) {
+      refusal.retry_after_seconds =
+          static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*decision.retry).count());
+    }
+    throw refusal;
+  }
   return {.name = std::move(decision.name), .lease = std::move(decision.lease)};
 }
 
