@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 
+#include "cli/answer_output.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
@@ -24,15 +25,6 @@ struct AskFlags {
   bool timings = false;
 };
 
-void PrintTimings(const Response& r) {
-  const Timings& t = r.timings;
-  std::fprintf(stderr,
-               "load %.0f ms, pictures %.1f, anchor %.1f, augment %.1f, fusion %.1f, prefill %.1f "
-               "(%lld tokens), first token %.1f, total %.1f, %.2f per token\n",
-               t.load, t.decode, t.anchor, t.augment, t.fusion, t.prefill,
-               static_cast<long long>(r.prompt_tokens), t.first_token, t.total, t.per_token);
-}
-
 void AskOne(const AskFlags& flags) {
   Request request = flags.generation.Defaults();
   if (request.generation.logprobs != 0 && !flags.json) {
@@ -46,17 +38,12 @@ void AskOne(const AskFlags& flags) {
 
   const EngineOptions options = flags.model.Options();
   Engine engine = Engine::Load(flags.model.Path(), options);
-  // The first answer streams; the others, which are made beside it, follow, each on a line of its own.
-  const Observer stream{.on_delta =
-                            [&](const Delta& delta) {
-                              if (delta.answer == 0) std::cout << delta.text << std::flush;
-                            },
-                        .keep_going = {}};
-  const Response response = engine.Generate(request, flags.json ? Observer{} : stream);
-  for (size_t i = 1; !flags.json && i < response.answers.size(); ++i)
-    std::cout << '\n' << response.answers[i].text;
-  std::cout << (flags.json ? Line(ResponseJson(response, nullptr, engine.info(), options)) : "")
-            << '\n';
+  const Response response = engine.Generate(request, flags.json ? Observer{} : StreamedToStdout());
+  if (flags.json) {
+    std::cout << Line(ResponseJson(response, nullptr, engine.info(), options)) << '\n';
+  } else {
+    PrintOtherAnswers(response);
+  }
   FlushOutput();
   if (flags.timings) PrintTimings(response);
 }

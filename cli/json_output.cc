@@ -40,6 +40,12 @@ Json AnswerJson(const Answer& answer) {
 
 Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info,
                   const EngineOptions& options) {
+  return ResponseJson(
+      r, id,
+      {{"device", options.device}, {"compute", options.compute}, {"attention", info.attention}});
+}
+
+Json ResponseJson(const Response& r, const Json& id, const Json& runtime) {
   const Answer& first = r.answers.at(0);
   int64_t completion_tokens = 0;
   for (const Answer& answer : r.answers)
@@ -55,11 +61,9 @@ Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info,
                {"token_ids", first.token_ids},
                {"logprobs", LogprobsJson(first)},
                {"timings_ms", TimingsJson(r.timings)},
-               {"cache", {{"image_hits", r.image_hits}, {"prefix_tokens", r.prefix_tokens}}},
-               {"device", options.device},
-               {"compute", options.compute},
-               {"attention", info.attention},
-               {"interventions", InterventionsJson(r.interventions)}};
+               {"cache", {{"image_hits", r.image_hits}, {"prefix_tokens", r.prefix_tokens}}}};
+  json.update(runtime);
+  json["interventions"] = InterventionsJson(r.interventions);
   if (!first.grounding.empty()) json["grounding"] = first.grounding;
   if (r.answers.size() > 1) {
     json["answers"] = Json::array();

@@ -70,14 +70,17 @@ bool IsOption(const std::string& word) { return word.size() > 1 && word.starts_w
 
 // What is wrong with words that nothing takes.
 std::string Explain(const CLI::App& app) {
-  const std::vector<CLI::App*> given = app.get_subcommands();
+  const CLI::App* command = &app;
+  std::string program = "binocle";
   const bool before_command = !app.remaining().empty();
-  const std::string program =
-      given.empty() || before_command ? "binocle" : "binocle " + given[0]->get_name();
+  while (!before_command && !command->get_subcommands().empty()) {
+    command = command->get_subcommands()[0];
+    program += " " + command->get_name();
+  }
   const std::string help = " (see " + program + " --help)";
   const std::vector<std::string> words = app.remaining(true);
-  if ((given.empty() || before_command) && !IsOption(words.at(0)))
-    return words[0] + " is not a command, expected " + Commands(app) + help;
+  if (!command->get_subcommands({}).empty() && !IsOption(words.at(0)))
+    return words[0] + " is not a command, expected " + Commands(*command) + help;
   const auto option = std::find_if(words.begin(), words.end(), IsOption);
   if (option != words.end()) return *option + " is not an option of " + program + help;
   return words[0] + " is one argument too many for " + program + help;
@@ -96,6 +99,7 @@ void Run(int argc, char** argv) {
   AddExplain(app);
   AddInspect(app);
 #ifdef BINOCLE_WITH_SERVERS
+  AddClient(app);
   AddServe(app);
 #endif
   try {

@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
+#include "cli/quiet_grpc.h"
 #include "cli/serve_flags.h"
 #include "cli/stop_signal.h"
 
@@ -104,9 +105,6 @@ void Stop(Server& server, const StopSignal& signal, std::chrono::milliseconds pa
   }
   drain.join();
 }
-
-// stderr is for our lines; the library writes its own, of several lines, about a port that is taken. Its variable still turns them on.
-void QuietGrpc() { setenv("GRPC_VERBOSITY", "NONE", /*replace=*/0); }
 
 void Serve(const ServeFlags& flags) {
   QuietGrpc();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that every #include points in an allowed direction (README.md of each folder, docs/adr/0001).
 
-    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/common < {service/grpc > proto, service/http} < service/server, eval, cli, tests}
+    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/common < {service/grpc > proto, service/http} < {service/server, service/client}, eval, cli, tests}
 
 Prints one line per violation, `file:line: message`, and exits 1 when there is one.
 
@@ -30,11 +30,12 @@ MAY_INCLUDE = {
     "service/http": [PUBLIC, "service/common"],
     "service/server": [PUBLIC, "service/common", "service/grpc", "service/http"],
     "service/grpc": [PUBLIC, "service/common", "proto"],
+    "service/client": [PUBLIC, "service/common", "service/grpc", "proto"],
     "proto": [],
     "eval": LIBRARY + ["service/engine"],
     "cli": [PUBLIC],
     "examples": [PUBLIC],
-    "tests": LIBRARY + ["service", "service/engine", "service/common", "service/grpc", "service/http", "proto", "eval", "cli", "examples"],
+    "tests": LIBRARY + ["service", "service/engine", "service/common", "service/grpc", "service/http", "service/client", "proto", "eval", "cli", "examples"],
 }
 
 # Headers of other projects, and the only files that may include them.
@@ -43,7 +44,7 @@ ELSEWHERE = [
     ("OpenCV", ["opencv*"], ["vision/*_opencv.cc"]),
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/sentencepiece/module.cc"]),
-    ("gRPC and protobuf", ["grpc/*.h", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "service/server/*", "proto/*", "tests/*"]),
+    ("gRPC and protobuf", ["grpc/*.h", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "service/client/*", "service/server/*", "proto/*", "tests/*"]),
     ("cpp-httplib", ["httplib.h"], ["service/http/*", "tests/*"]),
     ("prometheus-cpp", ["prometheus/*"], ["service/server/*"]),
     ("yaml-cpp", ["yaml-cpp/*"], ["cli/*"]),

@@ -46,5 +46,19 @@ echo "-- the program finds its library and its model"
 "$prefix/bin/binocle" inspect --json </dev/null | grep -q '"binocle-tiny"' || fail "binocle inspect does not name the default model"
 if "$prefix/bin/binocle" serve --help </dev/null >/dev/null 2>&1; then  # built with the servers
   "$prefix/bin/binocle" serve --check </dev/null | grep -qx ok || fail "binocle serve --check is not content"
+  echo "-- a server, and a program that asks it"
+  cmake -S examples/client -B "$work/client" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$work/client.log" 2>&1 &&
+    cmake --build "$work/client" >>"$work/client.log" 2>&1 || { cat "$work/client.log"; fail "examples/client does not build"; }
+  "$prefix/bin/binocle" serve --listen "unix:$work/socket" --http none --log none --port-file "$work/ports" </dev/null &
+  server=$!
+  trap 'kill $server 2>/dev/null; rm -rf "$work"' EXIT
+  for _ in $(seq 300); do [ -f "$work/ports" ] || sleep 0.1; done
+  question="What is in the picture?"
+  own=$("$prefix/bin/binocle" ask --image "$picture" "$question" </dev/null)
+  [ "$("$prefix/bin/binocle" client ask --server "unix:$work/socket" --image "$picture" "$question" </dev/null)" = "$own" ] ||
+    fail "binocle client ask answers otherwise than binocle ask"
+  [ "$("$work/client/client" "unix:$work/socket" "$picture" "$question" </dev/null)" = "$own" ] || fail "examples/client answers otherwise than binocle ask"
+  kill "$server"
+  wait "$server" || fail "binocle serve did not end well"
 fi
 echo "test_install: everything works from $(basename "$prefix")"

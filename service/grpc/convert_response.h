@@ -7,7 +7,6 @@
 
 #include "binocle/embedding.h"
 #include "binocle/explain.h"
-#include "binocle/interventions.h"
 #include "binocle/model_info.h"
 #include "binocle/request.h"
 #include "binocle/v1/model.pb.h"
@@ -24,8 +23,6 @@ v1::GenerateResponse DeltaOf(const Delta& delta);
 v1::GenerateResponse FinishedOf(const Response& response);
 
 v1::Embedding EmbeddingToProto(const Embedding& embedding);
-
-v1::Interventions InterventionsToProto(const Interventions& interventions);
 
 v1::ModelSummary ModelSummaryOf(const ModelInfo& info, const std::string& model);
 

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "service/grpc/convert_interventions.h"
 #include "service/grpc/convert_options.h"
 #include "tests/service/grpc/testing.h"
 
