@@ -294,10 +294,7 @@ void Watch(const EngineAccess& engine, const Request& request, const ExplainOpti
   SinkRecorder states(config.layers, prompt_tokens, prepared->sink_dims, first);
   HeadMeans heads(config);
   RequestHooks hooks{.rows = &attention, .inputs = &states};
-  const ImageSpan& last_image = prompt.images.back();
-  const bool ends_with_image = last_image.first_position + last_image.tokens == prompt_tokens;
   hooks.before_token = [&](int64_t token, const SequenceWatch& watch) {
-    if (token == 0 && ends_with_image) return;  // masses are those of text rows
     heads.Add(token, attention, watch.masses());
   };
   std::unique_ptr<SequenceWatch> watch;

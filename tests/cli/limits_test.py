@@ -26,8 +26,10 @@ class Limits(Answers):
         self.assertRegex(result.stderr, r"^RESOURCE_EXHAUSTED: .*threads: the system gave \d+ of 1000 .*\n$")
 
     def test_little_memory_is_an_error(self):
-        for mebibytes in (250, 300, 350, 400):
+        for mebibytes in (250, 300, 350, 400, 450):
             limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (mebibytes << 20, mebibytes << 20))
+            if run("--version", preexec_fn=limit).status < 0:
+                continue  # a library found no room before the program began
             result = run("ask", "--model", FTZ, "--threads", "1", *QUESTION, preexec_fn=limit)
             self.assertIn(result.status, (0, 1, 127), result.stderr)  # 127: the loader found no room for a library
             if result.status == 1:
