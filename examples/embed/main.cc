@@ -7,7 +7,7 @@ int main(int argc, char** argv) try {
   if (argc != 3) return std::cerr << "usage: embed MODEL_DIRECTORY PICTURE\n", 2;
   binocle::Engine engine = binocle::Engine::Load(argv[1], {});
   const auto print = [](const binocle::Delta& d) { std::cout << d.text << std::flush; };
-  for (const char* question : {"Describe the picture.", "How many objects are there?"}) {
+  for (const char* question : {"Describe the picture.", "What colour is the heart?"}) {
     const auto request = binocle::Ask(question, {binocle::ImageInput::FromFile(argv[2])});
     const binocle::Response r = engine.Generate(request, {.on_delta = print, .keep_going = {}});
     std::cout << "\n[" << r.timings.anchor + r.timings.augment + r.timings.fusion
