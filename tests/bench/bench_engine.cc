@@ -1,7 +1,7 @@
 // How much answers gain from going side by side: decoded tokens per second, one request at a time, several about pictures of their own,
 // and several about one picture.
 //
-//   bench_engine MODEL PICTURE [REQUESTS=16] [TOKENS=48] [ROUNDS=3]
+//   bench_engine MODEL PICTURE [REQUESTS=16] [TOKENS=200] [ROUNDS=3]
 //
 // Contenders take turns. What is counted are the tokens between the moment when the last request has its first token and the moment when
 // the first request ends: decoding alone, everybody at it.
@@ -61,6 +61,10 @@ double TokensPerSecond(Engine& engine, const std::vector<binocle::Request>& requ
     begin = std::max(begin, t.front());
     end = std::min(end, t.back());
   }
+  if (end <= begin) {
+    throw binocle::Error(binocle::Code::kInvalidArgument,
+                         "the first answer ended before the last had begun: expected more TOKENS");
+  }
   int64_t tokens = 0;
   for (const auto& t : times)
     tokens += std::count_if(t.begin(), t.end(), [&](auto at) { return at > begin && at <= end; });
@@ -76,7 +80,7 @@ double Median(std::vector<double> values) {
 
 int main(int argc, char** argv) try {
   if (argc < 3) {
-    std::cerr << "usage: bench_engine MODEL PICTURE [REQUESTS=16] [TOKENS=48] [ROUNDS=3]\n";
+    std::cerr << "usage: bench_engine MODEL PICTURE [REQUESTS=16] [TOKENS=200] [ROUNDS=3]\n";
     return 2;
   }
   const auto number = [&](int at, int64_t otherwise) {
@@ -84,7 +88,7 @@ int main(int argc, char** argv) try {
   };
   const int64_t requests = number(3, 16), rounds = number(5, 3);
   std::ifstream file(argv[2], std::ios::binary);
-  const Setting setting{std::string(std::istreambuf_iterator<char>(file), {}), number(4, 48)};
+  const Setting setting{std::string(std::istreambuf_iterator<char>(file), {}), number(4, 200)};
   binocle::EngineOptions options;
   options.max_sequences = std::max<int64_t>(requests, 2);
   options.context_tokens = 1024;
