@@ -18,6 +18,7 @@ void AddAsk(CLI::App& app);
 void AddBench(CLI::App& app);
 void AddCalibrate(CLI::App& app);
 void AddChat(CLI::App& app);
+void AddEval(CLI::App& app);
 void AddExplain(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddServe(CLI::App& app);  // where the servers are built
