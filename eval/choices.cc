@@ -40,6 +40,37 @@ std::optional<Letter> InferMmbenchLetter(const std::vector<Text>& words) {
   return std::nullopt;
 }
 
+// The only option whose text occurs in `lower`, among the first `count`.
+std::optional<Letter> OnlyOptionIn(TextView lower, const std::vector<Text>& options, size_t count) {
+  std::optional<Letter> found;
+  for (size_t i = 0; i < std::min(options.size(), count); ++i) {
+    if (!Contains(lower, Lower(options[i]))) continue;
+    if (found) return std::nullopt;
+    found = OptionLetter(i);
+  }
+  return found;
+}
+
+// The letter of the first match of answer\s+is\s+\**([ABCD]) in any case, as a capital; 0 for none.
+char32_t LetterBehindAnswerIs(TextView lower) {
+  constexpr TextView kAnswer = U"answer";
+  const auto blanks = [&](size_t& at) {
+    const size_t begin = at;
+    while (at < lower.size() && IsSpace(lower[at])) ++at;
+    return at > begin;
+  };
+  for (size_t found = lower.find(kAnswer); found != TextView::npos;
+       found = lower.find(kAnswer, found + 1)) {
+    size_t at = found + kAnswer.size();
+    if (!blanks(at) || lower.substr(at, 2) != U"is") continue;
+    at += 2;
+    if (!blanks(at)) continue;
+    while (at < lower.size() && lower[at] == U'*') ++at;
+    if (at < lower.size() && lower[at] >= U'a' && lower[at] <= U'd') return lower[at] - U'a' + U'A';
+  }
+  return 0;
+}
+
 // Where the last `part` of `text` begins, −1 for none.
 int64_t LastPlace(TextView text, TextView part) {
   const size_t at = text.rfind(part);
@@ -73,14 +104,37 @@ std::optional<Letter> LastMarked(TextView text, size_t options, const MarkOf& ma
 std::optional<Letter> InferMmbench(TextView answer, const std::vector<Text>& options) {
   const TextView stripped = Strip(answer);
   if (const auto letter = InferMmbenchLetter(SplitWords(stripped))) return letter;
-  const Text lower = Lower(stripped);
-  std::optional<Letter> found;
-  for (size_t i = 0; i < std::min(options.size(), kMmbenchOptions); ++i) {
-    if (!Contains(lower, Lower(options[i]))) continue;
-    if (found) return std::nullopt;
-    found = OptionLetter(i);
+  return OnlyOptionIn(Lower(stripped), options, kMmbenchOptions);
+}
+
+std::optional<Letter> InferMmbenchVlmeval(TextView answer, const std::vector<Text>& options) {
+  constexpr TextView kMarks = U".()[],:;!*#{}";
+  constexpr TextView kRefusals[] = {
+      U"Sorry, I can't help with images of people yet.", U"I can't process this file.",
+      U"I'm sorry, but without the image provided", U"Cannot determine the answer"};
+  for (const TextView refusal : kRefusals) {
+    if (Contains(answer, refusal)) return std::nullopt;
   }
-  return found;
+  Text plain(answer);
+  std::replace_if(
+      plain.begin(), plain.end(), [&](char32_t c) { return Contains(kMarks, TextView(&c, 1)); },
+      U' ');
+  const std::vector<Text> words = SplitWords(plain);
+  Text letters;
+  for (size_t i = 0; i < options.size(); ++i) letters += static_cast<char32_t>(OptionLetter(i));
+  const Text alone = LettersAmong(words, letters, U"", U"");
+  if (alone.size() == 1) {
+    const auto place = std::find(words.begin(), words.end(), alone) - words.begin();
+    if (place > std::ssize(words) - 5) return static_cast<Letter>(alone[0]);
+  }
+  if (alone.empty() && IsWordOf(words, U"Z")) return std::nullopt;
+  const Text lower = Lower(answer);
+  const char32_t behind = LetterBehindAnswerIs(lower);
+  if (behind != 0 && Contains(letters, TextView(&behind, 1))) return static_cast<Letter>(behind);
+  size_t length = 0;
+  for (const Text& option : options) length += option.size();
+  if (lower.size() > 2 * length) return std::nullopt;
+  return OnlyOptionIn(lower, options, options.size());
 }
 
 std::optional<Letter> ParseMmmuChoice(TextView answer, const std::vector<Text>& options,

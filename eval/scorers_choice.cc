@@ -50,10 +50,10 @@ class CircularTally : public Tally {
   std::map<std::string, bool> groups_;
 };
 
-LineScore MmbenchLetter(const Fields& line) {
+LineScore Mmbench(const Fields& line,
+                  std::optional<Letter> (*infer)(TextView, const std::vector<Text>&)) {
   const std::vector<Text> options = line.Options();
-  LineScore score =
-      Judge(line.WantedLetter(options.size()), InferMmbench(line.Prediction(), options));
+  LineScore score = Judge(line.WantedLetter(options.size()), infer(line.Prediction(), options));
   score.group = line.NameOr("group");
   return score;
 }
@@ -99,7 +99,14 @@ std::vector<ScorerDefinition> ChoiceScorers() {
                 {"answer", "options"},
                 {"group"},
                 "MMBench's evaluator in lmms-eval"},
-       .score = MmbenchLetter,
+       .score = [](const Fields& line) { return Mmbench(line, InferMmbench); },
+       .tally = std::make_unique<CircularTally>},
+      {.info = {"mmbench_vlmeval",
+                "the same with looser letters",
+                {"answer", "options"},
+                {"group"},
+                "VLMEvalKit"},
+       .score = [](const Fields& line) { return Mmbench(line, InferMmbenchVlmeval); },
        .tally = std::make_unique<CircularTally>},
       {.info = {"mmmu_mc",
                 "MMMU's multiple choice",

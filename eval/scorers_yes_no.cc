@@ -22,14 +22,20 @@ LineScore Judge(YesNo wanted, YesNo said) {
           .outcome = YesNoOutcome{wanted, said}};
 }
 
-// Yes is positive. An answer that is neither counts in accuracy and yes_ratio alone.
+// What an answer that is neither is to recall.
+enum class Others { kLeftOut, kAsNo };
+
+// Yes is positive.
 class YesNoTally : public Tally {
  public:
+  explicit YesNoTally(Others others) : others_(others) {}
+
   void Add(const LineScore& line) override {
     const auto& [wanted, said] = std::get<YesNoOutcome>(line.outcome);
     const bool yes = wanted == YesNo::kYes;
     if (said == YesNo::kOther) {
       ++other_;
+      wanted_other_ += yes ? 1 : 0;
     } else if (said == YesNo::kYes) {
       ++(yes ? tp_ : fp_);
     } else {
@@ -42,7 +48,8 @@ class YesNoTally : public Tally {
     const int64_t all = tp_ + fp_ + fn_ + tn_ + other_;
     out["accuracy"] = Ratio(tp_ + tn_, all);
     const OrderedJson precision = out["precision"] = Ratio(tp_, tp_ + fp_);
-    const OrderedJson recall = out["recall"] = Ratio(tp_, tp_ + fn_);
+    const int64_t missed = fn_ + (others_ == Others::kAsNo ? wanted_other_ : 0);
+    const OrderedJson recall = out["recall"] = Ratio(tp_, tp_ + missed);
     out["f1"] = nullptr;
     if (!precision.is_null() && !recall.is_null() && tp_ > 0) {
       const double p = precision.get<double>();
@@ -63,7 +70,9 @@ class YesNoTally : public Tally {
   int64_t tn_ = 0;
   int64_t fn_ = 0;
   int64_t other_ = 0;
+  int64_t wanted_other_ = 0;  // of these, where yes was wanted
   int64_t wanted_yes_ = 0;
+  Others others_;
 };
 
 constexpr std::string_view kPerception[] = {"existence", "count", "position", "color",   "posters",
@@ -159,13 +168,13 @@ class MmeTally : public Tally {
 };
 
 ScorerDefinition Pope(std::string name, std::string about, std::string source,
-                      YesNo (*parse)(TextView)) {
+                      YesNo (*parse)(TextView), Others others = Others::kLeftOut) {
   return {.info = {std::move(name), std::move(about), {"answer"}, {}, std::move(source)},
           .score =
               [parse](const Fields& line) {
                 return Judge(line.WantedYesNo(), parse(line.Prediction()));
               },
-          .tally = std::make_unique<YesNoTally>};
+          .tally = [others] { return std::make_unique<YesNoTally>(others); }};
 }
 
 ScorerDefinition Mme(std::string name, std::string about, std::string source,
@@ -201,6 +210,8 @@ std::vector<ScorerDefinition> YesNoScorers() {
            ParsePopeOpera),
       std::move(vcd),
       Pope("pope_lmms", "POPE, exactly yes or no", "lmms-eval", ParsePopeLmms),
+      Pope("pope_vlmeval", "POPE, yes or no as a word, not both", "VLMEvalKit", ParsePopeVlmeval,
+           Others::kAsNo),
       Mme("mme", "MME, yes or no among the first four characters", "MME's calculation.py",
           ParseMme),
       Mme("mme_lmms", "MME, the same without blanks and full stops", "lmms-eval", ParseMmeLmms)};

@@ -38,13 +38,14 @@ bool TouchesBlank(TextView text, char32_t mark) {
 }
 
 // The published pattern means to spare a full stop after a digit as well, but a typing error in its look-behind makes that part match
-// always.
-Text DropFullStops(TextView text) {
+// always. VLMEvalKit has it right.
+Text DropFullStops(TextView text, FullStops stay) {
   Text out;
   int dropped = 0;
   for (size_t i = 0; i < text.size(); ++i) {
-    const bool drop =
-        text[i] == U'.' && dropped < kMostFullStops && !(i + 1 < text.size() && Digit(text[i + 1]));
+    const bool stays = (i + 1 < text.size() && Digit(text[i + 1])) ||
+                       (stay == FullStops::kNotAfterDigits && i > 0 && Digit(text[i - 1]));
+    const bool drop = text[i] == U'.' && dropped < kMostFullStops && !stays;
     if (drop) {
       ++dropped;
     } else {
@@ -70,7 +71,7 @@ Text ProcessVqaV2(TextView text) {
 
 }  // namespace
 
-Text ProcessPunctuation(TextView text, Commas commas) {
+Text ProcessPunctuation(TextView text, Commas commas, FullStops stay) {
   const bool comma = HasCommaBetweenDigits(text, commas);
   // What becomes of a mark depends on the text before any was replaced.
   std::array<bool, kPunctuation.size()> dropped{};
@@ -85,7 +86,7 @@ Text ProcessPunctuation(TextView text, Commas commas) {
       out += U' ';
     }
   }
-  return DropFullStops(out);
+  return DropFullStops(out, stay);
 }
 
 Text ProcessDigitsAndArticles(TextView text) {

@@ -16,9 +16,10 @@ namespace binocle::eval {
 
 // Punctuation, as both do it: each mark is deleted everywhere where one of it touches a blank or the text has a comma between digits, and
 // becomes a blank otherwise; then up to 32 full stops that no digit follows are deleted. `commas`: whether several commas between two
-// digits count like one (M4C's processor) or not (vqaEval.py).
+// digits count like one (M4C's processor) or not (vqaEval.py). `stay`: whether full stops after a digit stay too (VLMEvalKit).
 enum class Commas { kOne, kAny };
-Text ProcessPunctuation(TextView text, Commas commas);
+enum class FullStops { kNotBeforeDigits, kNotAfterDigits };
+Text ProcessPunctuation(TextView text, Commas commas, FullStops stay = FullStops::kNotBeforeDigits);
 // Lower case, number words up to ten (and none) as digits, no articles, contractions with their apostrophe, single blanks.
 Text ProcessDigitsAndArticles(TextView text);
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "eval/vqa.h"
+
 namespace binocle::eval {
 namespace {
 
@@ -50,6 +52,17 @@ YesNo ParsePopeVcd(TextView answer, YesNo wanted) {
 }
 
 YesNo ParsePopeLmms(TextView answer) { return Exactly(Strip(Lower(answer))); }
+
+YesNo ParsePopeVlmeval(TextView answer) {
+  const std::vector<Text> words =
+      SplitWords(ProcessPunctuation(Lower(answer), Commas::kOne, FullStops::kNotAfterDigits));
+  const auto has = [&](TextView word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+  };
+  const bool yes = has(U"yes");
+  if (yes == has(U"no")) return YesNo::kOther;
+  return yes ? YesNo::kYes : YesNo::kNo;
+}
 
 YesNo ParseMme(TextView answer) { return InFirstFour(Lower(answer)); }
 

@@ -1,4 +1,4 @@
-// What five published scripts read in an answer to a yes-or-no question. They disagree about the same answers, so each has its name.
+// What published scripts read in an answer to a yes-or-no question. They disagree about the same answers, so each has its name.
 #pragma once
 
 #include <string_view>
@@ -21,6 +21,9 @@ YesNo ParsePopeOpera(TextView answer);
 YesNo ParsePopeVcd(TextView answer, YesNo wanted);
 // lmms-eval. Exactly yes or no but for case and blanks around; anything else is neither.
 YesNo ParsePopeLmms(TextView answer);
+
+// VLMEvalKit. yes or no as a word, in lower case, once punctuation went as in VQA accuracy; neither where both or none are there.
+YesNo ParsePopeVlmeval(TextView answer);
 
 // MME's calculation.py: yes, otherwise no, among the first four characters in lower case. Blanks at the start count.
 YesNo ParseMme(TextView answer);

@@ -137,6 +137,9 @@ TEST(Pope, FourScriptsDisagree) {
     EXPECT_EQ(ParsePopeVcd(c.answer, kNo), c.vcd_if_no) << ToUtf8(c.answer);
     EXPECT_EQ(ParsePopeLmms(c.answer), c.lmms) << ToUtf8(c.answer);
   }
+  EXPECT_EQ(ParsePopeVlmeval(U"Yes, there is."), kYes);
+  EXPECT_EQ(ParsePopeVlmeval(U"yes and no"), kOther);
+  EXPECT_EQ(ParsePopeVlmeval(U"NO!"), kNo);
   EXPECT_EQ(ParsePopeVcd(U"no and yes", kYes), kYes);
   EXPECT_EQ(ParsePopeVcd(U"no and yes", kNo), kNo) << "each is right for one that wants it";
 }
@@ -167,6 +170,21 @@ TEST(Mmbench, LettersThenTexts) {
   EXPECT_EQ(InferMmbench(U"B or C", options), std::nullopt);
   EXPECT_EQ(InferMmbench(U"a RED APPLE or a green pear", options), std::nullopt);
   EXPECT_EQ(InferMmbench(U"E", options), 'E');
+}
+
+// VLMEvalKit's matching_util.py
+TEST(Mmbench, TheOtherHarnessReadsLettersMoreLoosely) {
+  const std::vector<Text> options = {U"red apple", U"green pear", U"blue plum", U"none"};
+  EXPECT_EQ(InferMmbenchVlmeval(U"Answer:B", options), 'B');
+  EXPECT_EQ(InferMmbenchVlmeval(U"The answer is **b**. C and A are wrong.", options), 'B');
+  EXPECT_EQ(InferMmbenchVlmeval(U"It is B, I think, because of what I can see", options),
+            std::nullopt);
+  EXPECT_EQ(InferMmbenchVlmeval(U"B. C. is wrong", options), std::nullopt);
+  EXPECT_EQ(InferMmbenchVlmeval(U"green pear", options), 'B');
+  EXPECT_EQ(InferMmbenchVlmeval(U"green pear" + Text(80, U'!'), options), std::nullopt)
+      << "too long";
+  EXPECT_EQ(InferMmbenchVlmeval(U"Z green pear", options), std::nullopt);
+  EXPECT_EQ(InferMmbenchVlmeval(U"E", options), std::nullopt);
 }
 
 // eval_utils.py, MMMU-Benchmark/MMMU, and lmms-eval

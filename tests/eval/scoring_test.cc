@@ -144,6 +144,10 @@ TEST(Scoring, YesAndNoHaveTheirTotals) {
   EXPECT_EQ(s["wanted_yes_ratio"], 0.75) << "what lmms-eval calls its yes ratio";
   EXPECT_EQ(s["no_answer"], 1);
   EXPECT_EQ(s["categories"]["random"]["accuracy"], 1);
+  EXPECT_EQ(SummaryOf("pope_vlmeval", {R"({"prediction": "yes", "answer": "yes"})",
+                                       R"({"prediction": "maybe", "answer": "yes"})"})["recall"],
+            0.5)
+      << "and VLMEvalKit counts it as no";
   EXPECT_TRUE(
       SummaryOf("pope_lmms", {R"({"prediction": "no", "answer": "no"})"})["precision"].is_null());
 }

@@ -85,7 +85,7 @@ YES_NO = [
     "yes", "no", "Yes", "No", "YES", "NO", "yes.", "no.", "No,", "no!", "", " ", "\n", "y", "n", "Y.", "N ", " yes", "\nno",
     "Yes, there is a dog.", "No, there is no dog.", "It isn't.", "There is not.", "There is a dog. No cat.", "I do not know.",
     "nothing", "know", "yesterday", "The answer is yes", "The answer is no", "yes and no", "no yes", "not", "NOT", "n't",
-    "There isn't,", "isn't.", "don't.", "no\u00a0dog", "not\n", "no\tdog", "ＹＥＳ", "ye.s", "n.o", "..no", "a no", "the yes", "oh yes", "oh no",
+    "There isn't,", "isn't.", "don't.", "no\u00a0dog", "not\n", "no\tdog", "ＹＥＳ", "ye.s", "n.o", "..no", "a no", "the yes", "yes5.", "5.no", "yes-no", "yes/no", "(no)", "-yes", "oh yes", "oh no",
 ]  # fmt: skip
 
 
@@ -110,7 +110,8 @@ CHOICES = [
     "{L}.{T}", "{T}", "{t}", "{L} or {M}", "({L}) or ({M})", "{L},{M}", "A {T} is what I can see here", "I think that the answer is {T} in the end",
     "Both {T} and {U} are here, but I would say {T}", "{L} {M}", "'{L}'", "{L}'", "!{L}?", "SPA {L}", "none of them", "", "E", "E.", "(E)",
     "It is {L}. Not {M}.", "{L}. is right, {M}. is wrong", "the letter {L} is the one that fits best", "A", "a", "A.", "Ａ", "{L}\n{T}", "\n{L}",
-    "option {L}", "{L}{M}", "é{L} ", "({L}", "The answer is ({L}).", "Z", "{L}. ", "{L} . ", "{L} .",
+    "option {L}", "The correct answer is **{L}**. Here is why: the {T} can be seen there, and {M} cannot be right", "the answer  is\n*{l}",
+    "{L} is what I would say if I had to choose one", "Cannot determine the answer {L}", "Z {T}", "{L}{M}", "é{L} ", "({L}", "The answer is ({L}).", "Z", "{L}. ", "{L} . ", "{L} .",
 ]  # fmt: skip
 
 

@@ -349,6 +349,21 @@ def pope_lmms(scripts: Scripts, lines: list[Line]) -> Scores:
     return [one(r["score"]) for r in accuracy]
 
 
+def pope_vlmeval(scripts: Scripts, lines: list[Line]) -> Scores:
+    clean = scripts.functions("open-compass+VLMEvalKit/vlmeval/smp/misc.py", {"process_punctuation"}).process_punctuation
+    path = "open-compass+VLMEvalKit/vlmeval/dataset/utils/yorn.py"
+    extract = scripts.functions(path, {"YOrN_Extraction"}, process_punctuation=clean).YOrN_Extraction
+    said = [extract(line["prediction"]) for line in lines]
+    tree = ast.parse(scripts.path(path).read_text())
+    rating = next(node for node in tree.body if getattr(node, "name", "") == "POPE_rating")
+    tree.body = [node for node in rating.body if getattr(node, "name", "") == "cal_f1_score"]
+    space: dict[str, Any] = {}
+    exec(compile(tree, path, "exec"), space)
+    f1, precision, recall = space["cal_f1_score"](np.array([line["answer"] == "yes" for line in lines]) * 1, np.array([s == "Yes" for s in said]) * 1)
+    TOTALS["pope_vlmeval"] = {"f1": f1, "precision": precision, "recall": recall}
+    return [one(s.lower() == line["answer"]) for s, line in zip(said, lines, strict=True)]
+
+
 PERCEPTION = "existence count position color posters celebrity scene landmark artwork OCR".split()
 COGNITION = "commonsense_reasoning numerical_calculation text_translation code_reasoning".split()
 
@@ -399,6 +414,18 @@ def mmbench_lmms(scripts: Scripts, lines: list[Line]) -> Scores:
         choices = dict(zip("ABCD", line["options"], strict=False))
         scores.append(one(evaluator.can_infer(line["prediction"].strip(), choices) == line["answer"]))
     return scores
+
+
+def mmbench_vlmeval(scripts: Scripts, lines: list[Line]) -> Scores:
+    import copy
+    import os
+    import string
+
+    path = "open-compass+VLMEvalKit/vlmeval/utils/matching_util.py"
+    verbose = re.compile(re.search(r'_VERBOSE_ANSWER_RE = re.compile\(r"(.*)"\)', scripts.path(path).read_text()).group(1))
+    names = {"can_infer", "can_infer_option", "can_infer_text"}
+    infer = scripts.functions(path, names, cp=copy, os=os, string=string, _VERBOSE_ANSWER_RE=verbose).can_infer
+    return [one(infer(line["prediction"], dict(zip("ABCD", line["options"], strict=False))) == line["answer"]) for line in lines]
 
 
 def no_lots(module: types.ModuleType) -> None:
@@ -582,9 +609,11 @@ COMPARISONS: dict[str, tuple[Callable[[random.Random], Line], list[Callable[[Scr
     "pope_opera": (answers.yes_no, [pope_opera]),
     "pope_vcd": (answers.yes_no, [pope_vcd]),
     "pope_lmms": (answers.yes_no, [pope_lmms]),
+    "pope_vlmeval": (answers.yes_no, [pope_vlmeval]),
     "mme": (answers.yes_no, [mme_official]),
     "mme_lmms": (answers.yes_no, [mme_lmms]),
     "mmbench_letter": (answers.choice, [mmbench_lmms]),
+    "mmbench_vlmeval": (answers.choice, [mmbench_vlmeval]),
     "mmmu_mc": (answers.choice, [mmmu_official]),
     "mmmu_mc_lmms": (answers.choice, [mmmu_lmms]),
     "seed_letter": (answers.choice, [seed_lmms]),
