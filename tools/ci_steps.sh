@@ -10,7 +10,7 @@ DEPS=${DEPS:-tools/install_deps.sh}
 all_steps=(deps layers proto text format headers scripts tools training build minimal install asan tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
-asan_programs=(core attention vision llm fusion engine)
+asan_programs=(core attention vision llm fusion engine eval)
 
 step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }

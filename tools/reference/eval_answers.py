@@ -1,4 +1,9 @@
-"""Generated answers for eval_parity.py: plausible ones, and those that parsers stumble over. The same seed gives the same lines."""
+"""Generated answers for eval_parity.py: plausible ones, and those that parsers stumble over.
+
+The same seed gives the same lines.
+"""
+
+# ruff: noqa: E501
 
 from __future__ import annotations
 
@@ -10,10 +15,27 @@ Line = dict[str, Any]
 WORDS = (
     "red blue left right two 2 ten one none zero yes no not Yes No dog cat a an the dont isnt "
     "don't it's can't wont youre coca-cola stop sign 7-eleven $5.00 3.5 1,000 1,,000 .5 5. 50% "
-    "10.0.0.1 e.g. U.S.A. Mr. new-york a/b (maybe) [x] {y} <z> \"q\" `b` a_b x=1 a+b c\\d @home "
+    '10.0.0.1 e.g. U.S.A. Mr. new-york a/b (maybe) [x] {y} <z> "q" `b` a_b x=1 a+b c\\d @home '
     "I'm Im Ive let's somebody'd y'all ow's'at know nothing nope yesterday NO YES Not NOT n't"
 ).split()
-UNICODE = ["é", "É", "İstanbul", "ß", "ＡＢ", "５", "٣", "naïve", "\u00a0", "\u3000", "日本", "🙂", "Ω", "Ⅳ", "ǅ", "½"]
+UNICODE = [
+    "é",
+    "É",
+    "İstanbul",
+    "ß",
+    "ＡＢ",
+    "５",
+    "٣",
+    "naïve",
+    "\u00a0",
+    "\u3000",
+    "日本",
+    "🙂",
+    "Ω",
+    "Ⅳ",
+    "ǅ",
+    "½",
+]
 SPACES = [" ", "  ", "\n", "\t", "\u00a0", "", "\r\n", "\u2003"]
 MARKS = list(".,;:!?'\"()[]{}-_/\\=+<>@`%$#*&|~^") + ["..", "...", ". ", " .", ", ", "n't", "'s"]
 NUMBERS = [
@@ -29,9 +51,9 @@ def phrase(rng: random.Random, most: int = 5) -> str:
     for _ in range(rng.randrange(0, most + 1)):
         pool = rng.choice([WORDS, WORDS, WORDS, UNICODE, MARKS, NUMBERS])
         parts.append(rng.choice(pool))
-    return "".join(part + rng.choice(SPACES if rng.random() < 0.3 else [" "]) for part in parts).rstrip(
-        " " if rng.random() < 0.8 else ""
-    )
+    return "".join(
+        part + rng.choice(SPACES if rng.random() < 0.3 else [" "]) for part in parts
+    ).rstrip(" " if rng.random() < 0.8 else "")
 
 
 def mutated(rng: random.Random, text: str) -> str:
@@ -60,7 +82,14 @@ def mutated(rng: random.Random, text: str) -> str:
 def vqa(rng: random.Random) -> Line:
     base = [phrase(rng, 3) for _ in range(rng.choice([1, 1, 2, 3, 4]))]
     same = rng.random() < 0.2
-    references = [base[0]] * 10 if same else [mutated(rng, rng.choice(base)) if rng.random() < 0.3 else rng.choice(base) for _ in range(10)]
+    references = (
+        [base[0]] * 10
+        if same
+        else [
+            mutated(rng, rng.choice(base)) if rng.random() < 0.3 else rng.choice(base)
+            for _ in range(10)
+        ]
+    )
     return {"prediction": mutated(rng, rng.choice(base)), "references": references}
 
 
@@ -78,7 +107,10 @@ def numeric(rng: random.Random) -> Line:
         return {"prediction": form.format(given), "references": [form.format(wanted)]}
     pool = NUMBERS + [phrase(rng, 2)]
     reference = rng.choice(pool)
-    return {"prediction": mutated(rng, reference) if rng.random() < 0.4 else rng.choice(pool), "references": [reference]}
+    return {
+        "prediction": mutated(rng, reference) if rng.random() < 0.4 else rng.choice(pool),
+        "references": [reference],
+    }
 
 
 YES_NO = [
@@ -120,11 +152,20 @@ def choice(rng: random.Random) -> Line:
     i, j = rng.randrange(len(options)), rng.randrange(len(options))
     letters = "ABCD"
     prediction = rng.choice(CHOICES).format(
-        L=letters[i], M=letters[j], l=letters[i].lower(), T=options[i], t=options[i].upper(), U=options[j]
+        L=letters[i],
+        M=letters[j],
+        l=letters[i].lower(),
+        T=options[i],
+        t=options[i].upper(),
+        U=options[j],
     )
     if rng.random() < 0.3:
         prediction = mutated(rng, prediction)
-    return {"prediction": prediction, "options": options, "answer": letters[rng.randrange(len(options))]}
+    return {
+        "prediction": prediction,
+        "options": options,
+        "answer": letters[rng.randrange(len(options))],
+    }
 
 
 OPEN = [
@@ -139,13 +180,18 @@ def open_question(rng: random.Random) -> Line:
     prediction = rng.choice(OPEN).format(N=n, M=m, W=w)
     if rng.random() < 0.3:
         prediction = mutated(rng, prediction)
-    references = [rng.choice([n, n, m, w, rng.choice(NUMBERS), rng.choice("abcXYZ")]) for _ in range(rng.choice([1, 1, 1, 2]))]
+    references = [
+        rng.choice([n, n, m, w, rng.choice(NUMBERS), rng.choice("abcXYZ")])
+        for _ in range(rng.choice([1, 1, 1, 2]))
+    ]
     return {"prediction": prediction, "references": references}
 
 
 def losses(rng: random.Random) -> Line:
     count = rng.choice([2, 3, 4, 4, 4])
-    values = [rng.choice([round(rng.uniform(0, 5), rng.randrange(0, 4)), 1, 0.5]) for _ in range(count)]
+    values = [
+        rng.choice([round(rng.uniform(0, 5), rng.randrange(0, 4)), 1, 0.5]) for _ in range(count)
+    ]
     return {"prediction": "", "losses": values, "answer": "ABCD"[rng.randrange(count)]}
 
 

@@ -1,5 +1,5 @@
-"""eval/unicode_tables.cc: what Python's str knows of characters, as ranges. The published scorers are Python, and their rules say
-"lower", "split", "\\d" and "\\b"; this writes down what those mean.
+"""eval/unicode_tables.cc: what Python's str knows of characters, as ranges. The published scorers
+are Python, and their rules say "lower", "split", "\\d" and "\\b": this is what those mean.
 
     tools/reference/unicode_tables.py [FILE]      default: eval/unicode_tables.cc
 """
@@ -27,7 +27,8 @@ def ranges(holds: Callable[[str], bool]) -> list[tuple[int, int]]:
 
 
 def lower_runs() -> list[list[int]]:
-    """[first, last, step, what to add] of characters with one lower-case character; U+0130, which has two, is left to the source."""
+    """[first, last, step, what to add] of characters with one lower-case character; U+0130, which
+    has two, is left to the source."""
     runs: list[list[int]] = []
     for c in CHARACTERS:
         lower = chr(c).lower()
@@ -45,7 +46,11 @@ def lower_runs() -> list[list[int]]:
 
 
 def digit_zeros() -> list[int]:
-    return [c for c in CHARACTERS if unicodedata.category(chr(c)) == "Nd" and unicodedata.digit(chr(c)) == 0]
+    return [
+        c
+        for c in CHARACTERS
+        if unicodedata.category(chr(c)) == "Nd" and unicodedata.digit(chr(c)) == 0
+    ]
 
 
 def long_uppers() -> list[tuple[int, int]]:
@@ -68,7 +73,8 @@ def main() -> None:
     lower = [f"{{{a:#x}, {b:#x}, {step}, {delta}}}" for a, b, step, delta in lower_runs()]
     uppers = [f"{{{c:#x}, {length}}}" for c, length in long_uppers()]
     zeros = [f"{z:#x}" for z in digit_zeros()]
-    text = f"""// Written by tools/reference/unicode_tables.py from Unicode {unicodedata.unidata_version}, as Python {sys.version.split()[0]} has it.
+    version = f"Unicode {unicodedata.unidata_version}, as Python {sys.version.split()[0]} has it"
+    text = f"""// Written by tools/reference/unicode_tables.py from {version}.
 #include "eval/unicode_tables.h"
 
 namespace binocle::eval {{
@@ -102,7 +108,9 @@ const std::span<const LongUpper> kLongUppers = kUpperRows;
 
 }}  // namespace binocle::eval
 """
-    Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "eval/unicode_tables.cc").write_text(text, encoding="utf-8")
+    Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "eval/unicode_tables.cc").write_text(
+        text, encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":
