@@ -1,8 +1,12 @@
 #include "eval/mmmu_open.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
+#include <cstdint>
+#include <set>
+#include <utility>
 
 namespace binocle::eval {
 namespace {
@@ -11,13 +15,22 @@ constexpr TextView kBeforeAnswers[] = {U"could be ",  U"so ",    U"is ",     U"t
                                        U"therefore ", U"final ", U"answer ", U"result "};
 constexpr TextView kTrivial = U":,.!?;'";
 
-bool IsDigitAt(TextView text, size_t at) { return at < text.size() && Digit(text[at]).has_value(); }
+// A text in which numbers are looked for. Matches begin everywhere, also within a long run of digits, so runs are measured once.
+class Digits {
+ public:
+  explicit Digits(TextView where) : text(where), runs_(where.size()) {
+    for (size_t i = text.size(); i-- > 0;) {
+      if (Digit(text[i])) runs_[i] = 1 + (i + 1 < text.size() ? runs_[i + 1] : 0);
+    }
+  }
+  // How many digits follow each other from `at` on.
+  size_t From(size_t at) const { return at < runs_.size() ? runs_[at] : 0; }
 
-size_t DigitsFrom(TextView text, size_t at) {
-  size_t end = at;
-  while (IsDigitAt(text, end)) ++end;
-  return end - at;
-}
+  const TextView text;
+
+ private:
+  std::vector<uint32_t> runs_;
+};
 
 // \b in front of text[at].
 bool IsWordEdge(TextView text, size_t at) {
@@ -29,15 +42,16 @@ bool IsWordEdge(TextView text, size_t at) {
 // The functions below say where a match that begins at `at` ends; `at` itself: there is none.
 
 // -?\b\d{1,3}(?:,\d{3})+\b
-size_t WithCommas(TextView text, size_t at) {
+size_t WithCommas(const Digits& digits, size_t at) {
+  const TextView text = digits.text;
   const size_t begin = at;
   if (text[at] == U'-') ++at;
   if (!IsWordEdge(text, at)) return begin;
-  for (size_t lead = std::min<size_t>(3, DigitsFrom(text, at)); lead >= 1; --lead) {
+  for (size_t lead = std::min<size_t>(3, digits.From(at)); lead >= 1; --lead) {
     // Groups are taken one by one; the match may end after any of them, as late as possible.
     size_t end = at + lead;
     size_t match = begin;
-    while (end < text.size() && text[end] == U',' && DigitsFrom(text, end + 1) >= 3) {
+    while (end < text.size() && text[end] == U',' && digits.From(end + 1) >= 3) {
       end += 4;
       if (IsWordEdge(text, end)) match = end;
     }
@@ -47,53 +61,57 @@ size_t WithCommas(TextView text, size_t at) {
 }
 
 // [eE][+-]?\d+
-size_t Exponent(TextView text, size_t at) {
+size_t Exponent(const Digits& digits, size_t at) {
+  const TextView text = digits.text;
   if (at >= text.size() || (text[at] != U'e' && text[at] != U'E')) return at;
   size_t end = at + 1;
   if (end < text.size() && (text[end] == U'+' || text[end] == U'-')) ++end;
-  const size_t digits = DigitsFrom(text, end);
-  return digits == 0 ? at : end + digits;
+  const size_t exponent = digits.From(end);
+  return exponent == 0 ? at : end + exponent;
 }
 
 // -?\d+(?:\.\d+)?[eE][+-]?\d+
-size_t Scientific(TextView text, size_t at) {
+size_t Scientific(const Digits& digits, size_t at) {
+  const TextView text = digits.text;
   const size_t begin = at;
   if (text[at] == U'-') ++at;
-  size_t end = at + DigitsFrom(text, at);
+  size_t end = at + digits.From(at);
   if (end == at) return begin;
   if (end < text.size() && text[end] == U'.') {
-    const size_t fraction = DigitsFrom(text, end + 1);
+    const size_t fraction = digits.From(end + 1);
     if (fraction > 0) end += 1 + fraction;
   }
-  const size_t after = Exponent(text, end);
+  const size_t after = Exponent(digits, end);
   return after == end ? begin : after;
 }
 
 // (?![eE][+-]?\d+)(?![,\d])
-bool MayEndPlain(TextView text, size_t at) {
-  if (Exponent(text, at) != at) return false;
+bool MayEndPlain(const Digits& digits, size_t at) {
+  const TextView text = digits.text;
+  if (Exponent(digits, at) != at) return false;
   return at >= text.size() || (text[at] != U',' && !Digit(text[at]));
 }
 
 // -?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])
-size_t Plain(TextView text, size_t at) {
+size_t Plain(const Digits& digits, size_t at) {
+  const TextView text = digits.text;
   const size_t begin = at;
   if (text[at] == U'-') ++at;
-  const size_t whole = DigitsFrom(text, at);
+  const size_t whole = digits.From(at);
   const size_t point = at + whole;
   if (point < text.size() && text[point] == U'.') {  // also with nothing in front
-    const size_t end = point + 1 + DigitsFrom(text, point + 1);
-    if (end > point + 1 && MayEndPlain(text, end)) return end;
+    const size_t end = point + 1 + digits.From(point + 1);
+    if (end > point + 1 && MayEndPlain(digits, end)) return end;
   }
   // \b holds only after the last digit.
-  return whole > 0 && IsWordEdge(text, point) && MayEndPlain(text, point) ? point : begin;
+  return whole > 0 && IsWordEdge(text, point) && MayEndPlain(digits, point) ? point : begin;
 }
 
 template <typename Match>
-void FindAll(TextView text, const Match& match, std::vector<Text>& out) {
-  for (size_t at = 0; at < text.size();) {
-    const size_t end = match(text, at);
-    if (end != at) out.emplace_back(text.substr(at, end - at));
+void FindAll(const Digits& digits, const Match& match, std::vector<Text>& out) {
+  for (size_t at = 0; at < digits.text.size();) {
+    const size_t end = match(digits, at);
+    if (end != at) out.emplace_back(digits.text.substr(at, end - at));
     at = end == at ? at + 1 : end;
   }
 }
@@ -159,10 +177,11 @@ std::vector<MmmuValue> NormalizeMmmu(TextView text) {
 }
 
 std::vector<Text> MmmuNumbers(TextView text) {
+  const Digits digits(text);
   std::vector<Text> numbers;
-  FindAll(text, WithCommas, numbers);
-  FindAll(text, Scientific, numbers);
-  FindAll(text, Plain, numbers);
+  FindAll(digits, WithCommas, numbers);
+  FindAll(digits, Scientific, numbers);
+  FindAll(digits, Plain, numbers);
   return numbers;
 }
 

@@ -215,6 +215,8 @@ TEST(MmmuOpen, WhatAnAnswerSays) {
   EXPECT_EQ(MmmuNumbers(U"1,234 and 2.5e3, 7 or .5"),
             (std::vector<Text>{U"1,234", U"2.5e3", U"234", U"2", U"7", U".5"}));
   EXPECT_EQ(MmmuNumbers(U"-3-4"), (std::vector<Text>{U"-3", U"-4"}));
+  EXPECT_EQ(MmmuNumbers(Text(1000000, U'1') + U"x").size(), 0U)
+      << "and in time that grows with the text";
   EXPECT_EQ(NormalizeMmmu(U" 1,000.126 "), (std::vector<MmmuValue>{1000.13}));
   EXPECT_EQ(NormalizeMmmu(U"X"), (std::vector<MmmuValue>{Text(U" x"), Text(U"x ")}));
   EXPECT_EQ(ParseMmmuOpen(U"So the final answer is 12.\n"), (std::vector<MmmuValue>{12.0}));
