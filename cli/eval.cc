@@ -170,7 +170,7 @@ void List(bool json) {
                          {"optional", info.optional},
                          {"source", info.source}});
     } else {
-      std::printf("%-18s %-26s %s\n", info.name.c_str(), Joined(info.required).c_str(),
+      std::printf("%-18s %-38s %s\n", info.name.c_str(), Joined(info.required).c_str(),
                   info.about.c_str());
     }
   }

@@ -134,7 +134,7 @@ LineScore Chair(const Fields& line, const CaptionObjects& objects) {
 std::vector<ScorerDefinition> CaptionScorers() {
   return {{.info = {"chair",
                     "objects that captions name and pictures have not",
-                    {"objects|references"},
+                    {"prediction", "objects|references"},
                     {},
                     "Rohrbach et al. 2018; see docs/evaluation.md for its words"},
            .score = [objects = std::make_shared<CaptionObjects>()](

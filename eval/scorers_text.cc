@@ -10,7 +10,7 @@
 namespace binocle::eval {
 namespace {
 
-const std::vector<std::string> kReferences = {"references|answer"};
+std::vector<std::string> Required() { return {"prediction", "references|answer"}; }
 
 LineScore Vqa(const Fields& line, VqaScore (*rule)(TextView, const std::vector<Text>&)) {
   const VqaScore score = rule(line.Prediction(), line.References());
@@ -50,19 +50,19 @@ std::vector<ScorerDefinition> TextScorers() {
   return {
       {.info = {"vqa_v2",
                 "VQA accuracy over ten answers, leave one out",
-                kReferences,
+                Required(),
                 {},
                 "vqaEval.py, GT-Vision-Lab/VQA"},
        .score = [](const Fields& line) { return Vqa(line, ScoreVqaV2); }},
       {.info = {"textvqa",
                 "VQA accuracy with the other processor of answers",
-                kReferences,
+                Required(),
                 {},
                 "M4C's evaluator, facebookresearch/mmf"},
        .score = [](const Fields& line) { return Vqa(line, ScoreTextVqa); }},
       {.info = {"anls",
                 "edit similarity over the length that was compared",
-                kReferences,
+                Required(),
                 {},
                 "Biten et al. 2019, Scene Text VQA"},
        .score =
@@ -72,7 +72,7 @@ std::vector<ScorerDefinition> TextScorers() {
            }},
       {.info = {"anls_raw",
                 "edit similarity over the length as given",
-                kReferences,
+                Required(),
                 {},
                 "the Robust Reading Competition's script"},
        .score =
@@ -82,27 +82,27 @@ std::vector<ScorerDefinition> TextScorers() {
            }},
       {.info = {"relaxed_accuracy",
                 "numbers within 5 %, other texts the same but for case",
-                kReferences,
+                Required(),
                 {},
                 "pix2struct, for ChartQA"},
        .score = [](const Fields& line) { return AnyOf(line, IsRelaxedMatch); }},
       {.info = {"exact_match",
                 "the same but for case and blanks around",
-                kReferences,
+                Required(),
                 {},
                 "VLMEvalKit's accuracy"},
        .score = [](const Fields& line) { return AnyOf(line, IsExactMatch); }},
-      {.info = {"gqa", "the same but for case and punctuation", kReferences, {}, "lmms-eval"},
+      {.info = {"gqa", "the same but for case and punctuation", Required(), {}, "lmms-eval"},
        .score = [](const Fields& line) { return AnyOf(line, IsGqaMatch); }},
       {.info = {"gqa_official",
                 "the same, once in lower case without full stops at the end",
-                kReferences,
+                Required(),
                 {},
                 "GQA's eval.py after LLaVA's conversion"},
        .score = [](const Fields& line) { return AnyOf(line, IsOfficialGqaMatch); }},
       {.info = {"mmmu_open",
                 "MMMU's open questions",
-                kReferences,
+                Required(),
                 {},
                 "eval_utils.py, MMMU-Benchmark/MMMU"},
        .score = MmmuOpen},

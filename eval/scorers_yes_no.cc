@@ -169,19 +169,20 @@ class MmeTally : public Tally {
 
 ScorerDefinition Pope(std::string name, std::string about, std::string source,
                       YesNo (*parse)(TextView), Others others = Others::kLeftOut) {
-  return {.info = {std::move(name), std::move(about), {"answer"}, {}, std::move(source)},
-          .score =
-              [parse](const Fields& line) {
-                return Judge(line.WantedYesNo(), parse(line.Prediction()));
-              },
-          .tally = [others] { return std::make_unique<YesNoTally>(others); }};
+  return {
+      .info = {std::move(name), std::move(about), {"prediction", "answer"}, {}, std::move(source)},
+      .score =
+          [parse](const Fields& line) {
+            return Judge(line.WantedYesNo(), parse(line.Prediction()));
+          },
+      .tally = [others] { return std::make_unique<YesNoTally>(others); }};
 }
 
 ScorerDefinition Mme(std::string name, std::string about, std::string source,
                      YesNo (*parse)(TextView)) {
   return {.info = {std::move(name),
                    std::move(about),
-                   {"answer", "category", "group"},
+                   {"prediction", "answer", "category", "group"},
                    {},
                    std::move(source)},
           .score =

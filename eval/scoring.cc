@@ -110,7 +110,7 @@ std::string Scoring::Score(std::string_view line) {
     ThrowInvalid("id is ", Printable(id, 60), ", which an earlier line has");
   LineScore score = state_->scorer.score(fields);
   score.category = fields.NameOr("category");
-  const bool empty = eval::Strip(fields.Prediction()).empty();
+  const bool empty = fields.Has("prediction") && eval::Strip(fields.Prediction()).empty();
 
   state_->all.Add(score, empty);
   if (!score.category.empty())

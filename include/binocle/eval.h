@@ -24,7 +24,7 @@ namespace binocle {
 struct ScorerInfo {
   std::string name;
   std::string about;  // one line
-  // Members that a line must have, besides "prediction"; "references|answer": one of them.
+  // Members that a line must have; "references|answer": one of them.
   std::vector<std::string> required;
   // Members that count where they are there, besides "id" and "category".
   std::vector<std::string> optional;

@@ -97,7 +97,7 @@ TEST(Scoring, ErrorsNameTheMember) {
       "options is");
   EXPECT_EQ(Refusal("mme", R"({"prediction": "a", "answer": "yes", "group": 1})"),
             "category is missing, expected a text or an integer");
-  EXPECT_EQ(Refusal("choice_rank", R"({"prediction": "", "answer": "A", "losses": [1]})"),
+  EXPECT_EQ(Refusal("choice_rank", R"({"answer": "A", "losses": [1]})"),
             "losses is [1], expected a list of 2 to 26 numbers");
   EXPECT_EQ(Refusal("chair", R"({"prediction": "a dog"})"),
             "objects is missing, expected a list of objects, or references");
@@ -121,6 +121,11 @@ TEST(Scoring, WhatCannotBeToldIsNoAnswer) {
       SummaryOf("mmmu_mc",
                 {R"({"prediction": "hm", "answer": "A", "options": ["x", "y"]})"})["no_answer"],
       1);
+}
+
+TEST(Scoring, TheSmallestLossChooses) {
+  EXPECT_EQ(Scored("choice_rank", R"({"answer": "B", "losses": [2, 0.5, 0.5]})")["score"], 1);
+  EXPECT_EQ(SummaryOf("choice_rank", {R"({"answer": "C", "losses": [2, 0.5, 0.5]})"})["empty"], 0);
 }
 
 TEST(Scoring, OptionsMayBeUnderTheirLetters) {
