@@ -96,6 +96,7 @@ void Run(int argc, char** argv) {
   AddBench(app);
   AddCalibrate(app);
   AddChat(app);
+  AddEval(app);
   AddExplain(app);
   AddInspect(app);
 #ifdef BINOCLE_WITH_SERVERS

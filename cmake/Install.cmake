@@ -2,7 +2,7 @@
 # Every path is relative to the prefix, so an installed tree may be moved.
 include(CMakePackageConfigHelpers)
 
-install(TARGETS binocle EXPORT binocle-targets
+install(TARGETS binocle binocle_eval EXPORT binocle-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(BINOCLE_SERVICE)
@@ -17,7 +17,7 @@ install(DIRECTORY include/binocle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_
 install(DIRECTORY models/binocle-tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/binocle/models)
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/binocle)
 
-# find_package(binocle) -> binocle::binocle, and binocle::client, binocle::server
+# find_package(binocle) -> binocle::binocle, binocle::eval, and binocle::client, binocle::server
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/binocle)
 install(EXPORT binocle-targets NAMESPACE binocle:: DESTINATION ${package_dir})
 configure_package_config_file(cmake/binocle-config.cmake.in ${PROJECT_BINARY_DIR}/binocle-config.cmake

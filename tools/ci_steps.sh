@@ -10,7 +10,7 @@ DEPS=${DEPS:-tools/install_deps.sh}
 all_steps=(deps layers proto text format headers scripts tools training python build minimal install asan fuzz tests)
 
 # Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
-asan_programs=(core attention vision llm fusion engine grpc http)
+asan_programs=(core attention vision llm fusion engine grpc http eval)
 
 step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }

@@ -41,6 +41,25 @@ export PKG_CONFIG_PATH
 "$compiler" -std=c++20 examples/embed/main.cc $(pkg-config --cflags --libs binocle) -o "$work/embed_pc"
 LD_LIBRARY_PATH=$(pkg-config --variable=libdir binocle) answers "$work/embed_pc" "$(pkg-config --variable=model binocle)" "$picture"
 
+echo "-- scores without the engine"
+mkdir "$work/score"
+cat >"$work/score/CMakeLists.txt" <<'CMAKE'
+cmake_minimum_required(VERSION 3.25)
+project(score LANGUAGES CXX)
+find_package(binocle REQUIRED)
+add_executable(score main.cc)
+target_link_libraries(score PRIVATE binocle::eval)
+CMAKE
+cat >"$work/score/main.cc" <<'CXX'
+#include <binocle/eval.h>
+#include <iostream>
+int main() { std::cout << binocle::Scoring("exact_match").Score(R"({"prediction": "Red", "answer": "red"})") << std::endl; }
+CXX
+cmake -S "$work/score" -B "$work/score/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/score.log" 2>&1 &&
+  cmake --build "$work/score/build" >>"$work/score.log" 2>&1 || { cat "$work/score.log"; fail "a program with binocle::eval does not build"; }
+"$work/score/build/score" | grep -qF '"score":1.0' || fail "a program with binocle::eval does not score"
+"$prefix/bin/binocle" eval scorers </dev/null | grep -q '^vqa_v2 ' || fail "binocle eval scorers does not list vqa_v2"
+
 echo "-- the program finds its library and its model"
 [ -n "$("$prefix/bin/binocle" ask --image "$picture" "What is in the picture?" </dev/null)" ] || fail "binocle ask printed nothing"
 "$prefix/bin/binocle" inspect --json </dev/null | grep -q '"binocle-tiny"' || fail "binocle inspect does not name the default model"

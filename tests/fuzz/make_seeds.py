@@ -44,6 +44,12 @@ def safetensors_seeds():
     yield "long_strides", safetensors({"a": ("F32", [0, 1 << 62, 1 << 62], 0, 0)}, b"")
 
 
+def answer_line_seeds():
+    for path in sorted((GOLDEN / "eval").glob("*.jsonl")):
+        for number, line in enumerate(path.read_bytes().splitlines()[:2]):
+            yield f"{path.stem}_{number}", path.stem.encode() + b"\n" + line
+
+
 def image_decode_seeds():
     for folder in (TESTS / "data" / "images", GOLDEN / "images"):
         for path in sorted(folder.iterdir()):
@@ -161,7 +167,7 @@ def http_body_seeds():
         yield name, json.dumps(body).encode()
 
 
-TARGETS = {"safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+TARGETS = {"answer_line": answer_line_seeds, "safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
            "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds, "proto_request": proto_request_seeds,
            "http_body": http_body_seeds}
 

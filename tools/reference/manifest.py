@@ -36,6 +36,8 @@ OUTPUTS = (
     "embeddings.safetensors",
 )
 HAND_WRITTEN = ("README.md", "MANIFEST.json")
+# Scores of other programs, which need nothing of what is recorded here: eval_parity.py writes them.
+SCORES = "eval"
 
 
 def sha256(path: Path) -> str:
@@ -69,7 +71,12 @@ def model_hash(folder: Path) -> str | None:
 def files(root: Path) -> list[Path]:
     """Regular files; a link is recorded by its target."""
     found = (p for p in root.rglob("*") if p.is_symlink() or p.is_file())
-    return sorted(p for p in found if p.relative_to(root).as_posix() not in HAND_WRITTEN)
+    return sorted(
+        p
+        for p in found
+        if p.relative_to(root).as_posix() not in HAND_WRITTEN
+        and p.relative_to(root).parts[0] != SCORES
+    )
 
 
 def entry(path: Path, root: Path) -> dict[str, Any]:
