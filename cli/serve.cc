@@ -1,9 +1,12 @@
 // binocle serve: models behind gRPC and HTTP, until SIGTERM.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -23,7 +26,16 @@ namespace {
 // Where the ports are told; a file of an earlier server would lead clients astray.
 class PortFile {
  public:
-  explicit PortFile(std::string path) : path_(std::move(path)) { Remove(); }
+  explicit PortFile(std::string path) : path_(std::move(path)) {
+    if (path_.empty() || !std::filesystem::exists(path_)) return;
+    // One that a killed server left behind, and nothing else.
+    std::ifstream file(path_);
+    std::string begin(8, '\0');
+    file.read(begin.data(), 8);
+    if (!std::filesystem::is_regular_file(path_) || (file.gcount() > 0 && begin != "{\"grpc\":"))
+      throw Error(Code::kAlreadyExists, path_ + ": is there and is no port file");
+    Remove();
+  }
   ~PortFile() { Remove(); }
   PortFile(const PortFile&) = delete;
   PortFile& operator=(const PortFile&) = delete;
@@ -76,6 +88,13 @@ void Check(const ServeFlags& flags) {
   flags.Patience();
   for (const ModelToServe& model : flags.Models()) {
     const ModelInfo info = Engine::Inspect(model.path, WithRoom(model));
+    const int64_t limit =
+        model.options.memory_limit > 0 ? model.options.memory_limit : Engine::MachineMemory();
+    if (info.planned_bytes > limit) {
+      throw Error(Code::kResourceExhausted, model.path + ": the plan needs " +
+                                                std::to_string(info.planned_bytes) +
+                                                " bytes, there are " + std::to_string(limit));
+    }
     std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
               << (info.planned_bytes >> 20) << " MiB\n";
   }
@@ -106,8 +125,17 @@ void Stop(Server& server, const StopSignal& signal, std::chrono::milliseconds pa
   drain.join();
 }
 
+// Each connection has a file descriptor, and most systems give a process few of those that it may have.
+void TakeFileDescriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void Serve(const ServeFlags& flags) {
   QuietGrpc();
+  TakeFileDescriptors();
   const ServerOptions options = OptionsOf(flags);
   CheckOptions(options);
   const std::chrono::milliseconds patience = flags.Patience();

@@ -224,7 +224,7 @@ std::vector<int32_t> SentencePieceTokenizer::EncodeText(std::string text) const 
 
 std::vector<int32_t> SentencePieceTokenizer::Encode(std::string_view text, AddSpecial add) const {
   if (text.size() > kMaxTextBytes) {
-    Throw(Code::kResourceExhausted, "the text has ", text.size(), " bytes, the limit is ",
+    Throw(Code::kResourceExhausted, "prompt: has ", text.size(), " bytes, the limit is ",
           kMaxTextBytes);
   }
   std::vector<int32_t> ids = EncodeText(ReplaceInvalidUtf8(text));

@@ -43,7 +43,7 @@ struct ServerOptions {
   int64_t max_prompt_bytes = int64_t{4} << 20;           // 1 …: all texts of a request
   int64_t max_connections = 256;                         // 1 … 65536, of HTTP: each has a thread
   int64_t image_store_bytes = int64_t{512} << 20;        // 0 …: uploaded pictures
-  int64_t workers = 2;                   // 1 … 256: Embed and Explain of gRPC run on these
+  int64_t workers = 2;  // 1 … 256: calls of Embed and Explain at a time, of gRPC and of HTTP
   std::vector<std::string> allow_files;  // directories whose files `file:` URIs may name
   std::string cors_origin;               // pages of this origin may call HTTP; "*": all
 

@@ -51,7 +51,10 @@ class Planner {
       return false;
     }
     if (DropPrompt(-1)) return true;
-    const auto first = running_.rend() - 1;
+    // Beside one that cannot go back even the first can: somebody goes on.
+    const bool pinned = std::any_of(running_.begin(), running_.end(),
+                                    [](const RunningLane* lane) { return lane->pinned; });
+    const auto first = pinned ? running_.rend() : running_.rend() - 1;
     const auto victim = std::find_if(running_.rbegin(), first,
                                      [](const RunningLane* lane) { return !lane->pinned; });
     if (victim != first) {
@@ -62,7 +65,7 @@ class Planner {
     return true;
   }
 
-  // The latest kept prompt that is not `request`'s.
+  // The latest kept prompt that is not `request`'s; -1: the latest.
   bool DropPrompt(int64_t request) {
     const auto victim = std::find_if(prompts_.rbegin(), prompts_.rend(),
                                      [&](const KeptPrompt& p) { return p.request != request; });
@@ -103,7 +106,8 @@ class Planner {
       if (sequences_ + lane->sequences > budget_.sequences || rows_ == 0) return;
       const bool alone = running_.empty() && plan_.admit.empty();
       if (lane->pages + (alone ? 0 : reserve) > pages_) {
-        if (alone && !DropPrompt(lane->request)) plan_.starved = lane->id;
+        // Its own goes last: without it the lane computes the prompt again, in pages that the prefix index may still have.
+        if (alone && !DropPrompt(lane->request) && !DropPrompt(-1)) plan_.starved = lane->id;
         return;
       }
       if (!lane->has_images) {

@@ -6,7 +6,7 @@
 //
 //   - Waiting lanes are let in strictly in order, while sequences, pages and rows last: nobody is overtaken by somebody smaller.
 //   - Where pages run out, prompts that are only kept for later answers are dropped, then the last running lanes go back to waiting, to
-//     be computed again; the first running lane always goes on. A plan that makes room so takes one of these measures and nothing
+//     be computed again; the first running lane, or one that cannot go back, always goes on. A plan that makes room so takes one of these measures and nothing
 //     else: what it frees depends on who shares which pages, which the next look shows.
 //   - Beside answers that go on, prompts get a quarter of the rows at most, so that the time between tokens stays bounded.
 #pragma once

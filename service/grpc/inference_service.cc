@@ -20,7 +20,7 @@ grpc::ServerUnaryReactor* Answered(const ServiceContext& services,
                                    grpc::CallbackServerContext& context, const char* method,
                                    const std::function<void()>& answer) {
   const auto call = services.gate.Enter(context, method, CallKind::kQuestion);
-  const auto unary = UnaryCall::Begin(call);
+  const auto unary = UnaryCall::Begin(context, call, services.stalls);
   unary->End(call->refusal().ok() ? Guarded(answer) : call->refusal());
   return unary->reactor();
 }
@@ -91,7 +91,7 @@ grpc::ServerUnaryReactor* InferenceServiceImpl::ModelInfer(
     grpc::CallbackServerContext* context, const inference::ModelInferRequest* request,
     inference::ModelInferResponse* response) {
   const auto call = context_.gate.Enter(*context, "ModelInfer", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(call);
+  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
   v1::AskRequest ask;
   Violations violations;
   grpc::Status status = call->refusal();

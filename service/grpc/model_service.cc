@@ -12,7 +12,7 @@ grpc::ServerUnaryReactor* Answered(const ServiceContext& services,
                                    grpc::CallbackServerContext& context, const char* method,
                                    const Proto& request, const Answer& answer) {
   const auto call = services.gate.Enter(context, method, CallKind::kQuestion);
-  const auto unary = UnaryCall::Begin(call);
+  const auto unary = UnaryCall::Begin(context, call, services.stalls);
   Violations violations;
   CheckUnknownFields(request, violations);
   grpc::Status status = call->refusal();

@@ -21,6 +21,10 @@
 namespace binocle {
 namespace {
 
+constexpr int kHandshakeMilliseconds = 10'000;
+constexpr int kStreamsOfAConnection = 256;
+constexpr int64_t kLeastReceiving = int64_t{256} << 20;
+
 // The libraries keep these for all servers of a process.
 void PrepareLibraries() {
   static std::once_flag once;
@@ -91,6 +95,14 @@ struct GrpcServer::Impl {
     builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port fails
     SetKeepalive(options.keepalive, builder);
+    // A connection that says nothing must not be kept for gRPC's two minutes: each has a file descriptor, and without one left gRPC
+    // stops listening for good.
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsOfAConnection);
+    // What clients may have under way into the server, messages half received included; beyond it gRPC cuts calls off.
+    grpc::ResourceQuota quota("binocle");
+    quota.Resize(static_cast<size_t>(std::max(kLeastReceiving, 16 * options.max_message_bytes)));
+    builder.SetResourceQuota(quota);
     builder.RegisterService(&vision_language);
     builder.RegisterService(&model);
     builder.RegisterService(&inference);

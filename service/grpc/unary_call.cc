@@ -9,15 +9,21 @@ class UnaryCall::Reactor final : public grpc::ServerUnaryReactor {
  public:
   explicit Reactor(std::shared_ptr<UnaryCall> call) : call_(std::move(call)) {}
   void OnCancel() override { call_->Cancel(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    call_->Done();
+    delete this;
+  }
 
  private:
   std::shared_ptr<UnaryCall> call_;
 };
 
-std::shared_ptr<UnaryCall> UnaryCall::Begin(std::shared_ptr<CallGate::Call> call) {
-  std::shared_ptr<UnaryCall> unary(new UnaryCall(std::move(call)));
+std::shared_ptr<UnaryCall> UnaryCall::Begin(grpc::CallbackServerContext& context,
+                                            std::shared_ptr<CallGate::Call> call,
+                                            StallWatch& stalls) {
+  std::shared_ptr<UnaryCall> unary(new UnaryCall(context, std::move(call)));
   unary->reactor_ = unary->handed_ = new Reactor(unary);
+  stalls.Add(unary);
   return unary;
 }
 
@@ -30,7 +36,18 @@ void UnaryCall::End(const grpc::Status& status, const std::function<void()>& fil
   cancel = std::exchange(cancel_, nullptr);
   grpc::ServerUnaryReactor* reactor = std::exchange(reactor_, nullptr);
   call_->End(status);
+  end_ = StallWatch::Clock::now();
   reactor->Finish(status);
+}
+
+void UnaryCall::EndIfStalled(StallWatch::Clock::time_point before) {
+  const std::lock_guard lock(mutex_);
+  if (context_ != nullptr && end_ && *end_ <= before) context_->TryCancel();
+}
+
+void UnaryCall::Done() {
+  const std::lock_guard lock(mutex_);
+  context_ = nullptr;
 }
 
 void UnaryCall::SetCancel(std::function<void()> cancel) {

@@ -89,7 +89,7 @@ grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Ask(grpc::CallbackServerCon
                                                          const v1::AskRequest* request,
                                                          v1::AskResponse* response) {
   const auto call = context_.gate.Enter(*context, "Ask", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(call);
+  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
   auto prepared = Prepare<Request>(context_, *call, *request, kRequestOf);
   if (!prepared.status.ok()) {
     unary->End(prepared.status);
@@ -104,7 +104,7 @@ grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Embed(grpc::CallbackServerC
                                                            const v1::EmbedRequest* request,
                                                            v1::EmbedResponse* response) {
   const auto call = context_.gate.Enter(*context, "Embed", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(call);
+  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
   auto prepared = Prepare<EmbedInput>(context_, *call, *request, EmbedInputOf);
   if (!prepared.status.ok()) {
     unary->End(prepared.status);
@@ -123,7 +123,7 @@ grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Explain(grpc::CallbackServe
                                                              const v1::ExplainRequest* request,
                                                              v1::ExplainResponse* response) {
   const auto call = context_.gate.Enter(*context, "Explain", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(call);
+  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
   auto prepared = Prepare<ExplainInput>(context_, *call, *request, ExplainInputOf);
   if (!prepared.status.ok()) {
     unary->End(prepared.status);

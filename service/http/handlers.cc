@@ -35,6 +35,22 @@ class GoneWatch {
   bool gone_ = false;
 };
 
+// Holds one of the server's places for as long as the work takes.
+class Place {
+ public:
+  Place(ServerState& state, GoneWatch& watch) : places_(state.places) {
+    if (places_.Take([&] { return watch.KeepGoing(); })) return;
+    watch.CheckClient();
+    throw Error(Code::kUnavailable, "the server is shutting down");
+  }
+  ~Place() { places_.Give(); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+ private:
+  WorkPlaces& places_;
+};
+
 // The same error about the body's name for the option.
 Error OfEmbedding(const Error& error) {
   const std::string& option = error.option();
@@ -44,6 +60,30 @@ Error OfEmbedding(const Error& error) {
 }
 
 }  // namespace
+
+bool WorkPlaces::Take(const std::function<bool()>& keep_going) {
+  constexpr std::chrono::milliseconds kLook{50};
+  std::unique_lock lock(mutex_);
+  if (free_ == 0 && waiting_ >= max_waiting_) {
+    throw Error(Code::kResourceExhausted,
+                "queue: " + std::to_string(waiting_) + " requests wait, as many as may");
+  }
+  ++waiting_;
+  bool going_on = true;
+  while (free_ == 0 && going_on) {
+    changed_.wait_for(lock, kLook);
+    going_on = keep_going();
+  }
+  --waiting_;
+  if (going_on) --free_;
+  return going_on;
+}
+
+void WorkPlaces::Give() {
+  const std::lock_guard lock(mutex_);
+  ++free_;
+  changed_.notify_one();
+}
 
 void ReplyJson(Exchange& exchange, int status, const Json& json) {
   exchange.Reply(status, Line(json), kJsonType);
@@ -67,6 +107,7 @@ void HandleEmbeddings(ServerState& state, Exchange& exchange) {
   ModelBackend& model = *state.models.Find(request.model).backend;
   GoneWatch watch(state, exchange);
   const auto keep_going = [&] { return watch.KeepGoing(); };
+  const Place place(state, watch);
   std::vector<Embedding> embeddings;
   try {
     for (const EmbeddingInput& input : request.inputs) {
@@ -84,6 +125,7 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
   ExplainRequest request = ParseExplainRequest(exchange.ReadBody(), state.options.limits);
   ModelBackend& model = *state.models.Find(request.chat.model).backend;
   GoneWatch watch(state, exchange);
+  const Place place(state, watch);
   try {
     const Explanation explanation =
         model.Explain(request.chat.request, request.options, [&] { return watch.KeepGoing(); });

@@ -159,6 +159,7 @@ void HttpServer::Impl::Handle(Exchange& exchange) {
   } catch (const BodyIsTooLarge& large) {
     ReplyError(exchange, BodyTooLarge(large.limit));
   } catch (const BodyIsCut&) {
+    if (state.draining) return ReplyError(exchange, Draining());
     ReplyError(exchange, ToHttpError(Error(Code::kInvalidArgument, "the body ends too early")));
   } catch (const HttpError& error) {
     ReplyError(exchange, error);

@@ -24,9 +24,11 @@ namespace binocle::http {
 
 struct HttpOptions {
   std::string host = "127.0.0.1";
-  int port = 0;                                    // 0: one that is free
-  int64_t max_connections = 256;                   // each has a thread; more get 503
-  int64_t max_body_bytes = int64_t{64} << 20;      // more get 413
+  int port = 0;                                // 0: one that is free
+  int64_t max_connections = 256;               // each has a thread; more get 503
+  int64_t max_body_bytes = int64_t{64} << 20;  // more get 413
+  int64_t workers = 2;                         // embeddings and explanations at a time; others wait
+  int64_t max_waiting_work = 256;              // of them; more get 429
   std::chrono::milliseconds idle_timeout{30'000};  // of a connection between two requests
   std::chrono::milliseconds head_timeout{10'000};  // of a request's headers
   std::chrono::milliseconds body_timeout{

@@ -229,6 +229,13 @@ void Listener::Handle(const httplib::Request& request, httplib::Response& respon
   current->finished.handled = true;
   current->body_is_left = IsBodyExpected(request);
   HttplibExchange exchange(request, response, reader, options_.max_body_bytes);
+  // Two ways to tell where a request ends are two requests to somebody: RFC 9112, 6.3.
+  if (request.get_header_value_count("Content-Length") +
+          request.get_header_value_count("Transfer-Encoding") >
+      1) {
+    current->body_is_left = true;
+    return exchange.Reply(400, handlers_.refuse(400), "application/json");
+  }
   handlers_.handle(exchange);
 }
 

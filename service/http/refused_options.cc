@@ -53,6 +53,16 @@ constexpr Option kOptions[] = {
     {"constraint", Harmless::kNever, kOurs},
     {"prompt_format", Harmless::kNever, kOurs},
     {"grounding", Harmless::kNever, kOurs},
+    {"attention", Harmless::kNever, kOurs},
+    {"priority", Harmless::kNever, kOurs},
+    {"var", Harmless::kNever, kOurs},
+    {"modulate", Harmless::kNever, kOurs},
+    {"pai", Harmless::kNever, kOurs},
+    {"guidance", Harmless::kNever, kOurs},
+    {"vcd", Harmless::kNever, kOurs},
+    {"max_new_tokens", Harmless::kNever, "is not supported, expected max_tokens"},
+    {"system", Harmless::kNever, "is not supported, expected a message of that role"},
+    {"stop_sequences", Harmless::kEmpty, "is not supported, expected stop"},
     // Of vLLM, llama.cpp, SGLang and others.
     {"guided_choice", Harmless::kEmpty, kConstraint},
     {"guided_regex", Harmless::kNever, kConstraint},
@@ -81,6 +91,12 @@ constexpr Option kOptions[] = {
     {"mm_processor_kwargs", Harmless::kEmpty, kUnsupported},
     {"documents", Harmless::kEmpty, kUnsupported},
     {"thinking", Harmless::kNever, kUnsupported},
+    {"no_repeat_ngram_size", Harmless::kZero, kUnsupported},
+    {"ebnf", Harmless::kNever, kConstraint},
+    {"stop_regex", Harmless::kNever, kUnsupported},
+    {"xtc_probability", Harmless::kZero, kUnsupported},
+    {"dry_multiplier", Harmless::kZero, kUnsupported},
+    {"top_a", Harmless::kZero, kUnsupported},
 };
 
 bool IsHarmless(const Json& value, Harmless harmless) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <string>
 
 #include "service/http/exchange.h"
@@ -12,10 +14,27 @@
 
 namespace binocle::http {
 
+// Places for work that a connection's thread does itself.
+class WorkPlaces {
+ public:
+  WorkPlaces(int64_t places, int64_t max_waiting) : free_(places), max_waiting_(max_waiting) {}
+
+  // Waits for a place; false when `keep_going` says no. Throws RESOURCE_EXHAUSTED where too many wait.
+  bool Take(const std::function<bool()>& keep_going);
+  void Give();
+
+ private:
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable changed_;
+  int64_t free_, waiting_ = 0;
+  const int64_t max_waiting_;
+};
+
 struct ServerState {
   const ModelList models;
   HttpOptions options;
   HttpCallbacks callbacks;
+  WorkPlaces places{options.workers, options.max_waiting_work};
   std::atomic<bool> draining = false;
   std::atomic<bool> aborting = false;  // the patience of Drain() is over
   std::atomic<int64_t> requests = 0, active = 0, cancelled = 0, slow = 0;

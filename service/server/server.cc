@@ -234,6 +234,7 @@ struct Server::Impl {
     http::HttpOptions to{.host = address.host, .port = address.port};
     to.max_connections = options.max_connections;
     to.max_body_bytes = options.max_message_bytes;
+    to.workers = options.workers;
     to.write_timeout = options.stall_limit;
     to.cors_origin = options.cors_origin;
     to.limits.max_images = Most(served, &EngineOptions::max_images);

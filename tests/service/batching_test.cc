@@ -244,6 +244,9 @@ TEST_F(Submitting, SeveralAnswersFitWhereOneDoes) {
       const Response r = engine.Generate(request);
       ASSERT_EQ(r.answers.size(), 3U);
       for (const Answer& answer : r.answers) EXPECT_EQ(answer.token_ids, one.answers[0].token_ids);
+      request.generation.max_new_tokens = 1;  // the first one ends without growing
+      EXPECT_EQ(engine.Generate(request).answers[2].token_ids[0], one.answers[0].token_ids[0]);
+      request.generation.max_new_tokens = 1000;
     }
   }
 }

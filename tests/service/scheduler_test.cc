@@ -136,6 +136,15 @@ TEST(Scheduler, WhoIsWatchedDoesNotGoBack) {
   EXPECT_EQ(script.Plan().preempt, 2);
 }
 
+TEST(Scheduler, BesideWhoIsWatchedEvenTheFirstGoesBack) {
+  Script script{.running = {Decoding(1, 1), Decoding(2, 1)}, .free_pages = 1};
+  script.running[1].pinned = true;
+  EXPECT_EQ(script.Plan().preempt, 1);
+  script.running.erase(script.running.begin());
+  script.free_pages = 0;
+  EXPECT_EQ(script.Plan().starved, 2);
+}
+
 TEST(Scheduler, OneAnswerThatOutgrowsThePoolEnds) {
   const Script script{.running = {Decoding(1, 1)}, .free_pages = 0};
   EXPECT_EQ(script.Plan().starved, 1);
@@ -152,7 +161,9 @@ TEST(Scheduler, KeptPromptsOfOthersMakeRoomWhenNothingRuns) {
                 .free_pages = 1};
   EXPECT_EQ(script.Plan().drop_prompt, 2) << "its own prompt is what it begins from";
   script.prompts.pop_back();
-  EXPECT_EQ(script.Plan().starved, 1) << "that freed nothing, for somebody shares its pages";
+  EXPECT_EQ(script.Plan().drop_prompt, 1) << "that freed nothing, for somebody shares its pages";
+  script.prompts.pop_back();
+  EXPECT_EQ(script.Plan().starved, 1);
   script.free_pages = 3;
   EXPECT_THAT(script.Plan().admit, ElementsAre(1));
 }
