@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 
 SampleImage AtPath(const std::string& text, const fs::path& folder, const fs::path& data) {
   const fs::path relative = folder / text;
-  if (fs::path(text).is_absolute() ||
+  if (fs::path(text).is_absolute() || text.find('\0') != std::string::npos ||
       std::find(relative.begin(), relative.end(), "..") != relative.end())
     ThrowInvalid("picture ", text, " leads out of the data folder");
   fs::path path = data / relative;

@@ -234,7 +234,7 @@ OrderedJson AnswerLine(const Sample& sample, std::string_view prediction) {
   add("answer", sample.answer);
   add("references", sample.references);
   add("options", sample.options);
-  add("objects", sample.objects);
+  if (sample.objects) line["objects"] = *sample.objects;
   add("category", sample.category);
   add("answer_type", sample.answer_type);
   add("group", sample.group);

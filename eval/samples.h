@@ -37,7 +37,7 @@ struct Sample {
   std::string answer;  // a letter where the task has options
   std::vector<std::string> references;
   std::vector<std::string> options;
-  std::vector<std::string> objects;
+  std::optional<std::vector<std::string>> objects;  // an empty list: there are none
   std::string category;
   std::string answer_type;
   std::string group;
@@ -45,7 +45,7 @@ struct Sample {
 
 class SampleReader {
  public:
-  // Opens the task's files within `folder`. Throws like OpenRows, with how to get the data where a file is not there.
+  // Opens the task's files within `folder`. `task` must outlive this. Throws like OpenRows, with how to get the data where a file is not there.
   SampleReader(const Task& task, std::filesystem::path folder, ReaderLimits limits = {});
   ~SampleReader();
   SampleReader(const SampleReader&) = delete;

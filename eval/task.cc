@@ -255,8 +255,9 @@ Task ReadTask(const std::filesystem::path& path) {
 std::vector<Task> ReadTasks(const std::filesystem::path& folder) {
   std::error_code error;
   std::vector<std::filesystem::path> paths;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().extension() == ".json") paths.push_back(entry.path());
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == ".json") paths.push_back(entry->path());
   }
   if (error) Throw(Code::kNotFound, folder.string(), ": ", error.message());
   std::sort(paths.begin(), paths.end());

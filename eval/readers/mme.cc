@@ -13,10 +13,17 @@ namespace {
 
 namespace fs = std::filesystem;
 
+bool IsFolder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
 std::vector<fs::path> Sorted(const fs::path& folder) {
   std::error_code error;
   std::vector<fs::path> paths;
-  for (const auto& entry : fs::directory_iterator(folder, error)) paths.push_back(entry.path());
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error))
+    paths.push_back(entry->path());
   if (error)
     Throw(Code::kNotFound, folder.string(), ": ", error.message(), ", expected MME's folder");
   std::sort(paths.begin(), paths.end());
@@ -28,10 +35,9 @@ class MmeReader : public RowReader {
   explicit MmeReader(const RowSource& source)
       : root_(source.path), name_(source.name), limits_(source.limits), problems_(source.problems) {
     for (const fs::path& category : Sorted(root_)) {
-      std::error_code ignored;
-      if (!fs::is_directory(category, ignored)) continue;
+      if (!IsFolder(category)) continue;
       const fs::path questions = category / "questions_answers_YN";
-      for (const fs::path& path : Sorted(fs::is_directory(questions) ? questions : category)) {
+      for (const fs::path& path : Sorted(IsFolder(questions) ? questions : category)) {
         if (path.extension() == ".txt") texts_.push_back({category.filename().string(), path});
       }
     }
@@ -60,13 +66,13 @@ class MmeReader : public RowReader {
     static constexpr std::array<const char*, 5> kEndings = {".jpg", ".png", ".jpeg", ".JPG",
                                                             ".webp"};
     const fs::path category = root_ / text.category;
-    const fs::path folder = fs::is_directory(category / "images") ? category / "images" : category;
+    const fs::path folder = IsFolder(category / "images") ? category / "images" : category;
     fs::path picture = folder / text.path.stem();
     picture += kEndings[0];
     for (const char* ending : kEndings) {
       fs::path candidate = folder / text.path.stem();
       candidate += ending;
-      if (fs::exists(candidate)) {
+      if (IsThere(candidate)) {
         picture = candidate;
         break;
       }

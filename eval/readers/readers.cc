@@ -30,7 +30,8 @@ class Chain : public RowReader {
 [[noreturn]] void RefuseParquet(const std::string& name) {
   Throw(Code::kUnimplemented, name,
         ": Parquet is not read by this build, expected JSONL: "
-        "tools/parquet_to_jsonl.py FILE.parquet > FILE.jsonl writes it, pictures included, and the "
+        "tools/eval/parquet_to_jsonl.py FILE.parquet > FILE.jsonl writes it, pictures included, "
+        "and the "
         "task's data.format becomes \"jsonl\"");
 }
 

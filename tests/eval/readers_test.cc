@@ -2,7 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "eval/readers/json_records.h"
+#include <random>
+
 #include "eval/readers/readers.h"
 #include "eval/readers/values.h"
 #include "tests/eval/data_folder.h"
@@ -82,7 +83,7 @@ TEST(Readers, SayHowParquetIsConverted) {
                 AllRows({.format = DataFormat::kParquet, .files = {"a.parquet"}}, folder, problems);
               }),
               ::testing::AllOf(StartsWith("UNIMPLEMENTED: a.parquet: "),
-                               HasSubstr("tools/parquet_to_jsonl.py")));
+                               HasSubstr("tools/eval/parquet_to_jsonl.py")));
 }
 
 TEST(Readers, GoThroughSeveralFilesInOrder) {
@@ -271,6 +272,40 @@ TEST(MmeFolders, RefusesAFolderWithoutTexts) {
   EXPECT_THAT(ErrorOf([&] { AllRows(kMme, folder, problems); }), StartsWith("NOT_FOUND: "));
   folder.Write("mme/count/0001.jpg", "x");
   EXPECT_THAT(ErrorOf([&] { AllRows(kMme, folder, problems); }), HasSubstr("has no texts"));
+}
+
+// Whatever is changed in a file, a row or a problem comes out of it, or an Error.
+TEST(Readers, SurviveRandomDamage) {
+  const std::vector<std::pair<DataFiles, std::string>> files = {
+      {{.files = {"d"}}, "{\"a\": 1}\n{\"a\": \"x\"}\r\n"},
+      {{.format = DataFormat::kJson, .files = {"d"}},
+       "[{\"a\": [1, \"]\"]},\n{\"a\": {\"b\": 2}}]"},
+      {{.format = DataFormat::kJson, .files = {"d"}, .records = "r"},
+       "{\"x\": [], \"r\": {\"k\": {\"a\": 1}, \"l\": {\"a\": 2}}}"},
+      {{.format = DataFormat::kVqa, .files = {"d"}, .annotations = {"d"}},
+       "{\"questions\": [{\"question_id\": 1}], \"annotations\": [{\"question_id\": 1}]}"},
+      {{.format = DataFormat::kVlmevalTsv, .files = {"d"}},
+       "index\timage\ta\n1\t" + std::string(70, 'A') + "\t\"x\n\"\"\"\n2\t1\ty\n"},
+      {{.format = DataFormat::kCsv, .files = {"d"}}, "a,b\r\n\"1,\",2\r\n3,4"}};
+  DataFolder folder;
+  std::mt19937 random(1);
+  const std::string marks("\"\\\n\r\t,[]{}:\xFF\0", 13);
+  for (const auto& [data, text] : files) {
+    for (int round = 0; round < 200; ++round) {
+      std::string damaged = text;
+      for (int change = 0; change < 1 + round % 4; ++change)
+        damaged[random() % damaged.size()] = marks[random() % marks.size()];
+      if (round % 3 == 0) damaged.resize(random() % damaged.size());
+      folder.Write("d", damaged);
+      Problems problems;
+      std::vector<Row> rows;
+      ErrorOf([&] { rows = AllRows(data, folder, problems); });
+      for (const Row& row : rows) {
+        EXPECT_TRUE(row.fields.is_object());
+        EXPECT_THAT(row.place, StartsWith("d:"));
+      }
+    }
+  }
 }
 
 TEST(Values, ReadsListsAsJsonAndPythonWriteThem) {

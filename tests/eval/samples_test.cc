@@ -109,6 +109,26 @@ TEST(Samples, HavePicturesAsBase64InEveryForm) {
                           HasSubstr("a.jsonl:8: column image holds no picture, expected base64")));
 }
 
+TEST(Samples, HaveSeveralPicturesAsPathsInVlmevalkitsTables) {
+  DataFolder folder;
+  folder.Write("img/a.png", "x");
+  folder.Write("img/b.png", "x");
+  folder.Write("a.tsv",
+               "index\tquestion\tanswer\timage_path\n1\tQ\tA\t['a.png', 'b.png']\n"
+               "2\tQ\tA\tb.png\n3\tQ\tA\t['a.png', 'c.png']\n");
+  const Task task = ParseTask(R"({"schema": 1, "name": "mine", "version": "1", "description": "",
+    "data": {"format": "vlmeval_tsv", "files": ["a.tsv"], "how_to_get": "write it"},
+    "columns": {"id": "index", "question": "question", "answer": "answer"},
+    "images": {"form": "path", "column": "image_path", "folder": "img"},
+    "prompts": {"default": {"text": "{question}", "source": "ours"}}, "scorer": "exact_match",
+    "generation": {"max_new_tokens": 8}})",
+                              "mine.json");
+  const Read read = ReadAll(task, folder);
+  ASSERT_EQ(read.samples.size(), 2u);
+  EXPECT_EQ(read.samples[0].images.size(), 2u);
+  EXPECT_THAT(read.problems, ElementsAre("a.tsv:4: picture img/c.png is not there"));
+}
+
 TEST(Samples, SayHowToGetTheDataThatIsNotThere) {
   DataFolder folder;
   EXPECT_THAT(ErrorOf([&] { ReadAll(Simple(R"({"form": "path", "column": "image"})"), folder); }),
