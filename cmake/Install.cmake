@@ -15,6 +15,7 @@ install(TARGETS binocle_sentencepiece LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR
 install(TARGETS binocle_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/binocle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY models/binocle-tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/binocle/models)
+install(DIRECTORY eval/tasks DESTINATION ${CMAKE_INSTALL_DATADIR}/binocle FILES_MATCHING PATTERN "*.json")
 install(FILES LICENSE NOTICE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/binocle)
 
 # find_package(binocle) -> binocle::binocle, binocle::eval, and binocle::client, binocle::server

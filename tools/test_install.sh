@@ -58,6 +58,7 @@ CXX
 cmake -S "$work/score" -B "$work/score/build" -DCMAKE_PREFIX_PATH="$prefix" >"$work/score.log" 2>&1 &&
   cmake --build "$work/score/build" >>"$work/score.log" 2>&1 || { cat "$work/score.log"; fail "a program with binocle::eval does not build"; }
 "$work/score/build/score" | grep -qF '"score":1.0' || fail "a program with binocle::eval does not score"
+[ -f "$prefix/share/binocle/tasks/textvqa.json" ] || fail "the tasks are not installed"
 "$prefix/bin/binocle" eval scorers </dev/null | grep -q '^vqa_v2 ' || fail "binocle eval scorers does not list vqa_v2"
 
 echo "-- the program finds its library and its model"

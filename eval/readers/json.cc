@@ -1,0 +1,128 @@
+// JSON files that hold a list or an object of records, and VQA's pairs of them.
+#include <unordered_map>
+#include <utility>
+
+#include "eval/readers/json_records.h"
+#include "eval/readers/readers.h"
+#include "eval/readers/text_file.h"
+
+namespace binocle::eval {
+namespace {
+
+class JsonReader : public RowReader {
+ public:
+  JsonReader(const RowSource& source, const std::string& records)
+      : file_(source.path, source.name),
+        stem_(source.path.stem().string()),
+        records_(file_.text(), source.path.string(), records),
+        limits_(source.limits),
+        problems_(source.problems) {}
+
+  std::optional<Row> Next() override {
+    while (auto record = records_.Next()) {
+      const std::string place =
+          file_.Place(record->line) + ": record " + std::to_string(record->number);
+      if (record->text.size() > limits_.row_bytes) {
+        problems_.Add(Damage::kTooLong, place,
+                      "has " + std::to_string(record->text.size()) + " bytes, expected at most " +
+                          std::to_string(limits_.row_bytes));
+        continue;
+      }
+      auto fields = ParseRecord(record->text, place, problems_);
+      if (!fields) continue;
+      (*fields)["_file"] = stem_;
+      (*fields)["_row"] = record->number - 1;
+      if (!record->key.empty()) (*fields)["_key"] = record->key;
+      return Row{std::move(*fields), place};
+    }
+    if (!records_.closed() && !std::exchange(told_, true))
+      problems_.Add(Damage::kSyntax, file_.Place(records_.line()),
+                    "the file ends within the list, expected ]");
+    return std::nullopt;
+  }
+
+ private:
+  TextFile file_;
+  std::string stem_;
+  JsonRecords records_;
+  ReaderLimits limits_;
+  Problems& problems_;
+  bool told_ = false;
+};
+
+std::string KeyOf(const Json& fields, std::string_view member) {
+  const auto value = fields.find(member);
+  if (value == fields.end()) return "";
+  if (value->is_number_integer()) return value->dump();
+  return value->is_string() ? value->get<std::string>() : "";
+}
+
+// Annotations are found by question_id and parsed when their question comes: what is kept of each is its place.
+class VqaReader : public RowReader {
+ public:
+  VqaReader(const RowSource& source, const std::filesystem::path& annotations)
+      : questions_(source, "questions"),
+        annotations_(annotations, annotations.filename().string()),
+        problems_(source.problems) {
+    JsonRecords records(annotations_.text(), annotations.string(), "annotations");
+    while (auto record = records.Next()) {
+      const std::string place = PlaceOf(*record);
+      const auto fields = record->text.size() <= source.limits.row_bytes
+                              ? ParseRecord(record->text, place, problems_)
+                              : std::nullopt;
+      if (record->text.size() > source.limits.row_bytes)
+        problems_.Add(Damage::kTooLong, place,
+                      "has " + std::to_string(record->text.size()) + " bytes");
+      if (!fields) continue;
+      const std::string key = KeyOf(*fields, "question_id");
+      if (key.empty()) {
+        problems_.Add(Damage::kColumn, place, "question_id is missing or no integer or text");
+      } else if (!by_question_.emplace(key, *record).second) {
+        problems_.Add(Damage::kDuplicateId, place, "question_id " + key + " has an annotation");
+      }
+    }
+    if (!records.closed())
+      problems_.Add(Damage::kSyntax, annotations_.Place(records.line()),
+                    "the file ends within the list, expected ]");
+  }
+
+  std::optional<Row> Next() override {
+    while (auto row = questions_.Next()) {
+      const std::string key = KeyOf(row->fields, "question_id");
+      const auto found = by_question_.find(key);
+      if (found == by_question_.end()) {
+        problems_.Add(Damage::kColumn, row->place,
+                      "question_id " + key + " has no annotation in " + annotations_.name());
+        continue;
+      }
+      // Parsed without error when the file was opened.
+      const Json annotation = Json::parse(found->second.text);
+      for (const auto& [name, value] : annotation.items()) row->fields.emplace(name, value);
+      return row;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::string PlaceOf(const JsonRecord& record) const {
+    return annotations_.Place(record.line) + ": record " + std::to_string(record.number);
+  }
+
+  JsonReader questions_;
+  TextFile annotations_;
+  Problems& problems_;
+  std::unordered_map<std::string, JsonRecord> by_question_;
+};
+
+}  // namespace
+
+std::unique_ptr<RowReader> OpenJson(const RowSource& source, const std::string& records) {
+  return std::make_unique<JsonReader>(source, records);
+}
+
+std::unique_ptr<RowReader> OpenVqa(const RowSource& source,
+                                   const std::filesystem::path& annotations) {
+  return std::make_unique<VqaReader>(source, annotations);
+}
+
+}  // namespace binocle::eval
