@@ -101,7 +101,7 @@ struct GrpcServer::Impl {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsOfAConnection);
     // What clients may have under way into the server, messages half received included; beyond it gRPC cuts calls off.
     grpc::ResourceQuota quota("binocle");
-    quota.Resize(static_cast<size_t>(std::max(kLeastReceiving, 16 * options.max_message_bytes)));
+    quota.Resize(static_cast<size_t>(std::max(kLeastReceiving, 8 * options.max_message_bytes)));
     builder.SetResourceQuota(quota);
     builder.RegisterService(&vision_language);
     builder.RegisterService(&model);
