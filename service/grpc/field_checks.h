@@ -45,12 +45,11 @@ class FieldChecks {
     return known;
   }
 
-  void Add(const std::string& name, std::string description, Code code = Code::kInvalidArgument) {
-    violations_.Add(prefix_ + name, std::move(description), code);
+  void Add(const std::string& name, std::string description) {
+    violations_.Add(prefix_ + name, std::move(description));
   }
 
   std::string PathOf(const std::string& name) const { return prefix_ + name; }
-  Violations& violations() { return violations_; }
 
  private:
   std::string prefix_;
