@@ -71,7 +71,7 @@ if "$prefix/bin/binocle" serve --help </dev/null >/dev/null 2>&1; then  # built 
     cmake --build "$work/client" >>"$work/client.log" 2>&1 || { cat "$work/client.log"; fail "examples/client does not build"; }
   "$prefix/bin/binocle" serve --listen "unix:$work/socket" --http none --log none --port-file "$work/ports" </dev/null &
   server=$!
-  trap 'kill $server 2>/dev/null; rm -rf "$work"' EXIT
+  trap 'kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
   for _ in $(seq 300); do [ -f "$work/ports" ] || sleep 0.1; done
   question="What is in the picture?"
   own=$("$prefix/bin/binocle" ask --image "$picture" "$question" </dev/null)
