@@ -65,7 +65,7 @@ v1::Sampling SamplingOf(const GenerationOptions& from) {
   to.set_min_p(from.min_p);
   to.set_repetition_penalty(from.repetition_penalty);
   to.set_seed(from.seed);
-  for (const std::string& stop : from.stop) to.add_stop(Utf8Of("stop", stop));
+  for (const std::string& stop : from.stop) to.add_stop(ValidUtf8(stop));
   to.set_n(Int32Of(from.n));
   return to;
 }
