@@ -25,16 +25,15 @@ std::string ReadToken(const std::string& path) {
 }
 
 CLI::Option* AddText(CLI::App& command, const char* option, std::string& value, const char* what) {
-  return command.add_option(option, value, what)
-      ->check(NotEmpty(option, "a value"))
-      ->group(kGroup);
+  return command.add_option(option, value, what)->check(NotEmpty(option, "a value"))->group(kGroup);
 }
 
 }  // namespace
 
 void ConnectionFlags::Add(CLI::App& command) {
   AddText(command, "--server", options.target, "HOST:PORT or unix:PATH")->capture_default_str();
-  AddText(command, "--model", options.model, "the model's name there (default: the server's first)");
+  AddText(command, "--model", options.model,
+          "the model's name there (default: the server's first)");
   AddTransport(command);
 }
 

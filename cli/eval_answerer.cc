@@ -43,8 +43,9 @@ Answerer FromEngine(const ModelFlags& flags, int64_t concurrency) {
                       {"max_image_pixels", options.max_image_pixels}};
   return {.ask =
               [engine](const Request& request) {
-                return engine->Generate(
-                    request, {.on_delta = {}, .keep_going = [] { return !InterruptFlag::raised(); }});
+                return engine->Generate(request, {.on_delta = {}, .keep_going = [] {
+                                                    return !InterruptFlag::raised();
+                                                  }});
               },
           .model = {.name = engine->info().name,
                     .family = engine->info().family,

@@ -16,8 +16,8 @@ namespace binocle::cli {
 struct Answerer {
   EvalAsk ask;
   EvalModel model;
-  AttentionOptions attention;   // of every request
-  std::string where;            // what else may change answers: a JSON object
+  AttentionOptions attention;  // of every request
+  std::string where;           // what else may change answers: a JSON object
 };
 
 struct AnswererFlags {

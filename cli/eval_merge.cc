@@ -40,7 +40,8 @@ void AddEvalMerge(CLI::App& eval) {
       ->check(NotEmpty("--out", "a path"));
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] {
-    if (flags->from.empty()) throw UsageError{"the shards are missing, expected folders or journals"};
+    if (flags->from.empty())
+      throw UsageError{"the shards are missing, expected folders or journals"};
     if (flags->out.empty() && flags->from.size() > 1)
       throw UsageError{"--out is missing, expected a folder: the shards are in several places"};
     const std::string out = flags->out.empty() ? flags->from[0] : flags->out;
@@ -51,10 +52,12 @@ void AddEvalMerge(CLI::App& eval) {
 void AddEvalJudge(CLI::App& eval) {
   CLI::App* command = eval.add_subcommand("judge", "Take a judge's verdicts on a task's answers");
   const auto flags = std::make_shared<JudgeFlags>();
-  command->add_option("task", flags->task, "the task's name")->check(NotEmpty("the task", "a name"));
+  command->add_option("task", flags->task, "the task's name")
+      ->check(NotEmpty("the task", "a name"));
   command
-      ->add_option("--verdicts", flags->verdicts,
-                   "JSONL file, {\"id\", \"score\"} a line with a score of 0 to 1, for every answer")
+      ->add_option(
+          "--verdicts", flags->verdicts,
+          "JSONL file, {\"id\", \"score\"} a line with a score of 0 to 1, for every answer")
       ->check(NotEmpty("--verdicts", "a path"));
   command->add_option("--out", flags->out, "the run's folder")->check(NotEmpty("--out", "a path"));
   command->add_flag("--json", flags->json, "print one JSON object");

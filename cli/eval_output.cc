@@ -31,7 +31,8 @@ Json ResultJson(const EvalResult& result) {
     if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
     tasks.push_back(std::move(json));
   }
-  Json json = {{"complete", result.complete}, {"results_file", result.results_file}, {"tasks", tasks}};
+  Json json = {
+      {"complete", result.complete}, {"results_file", result.results_file}, {"tasks", tasks}};
   if (IsShard(result)) json["shard"] = ShardName(result);
   return json;
 }
@@ -86,8 +87,9 @@ void FinishEval(const std::string& command, const EvalResult& result, OutputForm
   }
   FlushOutput();
   if (!result.complete)
-    throw Error(Code::kCancelled, command + ": stopped with " + std::to_string(result.progress.done) +
-                                      " of " + std::to_string(result.progress.total) +
+    throw Error(Code::kCancelled, command + ": stopped with " +
+                                      std::to_string(result.progress.done) + " of " +
+                                      std::to_string(result.progress.total) +
                                       " samples done; the same command goes on from there");
   const int64_t failed = FailedSamples(result);
   if (failed == 0) return;

@@ -94,16 +94,19 @@ void AddOptions(CLI::App& command, RunFlags& flags) {
       .add_option("task", flags.tasks,
                   "names of binocle eval list, or paths of task files; several are one run")
       ->check(NotEmpty("the task", "a name or a path"));
-  text("--data", flags.run.data, "the data's folder; a folder in it with a task's name is that task's", "a path");
+  text("--data", flags.run.data,
+       "the data's folder; a folder in it with a task's name is that task's", "a path");
   text("--out", flags.run.out, "where journal and results go; what is there goes on", "a path");
-  command.add_flag("--fresh", flags.run.fresh, "throw away what an earlier run left, and begin anew");
-  text("--prompt", flags.run.prompt, "a prompt of the task's (default: the model family's, or default)", "a name");
+  command.add_flag("--fresh", flags.run.fresh,
+                   "throw away what an earlier run left, and begin anew");
+  text("--prompt", flags.run.prompt,
+       "a prompt of the task's (default: the model family's, or default)", "a name");
   command.add_option("--limit", flags.limit, "the first so many samples of each task")
       ->check(IsInteger("--limit"));
   text("--shard", flags.shard,
-       "I/N: part I of N, from 0 on (default: what Slurm, Open MPI or a Kubernetes Job say)", "I/N");
-  command
-      .add_option("--concurrency", flags.run.concurrency, "requests at a time")
+       "I/N: part I of N, from 0 on (default: what Slurm, Open MPI or a Kubernetes Job say)",
+       "I/N");
+  command.add_option("--concurrency", flags.run.concurrency, "requests at a time")
       ->check(IsInteger("--concurrency"))
       ->capture_default_str();
   command.add_flag("--task-constraint", flags.run.task_constraint,

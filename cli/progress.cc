@@ -65,7 +65,8 @@ std::string Progress::Line() const {
                 static_cast<long long>(left / 60), static_cast<long long>(left % 60));
   const std::string rest = text + note;
   // A line that wraps could not be drawn over.
-  const int bar = std::clamp(Width() - static_cast<int>(what_.size() + rest.size()) - 4, 0, kBarWidth);
+  const int bar =
+      std::clamp(Width() - static_cast<int>(what_.size() + rest.size()) - 4, 0, kBarWidth);
   const int filled = *total_ > 0 ? static_cast<int>(bar * done_ / *total_) : bar;
   return what_ + " [" + std::string(static_cast<size_t>(filled), '#') +
          std::string(static_cast<size_t>(bar - filled), '.') + "]" + rest;

@@ -42,8 +42,8 @@ std::optional<ShardChoice> FromVariables(const char* index_name, const char* cou
   const int64_t number = Integer(index_name, *index);
   const EvalShard shard{(number - first) / (step == 0 ? 1 : step), Integer(count_name, *count)};
   if (shard.count < 1 || shard.count > kMostShards || number < first || shard.index >= shard.count)
-    throw UsageError{std::string(index_name) + " is " + *index + " and " + count_name + " is " + *count +
-                     ", which is no part; say --shard"};
+    throw UsageError{std::string(index_name) + " is " + *index + " and " + count_name + " is " +
+                     *count + ", which is no part; say --shard"};
   return ShardChoice{shard, index_name};
 }
 
@@ -53,7 +53,8 @@ ShardChoice ChooseShard(const std::string& text) {
   if (!text.empty()) {
     const size_t slash = text.find('/');
     EvalShard shard;
-    const bool read = slash != std::string::npos && ReadNumber(text.substr(0, slash), shard.index) &&
+    const bool read = slash != std::string::npos &&
+                      ReadNumber(text.substr(0, slash), shard.index) &&
                       ReadNumber(text.substr(slash + 1), shard.count);
     if (!read || shard.count < 1 || shard.count > kMostShards || shard.index < 0 ||
         shard.index >= shard.count)
@@ -62,9 +63,9 @@ ShardChoice ChooseShard(const std::string& text) {
   }
   if (const auto mpi = FromVariables("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")) return *mpi;
   if (const auto job = FromVariables("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")) return *job;
-  const auto slurm = FromVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT",
-                                   IntegerOr("SLURM_ARRAY_TASK_MIN", 0),
-                                   IntegerOr("SLURM_ARRAY_TASK_STEP", 1));
+  const auto slurm =
+      FromVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT",
+                    IntegerOr("SLURM_ARRAY_TASK_MIN", 0), IntegerOr("SLURM_ARRAY_TASK_STEP", 1));
   return slurm.value_or(ShardChoice{});
 }
 

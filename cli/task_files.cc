@@ -42,7 +42,8 @@ std::string TaskFile(const std::string& task) {
   for (const TaskInfo& info : ReadTaskInfos(TasksFolder()))
     names += (names.empty() ? "" : ", ") + info.name;
   throw Error(Code::kNotFound,
-              "task " + task + " does not come with Binocle, expected the path of a file or one of " + names);
+              "task " + task +
+                  " does not come with Binocle, expected the path of a file or one of " + names);
 }
 
 }  // namespace binocle::cli

@@ -50,8 +50,8 @@ std::unique_ptr<RowReader> OpenOne(const DataFiles& data, size_t index,
   RefuseParquet(source.name);
 }
 
-constexpr std::array<std::string_view, 8> kNames = {
-    "jsonl", "json", "vqa", "tsv", "csv", "vlmeval_tsv", "mme", "parquet"};
+constexpr std::array<std::string_view, 8> kNames = {"jsonl", "json",        "vqa", "tsv",
+                                                    "csv",   "vlmeval_tsv", "mme", "parquet"};
 
 }  // namespace
 

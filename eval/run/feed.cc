@@ -31,8 +31,7 @@ std::optional<FeedItem> Feed::Next() {
 std::optional<FeedItem> Feed::Read() {
   for (; task_ < plan_.tasks.size(); ++task_, samples_.reset()) {
     const PlannedTask& planned = plan_.tasks[task_];
-    if (!samples_)
-      samples_ = std::make_unique<TaskSamples>(planned.task, planned.folder, scorers_);
+    if (!samples_) samples_ = std::make_unique<TaskSamples>(planned.task, planned.folder, scorers_);
     while (auto next = samples_->Next()) {
       if (next->doc_id >= planned.samples()) break;  // beyond the limit
       const auto at = static_cast<size_t>(next->doc_id);

@@ -23,9 +23,10 @@ namespace fs = std::filesystem;
 constexpr size_t kMaxFailuresTold = 20;
 
 // Members of a record that are not about what was asked.
-constexpr const char* kNotAsked[] = {
-    "task",      "prediction", "finish_reason", "prompt_tokens", "image_tokens", "completion_tokens",
-    "grounding", "logprobs",   "error",         "seal"};
+constexpr const char* kNotAsked[] = {"task",          "prediction",   "finish_reason",
+                                     "prompt_tokens", "image_tokens", "completion_tokens",
+                                     "grounding",     "logprobs",     "error",
+                                     "seal"};
 
 std::string DocHash(OrderedJson record) {
   for (const char* name : kNotAsked) record.erase(name);
@@ -66,9 +67,7 @@ OrderedJson SampleJson(const OrderedJson& record, const std::string& doc_hash,
 class TaskWriter {
  public:
   TaskWriter(const Json& head, const FinalNames& names)
-      : name_(head.at("task").get<std::string>()),
-        scores_(head),
-        samples_(names.Samples(name_)) {
+      : name_(head.at("task").get<std::string>()), scores_(head), samples_(names.Samples(name_)) {
     outcome_.head = head;
     if (head.at("judge") == "") return;
     judge_ = std::make_unique<WholeFile>(names.Judge(name_));
@@ -176,7 +175,8 @@ EvalResult WriteFinalFiles(const JournalFile& journal, const JournalIndex& index
                              outcome.failures[0]["message"].get<std::string>();
   }
   WholeFile results(names.Results());
-  results.Write(ResultsJson(run, outcomes).dump(2, ' ', false, OrderedJson::error_handler_t::replace));
+  results.Write(
+      ResultsJson(run, outcomes).dump(2, ' ', false, OrderedJson::error_handler_t::replace));
   results.Write("\n");
   results.Commit();
   result.results_file = names.Results().string();

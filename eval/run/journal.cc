@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -45,6 +46,12 @@ bool WriteAll(int fd, std::string_view bytes) {
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return true;
+}
+
+// Whether a line goes on behind a seal: a whole one was there, and what ended it is damaged.
+bool HoldsWholeLine(std::string_view line) {
+  const size_t seal = line.find(kSeal);
+  return seal != std::string_view::npos && seal + kSealBytes < line.size();
 }
 
 std::string Shown(const Json& value) {
@@ -101,17 +108,19 @@ JournalFile::JournalFile(const std::filesystem::path& path)
     : file_(std::make_unique<MappedFile>(path)) {
   std::string_view rest = file_->bytes();
   while (!rest.empty()) {
-    const size_t end = rest.find('\n');
-    if (end == std::string_view::npos) return;  // torn
+    const size_t end = std::min(rest.find('\n'), rest.size());
     const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(end + 1);
-    if (!IsSealed(line)) {
-      if (rest.empty()) return;  // torn as well: a line's length can be on the disk before the line
+    const bool last = end + 1 >= rest.size();
+    if (end < rest.size() && IsSealed(line)) {
+      lines_.push_back(line);
+      whole_bytes_ += end + 1;
+      rest.remove_prefix(end + 1);
+    } else if (last && !HoldsWholeLine(line)) {
+      return;  // torn, or its length was on the disk before its bytes
+    } else {
       Throw(Code::kDataLoss, Place(lines_.size()),
             " is damaged: its seal is not that of its text; bring the file back, or begin anew");
     }
-    lines_.push_back(line);
-    whole_bytes_ += end + 1;
   }
 }
 

@@ -41,8 +41,10 @@ std::string Bound(const JournalFile& journal, const JournalIndex& index, size_t 
     const OrderedJson* verdict = verdicts.Find(record);
     const auto id = record.at("id").get<std::string>();
     if (verdict == nullptr)
-      ThrowInvalid(file, ": has ", verdicts.lines().contains(id) ? "a verdict on another answer to " : "no verdict on ",
-                   Printable(id, 60));
+      ThrowInvalid(
+          file, ": has ",
+          verdicts.lines().contains(id) ? "a verdict on another answer to " : "no verdict on ",
+          Printable(id, 60));
     OrderedJson bound = *verdict;
     bound["prediction_sha256"] = eval::JudgeLine(record)["prediction_sha256"];
     text += eval::DumpLine(bound) + "\n";
@@ -64,8 +66,8 @@ EvalResult JudgeEval(const std::string& out, const std::string& task, const std:
   if (index.Count(State::kOpen) > 0)
     Throw(Code::kFailedPrecondition, journal.path(), ": the run is not finished, ",
           index.Count(State::kOpen), " samples are missing");
-  const eval::FinalNames names{
-      out, eval::FileNameOf(index.run().at("model_name").get<std::string>())};
+  const eval::FinalNames names{out,
+                               eval::FileNameOf(index.run().at("model_name").get<std::string>())};
   eval::WholeFile kept(names.Verdicts(task));
   kept.Write(Bound(journal, index, judged, eval::Verdicts::Read(file), file));
   kept.Commit();

@@ -59,7 +59,8 @@ std::vector<fs::path> JournalsIn(const std::vector<std::string>& from) {
     }
     if (error) Throw(Code::kNotFound, name, ": ", error.message());
     if (found.empty())
-      Throw(Code::kNotFound, name, ": holds no journal of a shard, expected journal_0_of_2.jsonl and the like");
+      Throw(Code::kNotFound, name,
+            ": holds no journal of a shard, expected journal_0_of_2.jsonl and the like");
     std::sort(found.begin(), found.end());
     paths.insert(paths.end(), found.begin(), found.end());
   }
@@ -80,19 +81,17 @@ std::map<int64_t, const ShardJournal*> CheckShards(
             ", expected one of ", count, " as ", first.file.path(), " is");
     if (journal->index->run() != first.index->run())
       Throw(Code::kFailedPrecondition, journal->file.path(), ": is of another run than ",
-            first.file.path(), ": ",
-            eval::DifferenceOf(journal->index->run(), first.index->run()));
+            first.file.path(), ": ", eval::DifferenceOf(journal->index->run(), first.index->run()));
     const auto [at, is_new] = shards.emplace(shard.index, journal.get());
     if (!is_new)
-      Throw(Code::kFailedPrecondition, journal->file.path(), ": is shard ", NameOf(shard), ", which ",
-            at->second->file.path(), " is as well");
+      Throw(Code::kFailedPrecondition, journal->file.path(), ": is shard ", NameOf(shard),
+            ", which ", at->second->file.path(), " is as well");
   }
   std::string missing;
   for (int64_t i = 0; i < count; ++i) {
     if (!shards.contains(i)) missing += (missing.empty() ? "" : ", ") + NameOf({i, count});
   }
-  if (!missing.empty())
-    Throw(Code::kFailedPrecondition, "shards are missing: ", missing);
+  if (!missing.empty()) Throw(Code::kFailedPrecondition, "shards are missing: ", missing);
   return shards;
 }
 

@@ -41,7 +41,8 @@ std::string EvalModelDigest(const std::string& directory) {
   eval::Sha256 all;
   for (const fs::path& path : paths) {
     const MappedFile file(path);
-    all.Add(path.filename().string() + '\0' + std::to_string(file.size()) + '\0' + Digest(file) + '\n');
+    all.Add(path.filename().string() + '\0' + std::to_string(file.size()) + '\0' + Digest(file) +
+            '\n');
   }
   return all.Hex();
 }

@@ -18,7 +18,8 @@ std::string FileNameOf(const std::string& model) {
   std::string name;
   bool in_minded = false;
   for (const char c : model) {
-    const bool minded = kMinded.find(c) != std::string_view::npos || static_cast<unsigned char>(c) < 32;
+    const bool minded =
+        kMinded.find(c) != std::string_view::npos || static_cast<unsigned char>(c) < 32;
     if (!minded) name += c;
     if (minded && !in_minded) name += "__";
     in_minded = minded;

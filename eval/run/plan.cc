@@ -105,7 +105,8 @@ class PictureFiles {
 };
 
 OrderedJson ConstraintJson(const Constraint& constraint) {
-  if (const auto* choices = std::get_if<Choices>(&constraint)) return {{"choices", choices->values}};
+  if (const auto* choices = std::get_if<Choices>(&constraint))
+    return {{"choices", choices->values}};
   if (const auto* regex = std::get_if<Regex>(&constraint)) return {{"regex", regex->pattern}};
   if (const auto* schema = std::get_if<JsonSchema>(&constraint))
     return {{"json_schema", schema->schema}};

@@ -17,18 +17,17 @@ std::string_view NameOf(FinishReason reason) {
 OrderedJson ImagesJson(const Sample& sample, const std::filesystem::path& folder) {
   OrderedJson images = OrderedJson::array();
   for (const SampleImage& image : sample.images) {
-    images.push_back(image.path.empty()
-                         ? ImageKey({.images = {image}})
-                         : image.path.lexically_relative(folder).generic_string());
+    images.push_back(image.path.empty() ? ImageKey({.images = {image}})
+                                        : image.path.lexically_relative(folder).generic_string());
   }
   return images;
 }
 
 OrderedJson Head(const PlannedTask& planned, const FeedItem& item, const std::string& prompt) {
   const Sample& sample = item.numbered.sample;
-  return {{"task", item.task},       {"doc_id", item.numbered.doc_id},
-          {"id", sample.id},         {"place", sample.place},
-          {"prompt", prompt},        {"images", ImagesJson(sample, planned.folder)}};
+  return {{"task", item.task}, {"doc_id", item.numbered.doc_id},
+          {"id", sample.id},   {"place", sample.place},
+          {"prompt", prompt},  {"images", ImagesJson(sample, planned.folder)}};
 }
 
 OrderedJson LogprobsJson(const Answer& answer) {
@@ -62,9 +61,8 @@ Request RequestOf(const EvalRun& run, const PlannedTask& planned, const Sample& 
   if (run.task_constraint) request.constraint = ConstraintOf(planned.task, sample);
   Message message{.role = MessageRole::kUser, .text = prompt, .images = {}};
   for (const SampleImage& image : sample.images) {
-    message.images.push_back(image.path.empty()
-                                 ? ImageInput::FromBytes(image.bytes, sample.place)
-                                 : ImageInput::FromFile(image.path.string()));
+    message.images.push_back(image.path.empty() ? ImageInput::FromBytes(image.bytes, sample.place)
+                                                : ImageInput::FromFile(image.path.string()));
     message.images.back().exif = run.exif;
   }
   request.messages.push_back(std::move(message));

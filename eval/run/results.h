@@ -20,7 +20,8 @@ struct TaskOutcome {
   int64_t failed = 0;
   int64_t waiting = 0;  // answers that a judge has not graded
   std::map<std::string, int64_t> failed_by_code;
-  OrderedJson failures = OrderedJson::array();  // the first ones: {"id", "place", "code", "message"}
+  OrderedJson failures =
+      OrderedJson::array();  // the first ones: {"id", "place", "code", "message"}
   std::optional<double> score;
   std::optional<double> standard_error;
   std::vector<TaskScores::Summary> summaries;

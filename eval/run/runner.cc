@@ -43,8 +43,7 @@ void Note(const EvalObserver& observer, const std::string& text) {
 void MakeFolder(const std::string& path) {
   std::error_code failure;
   std::filesystem::create_directories(path, failure);
-  if (failure)
-    Throw(Code::kPermissionDenied, path, ": no folder can be made: ", failure.message());
+  if (failure) Throw(Code::kPermissionDenied, path, ": no folder can be made: ", failure.message());
 }
 
 // Throws unless the journal is of this run.
@@ -182,15 +181,13 @@ std::optional<FeedItem> Asking::Take() {
 
 void Asking::AskOne(const FeedItem& item) {
   const PlannedTask& planned = plan_.tasks[item.task];
-  const std::string prompt =
-      eval::RenderPrompt(planned.task, item.numbered.sample, planned.prompt);
+  const std::string prompt = eval::RenderPrompt(planned.task, item.numbered.sample, planned.prompt);
   {
     const std::lock_guard lock(mutex_);
     if (outage_.is_there())
       return Failed(item, prompt,
-                    Error(Code::kUnavailable,
-                          "not asked: " + std::to_string(outage_.in_a_row()) +
-                              " requests in a row before it found no server"));
+                    Error(Code::kUnavailable, "not asked: " + std::to_string(outage_.in_a_row()) +
+                                                  " requests in a row before it found no server"));
   }
   std::optional<Response> response;
   std::optional<Error> error;
@@ -207,14 +204,16 @@ void Asking::AskOne(const FeedItem& item) {
     interrupted_ = true;
   } else if (response) {
     Took(item, *response, eval::RecordOf(planned, item, prompt, *response));
+  } else if (!error->option().empty()) {
+    // What is wrong is the run's, and would be with every other sample.
+    if (!failure_) failure_ = std::make_exception_ptr(*error);
   } else {
     outage_.Failed(error->code());
     Failed(item, prompt, *error);
   }
 }
 
-void Asking::Took(const FeedItem& item, const Response& response,
-                  const OrderedJson& record) {
+void Asking::Took(const FeedItem& item, const Response& response, const OrderedJson& record) {
   journal_.Append(record);
   outage_.Answered();
   ++progress_.done;

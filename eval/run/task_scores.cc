@@ -36,9 +36,7 @@ std::optional<double> ScoreMean::standard_error() const {
 
 TaskScores::TaskScores(const Json& task) : judge_(task.at("judge").get<std::string>()) {
   if (!judge_.empty()) return;
-  const auto add = [&](const std::string& name) {
-    scorers_.push_back({name, Scoring(name), {}});
-  };
+  const auto add = [&](const std::string& name) { scorers_.push_back({name, Scoring(name), {}}); };
   add(task.at("scorer").get<std::string>());
   for (const Json& name : task.at("also_scorers")) add(name.get<std::string>());
   const auto open = task.at("open_scorer").get<std::string>();

@@ -42,8 +42,8 @@ struct TaskInfo {
   std::vector<TaskPrompt> prompts;
   std::string scorer;                     // empty: a judge decides
   std::vector<std::string> also_scorers;  // reported beside it
-  std::string open_scorer;                // of questions without options, where there are both kinds
-  std::string judge;                      // who grades; empty: a scorer does
+  std::string open_scorer;  // of questions without options, where there are both kinds
+  std::string judge;        // who grades; empty: a scorer does
   int64_t max_new_tokens = 0;
   double temperature = 0;
   std::vector<std::string> stop;
@@ -93,7 +93,8 @@ struct EvalRun {
   bool fresh = false;  // what an earlier run left is thrown away, and the run begins anew
 };
 
-// Answers one request. Called from `concurrency` threads at a time; an Error that it throws is what becomes of the request.
+// Answers one request. Called from `concurrency` threads at a time. An Error that it throws is what becomes of the sample; one about an option
+// (Error::option()) ends the run, as no other sample would fare better.
 using EvalAsk = std::function<Response(const Request&)>;
 
 // How far a run is, or this shard of it.
@@ -112,9 +113,11 @@ struct EvalProgress {
 
 // Called from any thread, one at a time. All may be empty.
 struct EvalObserver {
-  std::function<void(const EvalProgress&)> on_progress;  // after every sample, and once before the first
-  std::function<void(const std::string&)> on_note;       // what a person should know, in one line
-  std::function<bool()> keep_going;  // false: what is under way ends, the rest is left for another time
+  std::function<void(const EvalProgress&)>
+      on_progress;                                  // after every sample, and once before the first
+  std::function<void(const std::string&)> on_note;  // what a person should know, in one line
+  std::function<bool()>
+      keep_going;  // false: what is under way ends, the rest is left for another time
 };
 
 struct EvalTaskResult {
