@@ -22,3 +22,19 @@ function(binocle_compile_options target)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
 endfunction()
+
+# Headers that most of a target's files read: read once. Out of a precompiled header the standard library's code counts as ours, and GCC 12 sees
+# ghosts in it (GCC bug 105651).
+function(binocle_precompile target)
+  target_precompile_headers(${target} PRIVATE ${ARGN})
+  target_compile_options(${target} PRIVATE -Wno-array-bounds $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>)
+endfunction()
+
+# With BINOCLE_UNITY, files of the target are compiled eight at a time, but for those of ALONE, whose names are others' too.
+function(binocle_unity target)
+  cmake_parse_arguments(ARG "" "" "ALONE" ${ARGN})
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${BINOCLE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  if(ARG_ALONE)
+    set_source_files_properties(${ARG_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  endif()
+endfunction()

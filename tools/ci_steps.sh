@@ -49,11 +49,15 @@ step_training() {
   (cd training && /usr/bin/python3 -m unittest -q tests.test_generator)
 }
 
+# A build that is there stays as it was configured; a new one is compiled in as few pieces as possible.
+configure() { [ -f "build/$1/CMakeCache.txt" ] || cmake --preset "$1" -DBINOCLE_UNITY=ON; }
+
 configure_and_build() {  # preset [target …]
   local preset=$1
   shift
-  [ -f "build/$preset/CMakeCache.txt" ] || cmake --preset "$preset"
+  configure "$preset"
   cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
+}
 }
 
 # The clients' packages, pinned, for the tests that use them; without a package index those report skipped.
@@ -64,7 +68,8 @@ step_python() {
 }
 
 step_build() {
-  [ ! -x build/python/bin/python ] || cmake --preset dev -DBINOCLE_CLIENTS_PYTHON="$PWD/build/python/bin/python"
+  configure dev
+  [ ! -x build/python/bin/python ] || cmake build/dev -DBINOCLE_CLIENTS_PYTHON="$PWD/build/python/bin/python"
   configure_and_build dev
 }
 

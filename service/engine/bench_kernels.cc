@@ -14,7 +14,7 @@ namespace binocle {
 namespace {
 
 constexpr double kLeastSeconds = 0.02;  // a run of a contender is repeated up to this
-constexpr int64_t kVisualSinks = 4;
+constexpr int64_t kSinkTokens = 4;
 
 Tensor Gaussian(Shape shape, uint64_t seed) {
   Tensor t = Tensor::F32(shape);
@@ -46,7 +46,7 @@ class Layer {
     WriteKv(ex, k_, v_, slots, pool_.layer(0));
     classes_[0] = kSinkKey;
     for (int64_t i = 0; i < b.visual_tokens; ++i) {
-      const bool sink = i % (b.visual_tokens / kVisualSinks) == b.visual_tokens / 8;
+      const bool sink = i % (b.visual_tokens / kSinkTokens) == b.visual_tokens / 8;
       classes_[static_cast<size_t>(1 + i)] = sink ? kVisualKey | kSinkKey : kVisualKey;
       gain_[static_cast<size_t>(1 + i)] = 0.2F;
     }

@@ -38,7 +38,7 @@ std::optional<uint64_t> SeedOf(const InferParameter& parameter) {
   return std::nullopt;
 }
 
-std::optional<int32_t> Int32Of(const InferParameter& parameter) {
+std::optional<int32_t> Int32OfParameter(const InferParameter& parameter) {
   const std::optional<double> number = NumberOf(parameter);
   if (parameter.has_double_param() || !number || *number < INT32_MIN || *number > INT32_MAX)
     return std::nullopt;
@@ -51,7 +51,7 @@ bool SetSampling(const FieldDescriptor& field, const InferParameter& parameter,
   const google::protobuf::Reflection& reflection = *sampling.GetReflection();
   switch (field.cpp_type()) {
     case FieldDescriptor::CPPTYPE_INT32: {
-      const auto value = Int32Of(parameter);
+      const auto value = Int32OfParameter(parameter);
       if (value) reflection.SetInt32(&sampling, &field, *value);
       return value.has_value();
     }

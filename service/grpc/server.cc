@@ -13,6 +13,7 @@
 #include "grpc/health/v1/health.pb.h"
 #include "service/common/check_range.h"
 #include "service/common/text.h"
+#include "service/grpc/acceptor.h"
 #include "service/grpc/inference_service.h"
 #include "service/grpc/model_service.h"
 #include "service/grpc/uri_reader.h"
@@ -90,13 +91,13 @@ struct GrpcServer::Impl {
   void Listen() {
     PrepareLibraries();
     grpc::ServerBuilder builder;
-    builder.AddListeningPort(options.listen, CredentialsOf(options.tls), &port);
+    auto connections = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        CredentialsOf(options.tls));
     builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
     builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
-    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a second server on the port fails
     SetKeepalive(options.keepalive, builder);
-    // A connection that says nothing must not be kept for gRPC's two minutes: each has a file descriptor, and without one left gRPC
-    // stops listening for good.
+    // A connection that says nothing must not be kept for gRPC's two minutes: each has a file descriptor.
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsOfAConnection);
     // What clients may have under way into the server, messages half received included; beyond it gRPC cuts calls off.
@@ -107,11 +108,8 @@ struct GrpcServer::Impl {
     builder.RegisterService(&model);
     builder.RegisterService(&inference);
     server = builder.BuildAndStart();
-    if (server == nullptr) {
-      throw Error(Code::kUnavailable,
-                  Text("listen is ", ValidUtf8(options.listen, 200), ", which cannot be had"),
-                  "listen");
-    }
+    if (server == nullptr) throw Error(Code::kInternal, "gRPC's server does not start");
+    acceptor.Start(std::move(connections));
     SetServing(true);
   }
 
@@ -135,7 +133,7 @@ struct GrpcServer::Impl {
   VisionLanguageServiceImpl vision_language{context};
   ModelServiceImpl model{context};
   InferenceServiceImpl inference{context};
-  int port = 0;
+  Acceptor acceptor{options.listen};
   std::unique_ptr<grpc::Server> server;  // last: it calls the others
   std::mutex stopping;
 };
@@ -149,8 +147,9 @@ std::unique_ptr<GrpcServer> GrpcServer::Start(ModelList models, GrpcServerOption
 GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 GrpcServer::~GrpcServer() { Stop(); }
 
-int GrpcServer::port() const { return impl_->port > 1 ? impl_->port : 0; }
+int GrpcServer::port() const { return impl_->acceptor.port(); }
 int64_t GrpcServer::in_flight() const { return impl_->gate->in_flight(); }
+int64_t GrpcServer::refused_connections() const { return impl_->acceptor.refused(); }
 ImageStoreCounters GrpcServer::images() const { return impl_->images.counters(); }
 
 bool GrpcServer::Drain(std::chrono::milliseconds patience) {
@@ -163,6 +162,7 @@ void GrpcServer::Stop() {
   const std::lock_guard lock(impl_->stopping);
   impl_->gate->StartDraining();
   impl_->gate->StartCutting();
+  impl_->acceptor.Stop();
   // Without a deadline this would wait for clients that watch health for ever.
   impl_->server->Shutdown(std::chrono::system_clock::now());
   impl_->server->Wait();

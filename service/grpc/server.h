@@ -35,9 +35,10 @@ struct KeepaliveOptions {
 };
 
 struct GrpcServerOptions {
-  std::string listen = "127.0.0.1:0";  // HOST:PORT; port 0: one that is free; "unix:PATH" works too
-  std::optional<TlsOptions> tls;       // absent: plain
-  std::optional<TokenList> tokens;     // absent: everybody may call
+  std::string listen =
+      "127.0.0.1:0";  // HOST:PORT; port 0: one that is free; or "unix:PATH", a socket file
+  std::optional<TlsOptions> tls;    // absent: plain
+  std::optional<TokenList> tokens;  // absent: everybody may call
   KeepaliveOptions keepalive;
   RequestLimits limits;
   ImageStoreOptions images;                       // max_image_bytes is that of limits
@@ -64,6 +65,8 @@ class GrpcServer {
   // Of TCP; 0 for a socket file.
   int port() const;
   int64_t in_flight() const;
+  // Connections for which there was no file descriptor.
+  int64_t refused_connections() const;
   ImageStoreCounters images() const;
 
   // Health says NOT_SERVING, new requests are UNAVAILABLE with a retry delay, those under way go on. True when they all ended in time.

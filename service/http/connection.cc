@@ -19,7 +19,7 @@ constexpr int64_t kMaxHeadBytes = 64 << 10;
 constexpr int64_t kMinBytesPerSecond = 16 << 10;
 constexpr size_t kReadBytes = 64 << 10;
 // For a body that has begun when the server drains, and how soon that is noticed.
-constexpr std::chrono::milliseconds kHurry{5'000}, kLook{500};
+constexpr std::chrono::milliseconds kHurry{5'000}, kLookAgain{500};
 // How long, and for how much, a client that still sends is listened to after its answer.
 constexpr std::chrono::milliseconds kGentleTime{2'000};
 constexpr int64_t kGentleBytes = int64_t{256} << 20;
@@ -112,7 +112,7 @@ bool Connection::Fill() {
     got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
     if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) break;
     const Clock::time_point deadline = ReadDeadline();
-    const Clock::time_point look = std::min(deadline, Clock::now() + kLook);
+    const Clock::time_point look = std::min(deadline, Clock::now() + kLookAgain);
     if (Await(socket_, POLLIN, look) == 0 && look == deadline) break;
   }
   buffer_.resize(got > 0 ? static_cast<size_t>(got) : 0);

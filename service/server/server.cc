@@ -1,6 +1,5 @@
 #include "binocle/server.h"
 
-#include <charconv>
 #include <chrono>
 #include <fstream>
 #include <mutex>
@@ -10,6 +9,7 @@
 #include <utility>
 
 #include "binocle/version.h"
+#include "service/common/address.h"
 #include "service/common/check_range.h"
 #include "service/common/engine_backend.h"
 #include "service/common/sha256.h"
@@ -63,31 +63,6 @@ std::optional<TokenList> TokensOf(const ServerOptions& options) {
   if (options.tokens.empty()) return std::nullopt;
   return TokenList::Parse(ReadFile("tokens", options.tokens), options.tokens);
 }
-
-struct Address {
-  std::string host;
-  int port = 0;
-};
-
-// "127.0.0.1:8080", "[::1]:8080", "localhost:0"
-Address AddressOf(const char* option, const std::string& text) {
-  const auto fail = [&] {
-    throw Error(Code::kInvalidArgument,
-                Text(option, " is ", text, ", expected HOST:PORT with a port from 0 to 65535"),
-                option);
-  };
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0) fail();
-  Address address{.host = text.substr(0, colon), .port = -1};
-  const char* end = text.data() + text.size();
-  const auto [after, error] = std::from_chars(text.data() + colon + 1, end, address.port);
-  if (error != std::errc() || after != end || address.port < 0 || address.port > 65535) fail();
-  if (address.host.starts_with('[') && address.host.ends_with(']'))
-    address.host = address.host.substr(1, address.host.size() - 2);
-  return address;
-}
-
-bool IsUnixSocket(const std::string& listen) { return listen.starts_with("unix:"); }
 
 // "127.0.0.1:0" with the port that it became.
 std::string Bound(const std::string& address, int port) {
@@ -160,8 +135,9 @@ http::Admission Admit(const TokenList& tokens, std::string_view key) {
 void CheckOptions(const ServerOptions& options) {
   if (options.listen.empty() && options.http.empty())
     throw Error(Code::kInvalidArgument, "listen and http are empty, expected an address", "listen");
-  if (!options.listen.empty() && !IsUnixSocket(options.listen)) AddressOf("listen", options.listen);
-  if (!options.http.empty()) AddressOf("http", options.http);
+  if (!options.listen.empty() && !IsUnixSocket(options.listen))
+    ParseAddress("listen", options.listen);
+  if (!options.http.empty()) ParseAddress("http", options.http);
   CheckRange("max_message_bytes", options.max_message_bytes, 1024, INT32_MAX);
   CheckRange("max_request_image_bytes", options.max_request_image_bytes, 1, INT64_MAX);
   CheckRange("max_prompt_bytes", options.max_prompt_bytes, 1, INT64_MAX);
@@ -219,6 +195,9 @@ struct Server::Impl {
     };
     metrics->AddGauge("binocle_grpc_calls", "Calls under way.", {},
                       [this] { return static_cast<double>(grpc->in_flight()); });
+    metrics->AddCounter("binocle_grpc_refused_total",
+                        "Connections for which there was no file descriptor.", {},
+                        [this] { return static_cast<double>(grpc->refused_connections()); });
     metrics->AddGauge("binocle_uploads", "Uploaded pictures kept.", {},
                       stored(&ImageStoreCounters::entries));
     metrics->AddGauge("binocle_upload_bytes", "What they take.", {},
@@ -230,7 +209,7 @@ struct Server::Impl {
   }
 
   void StartHttp(const std::vector<ServedModel>& served) {
-    const Address address = AddressOf("http", options.http);
+    const Address address = ParseAddress("http", options.http);
     http::HttpOptions to{.host = address.host, .port = address.port};
     to.max_connections = options.max_connections;
     to.max_body_bytes = options.max_message_bytes;
@@ -261,11 +240,11 @@ struct Server::Impl {
   }
 
   void Warn() const {
-    const bool open = !options.http.empty() && !IsLoopback(AddressOf("http", options.http).host);
+    const bool open = !options.http.empty() && !IsLoopback(ParseAddress("http", options.http).host);
     if (open)
       log->Event("warning", Text("http ", options.http, " is plain HTTP that others can reach"));
     const bool grpc_open = !options.listen.empty() && !IsUnixSocket(options.listen) &&
-                           !IsLoopback(AddressOf("listen", options.listen).host);
+                           !IsLoopback(ParseAddress("listen", options.listen).host);
     if (grpc_open && options.tls_certificate.empty())
       log->Event("warning",
                  Text("listen ", options.listen, " is without TLS, and others can reach it"));

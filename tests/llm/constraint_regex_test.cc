@@ -11,6 +11,7 @@
 #include "llm/constraint/regex_parser.h"
 #include "llm/utf8.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/random.h"
 
 namespace binocle {
 namespace {
@@ -35,17 +36,7 @@ std::string Encode(char32_t c) {
           static_cast<char>(0x80 | (c >> 6 & 0x3F)), static_cast<char>(0x80 | (c & 0x3F))};
 }
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  size_t Below(size_t n) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<size_t>((state_ >> 33) % n);
-  }
-
- private:
-  uint64_t state_;
-};
+using testing::Random;
 
 // An expression with what it means by definition: where in a text a match that begins at `from` may end.
 struct Sample {

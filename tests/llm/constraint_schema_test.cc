@@ -9,6 +9,7 @@
 #include "llm/constraint/automaton.h"
 #include "llm/constraint/json_schema.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/random.h"
 
 namespace binocle {
 namespace {
@@ -19,17 +20,7 @@ std::string ErrorOf(const std::string& schema) {
   return testing::ErrorOf([&] { Compile(schema); });
 }
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  size_t Below(size_t n) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<size_t>((state_ >> 33) % n);
-  }
-
- private:
-  uint64_t state_;
-};
+using testing::Random;
 
 // A text of the language: any edges, until a state accepts and the walk is tired of it. Nothing for walks that go on too long.
 std::optional<std::string> RandomText(const Automaton& automaton, Random& random) {

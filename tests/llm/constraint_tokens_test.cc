@@ -10,6 +10,7 @@
 #include "llm/tokenizer_sentencepiece.h"
 #include "llm/utf8.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/random.h"
 
 namespace binocle {
 namespace {
@@ -19,17 +20,7 @@ namespace fs = std::filesystem;
 constexpr float kNever = -std::numeric_limits<float>::infinity();
 const fs::path kGolden = BINOCLE_TEST_DATA;
 
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  size_t Below(size_t n) {
-    state_ = state_ * 6364136223846793005u + 1442695040888963407u;
-    return static_cast<size_t>((state_ >> 33) % n);
-  }
-
- private:
-  uint64_t state_;
-};
+using testing::Random;
 
 // Pieces as the test says; "▁" in front opens a word.
 class FakeTokenizer final : public Tokenizer {

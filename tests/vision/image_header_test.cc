@@ -13,7 +13,7 @@ using testing::FixtureBytes;
 
 const std::string kWhere = "picture";
 
-void ExpectInvalid(std::string_view bytes, const std::string& text) {
+void ExpectInvalidHeader(std::string_view bytes, const std::string& text) {
   EXPECT_TRUE(
       Fails([&] { ParseImageHeader(bytes, kWhere); }, Code::kInvalidArgument, "picture: " + text));
 }
@@ -41,32 +41,33 @@ TEST(ImageHeader, ReadsSizesFarBeyondAnyLimit) {
 }
 
 TEST(ImageHeader, NamesWhatTheFileIsInstead) {
-  ExpectInvalid("", "is empty, expected a JPEG, PNG or WebP picture");
-  ExpectInvalid("%PDF-1.7\n%\xe2\xe3", "is a PDF document");
-  ExpectInvalid("GIF89a", "is a GIF picture");
-  ExpectInvalid(std::string_view("II*\0\x08\0\0\0", 8), "is a TIFF picture");
-  ExpectInvalid(std::string_view("\0\0\0\x1c"
-                                 "ftypavif\0\0\0\0",
-                                 16),
-                "is an AVIF picture");
-  ExpectInvalid(std::string_view("\0\0\0\x18"
-                                 "ftypheic\0\0\0\0",
-                                 16),
-                "is a HEIC picture");
-  ExpectInvalid("PK\3\4....", "is a ZIP archive");
-  ExpectInvalid("<?xml version", "is markup");
-  ExpectInvalid("dear diary, today", "is text (\"dear diary, toda\")");
-  ExpectInvalid(std::string_view("RIFF\x10\0\0\0WAVEfmt ", 16), "is a RIFF file but no WebP");
-  ExpectInvalid(std::string_view("\0\1\2\3", 4), "is of an unknown kind (begins with 00 01 02 03)");
+  ExpectInvalidHeader("", "is empty, expected a JPEG, PNG or WebP picture");
+  ExpectInvalidHeader("%PDF-1.7\n%\xe2\xe3", "is a PDF document");
+  ExpectInvalidHeader("GIF89a", "is a GIF picture");
+  ExpectInvalidHeader(std::string_view("II*\0\x08\0\0\0", 8), "is a TIFF picture");
+  ExpectInvalidHeader(std::string_view("\0\0\0\x1c"
+                                       "ftypavif\0\0\0\0",
+                                       16),
+                      "is an AVIF picture");
+  ExpectInvalidHeader(std::string_view("\0\0\0\x18"
+                                       "ftypheic\0\0\0\0",
+                                       16),
+                      "is a HEIC picture");
+  ExpectInvalidHeader("PK\3\4....", "is a ZIP archive");
+  ExpectInvalidHeader("<?xml version", "is markup");
+  ExpectInvalidHeader("dear diary, today", "is text (\"dear diary, toda\")");
+  ExpectInvalidHeader(std::string_view("RIFF\x10\0\0\0WAVEfmt ", 16), "is a RIFF file but no WebP");
+  ExpectInvalidHeader(std::string_view("\0\1\2\3", 4),
+                      "is of an unknown kind (begins with 00 01 02 03)");
 }
 
 TEST(ImageHeader, RefusesSidesOfZero) {
   std::string png = FixtureBytes("rgb.png");
   png.replace(16, 4, 4, '\0');
-  ExpectInvalid(png, "is a PNG of 0 x 8 pixels");
+  ExpectInvalidHeader(png, "is a PNG of 0 x 8 pixels");
   std::string jpeg = FixtureBytes("grey.jpg");
   jpeg.replace(jpeg.find("\xff\xc0") + 5, 2, 2, '\0');
-  ExpectInvalid(jpeg, "is a JPEG of 12 x 0 pixels");
+  ExpectInvalidHeader(jpeg, "is a JPEG of 12 x 0 pixels");
 }
 
 TEST(ImageHeader, RefusesKindsOfJpegThatCannotBeDecoded) {
@@ -91,7 +92,7 @@ TEST(ImageHeader, RefusesImpossiblePngHeaders) {
        {std::pair{24, 3}, {24, 32}, {25, 5}, {25, 1}, {25, 200}, {26, 1}, {27, 1}, {28, 2}}) {
     std::string png = FixtureBytes("rgb.png");
     png[at] = static_cast<char>(value);
-    ExpectInvalid(png, "corrupt PNG: IHDR says");
+    ExpectInvalidHeader(png, "corrupt PNG: IHDR says");
   }
 }
 
