@@ -6,6 +6,7 @@
 #include <iostream>
 #include <memory>
 #include <sstream>
+#include <system_error>
 #include <thread>
 
 #include "cli/client_commands.h"
@@ -100,24 +101,37 @@ class Slots {
       : client_(client), plan_(plan), call_(call), tally_(tally) {}
 
   void Run(const LoadOptions& options) {
-    std::vector<std::thread> threads;
-    const int64_t count = std::min(options.concurrency, options.requests);
-    for (int64_t i = 0; i < count; ++i) {
-      threads.emplace_back([&] {
-        try {
-          Work(options.requests);
-        } catch (...) {
-          const std::lock_guard lock(mutex_);
-          failure_ = std::current_exception();
-          next_ = options.requests;
-        }
-      });
+    {
+      std::vector<std::jthread> threads;
+      const int64_t count = std::min(options.concurrency, options.requests);
+      try {
+        while (std::ssize(threads) < count)
+          threads.emplace_back([&] { WorkToTheEnd(options.requests); });
+      } catch (const std::system_error&) {
+        Fail(options.requests, std::make_exception_ptr(Error(
+                                   Code::kResourceExhausted,
+                                   "--concurrency is " + std::to_string(options.concurrency) +
+                                       ", threads there are " + std::to_string(threads.size()))));
+      }
     }
-    for (std::thread& thread : threads) thread.join();
     if (failure_) std::rethrow_exception(failure_);
   }
 
  private:
+  void Fail(int64_t requests, std::exception_ptr failure) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(failure);
+    next_ = requests;
+  }
+
+  void WorkToTheEnd(int64_t requests) {
+    try {
+      Work(requests);
+    } catch (...) {
+      Fail(requests, std::current_exception());
+    }
+  }
+
   void Work(int64_t requests) {
     Client client = client_;
     for (int64_t i = next_++; i < requests && !InterruptFlag::raised(); i = next_++) {

@@ -105,6 +105,8 @@ std::vector<ConfigMap> ConfigMap::Maps(const std::string& key) const {
   return maps;
 }
 
+bool ConfigMap::Has(const std::string& key) const { return static_cast<bool>(node_->yaml[key]); }
+
 std::string ConfigMap::Text(const std::string& key) const {
   const YAML::Node node = node_->yaml[key];
   return node ? ScalarOf(path_, key, node) : std::string();

@@ -22,6 +22,7 @@ class ConfigMap {
 
   // The mappings of a list; empty where there is none.
   std::vector<ConfigMap> Maps(const std::string& key) const;
+  bool Has(const std::string& key) const;
   // "" where there is none.
   std::string Text(const std::string& key) const;
 

@@ -46,12 +46,12 @@ class PortFile {
     WriteNewFile(path_, ports.dump() + "\n", Overwrite::kAllowed);
   }
 
- private:
   void Remove() const {
     std::error_code ignored;
     if (!path_.empty()) std::filesystem::remove(path_, ignored);
   }
 
+ private:
   std::string path_;
 };
 
@@ -87,14 +87,7 @@ void Check(const ServeFlags& flags) {
   CheckOptions(OptionsOf(flags));
   flags.Patience();
   for (const ModelToServe& model : flags.Models()) {
-    const ModelInfo info = Engine::Inspect(model.path, WithRoom(model));
-    const int64_t limit =
-        model.options.memory_limit > 0 ? model.options.memory_limit : Engine::MachineMemory();
-    if (info.planned_bytes > limit) {
-      throw Error(Code::kResourceExhausted, model.path + ": the plan needs " +
-                                                std::to_string(info.planned_bytes) +
-                                                " bytes, there are " + std::to_string(limit));
-    }
+    const ModelInfo info = Engine::Check(model.path, WithRoom(model));
     std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
               << (info.planned_bytes >> 20) << " MiB\n";
   }
@@ -112,7 +105,8 @@ std::vector<ServedModel> Load(const ServeFlags& flags) {
 }
 
 // Requests under way have their time; a second signal takes it from them.
-void Stop(Server& server, const StopSignal& signal, std::chrono::milliseconds patience) {
+void Stop(Server& server, const PortFile& ports, const StopSignal& signal,
+          std::chrono::milliseconds patience) {
   std::atomic<bool> stopped = false;
   std::thread drain([&] {
     server.Drain(patience);
@@ -120,7 +114,9 @@ void Stop(Server& server, const StopSignal& signal, std::chrono::milliseconds pa
   });
   while (!stopped) {
     constexpr int kInterrupted = 130;
-    if (signal.WaitFor(std::chrono::milliseconds(20))) std::_Exit(kInterrupted);
+    if (!signal.WaitFor(std::chrono::milliseconds(20))) continue;
+    ports.Remove();
+    std::_Exit(kInterrupted);
   }
   drain.join();
 }
@@ -144,7 +140,7 @@ void Serve(const ServeFlags& flags) {
   const std::unique_ptr<Server> server = Server::Start(Load(flags), options);
   ports.Write(*server);
   signal.Wait();
-  Stop(*server, signal, patience);
+  Stop(*server, ports, signal, patience);
 }
 
 }  // namespace

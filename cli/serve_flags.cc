@@ -111,6 +111,8 @@ void ServeFlags::Add(CLI::App& command) {
 void ServeFlags::ReadConfig(CLI::App& command) {
   if (config_.empty()) return;
   const ConfigMap config = ConfigMap::Read(config_);
+  if (config.Has("model") && config.Has("models"))
+    throw UsageError{config_ + ": has model and models, expected one of them"};
   config.Apply(command, {"models"});
   for (const ConfigMap& entry : config.Maps("models")) {
     ModelFlags flags = model_;

@@ -92,9 +92,12 @@ const Template& TemplateOf(ConversationStyle style) {
   return *it;
 }
 
-void CheckTurn(const Turn& turn, size_t index) {
+void CheckTurn(const Conversation& conversation, size_t index) {
+  const Turn& turn = conversation.turns[index];
   const Role expected = index % 2 == 0 ? Role::kUser : Role::kAssistant;
-  const std::string where = internal::Concat("turn ", index + 1);
+  // As requests call it.
+  const std::string where =
+      conversation.turns.size() == 1 ? "prompt:" : internal::Concat("messages[", index, "]:");
   if (turn.role != expected) {
     ThrowInvalid(where, " is the ", turn.role == Role::kUser ? "user's" : "assistant's",
                  ", expected turns to alternate and the user to begin");
@@ -123,8 +126,8 @@ ConversationStyle ParseConversationStyle(std::string_view name, const std::strin
 std::string RenderConversation(ConversationStyle style, const Conversation& conversation) {
   if (conversation.turns.empty())
     ThrowInvalid("the conversation has no turns, expected at least one");
-  CheckImageMarks(conversation.system.value_or(""), 0, "the system text");
-  for (size_t i = 0; i < conversation.turns.size(); ++i) CheckTurn(conversation.turns[i], i);
+  CheckImageMarks(conversation.system.value_or(""), 0, "system:");
+  for (size_t i = 0; i < conversation.turns.size(); ++i) CheckTurn(conversation, i);
   return TemplateOf(style).render(conversation);
 }
 

@@ -89,6 +89,8 @@ class BINOCLE_EXPORT Engine {
   static Engine Load(const std::string& path, const EngineOptions& options);
   // The same checks but that of memory, and the memory plan, with nothing loaded.
   static ModelInfo Inspect(const std::string& path, const EngineOptions& options);
+  // The same with the check of memory: what Load would refuse before it reads any weight.
+  static ModelInfo Check(const std::string& path, const EngineOptions& options);
   // Bytes that this process may use: the machine's memory, or the least limit of its control groups.
   static int64_t MachineMemory();
 

@@ -5,6 +5,8 @@
 #include <random>
 #include <thread>
 
+#include "service/common/random_id.h"
+
 namespace binocle {
 namespace {
 
@@ -17,13 +19,6 @@ constexpr milliseconds kAskInterval{20};
 std::mt19937_64& Random() {
   thread_local std::mt19937_64 random{std::random_device{}()};
   return random;
-}
-
-std::string RandomId() {
-  std::string id;
-  const uint64_t value = Random()();
-  for (int i = 0; i < 16; ++i) id += "0123456789abcdef"[value >> (4 * i) & 15];
-  return id;
 }
 
 // RESOURCE_EXHAUSTED without a delay is a message or a picture that is too large, and stays so.

@@ -167,6 +167,12 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
   });
 }
 
+ModelInfo Engine::Check(const std::string& path, const EngineOptions& options) {
+  ModelInfo info = Inspect(path, options);
+  AsErrors(path, [&] { CheckMemoryPlan(info, options.memory_limit, MachineMemory()); });
+  return info;
+}
+
 const EngineOptions& Engine::options() const { return impl_->options; }
 const ModelInfo& Engine::info() const { return impl_->info; }
 

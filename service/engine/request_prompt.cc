@@ -31,9 +31,9 @@ std::string RenderRaw(const Request& request) {
                  " messages");
   }
   if (request.system)
-    ThrowInvalid("system goes with prompt_format chat: a raw prompt is the whole prompt");
+    ThrowInvalid("system: goes with prompt_format chat: a raw prompt is the whole prompt");
   const Message& message = request.messages[0];
-  CheckImageMarks(message.text, static_cast<int>(message.images.size()), "prompt");
+  CheckImageMarks(message.text, static_cast<int>(message.images.size()), "prompt:");
   return message.text;
 }
 
@@ -46,7 +46,7 @@ std::string RenderChat(const Request& request, ConversationStyle style) {
          .images = static_cast<int>(message.images.size())});
   }
   if (request.messages.empty() || request.messages.back().role != MessageRole::kUser) {
-    ThrowInvalid("messages: the last one must be the user's");
+    ThrowInvalid("messages: the last one is not the user's, expected a question");
   }
   return RenderConversation(style, conversation);
 }
@@ -95,7 +95,7 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
 
 ExpandedPrompt PrepareText(const std::string& text, const VlmModel& model, int64_t context_tokens) {
   if (text.empty()) ThrowInvalid("text: is empty");
-  CheckImageMarks(text, 0, "text");
+  CheckImageMarks(text, 0, "text:");
   ExpandedPrompt prompt{.ids = model.tokenizer().Encode(text, AddSpecial::kYes), .images = {}};
   const int64_t tokens = std::ssize(prompt.ids);
   if (tokens == 0) ThrowInvalid("text: is empty");

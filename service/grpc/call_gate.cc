@@ -1,13 +1,11 @@
 #include "service/grpc/call_gate.h"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
-#include <array>
 #include <string_view>
 #include <utility>
 
 #include "binocle/error.h"
+#include "service/common/random_id.h"
 #include "service/common/text.h"
 #include "service/common/trace_context.h"
 #include "service/grpc/status.h"
@@ -29,17 +27,6 @@ bool IsPlain(std::string_view id) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
            c == '_' || c == '.' || c == ':';
   });
-}
-
-std::string RandomId() {
-  std::array<unsigned char, 8> bytes{};
-  RAND_bytes(bytes.data(), static_cast<int>(bytes.size()));
-  std::string id;
-  for (const unsigned char byte : bytes) {
-    id += "0123456789abcdef"[byte >> 4];
-    id += "0123456789abcdef"[byte & 15];
-  }
-  return id;
 }
 
 grpc::Status Refusal(Code code, const char* message, const char* reason,

@@ -96,9 +96,9 @@ void GenerateStream::OnCancel() {
 }
 
 std::function<void()> GenerateStream::Abort(const grpc::Status& status) {
-  cancelled_ = true;
+  // An end that waited for what is dropped here is not how the call ended.
+  if (!std::exchange(cancelled_, true)) end_ = status;
   queue_.clear();
-  if (!end_) end_ = status;
   Advance();
   return std::exchange(cancel_, nullptr);
 }

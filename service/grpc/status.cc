@@ -68,7 +68,8 @@ std::string_view PathOf(const Error& error) {
   const std::string_view path =
       std::string_view(error.message()).substr(0, error.message().find(": "));
   const std::string_view name = path.substr(0, path.find_first_of("[."));
-  const bool known = name == "images" || name == "messages" || name == "prompt" || name == "system";
+  const bool known = name == "images" || name == "messages" || name == "prompt" ||
+                     name == "system" || name == "texts";
   return known && path.size() < error.message().size() ? path : std::string_view();
 }
 

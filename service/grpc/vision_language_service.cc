@@ -1,4 +1,5 @@
 #include "service/grpc/vision_language_service.h"
+#include "service/common/text.h"
 
 #include <utility>
 
@@ -56,9 +57,15 @@ v1::EmbedResponse Embedded(const NamedModel& model, const EmbedInput& input,
     *response.add_images() =
         EmbeddingToProto(model.backend->EmbedImage(image, input.options, keep_going));
   }
-  for (const std::string& text : input.texts) {
-    *response.add_texts() =
-        EmbeddingToProto(model.backend->EmbedText(text, input.options, keep_going));
+  for (size_t i = 0; i < input.texts.size(); ++i) {
+    try {
+      *response.add_texts() =
+          EmbeddingToProto(model.backend->EmbedText(input.texts[i], input.options, keep_going));
+    } catch (const Error& error) {
+      // "text: has 600 tokens …": of several, which.
+      if (!error.message().starts_with("text: ")) throw;
+      throw Error(error.code(), Text("texts[", i, "]", error.message().substr(4)));
+    }
   }
   return response;
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "service/common/random_id.h"
 #include "service/http/event_queue.h"
 #include "service/http/openai_request.h"
 #include "service/http/openai_response.h"
@@ -147,7 +148,7 @@ void HandleChat(ServerState& state, Exchange& exchange, const std::string& reque
   ChatRequest chat = ParseChatRequest(exchange.ReadBody(), state.options.limits);
   const NamedModel& model = state.models.Find(chat.model);
   chat.request.id = request_id;
-  ReplyHead head{.id = RandomId("chatcmpl-"),
+  ReplyHead head{.id = "chatcmpl-" + RandomId(),
                  .created = SecondsSince1970(),
                  .model = model.name,
                  .fingerprint = model.fingerprint};

@@ -18,8 +18,8 @@ constexpr int64_t kMaxHeadBytes = 64 << 10;
 // A picture of some megabytes passes over a telephone; who is slower does not mean to arrive.
 constexpr int64_t kMinBytesPerSecond = 16 << 10;
 constexpr size_t kReadBytes = 64 << 10;
-// For a body that has begun when the server drains, and how soon that is noticed.
-constexpr std::chrono::milliseconds kHurry{5'000}, kLookAgain{500};
+// For a head and a body that have begun when the server drains, and how soon that is noticed.
+constexpr std::chrono::milliseconds kHurryHead{1'000}, kHurryBody{5'000}, kLookAgain{500};
 // How long, and for how much, a client that still sends is listened to after its answer.
 constexpr std::chrono::milliseconds kGentleTime{2'000};
 constexpr int64_t kGentleBytes = int64_t{256} << 20;
@@ -96,11 +96,12 @@ void Connection::BeginBody() {
 }
 
 Clock::time_point Connection::ReadDeadline() {
-  if (phase_ == Phase::kHead) return phase_start_ + limits_.head;
-  const Clock::time_point deadline = phase_start_ + limits_.body + TimeOf(phase_bytes_);
+  const bool head = phase_ == Phase::kHead;
+  const Clock::time_point deadline =
+      phase_start_ + (head ? limits_.head : limits_.body + TimeOf(phase_bytes_));
   if (!hurry_) return deadline;
   if (!hurried_) hurried_ = Clock::now();
-  return std::min(deadline, *hurried_ + kHurry);
+  return std::min(deadline, *hurried_ + (head ? kHurryHead : kHurryBody));
 }
 
 bool Connection::Fill() {

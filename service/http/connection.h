@@ -26,7 +26,8 @@ struct ConnectionLimits {
 
 class Connection : public httplib::Stream {
  public:
-  // Borrows what it is given. `stop_fd` becomes readable when idle connections should end; with `hurry` a body has five seconds left.
+  // Borrows what it is given. `stop_fd` becomes readable when idle connections should end; with `hurry` a head has
+  // one second left, a body five.
   Connection(socket_t socket, int stop_fd, const std::atomic<bool>& hurry,
              const ConnectionLimits& limits);
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "service/common/random_id.h"
 #include "service/common/token_list.h"
 #include "service/http/listener.h"
 #include "service/http/openai_response.h"
@@ -98,7 +99,7 @@ std::string RequestId(const Exchange& exchange) {
                     std::all_of(given.begin(), given.end(), [](unsigned char c) {
                       return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
                     });
-  return word ? given : RandomId("req_");
+  return word ? given : "req_" + RandomId();
 }
 
 HttpError OfStatus(int status) {

@@ -117,16 +117,18 @@ class Listener::HttplibExchange : public Exchange {
     response_.status = 200;
     response_.set_header("Cache-Control", "no-cache");
     response_.set_header("X-Accel-Buffering", "no");
-    response_.set_chunked_content_provider(
-        "text/event-stream",
-        // All in one call: between two, the library looks whether the server has stopped, and would cut an answer off.
-        [events = std::move(events)](size_t, httplib::DataSink& sink) {
-          SinkStream stream(sink);
-          const bool whole = events(stream);
-          current->cut = !whole;
-          if (whole) sink.done();
-          return whole;
-        });
+    // All in one call: between two, the library looks whether the server has stopped, and would cut an answer off.
+    const auto write = [events = std::move(events)](size_t, httplib::DataSink& sink) {
+      SinkStream stream(sink);
+      const bool whole = events(stream);
+      current->cut = !whole;
+      if (whole) sink.done();
+      return whole;
+    };
+    constexpr char kType[] = "text/event-stream";
+    if (request_.version != "HTTP/1.0") return response_.set_chunked_content_provider(kType, write);
+    current->closing = true;  // there are no chunks: the end of the connection is the reply's
+    response_.set_content_provider(kType, write);
   }
 
  private:
@@ -210,17 +212,22 @@ void Listener::SetHandlers() {
         response.status = 413;
         return 413;
       });
-  set_post_routing_handler(Handler([](const httplib::Request& request,
-                                      httplib::Response& response) {
-    current->finished.status = response.status;
-    current->finished.request_id = response.get_header_value("X-Request-Id");
-    current->finished.traceparent = request.get_header_value("traceparent");
-    current->closing = current->body_is_left || response.get_header_value("Connection") == "close";
-    if (!current->closing) return;
-    response.headers.erase("Connection");
-    response.headers.erase("Keep-Alive");
-    response.set_header("Connection", "close");
-  }));
+  set_post_routing_handler(
+      Handler([this](const httplib::Request& request, httplib::Response& response) {
+        current->finished.status = response.status;
+        current->finished.request_id = response.get_header_value("X-Request-Id");
+        current->finished.traceparent = request.get_header_value("traceparent");
+        current->closing = current->closing || current->body_is_left ||
+                           response.get_header_value("Connection") == "close";
+        response.headers.erase("Keep-Alive");  // what the library would do
+        if (!current->closing) {
+          const auto idle = std::chrono::floor<std::chrono::seconds>(options_.limits.idle);
+          response.set_header("Keep-Alive", "timeout=" + std::to_string(idle.count()));
+          return;
+        }
+        response.headers.erase("Connection");
+        response.set_header("Connection", "close");
+      }));
 }
 
 void Listener::Handle(const httplib::Request& request, httplib::Response& response,

@@ -59,7 +59,7 @@ class Listener : private httplib::Server {
 
   // Ends idle connections, waits for the others, and accepts no more.
   void Stop();
-  // Bodies that have begun have some seconds left.
+  // Requests that have begun to come have some seconds left.
   void Hurry() { hurry_ = true; }
   // Breaks the connections that are there.
   void Break();

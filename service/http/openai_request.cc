@@ -129,7 +129,9 @@ std::string BodyName(const std::string& option, const ChatRequest& chat) {
 // A picture in an engine's message is called by its place ("messages[0].content[1].image_url.url: is …"), all of them together "request"
 // ("request: has 70 pictures, …").
 std::string PlaceInMessage(const std::string& message) {
-  if (message.starts_with("request: ") || message.starts_with("prompt: ")) return "messages";
+  if (message.starts_with("request: ") || message.starts_with("prompt: ") ||
+      message.starts_with("messages: ") || message.starts_with("system: "))
+    return "messages";
   if (!message.starts_with("messages[")) return {};
   return message.substr(0, std::min(message.find(": "), message.find(' ')));
 }

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 #include <iterator>
-#include <random>
 #include <utility>
 
 #include "service/http/data_url.h"
@@ -109,17 +108,6 @@ Json DeltaChoice(int64_t index, Json delta) {
 }
 
 }  // namespace
-
-std::string RandomId(const std::string& prefix) {
-  static constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  constexpr int kLength = 24;
-  std::random_device random;
-  std::uniform_int_distribution<size_t> letter(0, kLetters.size() - 1);
-  std::string id = prefix;
-  for (int i = 0; i < kLength; ++i) id += kLetters[letter(random)];
-  return id;
-}
 
 Json UsageJson(const Response& response) {
   int64_t completion = 0;

@@ -26,9 +26,6 @@ struct ReplyHead {
   std::string fingerprint;  // empty: null
 };
 
-// "chatcmpl-" (or another prefix) and 24 random letters and digits.
-std::string RandomId(const std::string& prefix);
-
 // A chat.completion. `content` is always a string and `usage` always there. With ChatRequest::extras it has an object `binocle`.
 Json CompletionJson(const ReplyHead& head, const ChatRequest& chat, const Response& response,
                     const TokenTexts& texts);

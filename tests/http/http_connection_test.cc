@@ -81,6 +81,21 @@ TEST(HttpStreams, EveryEventIsOneWrite) {
   }
 }
 
+TEST(HttpStreams, AClientOfHttp10GetsNoChunks) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {}, {});
+  RawClient client(server.port());
+  std::string request = ChatText(true);
+  request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0");
+  client.Send(request);
+  const std::string reply = client.ReadAll();
+  const size_t body = reply.find("\r\n\r\n") + 4;
+  EXPECT_EQ(reply.find("Transfer-Encoding"), std::string::npos);
+  EXPECT_LT(reply.find("Connection: close\r\n"), body);
+  EXPECT_EQ(reply.substr(body, 6), "data: ");
+  EXPECT_TRUE(reply.ends_with("data: [DONE]\n\n")) << reply;
+}
+
 TEST(HttpStreams, AClientThatLeavesCancels) {
   FakeBackend backend(Endless);
   const HttpServer server(Served(backend), {}, {});
@@ -172,7 +187,9 @@ TEST(HttpConnections, ServeManyRequests) {
   client.Send(PostText("/v1/chat/completions", "nonsense"));
   EXPECT_EQ(client.ReadReply().status, 400);
   client.Send(GetText("/healthz"));
-  EXPECT_EQ(client.ReadReply().status, 200);
+  const RawReply health = client.ReadReply();
+  EXPECT_EQ(health.status, 200);
+  EXPECT_EQ(health.headers.at("keep-alive"), "timeout=30");
   client.Send(GetText("/healthz", "Connection: close\r\n"));
   EXPECT_EQ(client.ReadReply().headers.at("connection"), "close");
   EXPECT_EQ(client.ReadAll(), "");
@@ -323,6 +340,17 @@ TEST(HttpDrain, LetsRequestsFinishAndRefusesOthers) {
   EXPECT_NE(bytes.find("data: [DONE]\n\n\r\n0\r\n\r\n"), std::string::npos);
   EXPECT_TRUE(drained.get());
   EXPECT_EQ(backend.finished, 1);
+}
+
+TEST(HttpDrain, HalfAHeadDoesNotKeepIt) {
+  FakeBackend backend;
+  HttpServer server(Served(backend), {}, {});
+  RawClient half(server.port());
+  half.Send("POST /v1/chat/completions HTTP/1.1\r\nHost: te");
+  EXPECT_TRUE(Eventually([&] { return server.stats().connections == 1; }));
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(server.Drain(seconds(20)));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(6));  // a head may take 10 s
 }
 
 TEST(HttpDrain, CancelsWhatTakesTooLong) {

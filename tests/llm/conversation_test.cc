@@ -62,28 +62,29 @@ TEST(Conversation, KeepsTheMarksOfTheText) {
 
 TEST(Conversation, RefusesMarksThatDoNotMatchThePictures) {
   EXPECT_EQ(ErrorOf({.turns = {{.text = "<image> and <image>", .images = 1}}}),
-            "INVALID_ARGUMENT: turn 1 has 2 <image> marks, expected 1, one per image");
+            "INVALID_ARGUMENT: prompt: has 2 <image> marks, expected 1, one per image");
   EXPECT_EQ(ErrorOf({.turns = {{.text = "<image>?"}}}),
-            "INVALID_ARGUMENT: turn 1 has 1 <image> mark, expected 0, one per image");
+            "INVALID_ARGUMENT: prompt: has 1 <image> mark, expected 0, one per image");
   EXPECT_EQ(ErrorOf({.system = "<image>", .turns = {{.text = "a"}}}),
-            "INVALID_ARGUMENT: the system text has 1 <image> mark, expected 0, one per image");
+            "INVALID_ARGUMENT: system: has 1 <image> mark, expected 0, one per image");
   EXPECT_EQ(ErrorOf({.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "<image>"}}}),
-            "INVALID_ARGUMENT: turn 2 has 1 <image> mark, expected 0, one per image");
+            "INVALID_ARGUMENT: messages[1]: has 1 <image> mark, expected 0, one per image");
 }
 
 TEST(Conversation, RefusesTurnsOutOfOrder) {
   EXPECT_EQ(ErrorOf({}), "INVALID_ARGUMENT: the conversation has no turns, expected at least one");
-  EXPECT_EQ(ErrorOf({.turns = {{.role = Role::kAssistant, .text = "a"}}}),
-            "INVALID_ARGUMENT: turn 1 is the assistant's, expected turns to alternate and the user "
-            "to begin");
   EXPECT_EQ(
-      ErrorOf({.turns = {{.text = "a"}, {.text = "b"}}}),
-      "INVALID_ARGUMENT: turn 2 is the user's, expected turns to alternate and the user to begin");
+      ErrorOf({.turns = {{.role = Role::kAssistant, .text = "a"}}}),
+      "INVALID_ARGUMENT: prompt: is the assistant's, expected turns to alternate and the user "
+      "to begin");
+  EXPECT_EQ(ErrorOf({.turns = {{.text = "a"}, {.text = "b"}}}),
+            "INVALID_ARGUMENT: messages[1]: is the user's, expected turns to alternate and the "
+            "user to begin");
   EXPECT_EQ(ErrorOf({.turns = {{.text = "a", .images = -1}}}),
-            "INVALID_ARGUMENT: turn 1 has -1 images, expected 0 or more");
+            "INVALID_ARGUMENT: prompt: has -1 images, expected 0 or more");
   EXPECT_EQ(
       ErrorOf({.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "b", .images = 1}}}),
-      "INVALID_ARGUMENT: turn 2 is the assistant's and has 1 images, expected none");
+      "INVALID_ARGUMENT: messages[1]: is the assistant's and has 1 images, expected none");
 }
 
 TEST(Conversation, NamesItsStyles) {

@@ -202,7 +202,7 @@ TEST(Embedding, WhatAModelDoesNotHaveIsRefused) {
               HasSubstr("UNIMPLEMENTED: pooling is class_token"));
   EXPECT_EQ(ErrorOf([&] { engine.EmbedText(""); }), "INVALID_ARGUMENT: text: is empty");
   EXPECT_THAT(ErrorOf([&] { engine.EmbedText("a <image>"); }),
-              HasSubstr("INVALID_ARGUMENT: text has 1 <image> mark"));
+              HasSubstr("INVALID_ARGUMENT: text: has 1 <image> mark"));
 }
 
 TEST(Embedding, TheContextBoundsTexts) {

@@ -171,6 +171,19 @@ TEST_F(ServicesTest, AStalledClientCostsNothingAfterTheLimit) {
   EXPECT_FALSE(reader->Finish().ok());
 }
 
+TEST_F(ServicesTest, AStalledAnswerThatHasEndedIsNotCalledWell) {
+  GrpcServerOptions options;
+  options.stall_limit = std::chrono::milliseconds(200);
+  Start(std::move(options));
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "say " + std::string(512 << 10, 'a'));
+  ASSERT_TRUE(Soon([&] { return !records().empty(); }));
+  EXPECT_EQ(records()[0].code, grpc::StatusCode::CANCELLED);
+  v1::GenerateResponse message;
+  while (reader->Read(&message)) continue;
+  EXPECT_FALSE(reader->Finish().ok());
+}
+
 TEST_F(ServicesTest, AClientThatReadsTooSlowlyIsCutOff) {
   GrpcServerOptions options;
   options.max_queued_messages = 8;
