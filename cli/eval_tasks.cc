@@ -20,7 +20,7 @@ std::string ScoredBy(const TaskInfo& task) {
   return task.judge.empty() ? task.scorer : "judge " + task.judge;
 }
 
-std::string Joined(const std::vector<std::string>& texts) {
+std::string CommaSeparated(const std::vector<std::string>& texts) {
   std::string joined;
   for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
   return joined;
@@ -48,7 +48,7 @@ Json TaskJson(const TaskInfo& task) {
             {"stop", task.stop}}}};
 }
 
-void List(bool json) {
+void ListTasks(bool json) {
   const std::vector<TaskInfo> tasks = ReadTaskInfos(TasksFolder());
   if (json) {
     Json list = Json::array();
@@ -75,15 +75,15 @@ void PrintMember(const char* name, const std::string& value) {
 // A text in which line ends stay visible: "{question}\nAnswer with one word."
 std::string Quoted(const std::string& text) { return Line(Json(text)); }
 
-void Print(const TaskInfo& task) {
+void PrintTask(const TaskInfo& task) {
   PrintMember("task", task.name + ", version " + task.version);
   PrintMember("", task.description);
   PrintMember("homepage", task.homepage);
   PrintMember("file", task.path);
-  PrintMember("data", task.data_format + ": " + Joined(task.files));
+  PrintMember("data", task.data_format + ": " + CommaSeparated(task.files));
   PrintMember("how to get it", task.how_to_get);
   PrintMember("scored by", ScoredBy(task));
-  PrintMember("beside it", Joined(task.also_scorers));
+  PrintMember("beside it", CommaSeparated(task.also_scorers));
   PrintMember("without options", task.open_scorer);
   PrintMember("max_new_tokens", std::to_string(task.max_new_tokens));
   if (task.temperature != 0) PrintMember("temperature", Json(task.temperature).dump());
@@ -100,7 +100,7 @@ void AddEvalList(CLI::App& eval) {
   CLI::App* command = eval.add_subcommand("list", "List the tasks that come with Binocle");
   const auto json = std::make_shared<bool>(false);
   command->add_flag("--json", *json, "print one JSON object");
-  command->callback([json] { List(*json); });
+  command->callback([json] { ListTasks(*json); });
 }
 
 void AddEvalDescribe(CLI::App& eval) {
@@ -118,7 +118,7 @@ void AddEvalDescribe(CLI::App& eval) {
     if (*json) {
       std::cout << Line(TaskJson(task)) << '\n';
     } else {
-      Print(task);
+      PrintTask(task);
     }
     FlushOutput();
   });

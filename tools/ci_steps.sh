@@ -58,7 +58,6 @@ configure_and_build() {  # preset [target …]
   configure "$preset"
   cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
 }
-}
 
 # The clients' packages, pinned, for the tests that use them; without a package index those report skipped.
 step_python() {
