@@ -16,6 +16,7 @@
 #include "cli/line_file.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
+#include "cli/small_file.h"
 
 namespace binocle::cli {
 namespace {
@@ -26,6 +27,7 @@ constexpr size_t kMostSkippedTold = 20;
 struct ScoreFlags {
   std::string scorer;
   std::string file;
+  std::string objects;
   std::string out;
   bool overwrite = false;
   bool skip_bad = false;
@@ -121,7 +123,9 @@ void PrintMembers(const Json& object, const std::string& indent) {
 }
 
 void Score(const ScoreFlags& flags) {
-  Scoring scoring(flags.scorer);
+  const ScoringOptions options{.objects = flags.objects.empty() ? std::string()
+                                                                : ReadSmallFile(flags.objects)};
+  Scoring scoring(flags.scorer, options);
   LineFile file(flags.file);
   Sink sink(flags);
   Skipped skipped;
@@ -191,6 +195,10 @@ void AddEvalScore(CLI::App& eval) {
       ->check(NotEmpty("--scorer", "a name"));
   command->add_option("--out", flags->out, "write the lines there, and print the summary alone")
       ->check(NotEmpty("--out", "a path"));
+  command
+      ->add_option("--objects", flags->objects,
+                   "JSON file of the objects that chair knows (default: COCO's)")
+      ->check(NotEmpty("--objects", "a path"));
   command->add_flag("--overwrite", flags->overwrite, "replace the file of --out");
   command->add_flag("--skip-bad", flags->skip_bad,
                     "go on after lines that cannot be scored, and say which");

@@ -15,9 +15,8 @@ size_t PictureBytes(const Sample& sample) {
 
 }  // namespace
 
-Feed::Feed(const Plan& plan, int64_t shard, std::vector<std::vector<bool>> done,
-           const ScorerSet& scorers, FeedWindow window)
-    : plan_(plan), shard_(shard), done_(std::move(done)), scorers_(scorers), window_(window) {}
+Feed::Feed(const Plan& plan, int64_t shard, std::vector<std::vector<bool>> done, FeedWindow window)
+    : plan_(plan), shard_(shard), done_(std::move(done)), window_(window) {}
 
 std::optional<FeedItem> Feed::Next() {
   if (items_.empty()) Fill();
@@ -31,7 +30,8 @@ std::optional<FeedItem> Feed::Next() {
 std::optional<FeedItem> Feed::Read() {
   for (; task_ < plan_.tasks.size(); ++task_, samples_.reset()) {
     const PlannedTask& planned = plan_.tasks[task_];
-    if (!samples_) samples_ = std::make_unique<TaskSamples>(planned.task, planned.folder, scorers_);
+    if (!samples_)
+      samples_ = std::make_unique<TaskSamples>(planned.task, planned.folder, planned.scorers);
     while (auto next = samples_->Next()) {
       if (next->doc_id >= planned.samples()) break;  // beyond the limit
       const auto at = static_cast<size_t>(next->doc_id);

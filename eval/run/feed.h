@@ -27,9 +27,9 @@ struct FeedWindow {
 // order in which they first appear; the rest stays in the order of the data.
 class Feed {
  public:
-  // `plan` and `scorers` must outlive this. `done` says by task and doc_id what is not asked any more.
+  // `plan` must outlive this. `done` says by task and doc_id what is not asked any more.
   Feed(const Plan& plan, int64_t shard, std::vector<std::vector<bool>> done,
-       const ScorerSet& scorers, FeedWindow window = {});
+       FeedWindow window = {});
 
   std::optional<FeedItem> Next();
 
@@ -40,7 +40,6 @@ class Feed {
   const Plan& plan_;
   const int64_t shard_;
   const std::vector<std::vector<bool>> done_;
-  const ScorerSet& scorers_;
   const FeedWindow window_;
   size_t task_ = 0;  // that is read
   std::unique_ptr<TaskSamples> samples_;

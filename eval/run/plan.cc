@@ -150,15 +150,17 @@ struct TaskReading {
   OrderedJson json;
 };
 
-TaskReading ReadOneTask(const std::string& path, const EvalRun& run, const ScorerSet& scorers,
-                        Pictures& pictures, std::vector<int32_t>& groups) {
+TaskReading ReadOneTask(const std::string& path, const EvalRun& run, Pictures& pictures,
+                        std::vector<int32_t>& groups) {
   const std::string text = ReadFile(path, kMaxTaskBytes);
-  PlannedTask planned{.task = ParseTask(text, path)};
+  Task read = ReadTask(path);
+  ScorerSet scorers(read);
+  PlannedTask planned{.task = std::move(read), .scorers = std::move(scorers)};
   const Task& task = planned.task;
   planned.folder = FolderOf(task, run);
   planned.prompt = PromptNameOf(task, run);
   planned.generation = GenerationOf(task, run);
-  TaskSamples samples(task, planned.folder, scorers);
+  TaskSamples samples(task, planned.folder, planned.scorers);
   PictureFiles files;
   int64_t all = 0;
   while (const auto next = samples.Next()) {
@@ -184,6 +186,7 @@ TaskReading ReadOneTask(const std::string& path, const EvalRun& run, const Score
       {"also_scorers", task.also_scorers},
       {"open_scorer", task.open ? task.open->scorer : ""},
       {"judge", task.judge},
+      {"objects", task.objects.empty() ? OrderedJson() : ParseOrderedJson(task.objects, path)},
       {"prompt", {{"name", planned.prompt}, {"source", prompt.source}}},
       {"generation",
        {{"max_new_tokens", planned.generation.max_new_tokens},
@@ -210,7 +213,7 @@ int64_t Plan::Samples(int64_t shard) const {
   return count;
 }
 
-Plan MakePlan(const EvalRun& run, const ScorerSet& scorers) {
+Plan MakePlan(const EvalRun& run) {
   CheckRun(run);
   Plan plan;
   Pictures pictures;
@@ -218,7 +221,7 @@ Plan MakePlan(const EvalRun& run, const ScorerSet& scorers) {
   std::set<std::string> names;
   OrderedJson tasks = OrderedJson::array();
   for (const std::string& path : run.tasks) {
-    TaskReading read = ReadOneTask(path, run, scorers, pictures, groups);
+    TaskReading read = ReadOneTask(path, run, pictures, groups);
     if (!names.insert(read.planned.task.name).second)
       ThrowInvalid("task ", read.planned.task.name, " is given twice");
     plan.tasks.push_back(std::move(read.planned));

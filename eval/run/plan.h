@@ -15,6 +15,7 @@ namespace binocle::eval {
 
 struct PlannedTask {
   Task task;
+  ScorerSet scorers;
   std::filesystem::path folder;   // of its data
   std::string prompt;             // the name that the run chose
   TaskGeneration generation;      // with what the run says otherwise
@@ -33,6 +34,6 @@ struct Plan {
 };
 
 // Reads all of the data. Throws INVALID_ARGUMENT for options out of range and tasks without samples, NOT_FOUND for data that is not there.
-Plan MakePlan(const EvalRun& run, const ScorerSet& scorers);
+Plan MakePlan(const EvalRun& run);
 
 }  // namespace binocle::eval

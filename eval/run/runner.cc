@@ -90,12 +90,11 @@ void NoteSkipped(const eval::Plan& plan, const EvalObserver& observer) {
 class Asking {
  public:
   Asking(const EvalRun& run, const EvalAsk& ask, const EvalObserver& observer,
-         const eval::Plan& plan, const eval::ScorerSet& scorers, Journal& journal)
+         const eval::Plan& plan, Journal& journal)
       : run_(run),
         ask_(ask),
         observer_(observer),
         plan_(plan),
-        scorers_(scorers),
         journal_(journal),
         outage_(2 * run.concurrency + 8) {}
 
@@ -119,7 +118,6 @@ class Asking {
   const EvalAsk& ask_;
   const EvalObserver& observer_;
   const eval::Plan& plan_;
-  const eval::ScorerSet& scorers_;
   Journal& journal_;
 
   std::mutex mutex_;  // guards what follows, and the journal
@@ -163,7 +161,7 @@ void Asking::Resume() {
   }
   progress_.total = plan_.Samples(run_.shard.index);
   progress_.resumed = progress_.done = index.Count(State::kAnswered);
-  feed_ = std::make_unique<Feed>(plan_, run_.shard.index, std::move(done), scorers_);
+  feed_ = std::make_unique<Feed>(plan_, run_.shard.index, std::move(done));
 }
 
 void Asking::Work() {
@@ -221,10 +219,11 @@ void Asking::Took(const FeedItem& item, const Response& response, const OrderedJ
   progress_.image_hits += response.image_hits;
   progress_.prompt_tokens += response.prompt_tokens;
   progress_.prefix_tokens += response.prefix_tokens;
-  const auto names = eval::ScorersOf(plan_.tasks[item.task].task, item.numbered.sample);
+  const PlannedTask& planned = plan_.tasks[item.task];
+  const auto names = eval::ScorersOf(planned.task, item.numbered.sample);
   if (!names.empty()) {
     const Json line = record;
-    score_sum_ += scorers_.Get(names[0]).score(eval::Fields(line)).score;
+    score_sum_ += planned.scorers.Get(names[0]).score(eval::Fields(line)).score;
     progress_.score = score_sum_ / static_cast<double>(++progress_.scored);
   }
   Report();
@@ -270,8 +269,7 @@ void WriteTimes(const EvalRun& run, const EvalProgress& progress, const std::str
 }  // namespace
 
 EvalResult RunEval(const EvalRun& run, const EvalAsk& ask, const EvalObserver& observer) {
-  const eval::ScorerSet scorers;
-  const eval::Plan plan = eval::MakePlan(run, scorers);
+  const eval::Plan plan = eval::MakePlan(run);
   NoteSkipped(plan, observer);
   MakeFolder(run.out);
   Journal journal(eval::JournalPath(run.out, run.shard));
@@ -279,7 +277,7 @@ EvalResult RunEval(const EvalRun& run, const EvalAsk& ask, const EvalObserver& o
                observer);
   const std::string began = UtcNow();
   const Clock::time_point start = Clock::now();
-  Asking asking(run, ask, observer, plan, scorers, journal);
+  Asking asking(run, ask, observer, plan, journal);
   const bool complete = asking.Run();
   WriteTimes(run, asking.progress(), began, start);
   EvalResult result;

@@ -16,8 +16,8 @@ void CheckScorable(const Task& task, const Sample& sample, const ScorerSet& scor
 
 }  // namespace
 
-ScorerSet::ScorerSet() {
-  for (ScorerDefinition& scorer : AllScorers()) {
+ScorerSet::ScorerSet(const Task& task) {
+  for (ScorerDefinition& scorer : AllScorers(task.objects)) {
     const std::string name = scorer.info.name;
     scorers_.emplace(name, std::move(scorer));
   }

@@ -13,10 +13,10 @@
 
 namespace binocle::eval {
 
-// Scorers by name.
+// Scorers by name, as a task uses them.
 class ScorerSet {
  public:
-  ScorerSet();
+  explicit ScorerSet(const Task& task);
   // Of a name that is one: the tasks' parser has looked.
   const ScorerDefinition& Get(const std::string& name) const { return scorers_.at(name); }
 

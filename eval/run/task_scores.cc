@@ -36,7 +36,12 @@ std::optional<double> ScoreMean::standard_error() const {
 
 TaskScores::TaskScores(const Json& task) : judge_(task.at("judge").get<std::string>()) {
   if (!judge_.empty()) return;
-  const auto add = [&](const std::string& name) { scorers_.push_back({name, Scoring(name), {}}); };
+  const auto& table = task.at("objects");
+  const auto add = [&](const std::string& name) {
+    const ScoringOptions options{.objects = name == "chair" && !table.is_null() ? table.dump()
+                                                                                : std::string()};
+    scorers_.push_back({name, Scoring(name, options), {}});
+  };
   add(task.at("scorer").get<std::string>());
   for (const Json& name : task.at("also_scorers")) add(name.get<std::string>());
   const auto open = task.at("open_scorer").get<std::string>();

@@ -44,6 +44,7 @@ struct TaskInfo {
   std::vector<std::string> also_scorers;  // reported beside it
   std::string open_scorer;  // of questions without options, where there are both kinds
   std::string judge;        // who grades; empty: a scorer does
+  std::string objects;      // the file of what chair knows; empty: COCO's
   int64_t max_new_tokens = 0;
   double temperature = 0;
   std::vector<std::string> stop;

@@ -97,6 +97,23 @@ TEST(MergeEval, RefusesWhatIsNotAllOfOneRun) {
   refused({small.folder().path().string()}, "holds no journal of a shard");
 }
 
+TEST(MergeEval, KnowsATasksObjectsWithoutItsFiles) {
+  const SmallRun small(3, 1);
+  small.folder().Write("mine.json", R"({"schema": 1, "name": "mine", "version": "1",
+    "description": "d", "data": {"format": "jsonl", "files": ["a.jsonl"], "how_to_get": "w"},
+    "columns": {"id": "id", "question": "q", "references": "a"},
+    "images": {"form": "path", "column": "image"}, "objects": "o/mine.json",
+    "prompts": {"default": {"text": "{question}", "source": "s"}}, "scorer": "chair",
+    "generation": {"max_new_tokens": 8}})");
+  small.folder().Write("o/mine.json", R"({"objects": {"a0": [], "a1": ["a2"]}})");
+  for (int64_t i = 0; i < 2; ++i) RunShard(small, "s", {i, 2});
+  std::filesystem::remove_all(small.folder().path() / "o");
+  const EvalResult result = MergeEval({small.out("s").string()}, small.out("m").string());
+  const Json results = Json::parse(ReadAllOf(result.results_file));
+  EXPECT_EQ(results["binocle"]["tasks"]["mine"]["scorers"]["chair"]["mentions"], 3);
+  EXPECT_EQ(results["results"]["mine"]["chair_recall,none"], 1.0);
+}
+
 constexpr const char* kJudged = R"("judge": "wise")";
 
 TEST(JudgeEval, IsAskedForWhatNoScorerKnowsAndNothingIsMadeUp) {
