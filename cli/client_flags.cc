@@ -13,6 +13,7 @@ namespace binocle::cli {
 namespace {
 
 constexpr double kDay = 86'400;
+constexpr const char* kGroup = "Connection";
 
 std::string ReadToken(const std::string& path) {
   if (path.empty()) return "";
@@ -23,19 +24,32 @@ std::string ReadToken(const std::string& path) {
   return token;
 }
 
+CLI::Option* AddText(CLI::App& command, const char* option, std::string& value, const char* what) {
+  return command.add_option(option, value, what)->check(NotEmpty(option, "a value"))->group(kGroup);
+}
+
 }  // namespace
 
 void ConnectionFlags::Add(CLI::App& command) {
-  const char* group = "Connection";
+  AddText(command, "--server", options.target, "HOST:PORT or unix:PATH")->capture_default_str();
+  AddText(command, "--model", options.model,
+          "the model's name there (default: the server's first)");
+  AddTransport(command);
+}
+
+void ConnectionFlags::AddAsChoice(CLI::App& command) {
+  options.target.clear();
+  AddText(command, "--server", options.target,
+          "HOST:PORT or unix:PATH of who answers; --model is then the model's name there");
+  AddTransport(command);
+}
+
+void ConnectionFlags::AddTransport(CLI::App& command) {
   const auto text = [&](const char* option, std::string& value, const char* what) {
-    return command.add_option(option, value, what)
-        ->check(NotEmpty(option, "a value"))
-        ->group(group);
+    AddText(command, option, value, what);
   };
-  text("--server", options.target, "HOST:PORT or unix:PATH")->capture_default_str();
-  text("--model", options.model, "the model's name there (default: the server's first)");
   command.add_flag("--tls", options.tls, "speak TLS and believe the usual authorities")
-      ->group(group);
+      ->group(kGroup);
   text("--tls-ca", options.tls_ca, "PEM file of the authorities to believe; turns TLS on");
   text("--tls-certificate", options.tls_certificate, "PEM file that says who asks (mutual TLS)");
   text("--tls-key", options.tls_key, "PEM file of its key");
@@ -46,13 +60,13 @@ void ConnectionFlags::Add(CLI::App& command) {
       .add_option("--timeout", timeout,
                   "seconds that a call may take, its repeats included (0: any)")
       ->capture_default_str()
-      ->group(group);
+      ->group(kGroup);
   command
       .add_option("--attempts", options.retry.attempts,
                   "how often a call is tried that the server cannot take now")
       ->check(IsInteger("--attempts"))
       ->capture_default_str()
-      ->group(group);
+      ->group(kGroup);
 }
 
 Client ConnectionFlags::Connect() const {

@@ -10,9 +10,11 @@ namespace binocle::cli {
 
 class Progress {
  public:
-  Progress(std::string what, std::optional<int64_t> total);
+  // `before`: of the total, what was done before this began, and says nothing of the rate.
+  Progress(std::string what, std::optional<int64_t> total, int64_t before = 0);
   ~Progress() { Finish(); }
-  void Advance();
+  // `note` goes behind the time left.
+  void Advance(std::string note = {});
   void Finish();
 
  private:
@@ -21,7 +23,9 @@ class Progress {
 
   std::string what_;
   std::optional<int64_t> total_;
-  int64_t done_ = 0;
+  int64_t before_;
+  int64_t done_;
+  std::string note_;
   bool terminal_;
   bool drawn_ = false;
   bool finished_ = false;

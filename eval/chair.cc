@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "core/error.h"
+#include "core/json.h"
 #include "eval/chair_objects.h"
 
 namespace binocle::eval {
@@ -21,6 +23,8 @@ constexpr std::pair<std::string_view, std::string_view> kIrregular[] = {{"calves
                                                                         {"knives", "knife"},
                                                                         {"mice", "mouse"},
                                                                         {"thieves", "thief"}};
+
+constexpr size_t kLongestPhrase = 4;
 
 // Marks that may stand within a word.
 bool Joins(char32_t c) { return c == U'\'' || c == U'-' || c == U'/' || c == U'&' || c == U'.'; }
@@ -81,10 +85,7 @@ std::vector<Text> CaptionTokens(TextView caption) {
   return tokens;
 }
 
-CaptionObjects::CaptionObjects() {
-  const auto know = [&](const std::string& term) {
-    for (const Text& word : SplitWords(FromUtf8(term))) known_.insert(ToUtf8(word));
-  };
+CaptionObjects::CaptionObjects() : coco_(true) {
   for (const auto& [object, words] : kChairObjects) {
     categories_.emplace(object, object);
     if (object.find(' ') == std::string_view::npos) known_.emplace(object);
@@ -94,9 +95,44 @@ CaptionObjects::CaptionObjects() {
     }
   }
   for (const auto& [pair, meaning] : kChairPairs) {
-    pairs_.emplace(pair, meaning);
-    know(std::string(pair));
+    phrases_.emplace(pair, meaning);
+    for (const Text& word : SplitWords(FromUtf8(pair))) known_.insert(ToUtf8(word));
   }
+}
+
+CaptionObjects::CaptionObjects(std::string_view table) {
+  const std::string where = "the table of objects";
+  const Json json = ParseJson(table, where);
+  const JsonObject object(json, where);
+  object.OnlyKeys({"objects"});
+  const JsonObject objects = object.Object("objects");
+  if (objects.json().empty()) object.Fail("objects", "at least one object");
+  for (const auto& [name, words] : objects.json().items()) {
+    const auto is_text = [](const Json& word) { return word.is_string(); };
+    if (!words.is_array() || !std::all_of(words.begin(), words.end(), is_text))
+      objects.Fail(name, "a list of words");
+    Know(name, name);
+    for (const Json& word : words) Know(word.get<std::string>(), name);
+  }
+}
+
+// A word or phrase that a caption may use for an object.
+void CaptionObjects::Know(const std::string& term, const std::string& object) {
+  std::string normal;
+  size_t count = 0;
+  for (const Text& token : CaptionTokens(FromUtf8(term))) {
+    normal += (count++ == 0 ? "" : " ") + ToUtf8(token);
+    known_.insert(ToUtf8(token));
+  }
+  if (count == 0 || count > kLongestPhrase || normal != term)
+    ThrowInvalid("the table of objects: ", Printable(term, 60),
+                 " is no word or phrase of up to four, in lower case with single blanks");
+  const auto [at, is_new] = categories_.emplace(normal, object);
+  if (!is_new && at->second != object)
+    ThrowInvalid("the table of objects: ", Printable(term, 60), " is a word for ", at->second,
+                 " and for ", object);
+  if (count > 1) phrases_.emplace(normal, normal);
+  longest_phrase_ = std::max(longest_phrase_, count);
 }
 
 std::string CaptionObjects::CategoryOf(const std::string& name) const {
@@ -121,17 +157,25 @@ std::vector<std::string> CaptionObjects::Named(TextView caption) const {
   std::vector<std::string> singulars;
   for (const Text& token : CaptionTokens(caption)) singulars.push_back(Singular(ToUtf8(token)));
   std::vector<std::string> words;
-  for (size_t i = 0; i < singulars.size(); ++i) {
-    const auto pair = i + 1 < singulars.size() ? pairs_.find(singulars[i] + " " + singulars[i + 1])
-                                               : pairs_.end();
-    words.push_back(pair == pairs_.end() ? singulars[i] : pair->second);
-    if (pair != pairs_.end()) ++i;
+  for (size_t i = 0; i < singulars.size();) {
+    size_t length = std::min(longest_phrase_, singulars.size() - i);
+    const std::string* meaning = nullptr;
+    for (; length > 1; --length) {
+      std::string phrase = singulars[i];
+      for (size_t k = 1; k < length; ++k) phrase += " " + singulars[i + k];
+      const auto found = phrases_.find(phrase);
+      if (found == phrases_.end()) continue;
+      meaning = &found->second;
+      break;
+    }
+    words.push_back(meaning == nullptr ? singulars[i] : *meaning);
+    i += length;
   }
   // The seat of a toilet is no chair.
   const auto has = [&](const char* word) {
     return std::find(words.begin(), words.end(), word) != words.end();
   };
-  if (has("toilet") && has("seat")) std::erase(words, "seat");
+  if (coco_ && has("toilet") && has("seat")) std::erase(words, "seat");
   std::vector<std::string> named;
   for (const std::string& word : words) {
     std::string category = CategoryOf(word);

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/text.h"
@@ -24,7 +25,11 @@ std::vector<Text> CaptionTokens(TextView caption);
 
 class CaptionObjects {
  public:
+  // COCO's.
   CaptionObjects();
+  // Those of a table: {"objects": {"red circle": ["red disc"], "dog": []}}, names and for each the words, or phrases of up to four words, that
+  // count as it besides the name; all in lower case. Throws INVALID_ARGUMENT for what is no such table.
+  explicit CaptionObjects(std::string_view table);
 
   // The category of an object that is called by its name or one of its words; empty where it is none.
   std::string CategoryOf(const std::string& name) const;
@@ -32,10 +37,14 @@ class CaptionObjects {
   std::vector<std::string> Named(TextView caption) const;
 
  private:
+  void Know(const std::string& term, const std::string& object);
   std::string Singular(const std::string& word) const;
 
   std::map<std::string, std::string, std::less<>> categories_;  // by word
-  std::map<std::string, std::string, std::less<>> pairs_;
+  std::map<std::string, std::string, std::less<>>
+      phrases_;  // of several words: what they stand for
+  size_t longest_phrase_ = 2;
+  bool coco_ = false;
   std::set<std::string, std::less<>> known_;  // single words that a plural may go back to
 };
 

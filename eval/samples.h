@@ -52,6 +52,10 @@ class SampleReader {
   SampleReader& operator=(const SampleReader&) = delete;
 
   std::optional<Sample> Next();
+  // Counts the sample's row as damaged after all, for what its columns hold.
+  void Refuse(const Sample& sample, const std::string& what) {
+    problems_.Add(Damage::kColumn, sample.place, what);
+  }
   const Problems& problems() const { return problems_; }
   // Rows that data: where left out.
   int64_t left_out() const { return left_out_; }

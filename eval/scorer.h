@@ -55,12 +55,12 @@ struct ScorerDefinition {
   std::function<std::unique_ptr<Tally>()> tally;
 };
 
-// In the order in which they are listed.
-std::vector<ScorerDefinition> AllScorers();
+// In the order in which they are listed. `objects`: the table that chair knows (eval/chair.h); empty: COCO's.
+std::vector<ScorerDefinition> AllScorers(const std::string& objects = {});
 // By kind, in files of their own.
 std::vector<ScorerDefinition> TextScorers();
 std::vector<ScorerDefinition> YesNoScorers();
 std::vector<ScorerDefinition> ChoiceScorers();
-std::vector<ScorerDefinition> CaptionScorers();
+std::vector<ScorerDefinition> CaptionScorers(const std::string& objects);
 
 }  // namespace binocle::eval

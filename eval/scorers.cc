@@ -5,12 +5,15 @@
 
 namespace binocle::eval {
 
-std::vector<ScorerDefinition> AllScorers() {
+std::vector<ScorerDefinition> AllScorers(const std::string& objects) {
   std::vector<ScorerDefinition> all;
-  for (auto* kind : {TextScorers, YesNoScorers, ChoiceScorers, CaptionScorers}) {
-    std::vector<ScorerDefinition> scorers = kind();
+  const auto add = [&](std::vector<ScorerDefinition> scorers) {
     std::move(scorers.begin(), scorers.end(), std::back_inserter(all));
-  }
+  };
+  add(TextScorers());
+  add(YesNoScorers());
+  add(ChoiceScorers());
+  add(CaptionScorers(objects));
   return all;
 }
 

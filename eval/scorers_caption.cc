@@ -93,8 +93,8 @@ std::set<std::string> ObjectsThere(const Fields& line, const CaptionObjects& obj
   for (const std::string& name : line.Texts("objects")) {
     std::string category = objects.CategoryOf(name);
     if (category.empty())
-      line.Fail("objects",
-                "COCO's categories or words for them, and " + Printable(name, 60) + " is none");
+      line.Fail("objects", "objects that are known or words for them, and " + Printable(name, 60) +
+                               " is none");
     there.insert(std::move(category));
   }
   for (const std::string& caption : line.Texts("references")) {
@@ -131,14 +131,16 @@ LineScore Chair(const Fields& line, const CaptionObjects& objects) {
 
 }  // namespace
 
-std::vector<ScorerDefinition> CaptionScorers() {
+std::vector<ScorerDefinition> CaptionScorers(const std::string& table) {
+  // Owned by the definition's copies.
+  const auto known =
+      table.empty() ? std::make_shared<CaptionObjects>() : std::make_shared<CaptionObjects>(table);
   return {{.info = {"chair",
                     "objects that captions name and pictures have not",
                     {"prediction", "objects|references"},
                     {},
                     "Rohrbach et al. 2018; see docs/evaluation.md for its words"},
-           .score = [objects = std::make_shared<CaptionObjects>()](
-                        const Fields& line) { return Chair(line, *objects); },
+           .score = [objects = known](const Fields& line) { return Chair(line, *objects); },
            .tally = std::make_unique<ChairTally>}};
 }
 

@@ -68,9 +68,17 @@ std::string WithMembers(std::string_view line, const Json& parsed, const Ordered
   return text + Dump(members).substr(1);
 }
 
-ScorerDefinition Definition(std::string_view name) {
+ScorerDefinition Definition(std::string_view name, const ScoringOptions& options) {
+  if (!options.objects.empty() && name != "chair")
+    ThrowOption("objects", "is given with scorer ", Printable(name, 60), ", expected chair");
+  std::vector<ScorerDefinition> scorers;
+  try {
+    scorers = eval::AllScorers(options.objects);
+  } catch (const Error& error) {
+    ThrowOption("objects", "is no table: ", error.message());
+  }
   std::string names;
-  for (ScorerDefinition& scorer : eval::AllScorers()) {
+  for (ScorerDefinition& scorer : scorers) {
     if (scorer.info.name == name) return std::move(scorer);
     names += (names.empty() ? "" : ", ") + scorer.info.name;
   }
@@ -87,7 +95,8 @@ std::vector<ScorerInfo> Scorers() {
 }
 
 struct Scoring::State {
-  explicit State(std::string_view name) : scorer(Definition(name)), all(scorer) {}
+  State(std::string_view name, const ScoringOptions& options)
+      : scorer(Definition(name, options)), all(scorer) {}
 
   ScorerDefinition scorer;
   Sums all;
@@ -95,7 +104,8 @@ struct Scoring::State {
   std::unordered_set<std::string> ids;
 };
 
-Scoring::Scoring(std::string_view scorer) : state_(std::make_unique<State>(scorer)) {}
+Scoring::Scoring(std::string_view scorer, const ScoringOptions& options)
+    : state_(std::make_unique<State>(scorer, options)) {}
 Scoring::~Scoring() = default;
 Scoring::Scoring(Scoring&&) noexcept = default;
 Scoring& Scoring::operator=(Scoring&&) noexcept = default;

@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/mapped_file.h"
+#include "eval/chair.h"
 #include "eval/fields.h"
 #include "eval/scorer.h"
 
@@ -205,7 +206,7 @@ Task ParseTaskObject(const JsonObject& object) {
     object.Fail("schema", std::to_string(kTaskSchema));
   object.OnlyKeys({"schema", "name", "version", "description", "homepage", "data", "columns",
                    "images", "prompts", "without_options", "scorer", "also_scorers", "judge",
-                   "generation", "constraint", "group_by_image"});
+                   "generation", "constraint", "group_by_image", "objects"});
   Task task;
   task.name = NameOf(object);
   task.version = object.String("version");
@@ -229,6 +230,11 @@ Task ParseTaskObject(const JsonObject& object) {
   if (object.Has("constraint"))
     task.constraint = ParseConstraint(object.Object("constraint"), task.columns);
   task.group_by_image = object.BoolOr("group_by_image", true);
+  task.objects_file = object.StringOr("objects", "");
+  if (!task.objects_file.empty()) {
+    CheckInside(object, "objects", task.objects_file);
+    if (task.scorer != "chair") object.Fail("objects", "none but with the scorer chair");
+  }
   return task;
 }
 
@@ -249,7 +255,17 @@ Task ParseTask(std::string_view text, const std::string& where) {
 }
 
 Task ReadTask(const std::filesystem::path& path) {
-  return ParseTask(ReadFile(path, kMaxTaskBytes), path.string());
+  Task task = ParseTask(ReadFile(path, kMaxTaskBytes), path.string());
+  if (!task.objects_file.empty()) {
+    const std::filesystem::path file = path.parent_path() / task.objects_file;
+    task.objects = ReadFile(file, kMaxTaskBytes);
+    try {
+      const CaptionObjects objects(task.objects);
+    } catch (const Error& error) {
+      throw WithContext(error, file.string());
+    }
+  }
+  return task;
 }
 
 std::vector<Task> ReadTasks(const std::filesystem::path& folder) {

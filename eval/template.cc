@@ -30,7 +30,7 @@ std::string Capitalized(const std::string& text) {
 
 }  // namespace
 
-Template::Template(std::string_view text) {
+Template::Template(std::string_view text) : text_(text) {
   Piece next;
   int groups = 0;
   for (size_t i = 0; i < text.size(); ++i) {

@@ -21,6 +21,8 @@ class Template {
   // Throws INVALID_ARGUMENT, with the place in the text.
   explicit Template(std::string_view text);
 
+  // As it was given.
+  const std::string& text() const { return text_; }
   // The fields that it asks for, each once.
   const std::vector<std::string>& names() const { return names_; }
   std::string Render(const std::function<std::string(const std::string& name)>& field) const;
@@ -37,6 +39,7 @@ class Template {
 
   void AddField(std::string_view spec, size_t at);
 
+  std::string text_;
   std::vector<Piece> pieces_;
   std::vector<std::string> names_;
 };

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that every #include points in an allowed direction (README.md of each folder, docs/adr/0001).
 
-    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/common < {service/grpc > proto, service/http} < {service/server, service/client}, eval, cli, tests}
+    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/common < {service/grpc > proto, service/http} < {service/server, service/client}, eval < eval/run, cli, tests}
 
 Prints one line per violation, `file:line: message`, and exits 1 when there is one.
 
@@ -32,10 +32,11 @@ MAY_INCLUDE = {
     "service/grpc": [PUBLIC, "service/common", "proto"],
     "service/client": [PUBLIC, "service/common", "service/grpc", "proto"],
     "proto": [],
-    "eval": LIBRARY + ["service/engine"],
+    "eval": [PUBLIC, "core", "llm"],
+    "eval/run": [PUBLIC, "core", "eval"],
     "cli": [PUBLIC],
     "examples": [PUBLIC],
-    "tests": LIBRARY + ["service", "service/engine", "service/common", "service/grpc", "service/http", "service/client", "proto", "eval", "cli", "examples"],
+    "tests": LIBRARY + ["service", "service/engine", "service/common", "service/grpc", "service/http", "service/client", "proto", "eval", "eval/run", "cli", "examples"],
 }
 
 # Headers of other projects, and the only files that may include them.
@@ -53,6 +54,12 @@ ELSEWHERE = [
     ("CLI11", ["CLI/*"], ["cli/*"]),
     ("libedit", ["histedit.h", "editline/*"], ["cli/*"]),
     ("GoogleTest", ["gtest/*", "gmock/*"], ["tests/*"]),
+]
+
+# Public headers whose functions are in other libraries than a folder's own, and the folders that must not need those.
+NOT_HERE = [
+    ("libbinocle_eval needs no model", ["eval/*"],
+     ["binocle/engine.h", "binocle/client.h", "binocle/server.h", "binocle/explain.h", "binocle/calibrate.h", "binocle/bench.h", "binocle/version.h"]),
 ]
 
 SOURCE = (".h", ".cc", ".cu", ".cuh")
@@ -81,6 +88,9 @@ def problem(root, path, quote, header):
             if matches(path, homes):
                 return None
             return f"{project} header <{header}> belongs in {', '.join(homes)}"
+    for reason, folders, headers in NOT_HERE:
+        if matches(path, folders) and matches(header, headers):
+            return f"{reason}: not <{header}>"
     folder = folder_of(path)
     target = from_root(header)
     target_folder = folder_of(target)

@@ -50,11 +50,14 @@ std::unique_ptr<RowReader> OpenOne(const DataFiles& data, size_t index,
   RefuseParquet(source.name);
 }
 
+constexpr std::array<std::string_view, 8> kNames = {"jsonl", "json",        "vqa", "tsv",
+                                                    "csv",   "vlmeval_tsv", "mme", "parquet"};
+
 }  // namespace
 
+std::string_view DataFormatName(DataFormat format) { return kNames[static_cast<size_t>(format)]; }
+
 std::optional<DataFormat> FindDataFormat(std::string_view name) {
-  static constexpr std::array<std::string_view, 8> kNames = {
-      "jsonl", "json", "vqa", "tsv", "csv", "vlmeval_tsv", "mme", "parquet"};
   const auto* found = std::find(kNames.begin(), kNames.end(), name);
   if (found == kNames.end()) return std::nullopt;
   return static_cast<DataFormat>(found - kNames.begin());

@@ -26,6 +26,7 @@ struct DataFiles {
 inline constexpr const char* kDataFormatNames =
     "jsonl, json, vqa, tsv, csv, vlmeval_tsv, mme or parquet";
 std::optional<DataFormat> FindDataFormat(std::string_view name);
+std::string_view DataFormatName(DataFormat format);
 
 // All files are opened and their heads read before the first row: throws NOT_FOUND, INVALID_ARGUMENT for what is no such file, UNIMPLEMENTED
 // for Parquet. `problems` must outlive the reader.

@@ -37,10 +37,16 @@ BINOCLE_EXPORT std::vector<ScorerInfo> Scorers();
 // What Summary does about groups that are not whole (the two questions about a picture of MME).
 enum class IncompleteGroups { kRefused, kLeftOut };
 
+struct ScoringOptions {
+  // For chair: which objects there are and which words count as each, a JSON table (docs/evaluation.md, "Words of CHAIR"). Empty: COCO's.
+  std::string objects;
+};
+
 class BINOCLE_EXPORT Scoring {
  public:
-  // INVALID_ARGUMENT, with the names, where there is no such scorer; Error::option() is "scorer".
-  explicit Scoring(std::string_view scorer);
+  // INVALID_ARGUMENT, with the names, where there is no such scorer (Error::option() is "scorer"), and for objects that are no table or with a
+  // scorer that has none (its option is "objects").
+  explicit Scoring(std::string_view scorer, const ScoringOptions& options = {});
   ~Scoring();
   Scoring(Scoring&&) noexcept;
   Scoring& operator=(Scoring&&) noexcept;

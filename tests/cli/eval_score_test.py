@@ -121,7 +121,7 @@ class EvalScore(Folder):
     def test_command_lines_that_mean_nothing_are_refused(self):
         path = self.write("answers.jsonl", jsonl(PERFECT))
         for arguments, message in (
-            ([], "what to evaluate is missing, expected score or scorers"),
+            ([], "what to evaluate is missing, expected run, merge, "),
             (["score", path], "--scorer is missing, expected a name"),
             (["score", "--scorer", "exact_match"], "the file of answers is missing, expected a path or -"),
             (["score", "--scorer", "vqa", path], "--scorer is vqa, expected one of vqa_v2, textvqa"),

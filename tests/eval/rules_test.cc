@@ -1,4 +1,5 @@
 // Published rules and the traps in them, by hand. Each test names where the rule is written down.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "eval/chair.h"
@@ -7,9 +8,13 @@
 #include "eval/short_answers.h"
 #include "eval/vqa.h"
 #include "eval/yes_no.h"
+#include "tests/testing/errors.h"
 
 namespace binocle::eval {
 namespace {
+
+using ::binocle::testing::ErrorOf;
+using ::testing::HasSubstr;
 
 std::vector<Text> Ten(const std::vector<std::pair<Text, int>>& answers) {
   std::vector<Text> ten;
@@ -256,6 +261,32 @@ TEST(Chair, WordsPluralsAndPairs) {
   EXPECT_EQ(objects.Named(U"the dog's ball isn't a kite."), (Names{"dog", "sports ball", "kite"}));
   EXPECT_EQ(objects.CategoryOf("sofa"), "couch");
   EXPECT_EQ(objects.CategoryOf("widget"), "");
+}
+
+TEST(Chair, ObjectsOfATable) {
+  const CaptionObjects objects(
+      R"({"objects": {"red circle": ["red disc"], "red cross": [], "butterfly": [], "flying red horse": []}})");
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(objects.Named(U"A red circle, two red crosses and butterflies"),
+            (Names{"red circle", "red cross", "butterfly"}));
+  EXPECT_EQ(objects.Named(U"a red disc and a flying red horse"),
+            (Names{"red circle", "flying red horse"}));
+  EXPECT_EQ(objects.Named(U"a circle, a red, circle, a dog"), (Names{}));
+  EXPECT_EQ(objects.Named(U"a toilet seat"), (Names{})) << "COCO's words are not there";
+}
+
+TEST(Chair, TablesThatAreNoneAreRefused) {
+  const auto error = [](const std::string& table) {
+    return ErrorOf([&] { CaptionObjects objects(table); });
+  };
+  EXPECT_THAT(error("[]"), HasSubstr("the table of objects"));
+  EXPECT_THAT(error(R"({"objects": {}})"), HasSubstr("expected at least one object"));
+  EXPECT_THAT(error(R"({"objects": {"dog": "puppy"}})"), HasSubstr("expected a list of words"));
+  EXPECT_THAT(error(R"({"objects": {"Dog": []}})"), HasSubstr("Dog is no word or phrase"));
+  EXPECT_THAT(error(R"({"objects": {"a b c d e": []}})"),
+              HasSubstr("a b c d e is no word or phrase"));
+  EXPECT_THAT(error(R"({"objects": {"dog": ["pet"], "cat": ["pet"]}})"),
+              HasSubstr("pet is a word for cat and for dog"));
 }
 
 TEST(Chair, HowACaptionIsWritten) {

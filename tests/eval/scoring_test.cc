@@ -210,5 +210,25 @@ TEST(Scoring, ChairComesWithWhatKeepsItHonest) {
   EXPECT_EQ(s["repetition"], 0.5);
 }
 
+TEST(Scoring, ChairWithObjectsOfOnesOwn) {
+  const ScoringOptions options{.objects = R"({"objects": {"red circle": [], "dog": []}})"};
+  Scoring scoring("chair", options);
+  const Json line = Json::parse(scoring.Score(
+      R"({"prediction": "a red circle and a chair", "references": ["a red circle and a dog"]})"));
+  EXPECT_EQ(line["named"], Json({"red circle"}));
+  EXPECT_EQ(line["score"], 1.0);
+  EXPECT_EQ(line["recall"], 0.5);
+  const auto option = [&](const std::string& scorer, const ScoringOptions& with) {
+    try {
+      Scoring refused(scorer, with);
+    } catch (const Error& error) {
+      return error.option();
+    }
+    return std::string("no error");
+  };
+  EXPECT_EQ(option("exact_match", options), "objects");
+  EXPECT_EQ(option("chair", {.objects = "[]"}), "objects");
+}
+
 }  // namespace
 }  // namespace binocle

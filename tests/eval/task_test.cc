@@ -6,6 +6,7 @@
 
 #include <functional>
 
+#include "eval/chair.h"
 #include "tests/eval/data_folder.h"
 #include "tests/testing/errors.h"
 
@@ -49,10 +50,37 @@ TEST(Task, EveryFileOfOursIsValid) {
     EXPECT_FALSE(task.description.empty() || task.how_to_get.empty()) << task.name;
     EXPECT_EQ(task.generation.temperature, 0) << task.name;
   }
-  EXPECT_THAT(names,
-              ElementsAre("chair_coco", "chartqa", "docvqa", "gqa", "mm_vet", "mmbench", "mme",
-                          "mmmu", "mmvp", "pope_adversarial", "pope_popular", "pope_random",
-                          "scenes", "scienceqa", "seed_bench", "textvqa", "vizwiz", "vqav2"));
+  EXPECT_THAT(names, ElementsAre("chair_coco", "chartqa", "docvqa", "gqa", "mm_vet", "mmbench",
+                                 "mme", "mmmu", "mmvp", "pope_adversarial", "pope_popular",
+                                 "pope_random", "scenes", "scenes_chair", "scenes_pope",
+                                 "scienceqa", "seed_bench", "textvqa", "vizwiz", "vqav2"));
+}
+
+TEST(Task, KnowsTheObjectsOfItsOwnTable) {
+  const Task task = ReadTask(std::filesystem::path(BINOCLE_TASKS) / "scenes_chair.json");
+  const CaptionObjects objects(task.objects);
+  EXPECT_THAT(objects.Named(U"a red circle, two butterflies and the word HAT"),
+              ElementsAre("red circle", "butterfly"));
+  EXPECT_THAT(Refusal([](Json& json) { json["objects"] = "o.json"; }),
+              HasSubstr("expected none but with the scorer chair"));
+  EXPECT_THAT(Refusal([](Json& json) {
+                json["scorer"] = "chair";
+                json["columns"]["references"] = "r";
+                json["objects"] = "../o.json";
+              }),
+              HasSubstr("expected paths within"));
+}
+
+TEST(Task, TellsATableThatIsNone) {
+  const DataFolder folder;
+  Json task = Valid();
+  task["scorer"] = "chair";
+  task["columns"]["references"] = "r";
+  task["objects"] = "o.json";
+  folder.Write("mine.json", task.dump());
+  folder.Write("o.json", R"({"objects": {"Dog": []}})");
+  EXPECT_THAT(ErrorOf([&] { ReadTask(folder.path() / "mine.json"); }),
+              HasSubstr("o.json: the table of objects: Dog is no word"));
 }
 
 TEST(Task, RefusesUnknownKeysEverywhere) {

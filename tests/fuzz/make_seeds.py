@@ -4,6 +4,7 @@
 Runs at build time with Python's standard library. Large fixtures are left out: small seeds are mutated better.
 """
 
+import hashlib
 import json
 import struct
 import sys
@@ -48,6 +49,33 @@ def answer_line_seeds():
     for path in sorted((GOLDEN / "eval").glob("*.jsonl")):
         for number, line in enumerate(path.read_bytes().splitlines()[:2]):
             yield f"{path.stem}_{number}", path.stem.encode() + b"\n" + line
+
+
+def sealed(line):
+    """A line of a journal, as eval/run/journal.h says."""
+    text = json.dumps(line, separators=(",", ":"))[:-1]
+    return f'{text},"seal":"{hashlib.sha256(text.encode()).hexdigest()[:16]}"}}'.encode() + b"\n"
+
+
+def eval_file_seeds():
+    row = {"id": 7, "image": "a.png", "question": "What is it?", "answer": "a \u201ccat\u201d", "options": ["a", "b"]}
+    line = json.dumps(row).encode()
+    yield "jsonl", b"jsonl\n" + line + b"\r\n\n{}\n" + line
+    yield "json_list", b"json\n[" + line + b", " + line + b"]"
+    yield "json_object", b'json\n\xef\xbb\xbf{"1": ' + line + b', "2": {"a": [{}, "]"]}}'
+    yield "vqa", (b'vqa\n{"info": {}, "questions": [{"image_id": 1, "question": "Q?", "question_id": 5}]}\0'
+                  b'{"annotations": [{"question_id": 5, "answers": [{"answer": "yes"}], "answer_type": "yes/no"}]}')
+    for kind, separator in (("tsv", "\t"), ("csv", ","), ("vlmeval_tsv", "\t")):
+        cells = [["index", "image", "question"], ["1", "iVBORw0KGgo=" * 6, 'say ""it""\nnow'], ["2", "1", "again"]]
+        text = "".join(separator.join(f'"{cell}"' if "\n" in cell else cell for cell in cells_of_row) + "\n" for cells_of_row in cells)
+        yield kind, f"{kind}\n{text}".encode()
+    for name in ("scenes_chair", "mmmu", "pope_random"):
+        yield name, b"task\n" + (TESTS.parent / "eval" / "tasks" / f"{name}.json").read_bytes()
+    yield "objects", b'objects\n{"objects": {"red circle": ["red disc", "round red thing"], "dog": []}}'
+    yield "verdicts", b'verdicts\n{"id": "1", "score": 0.5}\n{"id": 2, "score": 1, "prediction_sha256": "00"}\n'
+    head = {"run": {"format": 1, "tasks": [{"samples": 2}]}, "shard": {"index": 0, "count": 1, "samples": 2}}
+    samples = [{"task": 0, "doc_id": 1, "id": "b", "error": {"code": "UNAVAILABLE", "message": "gone"}}, {"task": 0, "doc_id": 1, "id": "b", "prediction": "x"}]
+    yield "journal", b"journal\n" + b"".join(map(sealed, [head, *samples])) + sealed(samples[1])[:-9]
 
 
 def image_decode_seeds():
@@ -167,7 +195,7 @@ def http_body_seeds():
         yield name, json.dumps(body).encode()
 
 
-TARGETS = {"answer_line": answer_line_seeds, "safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+TARGETS = {"answer_line": answer_line_seeds, "eval_file": eval_file_seeds, "safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
            "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds, "proto_request": proto_request_seeds,
            "http_body": http_body_seeds}
 

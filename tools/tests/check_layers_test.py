@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import check_layers  # noqa: E402
 
 HEADERS = ["include/binocle/error.h", "core/tensor.h", "core/ops/norm_ref.h", "attention/attention.h", "vision/image.h",
-           "llm/tokenizer.h", "fusion/ftz.h", "service/engine/prefill.h", "cli/options.h"]
+           "llm/tokenizer.h", "fusion/ftz.h", "service/engine/prefill.h", "cli/options.h", "include/binocle/engine.h", "eval/task.h", "eval/run/journal.h"]
 
 
 class CheckLayersTest(unittest.TestCase):
@@ -54,6 +54,16 @@ class CheckLayersTest(unittest.TestCase):
 
     def test_upward_includes_are_refused(self):
         self.assert_refused("core/a.cc", '"attention/attention.h"', "core may not include")
+
+    def test_scorers_and_runs_need_no_engine(self):
+        self.assert_allowed("eval/run/a.cc", '"eval/task.h"')
+        self.assert_allowed("cli/a.cc", '"binocle/engine.h"')
+
+    def test_an_engine_in_a_run_is_refused(self):
+        self.assert_refused("eval/run/a.cc", '"binocle/engine.h"', "needs no model")
+
+    def test_a_run_in_a_scorer_is_refused(self):
+        self.assert_refused("eval/a.cc", '"eval/run/journal.h"', "eval may not include")
 
     def test_a_service_header_in_fusion_is_refused(self):
         self.assert_refused("fusion/a.h", '"service/engine/prefill.h"', "fusion may not include")

@@ -2,6 +2,7 @@
 
 import datetime
 import os
+import random
 import sys
 import unittest
 
@@ -27,6 +28,22 @@ class ParquetTest(unittest.TestCase):
         row = {"image": {"bytes": b"\x89PNG", "path": None}, "list": [b"a", 1.5], "day": datetime.date(2024, 1, 2)}
         self.assertEqual(parquet_to_jsonl.plain(row), {"image": {"bytes": "iVBORw==", "path": None},
                                                        "list": ["YQ==", 1.5], "day": "2024-01-02"})
+
+
+class ScenesPopeTest(unittest.TestCase):
+    def test_asks_six_different_names_of_which_at_most_three_are_there(self):
+        try:
+            import scenes_pope
+        except ImportError as missing:
+            self.skipTest(f"the generator needs {missing.name}")
+        stream = scenes_pope.scene_stream(3, "test")
+        for _ in range(50):
+            scene, _ = next(stream)
+            names = scenes_pope.names_of(scene, random.Random(1))
+            there = {name for thing in scene.things for name in (thing.kind.label, thing.kind.name)}
+            self.assertEqual(len({name for name, _ in names}), 6)
+            self.assertTrue(all(yes == (name in there) for name, yes in names))
+            self.assertEqual(sum(yes for _, yes in names), min(3, len(there)))
 
 
 if __name__ == "__main__":

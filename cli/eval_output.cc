@@ -1,0 +1,119 @@
+#include "cli/eval_output.h"
+
+#include <cstdio>
+#include <iostream>
+
+#include "binocle/error.h"
+#include "cli/json_output.h"
+#include "cli/output.h"
+
+namespace binocle::cli {
+namespace {
+
+bool IsShard(const EvalResult& result) { return result.shard.count > 1; }
+
+std::string ShardName(const EvalResult& result) {
+  return std::to_string(result.shard.index) + "/" + std::to_string(result.shard.count);
+}
+
+Json ResultJson(const EvalResult& result) {
+  Json tasks = Json::array();
+  for (const EvalTaskResult& task : result.tasks) {
+    Json json = {{"task", task.task},
+                 {"scorer", task.scorer},
+                 {"score", task.score ? Json(*task.score) : Json()},
+                 {"samples", task.samples},
+                 {"answered", task.answered},
+                 {"failed", task.failed},
+                 {"empty", task.empty},
+                 {"skipped", task.skipped},
+                 {"samples_file", task.samples_file}};
+    if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
+    tasks.push_back(std::move(json));
+  }
+  Json json = {
+      {"complete", result.complete}, {"results_file", result.results_file}, {"tasks", tasks}};
+  if (IsShard(result)) json["shard"] = ShardName(result);
+  return json;
+}
+
+void PrintTasks(const EvalResult& result) {
+  std::printf("%-18s %-18s %8s %9s %8s %7s %7s %8s\n", "task", "scorer", "score", "samples",
+              "answered", "failed", "empty", "skipped");
+  for (const EvalTaskResult& task : result.tasks) {
+    char score[32] = "-";
+    if (task.score) std::snprintf(score, sizeof score, "%.4f", *task.score);
+    std::printf("%-18s %-18s %8s %9lld %8lld %7lld %7lld %8lld\n", task.task.c_str(),
+                task.scorer.empty() ? "judge" : task.scorer.c_str(), score,
+                static_cast<long long>(task.samples), static_cast<long long>(task.answered),
+                static_cast<long long>(task.failed), static_cast<long long>(task.empty),
+                static_cast<long long>(task.skipped));
+  }
+  for (const EvalTaskResult& task : result.tasks) {
+    if (!task.judge_file.empty())
+      std::printf("for the judge of %s: %s\n", task.task.c_str(), task.judge_file.c_str());
+  }
+  std::printf("results: %s\n", result.results_file.c_str());
+}
+
+void PrintText(const EvalResult& result) {
+  if (!result.complete) return;
+  if (!IsShard(result)) return PrintTasks(result);
+  std::printf("shard %s: %lld samples, %lld failed; binocle eval merge puts all shards together\n",
+              ShardName(result).c_str(), static_cast<long long>(result.progress.total),
+              static_cast<long long>(result.progress.failed));
+}
+
+// Failed samples of all tasks; of a shard, those of this process.
+int64_t FailedSamples(const EvalResult& result) {
+  if (IsShard(result)) return result.progress.failed;
+  int64_t failed = 0;
+  for (const EvalTaskResult& task : result.tasks) failed += task.failed;
+  return failed;
+}
+
+std::string Percent(const char* what, int64_t part, int64_t whole) {
+  if (whole == 0) return "";
+  return std::string("  ") + what + " " + std::to_string(100 * part / whole) + " %";
+}
+
+}  // namespace
+
+void FinishEval(const std::string& command, const EvalResult& result, OutputForm form) {
+  if (form == OutputForm::kJson) {
+    std::cout << Line(ResultJson(result)) << '\n';
+  } else {
+    PrintText(result);
+  }
+  FlushOutput();
+  if (!result.complete)
+    throw Error(Code::kCancelled, command + ": stopped with " +
+                                      std::to_string(result.progress.done) + " of " +
+                                      std::to_string(result.progress.total) +
+                                      " samples done; the same command goes on from there");
+  const int64_t failed = FailedSamples(result);
+  if (failed == 0) return;
+  std::string message = command + ": " + std::to_string(failed) +
+                        " samples failed and are counted apart; the same command asks them again";
+  if (!result.first_failure.empty()) message += "; the first: " + result.first_failure;
+  throw Error(Code::kFailedPrecondition, message);
+}
+
+void EvalProgressLine::Update(const EvalProgress& progress) {
+  if (!line_) {
+    line_ = std::make_unique<Progress>("asking", progress.total, progress.resumed);
+    return;
+  }
+  std::string note;
+  if (progress.failed > 0) note += "  " + std::to_string(progress.failed) + " failed";
+  note += Percent("pictures", progress.image_hits, progress.images);
+  note += Percent("prefixes", progress.prefix_tokens, progress.prompt_tokens);
+  if (progress.scored > 0) {
+    char score[32];
+    std::snprintf(score, sizeof score, "  score %.3f", progress.score);
+    note += score;
+  }
+  line_->Advance(note.empty() ? note : note.substr(2));
+}
+
+}  // namespace binocle::cli

@@ -1,0 +1,22 @@
+// --shard: which part of a run this process is.
+#pragma once
+
+#include <string>
+
+#include "binocle/eval_run.h"
+
+namespace binocle::cli {
+
+struct ShardChoice {
+  EvalShard shard;
+  std::string from;  // the variable that said so; empty: the command line, or nothing
+};
+
+// "2/8" is the third of eight. Empty: what the scheduler says that started this process, the innermost one first:
+//   OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE              Open MPI
+//   JOB_COMPLETION_INDEX, JOB_COMPLETIONS                   a Kubernetes indexed Job, whose pods get the number of completions by hand
+//   SLURM_ARRAY_TASK_ID, _COUNT, and where set _MIN, _STEP  a Slurm array
+// and one part without any. Throws UsageError for what is no part.
+ShardChoice ChooseShard(const std::string& text);
+
+}  // namespace binocle::cli

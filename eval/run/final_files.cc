@@ -1,0 +1,186 @@
+#include "eval/run/final_files.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/error.h"
+#include "eval/run/names.h"
+#include "eval/run/results.h"
+#include "eval/run/sha256.h"
+#include "eval/run/task_scores.h"
+#include "eval/run/verdicts.h"
+#include "eval/run/whole_file.h"
+#include "eval/text.h"
+
+namespace binocle::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxFailuresTold = 20;
+
+// Members of a record that are not about what was asked.
+constexpr const char* kNotAsked[] = {"task",          "prediction",   "finish_reason",
+                                     "prompt_tokens", "image_tokens", "completion_tokens",
+                                     "grounding",     "logprobs",     "error",
+                                     "seal"};
+
+std::string DocHash(OrderedJson record) {
+  for (const char* name : kNotAsked) record.erase(name);
+  return Sha256Of(DumpLine(record));
+}
+
+// lmms-eval writes what was wanted as a text.
+std::string TargetOf(const OrderedJson& record) {
+  for (const char* name : {"answer", "references", "objects"}) {
+    if (!record.contains(name)) continue;
+    return record[name].is_string() ? record[name].get<std::string>() : DumpLine(record[name]);
+  }
+  return "";
+}
+
+// lmms-eval's members first, then everything that the journal has, so that the file can be scored again (binocle eval score).
+OrderedJson SampleJson(const OrderedJson& record, const std::string& doc_hash,
+                       const OrderedJson& scores) {
+  const bool answered = record.contains("prediction");
+  OrderedJson sample = {{"doc_id", record.at("doc_id")},
+                        {"id", record.at("id")},
+                        {"input", record.at("prompt")},
+                        {"target", TargetOf(record)},
+                        {"filtered_resps", answered ? record["prediction"] : OrderedJson()},
+                        {"doc_hash", doc_hash}};
+  if (answered)
+    sample["token_counts"] = {{{"input_tokens", record.at("prompt_tokens")},
+                               {"output_tokens", record.at("completion_tokens")}}};
+  sample.update(scores);
+  for (const auto& [key, value] : record.items()) {
+    if (key != "task" && key != "prompt" && key != "seal" && !sample.contains(key))
+      sample[key] = value;
+  }
+  return sample;
+}
+
+// One task's files.
+class TaskWriter {
+ public:
+  TaskWriter(const Json& head, const FinalNames& names)
+      : name_(head.at("task").get<std::string>()), scores_(head), samples_(names.Samples(name_)) {
+    outcome_.head = head;
+    if (head.at("judge") == "") return;
+    judge_ = std::make_unique<WholeFile>(names.Judge(name_));
+    std::error_code ignored;
+    if (fs::exists(names.Verdicts(name_), ignored))
+      verdicts_ = Verdicts::Read(names.Verdicts(name_));
+  }
+
+  void Add(const OrderedJson& record) {
+    const std::string doc_hash = DocHash(record);
+    hashes_.Add(doc_hash);
+    const OrderedJson scores = record.contains("error") ? Failed(record) : Answered(record);
+    samples_.Write(DumpLine(SampleJson(record, doc_hash, scores)) + "\n");
+  }
+
+  TaskOutcome Finish() {
+    outcome_.score = scores_.main().mean();
+    outcome_.standard_error = scores_.main().standard_error();
+    // A part of the answers says nothing of the task.
+    if (outcome_.waiting > 0) outcome_.score = outcome_.standard_error = std::nullopt;
+    outcome_.summaries = scores_.Summaries();
+    outcome_.doc_hash = hashes_.Hex();
+    if (judge_) judge_->Commit();
+    samples_.Commit();
+    return std::move(outcome_);
+  }
+
+  EvalTaskResult Result(const TaskOutcome& outcome) const {
+    return {.task = name_,
+            .scorer = outcome.head.at("scorer").get<std::string>(),
+            .score = outcome.score,
+            .samples = outcome.head.at("samples").get<int64_t>(),
+            .answered = outcome.answered,
+            .failed = outcome.failed,
+            .empty = outcome.empty,
+            .skipped = outcome.head.at("skipped").at("skipped").get<int64_t>(),
+            .judge_file = judge_ ? judge_->path().string() : "",
+            .samples_file = samples_.path().string()};
+  }
+
+ private:
+  OrderedJson Failed(const OrderedJson& record) {
+    const OrderedJson& error = record["error"];
+    ++outcome_.failed;
+    ++outcome_.failed_by_code[error.at("code").get<std::string>()];
+    if (outcome_.failures.size() < kMaxFailuresTold)
+      outcome_.failures.push_back({{"id", record.at("id")},
+                                   {"place", record.at("place")},
+                                   {"code", error.at("code")},
+                                   {"message", error.at("message")}});
+    return OrderedJson::object();
+  }
+
+  OrderedJson Answered(const OrderedJson& record) {
+    ++outcome_.answered;
+    outcome_.empty += Strip(FromUtf8(record["prediction"].get<std::string>())).empty() ? 1 : 0;
+    outcome_.cut_off += record.at("finish_reason") == "length" ? 1 : 0;
+    if (!judge_) return scores_.Add(record);
+    judge_->Write(DumpLine(JudgeLine(record)) + "\n");
+    const OrderedJson* verdict = verdicts_.Find(record);
+    if (verdict != nullptr) return scores_.AddVerdict(verdict->at("score").get<double>());
+    ++outcome_.waiting;
+    return OrderedJson::object();
+  }
+
+  std::string name_;
+  TaskScores scores_;
+  WholeFile samples_;
+  std::unique_ptr<WholeFile> judge_;
+  Verdicts verdicts_;
+  Sha256 hashes_;
+  TaskOutcome outcome_;
+};
+
+void AddTask(const JournalFile& journal, const JournalIndex& index, size_t task,
+             TaskWriter& writer) {
+  for (size_t doc_id = 0; doc_id < static_cast<size_t>(index.samples(task)); ++doc_id) {
+    const size_t line = index.line(task, doc_id);
+    const OrderedJson record = ParseOrderedJson(journal.line(line), journal.Place(line));
+    try {
+      writer.Add(record);
+    } catch (const OrderedJson::exception& e) {
+      Throw(Code::kDataLoss, journal.Place(line), ": ", e.what());
+    } catch (const Error& error) {
+      throw WithContext(error, journal.Place(line));
+    }
+  }
+}
+
+}  // namespace
+
+EvalResult WriteFinalFiles(const JournalFile& journal, const JournalIndex& index,
+                           const fs::path& out) {
+  const Json& run = index.run();
+  const FinalNames names{out, FileNameOf(run.at("model_name").get<std::string>())};
+  EvalResult result{.complete = true};
+  std::vector<TaskOutcome> outcomes;
+  for (size_t task = 0; task < static_cast<size_t>(index.tasks()); ++task) {
+    TaskWriter writer(run.at("tasks")[task], names);
+    AddTask(journal, index, task, writer);
+    const TaskOutcome& outcome = outcomes.emplace_back(writer.Finish());
+    result.tasks.push_back(writer.Result(outcome));
+    if (result.first_failure.empty() && !outcome.failures.empty())
+      result.first_failure = outcome.failures[0]["code"].get<std::string>() + ": " +
+                             outcome.failures[0]["message"].get<std::string>();
+  }
+  WholeFile results(names.Results());
+  results.Write(
+      ResultsJson(run, outcomes).dump(2, ' ', false, OrderedJson::error_handler_t::replace));
+  results.Write("\n");
+  results.Commit();
+  result.results_file = names.Results().string();
+  return result;
+}
+
+}  // namespace binocle::eval

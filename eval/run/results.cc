@@ -1,0 +1,119 @@
+#include "eval/run/results.h"
+
+#include <utility>
+
+#include "eval/run/names.h"
+
+namespace binocle::eval {
+namespace {
+
+// lmms-eval's spelling of a metric whose answers went through no filter.
+std::string Metric(const std::string& name) { return name + ",none"; }
+
+OrderedJson OrNull(const std::optional<double>& value) {
+  return value ? OrderedJson(*value) : OrderedJson();
+}
+
+// {"alias", "exact_match,none": …, "exact_match_stderr,none": …, "samples"}
+OrderedJson MetricsJson(const TaskOutcome& task) {
+  OrderedJson metrics = {{"alias", task.head.at("task")}};
+  const auto add = [&](const std::string& name, const std::optional<double>& mean,
+                       const std::optional<double>& error) {
+    metrics[Metric(name)] = OrNull(mean);
+    metrics[Metric(name + "_stderr")] = error ? OrderedJson(*error) : OrderedJson("N/A");
+  };
+  add("score", task.score, task.standard_error);
+  for (const TaskScores::Summary& summary : task.summaries) {
+    add(summary.scorer, summary.mean.mean(), summary.mean.standard_error());
+    for (const auto& [name, value] : summary.members.items()) {
+      if (value.is_number() && name != "score" && name != "lines")
+        metrics[Metric(summary.scorer + "_" + name)] = value;
+    }
+  }
+  metrics["samples"] = task.answered;
+  return metrics;
+}
+
+OrderedJson ConfigJson(const Json& task) {
+  OrderedJson metrics = OrderedJson::array();
+  const auto add = [&](const Json& name) {
+    if (name != "")
+      metrics.push_back({{"metric", name}, {"aggregation", "mean"}, {"higher_is_better", true}});
+  };
+  add(task.at("scorer"));
+  for (const Json& name : task.at("also_scorers")) add(name);
+  add(task.at("open_scorer"));
+  return {{"task", task.at("task")},
+          {"description", task.at("description")},
+          {"output_type", "generate_until"},
+          {"generation_kwargs",
+           {{"max_new_tokens", task.at("generation").at("max_new_tokens")},
+            {"temperature", task.at("generation").at("temperature")},
+            {"until", task.at("generation").at("stop")}}},
+          {"metric_list", std::move(metrics)},
+          {"metadata", {{"version", task.at("version")}}}};
+}
+
+OrderedJson JudgeJson(const TaskOutcome& task) {
+  return {{"name", task.head.at("judge")},
+          {"graded", task.answered - task.waiting},
+          {"waiting", task.waiting}};
+}
+
+// All that is known of a task: what it was made of, and what became of it.
+OrderedJson TaskJson(const TaskOutcome& task) {
+  OrderedJson json = {{"answered", task.answered},
+                      {"empty", task.empty},
+                      {"cut_off", task.cut_off},
+                      {"failed", task.failed},
+                      {"failed_by_code", task.failed_by_code},
+                      {"failures", task.failures},
+                      {"score", OrNull(task.score)},
+                      {"standard_error", OrNull(task.standard_error)}};
+  OrderedJson& scorers = json["scorers"] = OrderedJson::object();
+  for (const TaskScores::Summary& summary : task.summaries)
+    scorers[summary.scorer] = summary.members;
+  if (task.head.at("judge") != "") json["judged"] = JudgeJson(task);
+  OrderedJson all = task.head;
+  all.update(json);
+  return all;
+}
+
+}  // namespace
+
+OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks) {
+  OrderedJson results = OrderedJson::object();
+  for (const char* member : {"results", "group_subtasks", "configs", "versions", "n-shot",
+                             "higher_is_better", "n-samples", "task_hashes"})
+    results[member] = OrderedJson::object();
+  OrderedJson ours = OrderedJson::object();
+  for (const TaskOutcome& task : tasks) {
+    const auto name = task.head.at("task").get<std::string>();
+    results["results"][name] = MetricsJson(task);
+    results["group_subtasks"][name] = OrderedJson::array();
+    results["configs"][name] = ConfigJson(task.head);
+    results["versions"][name] = task.head.at("version");
+    results["n-shot"][name] = 0;
+    results["higher_is_better"][name] = {{"score", true}};
+    results["n-samples"][name] = {{"original", task.head.at("all_samples")},
+                                  {"effective", task.head.at("samples")}};
+    results["task_hashes"][name] = task.doc_hash;
+    ours[name] = TaskJson(task);
+  }
+  const auto model = run.at("model_name").get<std::string>();
+  results["config"] = {{"model", "binocle"},
+                       {"model_args", "pretrained=" + model},
+                       {"limit", run.at("limit")},
+                       {"random_seed", run.at("request").at("seed")}};
+  results["model_source"] = "binocle";
+  results["model_name"] = model;
+  results["model_name_sanitized"] = FileNameOf(model);
+  results["system_instruction"] = run.at("request").at("system");
+  OrderedJson rest = run;
+  rest.erase("tasks");
+  rest["tasks"] = std::move(ours);
+  results["binocle"] = std::move(rest);
+  return results;
+}
+
+}  // namespace binocle::eval

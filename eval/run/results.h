@@ -1,0 +1,34 @@
+// What the results file says.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "eval/run/task_scores.h"
+
+namespace binocle::eval {
+
+// What became of one task.
+struct TaskOutcome {
+  Json head;  // as in the journal
+  int64_t answered = 0;
+  int64_t empty = 0;
+  int64_t cut_off = 0;  // answers that max_new_tokens ended
+  int64_t failed = 0;
+  int64_t waiting = 0;  // answers that a judge has not graded
+  std::map<std::string, int64_t> failed_by_code;
+  OrderedJson failures =
+      OrderedJson::array();  // the first ones: {"id", "place", "code", "message"}
+  std::optional<double> score;
+  std::optional<double> standard_error;
+  std::vector<TaskScores::Summary> summaries;
+  std::string doc_hash;  // over all samples
+};
+
+// lmms-eval's members, and under "binocle" all that is known. Nothing in it depends on when or how often a run was begun.
+OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks);
+
+}  // namespace binocle::eval

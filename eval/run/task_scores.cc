@@ -1,0 +1,99 @@
+#include "eval/run/task_scores.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "core/error.h"
+#include "eval/run/journal.h"
+
+namespace binocle::eval {
+namespace {
+
+// What scorers read of a line, and no more: another member of such a name is not theirs.
+constexpr const char* kScorerMembers[] = {"id",         "prediction",  "answer",
+                                          "references", "options",     "objects",
+                                          "category",   "answer_type", "group"};
+
+}  // namespace
+
+void ScoreMean::Add(double score) {
+  ++count_;
+  sum_ += score;
+  squares_ += score * score;
+}
+
+std::optional<double> ScoreMean::mean() const {
+  if (count_ == 0) return std::nullopt;
+  return sum_ / static_cast<double>(count_);
+}
+
+std::optional<double> ScoreMean::standard_error() const {
+  if (count_ < 2) return std::nullopt;
+  const auto n = static_cast<double>(count_);
+  return std::sqrt(std::max(0.0, (squares_ - sum_ * sum_ / n) / (n - 1) / n));
+}
+
+TaskScores::TaskScores(const Json& task) : judge_(task.at("judge").get<std::string>()) {
+  if (!judge_.empty()) return;
+  const auto& table = task.at("objects");
+  const auto add = [&](const std::string& name) {
+    const ScoringOptions options{.objects = name == "chair" && !table.is_null() ? table.dump()
+                                                                                : std::string()};
+    scorers_.push_back({name, Scoring(name, options), {}});
+  };
+  add(task.at("scorer").get<std::string>());
+  for (const Json& name : task.at("also_scorers")) add(name.get<std::string>());
+  const auto open = task.at("open_scorer").get<std::string>();
+  if (!open.empty()) open_.emplace(Scorer{open, Scoring(open), {}});
+}
+
+std::vector<TaskScores::Scorer*> TaskScores::ScorersOf(const OrderedJson& record) {
+  if (open_ && !record.contains("options")) return {&*open_};
+  std::vector<Scorer*> all;
+  for (Scorer& scorer : scorers_) all.push_back(&scorer);
+  return all;
+}
+
+OrderedJson TaskScores::Add(const OrderedJson& record) {
+  OrderedJson line = OrderedJson::object();
+  for (const char* name : kScorerMembers) {
+    if (record.contains(name)) line[name] = record[name];
+  }
+  const std::string text = DumpLine(line);
+  OrderedJson members = OrderedJson::object();
+  OrderedJson scored = OrderedJson::object();
+  for (Scorer* scorer : ScorersOf(record)) {
+    const OrderedJson result = OrderedJson::parse(scorer->scoring.Score(text));
+    OrderedJson& found = scored[scorer->name] = OrderedJson::object();
+    for (const auto& [key, value] : result.items()) {
+      if (!line.contains(key)) found[key] = value;
+    }
+    const double score = result.at("score").get<double>();
+    if (members.empty()) main_.Add(score);
+    scorer->mean.Add(score);
+    members[scorer->name] = score;
+  }
+  if (!scored.empty()) members["scored"] = std::move(scored);
+  return members;
+}
+
+OrderedJson TaskScores::AddVerdict(double score) {
+  main_.Add(score);
+  return {{judge_, score}};
+}
+
+std::vector<TaskScores::Summary> TaskScores::Summaries() const {
+  std::vector<Summary> summaries;
+  const auto add = [&](const Scorer& scorer) {
+    if (scorer.mean.count() == 0) return;
+    // Groups may lack a sample that failed or that the limit left out.
+    OrderedJson all = OrderedJson::parse(scorer.scoring.Summary(IncompleteGroups::kLeftOut));
+    summaries.push_back({scorer.name, std::move(all["summary"]), scorer.mean});
+  };
+  for (const Scorer& scorer : scorers_) add(scorer);
+  if (open_) add(*open_);
+  return summaries;
+}
+
+}  // namespace binocle::eval
