@@ -31,7 +31,7 @@ step_tools() { python3 -m unittest discover -q -s tools/tests -p '*_test.py'; }
 
 step_scripts() {
   local script
-  for script in $(find tools training .ci -name '*.sh' -o -path .ci/run); do
+  for script in $(find tools training deploy .ci -name '*.sh' -o -name '*.sbatch' -o -path .ci/run); do
     bash -n "$script"
   done
   python3 - <<'PYTHON'
@@ -63,7 +63,7 @@ configure_and_build() {  # preset [target …]
 step_python() {
   [ -x build/python/bin/python ] || python3 -m venv build/python
   build/python/bin/pip install --quiet --disable-pip-version-check --require-hashes \
-    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt || echo "python: skipped, the clients' packages cannot be had"
+    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt -r tests/clients/ray_requirements.txt || echo "python: skipped, the clients' packages cannot be had"
 }
 
 step_build() {
