@@ -3,8 +3,8 @@
     python -m binocle.eval_ray TASK… --data DIR --out DIR [--workers N | --server HOST:PORT …] [--shards N] [-- ARGUMENT…]
 
 One actor for each worker: a `binocle serve` of its own on loopback, which keeps the model from part to part, or the address of a server.
-Workers take parts as they come free. A part whose worker is lost is done again by another one; it goes on from its journal, so that what was
-answered is not asked again. At the end `binocle eval merge` writes what a run without parts would have written.
+Workers take parts as they come free. A part whose worker is lost is done again by another one; it goes on from its journal, so that what
+was answered is not asked again. At the end `binocle eval merge` writes what one run against a server would have written.
 
 DIR of --out, and for workers elsewhere of --data, must be a folder that all nodes see. Needs Ray: pip install 'binocle[ray]'.
 """
@@ -222,7 +222,10 @@ def _say(text: str) -> None:
 
 
 def run(plan: Plan, say: Callable[[str], None] = _say) -> str:
-    """Does all parts and puts them together; gives what `binocle eval merge` prints. What happens meanwhile goes to `say`. Raises EvalError."""
+    """Does all parts and puts them together; gives what `binocle eval merge` prints. Raises EvalError.
+
+    say: takes lines about what happens meanwhile.
+    """
     import ray
 
     with contextlib.redirect_stdout(sys.stderr):  # where Ray tells of workers that died
@@ -237,7 +240,8 @@ def _do_parts(plan: Plan, ray: Any, say: Callable[[str], None]) -> None:
     if plan.address is None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         cpus = max(1, round(plan.cpus * (len(plan.servers) or plan.workers)))
-        ray.init(num_cpus=cpus, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+        ray.init(num_cpus=cpus, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False, log_to_driver=False,
+                 _node_ip_address="127.0.0.1")
     else:
         ray.init(address=plan.address, log_to_driver=False)
     try:
@@ -277,8 +281,9 @@ def _plan_of(arguments: Sequence[str]) -> Plan:
     model = str(Path(args.model).resolve()) if args.model and not args.server else args.model
     tasks = [str(Path(task).resolve()) if task.endswith(".json") else task for task in args.tasks]
     program = str(Path(args.program).resolve()) if "/" in args.program else args.program
-    return Plan(tasks, str(Path(args.data).resolve()), str(Path(args.out).resolve()), model, args.server, args.workers, args.shards, program,
-                shlex.split(args.serve_arguments), run_arguments, args.attempts, args.cpus, args.gpus, args.ray_address)
+    data, out = str(Path(args.data).resolve()), str(Path(args.out).resolve())
+    return Plan(tasks, data, out, model, args.server, args.workers, args.shards, program, shlex.split(args.serve_arguments), run_arguments,
+                args.attempts, args.cpus, args.gpus, args.ray_address)
 
 
 def main() -> int:
