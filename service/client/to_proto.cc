@@ -45,6 +45,12 @@ std::string ReadPicture(const std::string& path, int64_t max_bytes) {
   return bytes;
 }
 
+// What an answer is held to must be what was asked, so nothing is replaced.
+std::string Utf8Of(const char* option, const std::string& text) {
+  if (ValidUtf8(text) == text) return text;
+  throw Error(Code::kInvalidArgument, Text(option, " is not UTF-8: ", ValidUtf8(text, 80)), option);
+}
+
 void SetLayers(const Layers& from, v1::Layers& to) {
   to.set_first(Int32Of(from.first));
   to.set_last(Int32Of(from.last));
@@ -86,12 +92,12 @@ bool IsSet(const AttentionOptions& o) { return o.kind || o.composite_layers || o
 void SetConstraint(const Constraint& from, v1::Constraint& to) {
   if (const auto* choices = std::get_if<Choices>(&from)) {
     for (const std::string& value : choices->values)
-      to.mutable_choices()->add_values(ValidUtf8(value));
+      to.mutable_choices()->add_values(Utf8Of("choices", value));
     to.mutable_choices();
   } else if (const auto* regex = std::get_if<Regex>(&from)) {
-    to.set_regex(ValidUtf8(regex->pattern));
+    to.set_regex(Utf8Of("regex", regex->pattern));
   } else if (const auto* schema = std::get_if<JsonSchema>(&from)) {
-    to.set_json_schema(ValidUtf8(schema->schema));
+    to.set_json_schema(Utf8Of("json_schema", schema->schema));
   }
 }
 

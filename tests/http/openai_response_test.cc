@@ -1,10 +1,12 @@
 #include "service/http/openai_response.h"
+#include "service/common/random_id.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
 
+#include "service/common/random_id.h"
 #include "service/http/data_url.h"
 #include "tests/http/bodies.h"
 
@@ -246,8 +248,8 @@ TEST(EmbeddingReplies, FloatsAndBase64AreTheSameNumbers) {
 }
 
 TEST(RandomIds, AreNotTheSame) {
-  EXPECT_EQ(RandomId("req_").size(), 28U);
-  EXPECT_NE(RandomId("req_"), RandomId("req_"));
+  EXPECT_EQ(RandomId().size(), 24U);
+  EXPECT_NE(RandomId(), RandomId());
 }
 
 }  // namespace

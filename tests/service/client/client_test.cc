@@ -353,6 +353,25 @@ TEST(Client, UploadsInPieces) {
   EXPECT_EQ(server.uploaded, bytes) << "sent again";
 }
 
+TEST(Client, RefusesConstraintsThatAreNotUtf8) {
+  FakeServer server;
+  server.on_ask = OneAnswer;
+  Request request = Ask("a");
+  const auto option = [&](const Constraint& constraint) {
+    request.constraint = constraint;
+    try {
+      server.Connect().Ask(request);
+    } catch (const Error& error) {
+      return error.option();
+    }
+    return std::string("none");
+  };
+  EXPECT_EQ(option(Choices{{"yes", "n\xFFo"}}), "choices");
+  EXPECT_EQ(option(Regex{"\xC0"}), "regex");
+  EXPECT_EQ(server.calls, 0);
+  EXPECT_EQ(option(Regex{"ä"}), "none");
+}
+
 TEST(Client, RefusesOptionsOutOfRange) {
   const auto option = [](const ClientOptions& options) {
     try {

@@ -172,11 +172,13 @@ TEST_F(ServicesTest, AStalledClientCostsNothingAfterTheLimit) {
 }
 
 TEST_F(ServicesTest, AStalledAnswerThatHasEndedIsNotCalledWell) {
+  constexpr size_t kMoreThanFitsOnTheWay = 16 << 20;
   GrpcServerOptions options;
   options.stall_limit = std::chrono::milliseconds(200);
+  options.limits.max_prompt_bytes = 2 * kMoreThanFitsOnTheWay;
   Start(std::move(options));
   grpc::ClientContext context;
-  const auto reader = Generate(context, "say " + std::string(512 << 10, 'a'));
+  const auto reader = Generate(context, "say " + std::string(kMoreThanFitsOnTheWay, 'a'));
   ASSERT_TRUE(Soon([&] { return !records().empty(); }));
   EXPECT_EQ(records()[0].code, grpc::StatusCode::CANCELLED);
   v1::GenerateResponse message;
