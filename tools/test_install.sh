@@ -60,6 +60,7 @@ cmake -S "$work/score" -B "$work/score/build" -DCMAKE_PREFIX_PATH="$prefix" >"$w
 "$work/score/build/score" | grep -qF '"score":1.0' || fail "a program with binocle::eval does not score"
 [ -f "$prefix/share/binocle/tasks/textvqa.json" ] || fail "the tasks are not installed"
 "$prefix/bin/binocle" eval scorers </dev/null | grep -q '^vqa_v2 ' || fail "binocle eval scorers does not list vqa_v2"
+"$prefix/bin/binocle" eval describe scenes_chair </dev/null | grep -qF objects/scenes.json || fail "binocle eval describe does not find the installed tasks"
 
 echo "-- the program finds its library and its model"
 [ -n "$("$prefix/bin/binocle" ask --image "$picture" "What is in the picture?" </dev/null)" ] || fail "binocle ask printed nothing"

@@ -139,7 +139,8 @@ std::string JournalFile::Place(size_t index) const {
 Journal::Journal(const std::filesystem::path& path) : path_(path) {
   fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd_ < 0) ThrowErrno(path, "cannot be opened");
-  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  // A file system without locks says something else, and is believed.
+  if (flock(fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
     close(fd_);
     Throw(Code::kResourceExhausted, path.string(),
           ": another process writes it, expected one run at a time");

@@ -7,7 +7,7 @@
 namespace binocle::eval {
 namespace {
 
-constexpr int64_t kMaxSamples = int64_t{1} << 32;
+constexpr int64_t kMaxSamples = int64_t{1} << 26;  // of a task; what each costs is 16 bytes
 
 [[noreturn]] void Fail(const JournalFile& journal, size_t line, const std::string& what) {
   Throw(Code::kDataLoss, journal.Place(line), ": ", what);

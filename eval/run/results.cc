@@ -54,6 +54,16 @@ OrderedJson ConfigJson(const Json& task) {
           {"metadata", {{"version", task.at("version")}}}};
 }
 
+// Of the numbers that have a direction. CHAIR's two count what is wrong.
+OrderedJson HigherIsBetter(const TaskOutcome& task) {
+  OrderedJson better = {{"score", true}};
+  for (const TaskScores::Summary& summary : task.summaries) {
+    better[summary.scorer] = true;
+    if (summary.scorer == "chair") better["chair_chair_s"] = better["chair_chair_i"] = false;
+  }
+  return better;
+}
+
 OrderedJson JudgeJson(const TaskOutcome& task) {
   return {{"name", task.head.at("judge")},
           {"graded", task.answered - task.waiting},
@@ -94,7 +104,7 @@ OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks) 
     results["configs"][name] = ConfigJson(task.head);
     results["versions"][name] = task.head.at("version");
     results["n-shot"][name] = 0;
-    results["higher_is_better"][name] = {{"score", true}};
+    results["higher_is_better"][name] = HigherIsBetter(task);
     results["n-samples"][name] = {{"original", task.head.at("all_samples")},
                                   {"effective", task.head.at("samples")}};
     results["task_hashes"][name] = task.doc_hash;

@@ -4,7 +4,7 @@
 //   bench_engine MODEL PICTURE [REQUESTS=16] [TOKENS=200] [ROUNDS=3]
 //
 // Contenders take turns. What is counted are the tokens between the moment when the last request has its first token and the moment when
-// the first request ends: decoding alone, everybody at it.
+// the first request has all of its TOKENS: decoding alone, everybody at it.
 #include <algorithm>
 #include <chrono>
 #include <fstream>
@@ -31,14 +31,16 @@ struct Setting {
 binocle::Request About(const Setting& setting, int64_t picture, int64_t question) {
   std::string bytes = setting.picture + std::to_string(picture);
   binocle::Request request =
-      binocle::Ask("Question " + std::to_string(question) + "?",
+      binocle::Ask("<image>\nQuestion " + std::to_string(question) + "?",
                    {binocle::ImageInput::FromBytes(std::move(bytes), "picture")});
+  request.prompt_format = binocle::PromptFormat::kRaw;  // a system text would be the same for all
   request.generation.max_new_tokens = setting.tokens;
   request.generation.temperature = 1;
   request.generation.seed = static_cast<uint64_t>(question);
   return request;
 }
 
+// Answers that end early by themselves make the batch smaller for the rest of the time.
 double TokensPerSecond(Engine& engine, const std::vector<binocle::Request>& requests) {
   std::vector<std::vector<Clock::time_point>> times(requests.size());
   std::vector<std::promise<void>> ends(requests.size());
@@ -56,10 +58,10 @@ double TokensPerSecond(Engine& engine, const std::vector<binocle::Request>& requ
                        }});
   }
   for (auto& end : ends) end.get_future().get();
-  Clock::time_point begin = times[0].front(), end = times[0].back();
+  Clock::time_point begin = times[0].front(), end = Clock::now();
   for (const auto& t : times) {
     begin = std::max(begin, t.front());
-    end = std::min(end, t.back());
+    if (std::ssize(t) == requests[0].generation.max_new_tokens) end = std::min(end, t.back());
   }
   if (end <= begin) {
     throw binocle::Error(binocle::Code::kInvalidArgument,
