@@ -136,6 +136,20 @@ class EvalRay(Folder):
         self.assertEqual(final_files(self.out), whole)
         self.assertEqual(printed.replace(str(self.out), ""), table.replace(str(self.folder / "whole"), ""))
 
+    def test_a_server_that_dies_is_started_again(self):
+        process = self.begin("--shards", SHARDS, "--workers", 1, "--serve-arguments", "--threads 1", "--", "--attempts", "1")
+        self.wait_for(process, self.stop_a_part)
+        self.assertIsNone(process.poll(), self.said)
+        _, children, shard = self.stopped
+        server, = (child for child, words in children.items() if "serve" in words)
+        part, = (child for child, words in children.items() if "run" in words)
+        os.kill(server, signal.SIGKILL)
+        os.kill(part, signal.SIGCONT)
+        self.end(process)
+        self.assertRegex(self.said, rf"worker 0, part {shard}/{SHARDS}: FAILED_PRECONDITION: eval run: \d+ samples failed")
+        whole, _ = self.whole()
+        self.assertEqual(final_files(self.out), whole)
+
     def test_servers_that_are_there_already(self):
         server = self.server()
         process = self.begin("--shards", 3, *(["--server", f"127.0.0.1:{server.grpc}"] * 2), "--", "--max-new-tokens", "2")

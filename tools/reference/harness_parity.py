@@ -31,8 +31,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import harness_data as data
 import pandas
+
+import harness_data as data
 
 VLMEVALKIT = "e8e78f05f3080fe28154f2130321f17951c3be94"
 MODEL = "binocle-tiny"
