@@ -129,6 +129,8 @@ class Groups {
 };
 
 std::vector<RunSample> ReadSamples(const fs::path& path, const Json& about) {
+  if (!IsThere(path))
+    Throw(Code::kDataLoss, path.string(), ": is not there, expected it beside the results");
   const MappedFile file(path);
   std::vector<RunSample> samples;
   Groups groups;

@@ -45,8 +45,9 @@ tbody th { font-weight: 500; }
 .tables { display: flex; flex-wrap: wrap; gap: 1rem 2rem; }
 .tables > div { min-width: 0; max-width: 100%; }
 .tables p { font-size: .92rem; font-weight: 500; }
-.matrix td { text-align: center; padding: .3rem .6rem; border: 1px solid var(--surface); }
-.matrix td span { display: block; }
+.matrix th, .matrix td { text-align: center; padding: .15rem .6rem; border-bottom: 0; }
+.matrix th:first-child { padding-left: 0; min-width: 0; }
+.matrix td span { display: block; min-width: 2.2rem; }
 .shade { border-radius: .25rem; padding: .15rem .5rem; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--muted); font-size: 11px; }

@@ -178,7 +178,7 @@ Html FactsPart(const TaskReport& report) {
   const Json& about = report.task->about;
   const auto number = [&](const Json& value) { return value.dump(); };
   const Json& generation = about.at("generation");
-  return Note(about.value("description", "") + " Version " + about.value("version", "") +
+  return Note(about.value("description", "") + " · version " + about.value("version", "") +
               ", prompt " + about.at("prompt").value("name", "") + ", at most " +
               number(generation.at("max_new_tokens")) + " tokens, temperature " +
               number(generation.at("temperature")) + ". " +
