@@ -4,7 +4,7 @@
 //   bench_engine MODEL PICTURE [REQUESTS=16] [TOKENS=200] [ROUNDS=3]
 //
 // Contenders take turns. What is counted are the tokens between the moment when the last request has its first token and the moment when
-// the first request ends: decoding alone, everybody at it.
+// the first request has all of its TOKENS: decoding alone, everybody at it.
 #include <algorithm>
 #include <chrono>
 #include <fstream>
