@@ -13,12 +13,14 @@ void AddEval(CLI::App& app) {
   command->callback([command] {
     if (command->get_subcommands().empty())
       throw UsageError{
-          "what to evaluate is missing, expected run, merge, judge, list, describe, score or "
-          "scorers"};
+          "what to evaluate is missing, expected run, merge, judge, report, compare, list, "
+          "describe, score or scorers"};
   });
   AddEvalRun(*command);
   AddEvalMerge(*command);
   AddEvalJudge(*command);
+  AddEvalReport(*command);
+  AddEvalCompare(*command);
   AddEvalList(*command);
   AddEvalDescribe(*command);
   AddEvalScore(*command);

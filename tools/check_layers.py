@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that every #include points in an allowed direction (README.md of each folder, docs/adr/0001).
 
-    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/common < {service/grpc > proto, service/http} < {service/server, service/client}, eval < eval/run, cli, tests}
+    include/binocle < core < attention < {vision, llm} < fusion < service/engine < {service/common < {service/grpc > proto, service/http} < {service/server, service/client}, eval < eval/run < eval/report, cli, tests}
 
 Prints one line per violation, `file:line: message`, and exits 1 when there is one.
 
@@ -34,9 +34,10 @@ MAY_INCLUDE = {
     "proto": [],
     "eval": [PUBLIC, "core", "llm"],
     "eval/run": [PUBLIC, "core", "eval"],
+    "eval/report": [PUBLIC, "core", "eval", "eval/run"],
     "cli": [PUBLIC],
     "examples": [PUBLIC],
-    "tests": LIBRARY + ["service", "service/engine", "service/common", "service/grpc", "service/http", "service/client", "proto", "eval", "eval/run", "cli", "examples"],
+    "tests": LIBRARY + ["service", "service/engine", "service/common", "service/grpc", "service/http", "service/client", "proto", "eval", "eval/run", "eval/report", "cli", "examples"],
 }
 
 # Headers of other projects, and the only files that may include them.

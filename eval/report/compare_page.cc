@@ -1,0 +1,114 @@
+// ComparisonHtml: runs beside each other.
+#include <algorithm>
+#include <cmath>
+
+#include "eval/report/html.h"
+
+namespace binocle {
+namespace {
+
+using eval::Count;
+using eval::Element;
+using eval::Escaped;
+using eval::Html;
+using eval::Number;
+using eval::Said;
+
+constexpr size_t kMostChanges = 200;
+
+std::string Signed(double value) { return (value > 0 ? "+" : "") + Number(value); }
+
+Html Difference(const EvalInterval& d) {
+  return Element("span", "number", Escaped(Signed(d.value))) +
+         Element("span", "interval", Escaped("(" + Signed(d.low) + " – " + Signed(d.high) + ")"));
+}
+
+std::string PText(const EvalTaskComparison& task) {
+  std::string p = task.p < 0.0001 ? "< 0.0001" : Number(task.p);
+  return p + (task.exact ? "" : " (χ²)");
+}
+
+Html Summary(const EvalComparison& comparison) {
+  double reach = 0.01;
+  for (const EvalTaskComparison& task : comparison.tasks)
+    reach = std::max({reach, std::abs(task.difference.low), std::abs(task.difference.high)});
+  eval::Table table{.head = {"task", "run", "before", "after", "difference (95 %)", "", "better",
+                             "worse", "p", "pairs", "left out"}};
+  for (const EvalTaskComparison& task : comparison.tasks)
+    table.rows.push_back(
+        {Escaped(task.task), Escaped(task.after), Escaped(Number(task.score_before)),
+         Escaped(Number(task.score_after)), Difference(task.difference),
+         eval::IntervalBar(task.difference, -reach, reach), Escaped(Count(task.better)),
+         Escaped(Count(task.worse)), Escaped(PText(task)), Escaped(Count(task.pairs)),
+         Escaped(Count(task.left_out))});
+  return eval::Render(table);
+}
+
+Html ChangeCard(const EvalChange& change) {
+  Html list;
+  const auto add = [&](std::string_view name, const Html& value) {
+    list += Element("dt", "", Escaped(name)) + Element("dd", "", value);
+  };
+  const bool better = change.score_after > change.score_before;
+  add("asked", Said(change.prompt));
+  add("wanted", Said(change.wanted));
+  add("before", Said(change.before));
+  add("after", Said(change.after));
+  add("score", Element("span", better ? "good" : "bad",
+                       Escaped(Number(change.score_before) + " → " + Number(change.score_after))));
+  if (!change.category.empty()) add("category", Escaped(change.category));
+  add("sample", Escaped(change.id));
+  return Element("article", "", Element("dl", "", list));
+}
+
+Html Changes(const EvalTaskComparison& task, bool better) {
+  Html cards;
+  size_t shown = 0;
+  for (const EvalChange& change : task.changes) {
+    if ((change.score_after > change.score_before) != better || shown == kMostChanges) continue;
+    cards += ChangeCard(change);
+    ++shown;
+  }
+  if (shown == 0) return {};
+  const int64_t all = better ? task.better : task.worse;
+  std::string title = Count(all) + (better ? " better" : " worse");
+  if (all > static_cast<int64_t>(shown))
+    title += ", the first " + Count(static_cast<int64_t>(shown));
+  return eval::Details(title, Element("div", "samples", cards));
+}
+
+Html TaskSection(const EvalTaskComparison& task) {
+  const std::string about = task.scorer + ". " + Count(task.pairs) + " samples in " +
+                            Count(task.groups) + " groups; " + Count(task.reworded) +
+                            " more answers are other words with the same score.";
+  return Element("section", "",
+                 Element("h2", "", Escaped(task.task)) +
+                     Element("p", "note", Escaped(task.before + " → " + task.after)) +
+                     Element("p", "note", Escaped(about)) + Changes(task, false) +
+                     Changes(task, true));
+}
+
+}  // namespace
+
+std::string ComparisonHtml(const EvalComparison& comparison) {
+  Html notes;
+  for (const std::string& difference : comparison.settings)
+    notes += Element(
+        "li", "",
+        Escaped(difference.empty() ? "Asked in the same way." : "Asked otherwise: " + difference));
+  const Html how = Element(
+      "p", "note",
+      Escaped("Differences are paired, sample by sample; in brackets, 95 % percentile intervals of "
+              "a bootstrap of groups of samples with the same pictures. p is McNemar's test of "
+              "better against worse samples, exact unless marked χ²; it takes samples for "
+              "independent and is not corrected for how many rows there are."));
+  Html body = Element("section", "",
+                      Element("h2", "", Escaped("Differences")) + Summary(comparison) + how +
+                          Element("ul", "", notes));
+  for (const EvalTaskComparison& task : comparison.tasks) body += TaskSection(task);
+  const std::string subtitle =
+      comparison.tasks.empty() ? "" : "beside " + comparison.tasks[0].before;
+  return eval::Page("Binocle comparison", subtitle, body);
+}
+
+}  // namespace binocle

@@ -1,0 +1,179 @@
+#include "eval/report/task_report.h"
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "core/error.h"
+#include "eval/chair.h"
+#include "eval/report/statistics.h"
+#include "eval/report/yes_no_report.h"
+#include "eval/text.h"
+
+namespace binocle::eval {
+namespace {
+
+using ScoreOf = std::function<std::optional<double>(const RunSample&)>;
+
+PartScore ScorePart(const std::string& name, const std::vector<const RunSample*>& samples,
+                    const ScoreOf& score_of, const EvalResampling& resampling) {
+  std::vector<Term> terms;
+  for (const RunSample* sample : samples) {
+    if (const auto score = score_of(*sample))
+      terms.push_back({.numerator = *score, .group = sample->group});
+  }
+  return {.name = name,
+          .samples = std::ssize(terms),
+          .groups = GroupsOf(terms),
+          .score = Bootstrap(terms, resampling)};
+}
+
+std::vector<const RunSample*> AllOf(const RunTask& task) {
+  std::vector<const RunSample*> all;
+  for (const RunSample& sample : task.samples) all.push_back(&sample);
+  return all;
+}
+
+// Scores by the value of a field, those without one left out.
+std::vector<PartScore> ScoreBy(const RunTask& task, std::string RunSample::*field,
+                               const EvalResampling& resampling) {
+  std::map<std::string, std::vector<const RunSample*>> parts;
+  for (const RunSample& sample : task.samples) {
+    if (!(sample.*field).empty()) parts[sample.*field].push_back(&sample);
+  }
+  std::vector<PartScore> scores;
+  for (const auto& [name, samples] : parts)
+    scores.push_back(ScorePart(
+        name, samples, [](const RunSample& sample) { return sample.score; }, resampling));
+  return scores;
+}
+
+std::vector<PartScore> ScoreByScorer(const RunTask& task, const EvalResampling& resampling) {
+  std::vector<std::string> names;
+  const auto add = [&](const Json& name) {
+    if (name.is_string() && name != "") names.push_back(name.get<std::string>());
+  };
+  for (const char* key : {"judge", "scorer", "open_scorer"}) add(task.about.value(key, Json()));
+  for (const Json& name : task.about.value("also_scorers", Json::array())) add(name);
+  std::vector<PartScore> scores;
+  for (const std::string& name : names) {
+    const ScoreOf score_of = [&](const RunSample& sample) -> std::optional<double> {
+      const auto at = sample.scores.find(name);
+      return at == sample.scores.end() ? std::nullopt : std::optional(at->second);
+    };
+    PartScore part = ScorePart(name, AllOf(task), score_of, resampling);
+    if (part.samples > 0) scores.push_back(std::move(part));
+  }
+  return scores;
+}
+
+AnswerStyle StyleOfAnswers(const RunTask& task) {
+  AnswerStyle style;
+  for (const RunSample& sample : task.samples) {
+    if (!sample.prediction) continue;
+    const CaptionStyle one = StyleOf(FromUtf8(*sample.prediction));
+    style.words.push_back(static_cast<double>(one.words));
+    style.tokens.push_back(static_cast<double>(sample.completion_tokens));
+    if (one.distinct_1) style.distinct_1.push_back(*one.distinct_1);
+    if (one.distinct_2) style.distinct_2.push_back(*one.distinct_2);
+    if (one.distinct_4) style.distinct_4.push_back(*one.distinct_4);
+    style.repetitive += one.distinct_4 && *one.distinct_4 < 0.5 ? 1 : 0;
+  }
+  return style;
+}
+
+std::optional<EvalInterval> ChairI(const RunTask& task, const EvalResampling& resampling) {
+  std::vector<Term> terms;
+  for (const RunSample& sample : task.samples) {
+    if (!sample.found.contains("hallucinated") || !sample.found.contains("named")) continue;
+    terms.push_back({.numerator = static_cast<double>(sample.found["hallucinated"].size()),
+                     .denominator = static_cast<double>(sample.found["named"].size()),
+                     .group = sample.group});
+  }
+  return Bootstrap(terms, resampling);
+}
+
+bool IsLetter(const std::string& text) {
+  return text.size() == 1 && text[0] >= 'A' && text[0] <= 'Z';
+}
+
+std::optional<ChoiceTable> Choices(const RunTask& task) {
+  std::map<std::pair<std::string, std::string>, int64_t> counts;  // the second empty: no answer
+  std::set<std::string> letters;
+  for (const RunSample& sample : task.samples) {
+    if (!sample.has_options || sample.wanted.size() != 1 || !IsLetter(sample.wanted[0])) continue;
+    if (!sample.found.contains("parsed")) continue;
+    const Json& parsed = sample.found["parsed"];
+    std::string chosen = parsed.is_string() ? parsed.get<std::string>() : "";
+    if (!IsLetter(chosen)) chosen.clear();
+    ++counts[{sample.wanted[0], chosen}];
+    letters.insert(sample.wanted[0]);
+    if (!chosen.empty()) letters.insert(chosen);
+  }
+  if (counts.empty()) return std::nullopt;
+  ChoiceTable table{.letters = {letters.begin(), letters.end()}};
+  for (const std::string& wanted : table.letters) {
+    std::vector<int64_t>& row = table.counts.emplace_back();
+    for (const std::string& chosen : table.letters) row.push_back(counts[{wanted, chosen}]);
+    row.push_back(counts[{wanted, ""}]);
+  }
+  return table;
+}
+
+// The lowest scores first; among equal ones every category in turn, so that one kind of question does not fill the list.
+std::vector<const RunSample*> WorstOf(const RunTask& task, int64_t most) {
+  struct Ranked {
+    double score;
+    size_t turn;
+    const RunSample* sample;
+  };
+  std::map<std::pair<double, std::string>, size_t> turns;
+  std::vector<Ranked> ranked;
+  for (const RunSample& sample : task.samples) {
+    if (!sample.score || *sample.score >= 1) continue;
+    ranked.push_back({*sample.score, turns[{*sample.score, sample.category}]++, &sample});
+  }
+  std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+    return std::pair(a.score, a.turn) < std::pair(b.score, b.turn);
+  });
+  std::vector<const RunSample*> worst;
+  for (size_t i = 0; i < std::min(ranked.size(), static_cast<size_t>(most)); ++i)
+    worst.push_back(ranked[i].sample);
+  return worst;
+}
+
+}  // namespace
+
+EvalEstimate EstimateTask(const RunFiles& run, const RunTask& task,
+                          const EvalResampling& resampling) {
+  const PartScore all = ScorePart(
+      "", AllOf(task), [](const RunSample& sample) { return sample.score; }, resampling);
+  const auto count = [&](const char* member) { return task.about.at(member).get<int64_t>(); };
+  const bool waits = task.about.at("score").is_null();  // for a judge
+  return {.run = run.folder,
+          .task = task.name,
+          .scorer = task.scorer(),
+          .samples = count("samples"),
+          .answered = count("answered"),
+          .failed = count("failed"),
+          .empty = count("empty"),
+          .skipped = task.about.at("skipped").at("skipped").get<int64_t>(),
+          .groups = all.groups,
+          .score = waits ? std::nullopt : all.score};
+}
+
+TaskReport ReportTask(const RunFiles& run, const RunTask& task, const EvalReportOptions& options) {
+  CheckOption("worst", options.worst, 0, 1000);
+  TaskReport report{.task = &task, .estimate = EstimateTask(run, task, options.resampling)};
+  report.scorers = ScoreByScorer(task, options.resampling);
+  report.categories = ScoreBy(task, &RunSample::category, options.resampling);
+  report.answer_types = ScoreBy(task, &RunSample::answer_type, options.resampling);
+  ReportYesNo(task, options.resampling, report);
+  report.chair_i = ChairI(task, options.resampling);
+  report.choices = Choices(task);
+  report.style = StyleOfAnswers(task);
+  report.worst = WorstOf(task, options.worst);
+  return report;
+}
+
+}  // namespace binocle::eval

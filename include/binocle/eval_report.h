@@ -1,0 +1,132 @@
+// Reports on runs and comparisons of them, from their final files alone (docs/evaluation.md, "Report"). In libbinocle_eval, which knows no
+// model: who wants attention maps in a report hands them in as pictures.
+//
+//   const binocle::EvalReport report = binocle::ReportEval({"out"}, {});
+//   std::ofstream("report.html") << report.html;
+//   for (const binocle::EvalTaskComparison& task : binocle::CompareEval({"plain", "var"}, {}).tasks)
+//     std::cout << task.task << ' ' << task.difference.value << " p=" << task.p << '\n';
+//
+// Intervals are percentiles of a bootstrap that draws groups of samples: those about the same pictures are drawn together. The same files and
+// seed give the same bytes.
+//
+// All functions throw binocle::Error: NOT_FOUND for a folder without a finished run, DATA_LOSS for final files that do not belong together or are
+// damaged, FAILED_PRECONDITION for runs that did not ask the same, with what differs.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "binocle/error.h"
+#include "binocle/export.h"
+
+namespace binocle {
+
+struct EvalResampling {
+  int64_t resamples = 2000;  // 1000 … 1000000
+  uint64_t seed = 0;
+};
+
+// A value and its 95 % interval.
+struct EvalInterval {
+  double value = 0;
+  double low = 0;
+  double high = 0;
+};
+
+// A task's score in a run.
+struct EvalEstimate {
+  std::string run;  // the folder, as it was given
+  std::string task;
+  std::string scorer;  // or the judge
+  int64_t samples = 0;
+  int64_t answered = 0;
+  int64_t failed = 0;
+  int64_t empty = 0;
+  int64_t skipped = 0;
+  int64_t groups = 0;                 // of the samples that are scored
+  std::optional<EvalInterval> score;  // absent: nothing is scored
+};
+
+// A sample that a report shows, with what was asked.
+struct EvalShownSample {
+  std::string run;
+  std::string task;
+  std::string id;
+  std::string prompt;
+  std::string prediction;
+  std::vector<std::string> images;  // paths within the data folder, or hashes of pictures in rows
+  int64_t max_new_tokens = 0;
+  // Members "request", "settings" and "exif" of the run: a JSON object.
+  std::string asked;
+};
+
+// A picture to a sample: an encoded PNG, JPEG or WebP of at most 8 MiB, or else only its caption.
+struct EvalFigure {
+  std::string bytes;
+  std::string caption;
+};
+
+struct EvalReportOptions {
+  EvalResampling resampling;
+  int64_t worst = 12;  // 0 … 1000: samples shown of each task
+  // The pictures of a sample that is shown; may be empty.
+  std::function<std::vector<EvalFigure>(const EvalShownSample&)> figures;
+};
+
+struct EvalReport {
+  std::string html;  // one file that needs no other
+  std::vector<EvalEstimate> tasks;
+};
+
+// Of one run, everything; of several, their scores side by side and, where settings differ, curves of score against cost.
+BINOCLE_EXPORT EvalReport ReportEval(const std::vector<std::string>& runs,
+                                     const EvalReportOptions& options);
+
+// A sample whose score is another one.
+struct EvalChange {
+  std::string id;
+  std::string category;
+  std::string prompt;
+  std::string wanted;
+  std::string before;
+  std::string after;
+  double score_before = 0;
+  double score_after = 0;
+};
+
+// One task of a run beside the same one of the first run, over the samples that both answered.
+struct EvalTaskComparison {
+  std::string task;
+  std::string scorer;
+  std::string before;  // folders
+  std::string after;
+  int64_t pairs = 0;
+  int64_t groups = 0;
+  int64_t left_out = 0;  // failed, or not graded, in one of the two
+  double score_before = 0;
+  double score_after = 0;
+  EvalInterval difference;  // after − before, paired
+  int64_t better = 0;       // discordant pairs
+  int64_t worse = 0;
+  double p = 1;                     // McNemar's test, two-sided
+  bool exact = true;                // binomial; false: χ² with continuity correction
+  int64_t reworded = 0;             // other answers with the same score
+  std::vector<EvalChange> changes;  // all better and worse ones, the largest first
+};
+
+struct EvalComparison {
+  std::vector<EvalTaskComparison> tasks;
+  std::vector<std::string>
+      settings;  // for every run but the first: how what it was asked with differs; may be empty
+};
+
+// Every run beside the first.
+BINOCLE_EXPORT EvalComparison CompareEval(const std::vector<std::string>& runs,
+                                          const EvalResampling& resampling);
+// A comparison as one HTML file that needs no other.
+BINOCLE_EXPORT std::string ComparisonHtml(const EvalComparison& comparison);
+
+}  // namespace binocle

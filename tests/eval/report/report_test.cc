@@ -1,0 +1,224 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "binocle/eval.h"
+#include "binocle/eval_report.h"
+#include "core/json.h"
+#include "eval/report/same_questions.h"
+#include "eval/report/sweep.h"
+#include "eval/report/task_report.h"
+#include "tests/eval/report/reports.h"
+
+namespace binocle::eval {
+namespace {
+
+constexpr const char* kAnswer = R"(, "answer": "a")";
+
+TaskReport ReportOf(const RunFiles& files) {
+  return ReportTask(files, files.tasks.at(0), {.worst = 4});
+}
+
+TEST(TaskReport, HasTheScoreOfTheRunAndItsParts) {
+  const std::vector<std::string> answers = {"a0", "a1", "a2", "a3", "a4", "a5"};
+  std::string rows = RowsOf(answers, R"(, "k": "K", "t": "T")");
+  rows.replace(rows.find("\"K\""), 3, "\"J\"");
+  const Finished finished(rows, R"(, "answer": "a", "category": "k", "answer_type": "t")",
+                          R"("scorer": "exact_match", "also_scorers": ["anls"])");
+  const RunFiles files = ReadRunFiles(finished.Run("out", AnswersBut(answers, {0, 5})));
+  const TaskReport report = ReportOf(files);
+  ASSERT_TRUE(report.estimate.score);
+  EXPECT_NEAR(report.estimate.score->value, 4.0 / 6, 1e-12);
+  EXPECT_EQ(report.estimate.groups, 3);
+  ASSERT_EQ(report.categories.size(), 2u);
+  EXPECT_EQ(report.categories[0].name, "J");
+  EXPECT_EQ(report.categories[0].score->value, 0);
+  EXPECT_NEAR(report.categories[1].score->value, 0.8, 1e-12);
+  ASSERT_EQ(report.answer_types.size(), 1u);
+  EXPECT_EQ(report.answer_types[0].samples, 6);
+  ASSERT_EQ(report.scorers.size(), 2u);
+  EXPECT_EQ(report.scorers[1].name, "anls");
+  ASSERT_EQ(report.worst.size(), 2u);
+  EXPECT_EQ(report.worst[0]->id, "s0");
+  EXPECT_EQ(report.worst[1]->id, "s5");
+}
+
+TEST(TaskReport, ShowsEveryCategoryAmongTheWorst) {
+  std::string rows;
+  std::vector<std::string> answers;
+  for (int i = 0; i < 12; ++i) {
+    answers.push_back("a");
+    rows += R"({"id": "s)" + std::to_string(i) + R"(", "q": "q)" + std::to_string(i) +
+            R"(", "a": "a", "image": "0.png", "k": ")" + (i < 10 ? "common" : "rare") + "\"}\n";
+  }
+  const Finished finished(rows, R"(, "answer": "a", "category": "k")",
+                          R"("scorer": "exact_match")");
+  const RunFiles files =
+      ReadRunFiles(finished.Run("out", [](const std::string&) { return "wrong"; }));
+  const TaskReport report = ReportOf(files);
+  ASSERT_EQ(report.worst.size(), 4u);
+  EXPECT_EQ(report.worst[1]->id, "s10");
+  EXPECT_EQ(report.worst[3]->id, "s11");
+}
+
+// Against the scorers, which count in their own way.
+TEST(TaskReport, ReadsYesAndNoAsEachScorerDoes) {
+  const std::vector<std::string> said = {"yes",       "No, there is none.", "NO",     "no!",
+                                         "It isn't.", "A cat. no dog",      "I know", "",
+                                         "Yes.",      "nothing at all"};
+  std::mt19937 random(7);
+  std::vector<std::string> wanted, answers;
+  for (int i = 0; i < 80; ++i) {
+    wanted.emplace_back(random() % 2 == 0 ? "yes" : "no");
+    answers.push_back(said[random() % said.size()]);
+  }
+  const Finished finished(RowsOf(wanted), kAnswer, R"("scorer": "pope_lmms")");
+  const RunFiles files = ReadRunFiles(finished.Run("out", AnswersBut(answers, {})));
+  const TaskReport report = ReportOf(files);
+  EXPECT_EQ(report.yes_no_samples, 80);
+  ASSERT_EQ(report.yes_no.size(), 5u);
+  for (const YesNoScore& score : report.yes_no) {
+    Scoring scoring(score.parser);
+    for (size_t i = 0; i < wanted.size(); ++i)
+      scoring.Score(Json{{"prediction", answers[i]}, {"answer", wanted[i]}}.dump());
+    const Json summary = Json::parse(scoring.Summary())["summary"];
+    EXPECT_NEAR(score.accuracy->value, summary["accuracy"].get<double>(), 1e-12) << score.parser;
+    EXPECT_NEAR(score.f1->value, summary["f1"].get<double>(), 1e-12) << score.parser;
+    EXPECT_NEAR(score.yes_ratio->value, summary["yes_ratio"].get<double>(), 1e-12) << score.parser;
+    EXPECT_EQ(score.table[0][0], summary["tp"]) << score.parser;
+    EXPECT_EQ(score.table[1][0], summary["fp"]) << score.parser;
+    EXPECT_EQ(score.table[1][1], summary["tn"]) << score.parser;
+    EXPECT_EQ(score.table[0][1], summary["fn"]) << score.parser;
+  }
+}
+
+TEST(TaskReport, CountsLettersWantedByLettersChosen) {
+  const Finished finished(RowsOf({"A", "B", "B", "C"}, R"(, "o": ["red", "blue", "green"])"),
+                          R"(, "answer": "a", "answer_form": "letter", "options": "o")",
+                          R"("scorer": "seed_letter")");
+  const std::vector<std::string> said = {"A", "C", "B", "?"};
+  const RunFiles files = ReadRunFiles(finished.Run("out", AnswersBut(said, {})));
+  const TaskReport report = ReportOf(files);
+  ASSERT_TRUE(report.choices);
+  EXPECT_EQ(report.choices->letters, (std::vector<std::string>{"A", "B", "C"}));
+  const std::vector<std::vector<int64_t>> counts = {{1, 0, 0, 0}, {0, 1, 1, 0}, {0, 0, 0, 1}};
+  EXPECT_EQ(report.choices->counts, counts);
+}
+
+TEST(TaskReport, SaysHowChairErrsAndHowCaptionsAreWritten) {
+  const Finished finished(RowsOf({"dog", "cat"}), R"(, "references": "a")", R"("scorer": "chair")");
+  const std::vector<std::string> said = {"a dog and a cat and a horse",
+                                         "a cat a cat a cat a cat a cat a cat"};
+  const RunFiles files = ReadRunFiles(finished.Run("out", AnswersBut(said, {})));
+  const TaskReport report = ReportOf(files);
+  ASSERT_TRUE(report.chair_i);
+  EXPECT_NEAR(report.chair_i->value, 2.0 / 9, 1e-12);  // cat and horse, of nine mentions
+  EXPECT_EQ(report.style.words, (std::vector<double>{8, 12}));
+  EXPECT_EQ(report.style.repetitive, 1);
+}
+
+TEST(Report, HasTheSameBytesForTheSameFilesAndSeed) {
+  const std::vector<std::string> answers = {"a0", "a1", "a2", "a3", "a4", "a5"};
+  const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
+  const std::string out = finished.Run("out", AnswersBut(answers, {1}));
+  EXPECT_EQ(ReportEval({out}, {}).html, ReportEval({out}, {}).html);
+  EXPECT_NE(ReportEval({out}, {}).html, ReportEval({out}, {.resampling = {.seed = 9}}).html);
+}
+
+// Whatever a file holds stays text: nothing of it may close an element, open one, or be an attribute.
+TEST(Report, TakesHostileTextForText) {
+  const std::string hostile = R"(</script></style><img src=x onerror=alert(1)>"'><b>&)"
+                              "\x01\xe2\x80\xae";
+  const std::string escaped = Json(hostile).dump();
+  std::string rows;
+  for (int i = 0; i < 2; ++i)
+    rows += R"({"id": )" + Json(hostile + std::to_string(i)).dump() + R"(, "q": )" + escaped +
+            R"(, "a": "a", "image": "0.png", "k": )" + escaped + R"(, "t": )" + escaped + "}\n";
+  const Finished finished(rows, R"(, "answer": "a", "category": "k", "answer_type": "t")",
+                          R"("scorer": "exact_match")");
+  const std::string first = finished.Run("out", [&](const std::string&) { return hostile; });
+  const std::string second = finished.Run("right<b>", [&](const std::string&) { return "a"; });
+  EvalReportOptions options;
+  options.figures = [&](const EvalShownSample& sample) {
+    return std::vector<EvalFigure>{
+        {.bytes = "<svg onload=alert(1)>", .caption = sample.prediction}};
+  };
+  for (const std::string& html :
+       {ReportEval({first}, options).html, ReportEval({first, second}, options).html,
+        ComparisonHtml(CompareEval({first, second}, {}))}) {
+    EXPECT_EQ(html.find("<img"), std::string::npos);
+    EXPECT_EQ(html.find("<script"), std::string::npos);
+    EXPECT_EQ(html.find("</script"), std::string::npos);
+    EXPECT_EQ(html.find("onerror=alert(1)>"), std::string::npos);
+    EXPECT_EQ(html.find("<svg onload"), std::string::npos);
+    EXPECT_EQ(html.find("right<b>"), std::string::npos);
+    EXPECT_EQ(html.find('\x01'), std::string::npos);
+    EXPECT_EQ(html.find("</style", html.find("</style") + 1), std::string::npos);
+    EXPECT_NE(html.find("default-src 'none'"), std::string::npos);
+  }
+  EXPECT_NE(ReportEval({first}, options).html.find("&lt;/script&gt;&lt;/style&gt;&lt;img src=x"),
+            std::string::npos);
+}
+
+TEST(Report, EmbedsPicturesByWhatTheyAre) {
+  const Finished finished(RowsOf({"a", "a"}), kAnswer, R"("scorer": "exact_match")");
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  EvalReportOptions options;
+  std::vector<EvalShownSample> shown;
+  options.figures = [&](const EvalShownSample& sample) {
+    shown.push_back(sample);
+    return std::vector<EvalFigure>{{.bytes = "\x89PNG\r\n\x1a\nxy", .caption = "c"},
+                                   {.bytes = "no picture", .caption = "d"}};
+  };
+  const std::string html = ReportEval({out}, options).html;
+  EXPECT_NE(html.find("data:image/png;base64,iVBORw0KGgp4eQ==\""), std::string::npos);
+  EXPECT_NE(html.find("d (no PNG, JPEG or WebP: not shown)"), std::string::npos);
+  ASSERT_EQ(shown.size(), 2u);
+  EXPECT_EQ(shown[1].id, "s1");
+  EXPECT_EQ(shown[1].images, std::vector<std::string>{"0.png"});
+  EXPECT_EQ(shown[1].max_new_tokens, 8);
+  EXPECT_TRUE(Json::parse(shown[1].asked).contains("request"));
+}
+
+TEST(Report, SaysThatAJudgeHasNotGraded) {
+  const Finished finished(RowsOf({"a", "a"}), kAnswer, R"("judge": "wise")");
+  const EvalReport report =
+      ReportEval({finished.Run("out", [](const std::string&) { return "b"; })}, {});
+  EXPECT_FALSE(report.tasks.at(0).score);
+  EXPECT_EQ(report.tasks[0].scorer, "wise");
+  EXPECT_NE(report.html.find("a judge has not graded"), std::string::npos);
+}
+
+TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
+  const std::vector<std::string> answers = {"a0", "a1", "a2", "a3"};
+  const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
+  std::vector<std::string> folders;
+  for (const char* p : {"0.4", "0.2", "0.6"}) {
+    for (const char* gamma : {"1.5", "2.0"}) {
+      folders.push_back(
+          finished.Run(std::string(p) + gamma, AnswersBut(answers, {1}), [&](EvalRun& run) {
+            run.settings = std::string(R"({"interventions": {"guidance": {"gamma": )") + gamma +
+                           R"(}, "var": {"p": )" + p + "}}}";
+          }));
+    }
+  }
+  folders.push_back(finished.Run("plain", AnswersBut(answers, {}), {}));
+  const std::vector<RunFiles> runs = ReadComparableRuns(folders, 1);
+  const Sweep sweep = SweepOf(runs);
+  EXPECT_EQ(sweep.names,
+            (std::vector<std::string>{"interventions.guidance.gamma", "interventions.var.p"}));
+  const auto curves = CurvesOf(sweep);
+  ASSERT_EQ(curves.size(), 3u);
+  EXPECT_EQ(curves[0].name, "guidance.gamma=1.5");
+  EXPECT_EQ(curves[0].runs, (std::vector<size_t>{2, 0, 4}));
+  EXPECT_EQ(curves[1].runs, (std::vector<size_t>{3, 1, 5}));
+  EXPECT_EQ(curves[2].runs, std::vector<size_t>{6});
+  EXPECT_EQ(LabelOf(sweep, sweep.runs[6]), "without");
+  EXPECT_EQ(TokensPerAnswer(runs[0].tasks[0]), 13);
+  const std::string html = ReportEval(folders, {}).html;
+  EXPECT_NE(html.find("seconds an answer"), std::string::npos);
+  EXPECT_NE(html.find(">var.p=0.6<"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace binocle::eval
