@@ -59,11 +59,12 @@ configure_and_build() {  # preset [target …]
   cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
 }
 
-# The clients' packages, pinned, for the tests that use them; without a package index those report skipped.
+# The clients' packages, pinned, for the tests that use them; without a package index those report skipped. Ray, of 70 MB, only for who installs
+# tests/clients/ray_requirements.txt there as well.
 step_python() {
   [ -x build/python/bin/python ] || python3 -m venv build/python
   build/python/bin/pip install --quiet --disable-pip-version-check --require-hashes \
-    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt -r tests/clients/ray_requirements.txt || echo "python: skipped, the clients' packages cannot be had"
+    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt || echo "python: skipped, the clients' packages cannot be had"
 }
 
 step_build() {
