@@ -84,7 +84,7 @@ struct Client::Impl {
 
   ClientCall Call(const CallOptions& options,
                   std::optional<std::chrono::steady_clock::time_point> deadline = {}) const {
-    return {connection.options(), connection.token(), options, deadline};
+    return {connection, options, deadline};
   }
   const std::string& ModelOf(const CallOptions& options) const {
     return options.model.empty() ? connection.options().model : options.model;

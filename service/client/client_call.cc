@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <random>
-#include <thread>
 
 #include "service/common/random_id.h"
 
@@ -63,12 +62,16 @@ void Attempt::Cancel() {
   context_.TryCancel();
 }
 
-ClientCall::ClientCall(const ClientOptions& client, const std::string& token,
-                       const CallOptions& options, std::optional<Clock::time_point> deadline)
-    : client_(client), token_(token), keep_going_(options.keep_going), deadline_(deadline) {
-  facts_ = {.target = client.target,
+ClientCall::ClientCall(const Connection& connection, const CallOptions& options,
+                       std::optional<Clock::time_point> deadline)
+    : client_(connection.options()),
+      token_(connection.token()),
+      channel_(*connection.channel()),
+      keep_going_(options.keep_going),
+      deadline_(deadline) {
+  facts_ = {.target = client_.target,
             .request_id = options.request_id.empty() ? RandomId() : options.request_id,
-            .timeout = options.timeout.value_or(client.timeout)};
+            .timeout = options.timeout.value_or(client_.timeout)};
   if (facts_.timeout.count() < 0) {
     throw Error(Code::kInvalidArgument, "timeout is below 0, expected 0 or milliseconds above it",
                 "timeout");
@@ -123,11 +126,18 @@ std::optional<milliseconds> ClientCall::Pause(const CallError& error, int64_t at
 }
 
 void ClientCall::Sleep(milliseconds time) const {
-  const Clock::time_point end = Clock::now() + time;
-  while (Clock::now() < end) {
+  using Wall = std::chrono::system_clock;
+  // gRPC's connections go on only while somebody waits for the channel.
+  grpc::CompletionQueue queue;
+  const Wall::time_point end = Wall::now() + time;
+  while (Wall::now() < end) {
     if (keep_going_ && !keep_going_()) ThrowCancelled();
-    const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
-    std::this_thread::sleep_for(keep_going_ ? std::min(kAskInterval, left) : left);
+    const Wall::time_point until = keep_going_ ? std::min(end, Wall::now() + kAskInterval) : end;
+    channel_.NotifyOnStateChange(channel_.GetState(/*try_to_connect=*/true), until, &queue,
+                                 nullptr);
+    void* tag = nullptr;
+    bool changed = false;
+    queue.Next(&tag, &changed);
   }
 }
 

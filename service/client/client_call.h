@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "binocle/client.h"
+#include "service/client/connection.h"
 #include "service/client/status_error.h"
 #include "service/client/to_proto.h"
 
@@ -67,7 +68,7 @@ class Attempt {
 class ClientCall {
  public:
   // `deadline`: the earlier of this and the timeout holds.
-  ClientCall(const ClientOptions& client, const std::string& token, const CallOptions& options,
+  ClientCall(const Connection& connection, const CallOptions& options,
              std::optional<std::chrono::steady_clock::time_point> deadline = {});
 
   PictureNames& pictures() { return pictures_; }
@@ -84,11 +85,13 @@ class ClientCall {
   void Prepare(grpc::ClientContext& context) const;
   // The time to wait before the next attempt; nothing: there is none.
   std::optional<std::chrono::milliseconds> Pause(const CallError& error, int64_t attempts) const;
+  // Waits; meanwhile the channel connects anew where it is not connected.
   void Sleep(std::chrono::milliseconds time) const;
   [[noreturn]] void ThrowCancelled() const;
 
   const ClientOptions& client_;
   const std::string& token_;
+  grpc::Channel& channel_;
   KeepGoing keep_going_;
   CallFacts facts_;
   PictureNames pictures_;

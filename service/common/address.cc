@@ -1,5 +1,7 @@
 #include "service/common/address.h"
 
+#include <sys/un.h>
+
 #include <charconv>
 
 #include "binocle/error.h"
@@ -32,6 +34,16 @@ Address ParseAddress(const char* option, const std::string& text) {
 
 bool IsUnixSocket(const std::string& text) { return text.starts_with(kUnix); }
 
-std::string UnixSocketPath(const std::string& text) { return text.substr(sizeof kUnix - 1); }
+std::string UnixSocketPath(const std::string& text) {
+  constexpr size_t kMostBytes = sizeof(sockaddr_un::sun_path) - 1;
+  std::string path = text.substr(sizeof kUnix - 1);
+  if (path.empty() || path.size() > kMostBytes) {
+    throw Error(Code::kInvalidArgument,
+                Text("listen is ", ValidUtf8(text, 200), ", expected a path of 1 to ", kMostBytes,
+                     " bytes"),
+                "listen");
+  }
+  return path;
+}
 
 }  // namespace binocle

@@ -15,7 +15,7 @@ Address ParseAddress(const char* option, const std::string& text);
 
 // "unix:/run/binocle.sock": a socket file instead of a port.
 bool IsUnixSocket(const std::string& text);
-// The file's path.
+// The file's path. Throws INVALID_ARGUMENT about the option `listen` where it is empty or too long for the system.
 std::string UnixSocketPath(const std::string& text);
 
 }  // namespace binocle

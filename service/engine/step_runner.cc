@@ -435,7 +435,8 @@ void StepRunner::MakeRoom(const StepPlan& plan) {
       Code::kResourceExhausted,
       internal::Concat("request: ", lane.request.paired() ? "two sequences" : "a prompt and answer",
                        " of ", lane.main_tokens().size(), " tokens and more do not fit the ",
-                       m_.pool.pages(), " pages of keys and values beside what else runs")));
+                       m_.pool.pages(),
+                       " pages of keys and values; kv_tokens says how many there are")));
   PutAsideTheEnded();
 }
 

@@ -6,7 +6,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -20,6 +19,7 @@
 
 #include "binocle/error.h"
 #include "service/common/address.h"
+#include "service/common/descriptors.h"
 #include "service/common/text.h"
 
 namespace binocle {
@@ -30,14 +30,6 @@ constexpr int kBacklog = 1024;
 [[noreturn]] void Fail(const std::string& listen, const std::string& why) {
   throw Error(Code::kUnavailable,
               Text("listen is ", ValidUtf8(listen, 200), ", which cannot be had: ", why), "listen");
-}
-
-// Descriptors are numbered from below, so one with a high number tells that nearly all are taken.
-int FirstReservedDescriptor() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return INT32_MAX;
-  const rlim_t most = std::min<rlim_t>(limit.rlim_cur, INT32_MAX);
-  return static_cast<int>(most - std::clamp<rlim_t>(most / 8, 16, 256));
 }
 
 bool IsSocketFile(const std::string& path, struct stat& file) {
@@ -92,12 +84,6 @@ void Acceptor::ListenAtFile(const std::string& path) {
   const std::string listen = "unix:" + path;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof address.sun_path) {
-    throw Error(Code::kInvalidArgument,
-                Text("listen is ", ValidUtf8(listen, 200), ", expected a path of 1 to ",
-                     sizeof address.sun_path - 1, " bytes"),
-                "listen");
-  }
   path.copy(address.sun_path, path.size());
   const auto* const where = reinterpret_cast<const sockaddr*>(&address);
 
@@ -109,7 +95,8 @@ void Acceptor::ListenAtFile(const std::string& path) {
     unlink(path.c_str());  // left behind by one that was killed
   }
   Socket socket(AF_UNIX, 0);
-  if (const int error = socket.Listen(where, sizeof address)) Fail(listen, std::strerror(error));
+  if (const int error = socket.Listen(where, sizeof address))
+    Fail(listen, error == EADDRINUSE ? "there is a file that is no socket" : std::strerror(error));
   if (IsSocketFile(path, file)) {
     file_ = path;
     file_id_ = file.st_ino;
@@ -129,12 +116,13 @@ void Acceptor::ListenAtPort(const std::string& listen) {
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, freeaddrinfo);
 
   int error = 0;
+  const bool several = found->ai_next != nullptr;
   for (addrinfo* at = found; at != nullptr; at = at->ai_next) {
     Socket socket(at->ai_family, at->ai_protocol);
-    // Not SO_REUSEPORT: a second server would seem to start. "[::]" stands for version 4 as well.
+    // Not SO_REUSEPORT: a second server would seem to start. "[::]" stands for version 4 as well, where that has no address of its own.
     socket.Set(SOL_SOCKET, SO_REUSEADDR, 1);
     socket.Set(IPPROTO_TCP, TCP_NODELAY, 1);  // what is accepted has it from here
-    if (at->ai_family == AF_INET6) socket.Set(IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    if (at->ai_family == AF_INET6) socket.Set(IPPROTO_IPV6, IPV6_V6ONLY, several ? 1 : 0);
     // The port is at the same place in both versions' addresses.
     reinterpret_cast<sockaddr_in*>(at->ai_addr)->sin_port = htons(static_cast<uint16_t>(port_));
     error = socket.Listen(at->ai_addr, at->ai_addrlen);

@@ -124,7 +124,7 @@ class PromptConverter {
                                   .text = message.text(),
                                   .images = images_.Convert(message.images(), path + ".images")});
     }
-    if (request.messages.size() % 2 == 0)
+    if (request.messages.size() % 2 == 0 && request.messages.back().role != MessageRole::kUser)
       checks_.Add("messages", "end with the assistant's, expected a last one of the user");
   }
 

@@ -229,7 +229,10 @@ void HttpServer::Impl::Finished(const FinishedExchange& finished) {
 HttpServer::HttpServer(ModelList models, const HttpOptions& options, HttpCallbacks callbacks)
     : impl_(std::make_unique<Impl>(std::move(models), options, std::move(callbacks))) {}
 
-HttpServer::~HttpServer() { Drain(std::chrono::milliseconds(0)); }
+HttpServer::~HttpServer() {
+  Drain(std::chrono::milliseconds(0));
+  Stop();
+}
 
 int HttpServer::port() const { return impl_->listener->port(); }
 
@@ -258,8 +261,9 @@ bool HttpServer::Drain(std::chrono::milliseconds patience) {
       if (!impl_->idle.wait_for(lock, kGoodbye, none)) impl_->listener->Break();
     }
   }
-  impl_->listener->Stop();
   return whole;
 }
+
+void HttpServer::Stop() { impl_->listener->Stop(); }
 
 }  // namespace binocle::http

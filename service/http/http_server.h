@@ -82,7 +82,7 @@ class HttpServer {
  public:
   // Listens when it returns. Throws UNAVAILABLE when the port is taken.
   HttpServer(ModelList models, const HttpOptions& options, HttpCallbacks callbacks);
-  // Drains without waiting.
+  // Drains without waiting, and stops.
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -90,9 +90,11 @@ class HttpServer {
   int port() const;
   HttpStats stats() const;
 
-  // New requests get 503 with Retry-After from now on; waits for those under way, then cancels what is left, and stops listening. True when
-  // nothing had to be cancelled.
+  // New requests get 503 with Retry-After from now on; waits for those under way, then cancels what is left. True when nothing had to be
+  // cancelled. What needs no model is answered until Stop.
   bool Drain(std::chrono::milliseconds patience);
+  // Stops listening and ends every connection. After Drain.
+  void Stop();
 
  private:
   struct Impl;

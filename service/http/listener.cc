@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "binocle/error.h"
+#include "service/common/descriptors.h"
 #include "service/http/connection_threads.h"
 
 namespace binocle::http {
@@ -212,22 +213,22 @@ void Listener::SetHandlers() {
         response.status = 413;
         return 413;
       });
-  set_post_routing_handler(
-      Handler([this](const httplib::Request& request, httplib::Response& response) {
-        current->finished.status = response.status;
-        current->finished.request_id = response.get_header_value("X-Request-Id");
-        current->finished.traceparent = request.get_header_value("traceparent");
-        current->closing = current->closing || current->body_is_left ||
-                           response.get_header_value("Connection") == "close";
-        response.headers.erase("Keep-Alive");  // what the library would do
-        if (!current->closing) {
-          const auto idle = std::chrono::floor<std::chrono::seconds>(options_.limits.idle);
-          response.set_header("Keep-Alive", "timeout=" + std::to_string(idle.count()));
-          return;
-        }
-        response.headers.erase("Connection");
-        response.set_header("Connection", "close");
-      }));
+  set_post_routing_handler(Handler([this](const httplib::Request& request,
+                                          httplib::Response& response) {
+    current->finished.status = response.status;
+    current->finished.request_id = response.get_header_value("X-Request-Id");
+    current->finished.traceparent = request.get_header_value("traceparent");
+    current->closing = current->closing || current->body_is_left || request.version == "HTTP/1.0" ||
+                       response.get_header_value("Connection") == "close";
+    response.headers.erase("Keep-Alive");  // what the library would do
+    if (!current->closing) {
+      const auto idle = std::chrono::floor<std::chrono::seconds>(options_.limits.idle);
+      response.set_header("Keep-Alive", "timeout=" + std::to_string(idle.count()));
+      return;
+    }
+    response.headers.erase("Connection");
+    response.set_header("Connection", "close");
+  }));
 }
 
 void Listener::Handle(const httplib::Request& request, httplib::Response& response,
@@ -247,7 +248,7 @@ void Listener::Handle(const httplib::Request& request, httplib::Response& respon
 }
 
 bool Listener::process_and_close_socket(socket_t sock) {
-  if (std::this_thread::get_id() == accepting_id_) {
+  if (std::this_thread::get_id() == accepting_id_ || sock >= FirstReservedDescriptor()) {
     RefuseConnection(sock);
     return false;
   }

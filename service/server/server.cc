@@ -1,5 +1,6 @@
 #include "binocle/server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <mutex>
@@ -11,6 +12,7 @@
 #include "binocle/version.h"
 #include "service/common/address.h"
 #include "service/common/check_range.h"
+#include "service/common/descriptors.h"
 #include "service/common/engine_backend.h"
 #include "service/common/sha256.h"
 #include "service/common/text.h"
@@ -130,14 +132,24 @@ http::Admission Admit(const TokenList& tokens, std::string_view key) {
   return admission;
 }
 
+void CheckAddresses(const ServerOptions& options) {
+  const bool file = IsUnixSocket(options.listen);
+  if (file) UnixSocketPath(options.listen);
+  const Address grpc =
+      options.listen.empty() || file ? Address() : ParseAddress("listen", options.listen);
+  const Address http = options.http.empty() ? Address() : ParseAddress("http", options.http);
+  if (grpc.port != 0 && grpc.port == http.port && grpc.host == http.host)
+    throw Error(Code::kInvalidArgument, Text("http is ", options.http, ", which is listen too"),
+                "http");
+}
+
 }  // namespace
 
 void CheckOptions(const ServerOptions& options) {
   if (options.listen.empty() && options.http.empty())
-    throw Error(Code::kInvalidArgument, "listen and http are empty, expected an address", "listen");
-  if (!options.listen.empty() && !IsUnixSocket(options.listen))
-    ParseAddress("listen", options.listen);
-  if (!options.http.empty()) ParseAddress("http", options.http);
+    throw Error(Code::kInvalidArgument, "listen is empty and so is http, expected an address",
+                "listen");
+  CheckAddresses(options);
   CheckRange("max_message_bytes", options.max_message_bytes, 1024, INT32_MAX);
   CheckRange("max_request_image_bytes", options.max_request_image_bytes, 1, INT64_MAX);
   CheckRange("max_prompt_bytes", options.max_prompt_bytes, 1, INT64_MAX);
@@ -211,7 +223,8 @@ struct Server::Impl {
   void StartHttp(const std::vector<ServedModel>& served) {
     const Address address = ParseAddress("http", options.http);
     http::HttpOptions to{.host = address.host, .port = address.port};
-    to.max_connections = options.max_connections;
+    // The other half is for gRPC, models and pictures.
+    to.max_connections = std::min<int64_t>(options.max_connections, MostDescriptors() / 2);
     to.max_body_bytes = options.max_message_bytes;
     to.workers = options.workers;
     to.write_timeout = options.stall_limit;
@@ -257,8 +270,10 @@ struct Server::Impl {
     bool http_whole = true;
     std::thread other([&] { http_whole = !http || http->Drain(patience); });
     const bool grpc_whole = !grpc || grpc->Drain(patience);
-    if (grpc) grpc->Stop();
     other.join();
+    // Health, readiness and metrics are told until both have nothing left to do.
+    if (grpc) grpc->Stop();
+    if (http) http->Stop();
     const bool whole = grpc_whole && http_whole;
     log->Event("stopped", whole ? "every request has ended" : "some requests were cancelled");
     return whole;
