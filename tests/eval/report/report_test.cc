@@ -217,7 +217,21 @@ TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
   EXPECT_EQ(TokensPerAnswer(runs[0].tasks[0]), 13);
   const std::string html = ReportEval(folders, {}).html;
   EXPECT_NE(html.find("seconds an answer"), std::string::npos);
-  EXPECT_NE(html.find(">var.p=0.6<"), std::string::npos);
+  EXPECT_NE(html.find("guidance.gamma=1.5, var.p=0.6"), std::string::npos);
+}
+
+TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {
+  const Finished finished(RowsOf({"a", "b"}), kAnswer, R"("scorer": "exact_match")");
+  const auto answer = AnswersBut({"a", "b"}, {});
+  const std::string plain = finished.Run("plain", answer);
+  const std::string with = finished.Run("with", answer, [](EvalRun& run) {
+    run.settings = R"({"interventions": {"var": {"p": 0.6, "dims": [3]}}})";
+  });
+  const std::vector<RunFiles> runs = ReadComparableRuns({plain, with}, 1);
+  const Sweep sweep = SweepOf(runs);
+  EXPECT_EQ(sweep.names, std::vector<std::string>{"interventions.var"});
+  EXPECT_EQ(LabelOf(sweep, sweep.runs[0]), "without");
+  EXPECT_EQ(LabelOf(sweep, sweep.runs[1]), "var=on");
 }
 
 }  // namespace
