@@ -31,7 +31,7 @@ step_tools() { python3 -m unittest discover -q -s tools/tests -p '*_test.py'; }
 
 step_scripts() {
   local script
-  for script in $(find tools training .ci -name '*.sh' -o -path .ci/run); do
+  for script in $(find tools training deploy .ci -name '*.sh' -o -name '*.sbatch' -o -path .ci/run); do
     bash -n "$script"
   done
   python3 - <<'PYTHON'
@@ -59,7 +59,8 @@ configure_and_build() {  # preset [target …]
   cmake --build "build/$preset" --parallel "$JOBS" ${1:+--target "$@"}
 }
 
-# The clients' packages, pinned, for the tests that use them; without a package index those report skipped.
+# The clients' packages, pinned, for the tests that use them; without a package index those report skipped. Ray, of 70 MB, only for who installs
+# tests/clients/ray_requirements.txt there as well.
 step_python() {
   [ -x build/python/bin/python ] || python3 -m venv build/python
   build/python/bin/pip install --quiet --disable-pip-version-check --require-hashes \

@@ -36,7 +36,7 @@ def write_scenes(folder, pictures, questions=len(QUESTIONS)):
 
 def final_files(folder):
     """The files at the end of a run, by name; journals and times are not among them."""
-    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.startswith(("journal_", "times_"))}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and not path.name.startswith(("journal_", "times_"))}
 
 
 def journal_lines(folder):
