@@ -189,6 +189,21 @@ TEST(Report, SaysThatAJudgeHasNotGraded) {
   EXPECT_NE(report.html.find("a judge has not graded"), std::string::npos);
 }
 
+TEST(Report, TakesTheScoresOfAJudge) {
+  const Finished finished(RowsOf({"a", "b", "c", "d"}), kAnswer, R"("judge": "wise")");
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  finished.folder().Write("verdicts.jsonl", R"({"id": "s0", "score": 1}
+{"id": "s1", "score": 0.5}
+{"id": "s2", "score": 0}
+{"id": "s3", "score": 0.5}
+)");
+  JudgeEval(out, "mine", (finished.folder().path() / "verdicts.jsonl").string());
+  const EvalEstimate task = ReportEval({out}, {}).tasks.at(0);
+  ASSERT_TRUE(task.score);
+  EXPECT_EQ(task.score->value, 0.5);
+  EXPECT_EQ(task.groups, 2);
+}
+
 TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
   const std::vector<std::string> answers = {"a0", "a1", "a2", "a3"};
   const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
