@@ -66,7 +66,7 @@ Json ComparisonJson(const EvalComparison& comparison) {
 }
 
 // What somebody wrote, in a line of a terminal: cut, and without what would steer it.
-std::string Quoted(std::string text) {
+std::string OnOneLine(std::string text) {
   if (text.size() > kMostBytesPrinted) {
     size_t end = kMostBytesPrinted;
     while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
@@ -79,7 +79,8 @@ void PrintChanges(const EvalTaskComparison& task) {
   for (size_t i = 0; i < std::min(task.changes.size(), kMostChangesPrinted); ++i) {
     const EvalChange& c = task.changes[i];
     std::printf("  %s: %s, before %s, wanted %s\n", Error(Code::kUnknown, c.id).message().c_str(),
-                Quoted(c.after).c_str(), Quoted(c.before).c_str(), Quoted(c.wanted).c_str());
+                OnOneLine(c.after).c_str(), OnOneLine(c.before).c_str(),
+                OnOneLine(c.wanted).c_str());
   }
   if (task.changes.size() > kMostChangesPrinted)
     std::printf("  and %zu more with another score\n", task.changes.size() - kMostChangesPrinted);

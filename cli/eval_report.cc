@@ -11,6 +11,7 @@
 #include "cli/eval_figures.h"
 #include "cli/eval_resampling.h"
 #include "cli/flags.h"
+#include "cli/interrupt.h"
 #include "cli/json_output.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
@@ -23,6 +24,7 @@ struct ReportFlags {
   std::string out;
   std::string data;
   EvalReportOptions options;
+  ModelFlags model;
   bool overwrite = false;
   bool json = false;
 
@@ -54,12 +56,23 @@ void PrintEstimates(const EvalReport& report, const std::string& out) {
   std::printf("report: %s\n", out.c_str());
 }
 
-void Report(const ReportFlags& flags) {
+void CheckReport(const ReportFlags& flags, bool explains) {
   if (flags.runs.empty()) throw UsageError{"the run is missing, expected its folder"};
   if (flags.out.empty() && flags.runs.size() > 1)
     throw UsageError{"--out is missing, expected a file: there are several runs"};
+  if (!flags.data.empty() && flags.runs.size() > 1)
+    throw UsageError{"--data is for the report of one run"};
+  if (explains && flags.data.empty())
+    throw UsageError{
+        "--data is missing, expected the folder of the pictures that --model looks at"};
+}
+
+void Report(const ReportFlags& flags, const CLI::App& command) {
+  const bool explains = command.count("--model") > 0;
+  CheckReport(flags, explains);
   const std::string out = flags.out.empty() ? flags.runs[0] + "/report.html" : flags.out;
-  const EvalFigures figures(flags.data);
+  const InterruptFlag interrupt;
+  EvalFigures figures(flags.data, explains ? std::optional(flags.model) : std::nullopt);
   EvalReportOptions options = flags.options;
   options.figures = [&](const EvalShownSample& sample) { return figures.Of(sample); };
   if (!flags.out.empty()) CheckNewFile(out, flags.may_overwrite());
@@ -95,7 +108,10 @@ void AddEvalReport(CLI::App& eval) {
   AddResampling(*command, flags->options.resampling);
   command->add_flag("--overwrite", flags->overwrite, "replace the file of --out");
   command->add_flag("--json", flags->json, "print one JSON object");
-  command->callback([flags] { Report(*flags); });
+  flags->model.Add(*command);
+  command->get_option("--model")->description(
+      "show what the worst answers look at, with this model (default: no maps)");
+  command->callback([flags, command] { Report(*flags, *command); });
 }
 
 }  // namespace binocle::cli

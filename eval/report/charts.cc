@@ -80,14 +80,15 @@ class Plot {
       const double x = x_.low + (x_.high - x_.low) * i / 4;
       const double y = y_.low + (y_.high - y_.low) * i / 4;
       html += Line(kLeft, Y(y), kRight, Y(y), "class=\"axis\"");
-      html += Label(kLeft - 6, Y(y) + 4, "end", Number(y, 3));
-      html += Label(X(x), kBottom + 16, "middle", Short(x));
+      html += Label(kLeft - 6, Y(y) + 4, "end", Number(y, y_.Digits()));
+      if (i % 2 == 0)
+        html += Label(X(x), kBottom + 16, i == 4 ? "end" : "middle", Number(x, x_.Digits()));
     }
     html += Label((kLeft + kRight) / 2, kBottom + 34, "middle", x_name);
     return html + Label(4, 12, "start", y_name);
   }
 
-  static constexpr double kLeft = 46, kRight = 460, kTop = 24, kBottom = 230;
+  static constexpr double kLeft = 42, kRight = 350, kTop = 24, kBottom = 210;
 
  private:
   struct Range {
@@ -103,13 +104,36 @@ class Plot {
       low -= margin;
       high += margin;
     }
+    // As many as tell five marks along it apart.
+    int Digits() const {
+      return std::clamp(1 - static_cast<int>(std::floor(std::log10((high - low) / 4))), 0, 6);
+    }
     double Share(double value) const { return (value - low) / (high - low); }
   };
   Range x_;
   Range y_;
 };
 
-Html Draw(const Plot& plot, const Curve& curve, size_t number) {
+// Labels that are there already, so that none is written over another: all are in the table too.
+class Labels {
+ public:
+  bool IsFree(double x, double y, size_t length) {
+    const double width = 6.5 * static_cast<double>(length);
+    for (const Box& box : boxes_) {
+      if (std::abs(box.y - y) < 12 && x < box.x + box.width && box.x < x + width) return false;
+    }
+    boxes_.push_back({x, y, width});
+    return true;
+  }
+
+ private:
+  struct Box {
+    double x, y, width;
+  };
+  std::vector<Box> boxes_;
+};
+
+Html Draw(const Plot& plot, const Curve& curve, size_t number, Labels& labels) {
   const std::string colour = "var(--s" + std::to_string(number % kColours) + ")";
   std::string path;
   Html points;
@@ -123,8 +147,10 @@ Html Draw(const Plot& plot, const Curve& curve, size_t number) {
                      colour + "\"><title>") +
               Escaped(point.label + ": " + Number(point.y.value) + " at " + Short(point.x)) +
               Markup("</title></circle>");
-    const bool at_right = x > Plot::kRight - 60;
-    points += Label(at_right ? x - 7 : x + 7, y - 6, at_right ? "end" : "start", point.label);
+    const double width = 6.5 * static_cast<double>(point.label.size());
+    const bool at_right = x + 7 + width > Plot::kRight + 8;
+    if (labels.IsFree(at_right ? x - 7 - width : x + 7, y, point.label.size()))
+      points += Label(at_right ? x - 7 : x + 7, y - 6, at_right ? "end" : "start", point.label);
   }
   return Markup("<path d=\"" + path + "\" fill=\"none\" stroke=\"" + colour +
                 "\" stroke-width=\"2\"/>") +
@@ -171,15 +197,16 @@ Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::stri
   const Plot plot(curves);
   Html drawn = plot.Axes(x_name, y_name);
   Html legend;
+  Labels labels;
   for (size_t i = 0; i < curves.size(); ++i) {
-    drawn += Draw(plot, curves[i], i);
+    drawn += Draw(plot, curves[i], i, labels);
     if (!curves[i].name.empty())
       legend += Markup("<span style=\"--c:var(--s" + std::to_string(i % kColours) + ")\">") +
                 Escaped(curves[i].name) + Markup("</span>");
   }
   Html html =
       Element("div", "curve",
-              Markup("<svg viewBox=\"0 0 480 270\" role=\"img\">") + drawn + Markup("</svg>"));
+              Markup("<svg viewBox=\"0 0 360 250\" role=\"img\">") + drawn + Markup("</svg>"));
   if (!legend.text.empty()) html += Element("p", "legend", legend);
   return html;
 }

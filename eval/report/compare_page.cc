@@ -20,7 +20,7 @@ std::string Signed(double value) { return (value > 0 ? "+" : "") + Number(value)
 
 Html Difference(const EvalInterval& d) {
   return Element("span", "number", Escaped(Signed(d.value))) +
-         Element("span", "interval", Escaped("(" + Signed(d.low) + " – " + Signed(d.high) + ")"));
+         Element("span", "interval", Escaped("(" + Signed(d.low) + " to " + Signed(d.high) + ")"));
 }
 
 std::string PText(const EvalTaskComparison& task) {

@@ -58,10 +58,7 @@ Html OfSeveralRuns(const std::vector<RunFiles>& runs, const EvalReportOptions& o
   return Element("section", "", scores) + eval::SweepSections(sweep, report.tasks);
 }
 
-}  // namespace
-
-EvalReport ReportEval(const std::vector<std::string>& folders, const EvalReportOptions& options) {
-  const std::vector<RunFiles> runs = eval::ReadComparableRuns(folders, 1);
+EvalReport Report(const std::vector<RunFiles>& runs, const EvalReportOptions& options) {
   EvalReport report;
   const Html body =
       runs.size() == 1 ? OfOneRun(runs[0], options, report) : OfSeveralRuns(runs, options, report);
@@ -70,6 +67,17 @@ EvalReport ReportEval(const std::vector<std::string>& folders, const EvalReportO
                        : std::to_string(runs.size()) + " runs, the first in " + runs[0].folder;
   report.html = eval::Page("Binocle evaluation", subtitle, body);
   return report;
+}
+
+}  // namespace
+
+EvalReport ReportEval(const std::vector<std::string>& folders, const EvalReportOptions& options) {
+  const std::vector<RunFiles> runs = eval::ReadComparableRuns(folders, 1);
+  try {
+    return Report(runs, options);
+  } catch (const Json::exception& e) {
+    Throw(Code::kDataLoss, folders[0], ": the results are damaged: ", e.what());
+  }
 }
 
 }  // namespace binocle

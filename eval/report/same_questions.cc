@@ -81,6 +81,8 @@ std::vector<RunFiles> ReadComparableRuns(const std::vector<std::string>& folders
   std::vector<RunFiles> runs;
   for (const std::string& folder : folders) {
     runs.push_back(ReadRunFiles(folder));
+    if (!runs.back().run.is_object() || !runs.back().run.value("settings", Json()).is_object())
+      Throw(Code::kDataLoss, folder, ": the results have no member binocle.settings");
     if (runs.size() > 1) CheckSameQuestions(runs.front(), runs.back());
   }
   return runs;
@@ -89,12 +91,10 @@ std::vector<RunFiles> ReadComparableRuns(const std::vector<std::string>& folders
 std::map<std::string, Json> SettingsOf(const RunFiles& run) {
   Json all = run.run;
   for (const char* member : {"format", "limit"}) all.erase(member);
-  if (all.contains("settings")) {
-    const Json settings = all["settings"];
-    all.erase("settings");
-    for (const auto& [key, value] : settings.items()) {
-      if (!value.empty()) all[key] = value;
-    }
+  const Json settings = all.at("settings");
+  all.erase("settings");
+  for (const auto& [key, value] : settings.items()) {
+    if (!value.empty()) all[key] = value;
   }
   for (const RunTask& task : run.tasks) {
     for (const char* member : {"prompt", "generation", "constraint"})

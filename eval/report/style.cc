@@ -32,7 +32,7 @@ h3 { font-size: 1rem; margin-top: .5rem; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; }
 th, td { padding: .3rem .75rem .3rem 0; text-align: right; vertical-align: baseline; white-space: nowrap; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
-th:first-child, td.text { text-align: left; white-space: normal; overflow-wrap: anywhere; min-width: 7rem; }
+th:first-child { text-align: left; white-space: normal; overflow-wrap: break-word; min-width: 6rem; max-width: 24rem; }
 thead th { color: var(--muted); font-weight: 500; }
 tbody th { font-weight: 500; }
 .interval { color: var(--muted); margin-left: .4rem; }
@@ -46,7 +46,7 @@ tbody th { font-weight: 500; }
 .tables > div { min-width: 0; max-width: 100%; }
 .tables p { font-size: .92rem; font-weight: 500; }
 .matrix th, .matrix td { text-align: center; padding: .15rem .6rem; border-bottom: 0; }
-.matrix th:first-child { padding-left: 0; min-width: 0; }
+.matrix th:first-child { text-align: left; padding-left: 0; min-width: 0; }
 .matrix td span { display: block; min-width: 2.2rem; }
 .shade { border-radius: .25rem; padding: .15rem .5rem; }
 svg { display: block; width: 100%; height: auto; }
@@ -54,7 +54,7 @@ svg text { fill: var(--muted); font-size: 11px; }
 svg .axis { stroke: var(--line); stroke-width: 1; fill: none; }
 svg .fill { fill: var(--accent); }
 .axis-ends { display: flex; justify-content: space-between; color: var(--muted); font-size: .8rem; font-variant-numeric: tabular-nums; }
-.curve { max-width: 44rem; }
+.curves { display: grid; gap: 1rem 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 30rem)); }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .9rem; }
 .legend span::before { content: ""; display: inline-block; width: .8rem; height: .8rem; margin-right: .4rem; border-radius: .2rem; background: var(--c); }
 .samples { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 20rem), 1fr)); align-items: start; }

@@ -50,6 +50,36 @@ std::string NameWithout(const Sweep& sweep, const SweptRun& run, const std::stri
   return text;
 }
 
+// By setting, the values of the runs that have it.
+std::map<std::string, std::set<std::string>> ValuesOf(const Sweep& sweep) {
+  std::map<std::string, std::set<std::string>> values;
+  for (const SweptRun& run : sweep.runs) {
+    for (const auto& [name, value] : run.settings) values[name].insert(value.dump());
+  }
+  return values;
+}
+
+// "interventions.var" of "interventions.var.p"
+std::string RootOf(const std::string& name) {
+  const size_t first = name.find('.');
+  return first == std::string::npos ? name : name.substr(0, name.find('.', first + 1));
+}
+
+// What some runs have and others have not, always with the same values, is one setting: "interventions.var" is "on".
+void AddSwitches(Sweep& sweep) {
+  std::set<std::string> varied;
+  for (const std::string& name : sweep.names) varied.insert(RootOf(name));
+  std::map<std::string, std::set<size_t>> having;
+  for (size_t i = 0; i < sweep.runs.size(); ++i) {
+    for (const auto& [name, value] : sweep.runs[i].settings) having[RootOf(name)].insert(i);
+  }
+  for (const auto& [root, runs] : having) {
+    if (varied.contains(root) || runs.size() == sweep.runs.size()) continue;
+    sweep.names.push_back(root);
+    for (const size_t i : runs) sweep.runs[i].settings[root] = "on";
+  }
+}
+
 double NumberOf(const SweptRun& run, const std::string& axis) {
   const auto at = run.settings.find(axis);
   return at != run.settings.end() && at->second.is_number() ? at->second.get<double>() : 0;
@@ -73,27 +103,27 @@ Html CostCurves(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>
       if (!score) continue;
       const bool on_axis = !axis.empty() && run.settings.contains(axis);
       curve.points.push_back(
-          {.x = *cost,
-           .y = *score,
-           .label = on_axis ? ShortName(axis) + "=" + ValueText(run, axis) : LabelOf(sweep, run)});
+          {.x = *cost, .y = *score, .label = on_axis ? ValueText(run, axis) : LabelOf(sweep, run)});
     }
     if (!curve.points.empty()) curves.push_back(std::move(curve));
   }
   if (curves.empty()) return {};
-  return Curves(curves, cost_name, "score");
+  Html html = Curves(curves, cost_name, "score");
+  if (!axis.empty()) html += Element("p", "note", Escaped("Numbers are " + ShortName(axis) + "."));
+  return Element("div", "", html);
 }
 
 Html CostTable(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>& estimates) {
   const size_t tasks = sweep.runs[0].run->tasks.size();
-  Table table{
-      .head = {"run", "settings", "score (95 %)", "", "tokens an answer", "seconds an answer"}};
+  Table table{.head = {"run", "score (95 %)", "", "tokens an answer", "seconds an answer"}};
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const RunFiles& run = *sweep.runs[i].run;
     const auto& score = estimates[i * tasks + task].score;
-    table.rows.push_back({Escaped(run.folder), Escaped(LabelOf(sweep, sweep.runs[i])),
-                          Interval(score), IntervalBar(score, 0, 1),
-                          Escaped(Number(TokensPerAnswer(run.tasks[task]), 1)),
-                          Escaped(run.seconds_per_answer ? Number(*run.seconds_per_answer) : "–")});
+    table.rows.push_back(
+        {Escaped(LabelOf(sweep, sweep.runs[i])) + Element("span", "interval", Escaped(run.folder)),
+         Interval(score), IntervalBar(score, 0, 1),
+         Escaped(Number(TokensPerAnswer(run.tasks[task]), 1)),
+         Escaped(run.seconds_per_answer ? Number(*run.seconds_per_answer) : "–")});
   }
   return Render(table);
 }
@@ -102,25 +132,17 @@ Html CostTable(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>&
 
 Sweep SweepOf(const std::vector<RunFiles>& runs) {
   Sweep sweep;
-  std::map<std::string, std::set<std::string>> values;
-  std::vector<std::map<std::string, Json>> settings;
-  for (const RunFiles& run : runs) settings.push_back(SettingsOf(run));
-  for (const auto& one : settings) {
-    for (const auto& [name, value] : one) values[name];
+  for (const RunFiles& run : runs) sweep.runs.push_back({.run = &run, .settings = SettingsOf(run)});
+  for (const auto& [name, values] : ValuesOf(sweep)) {
+    if (values.size() > 1) sweep.names.push_back(name);
   }
-  for (auto& [name, found] : values) {
-    for (const auto& one : settings)
-      found.insert(one.contains(name) ? one.at(name).dump() : std::string());
-    if (found.size() > 1) sweep.names.push_back(name);
-  }
+  AddSwitches(sweep);
   std::stable_partition(sweep.names.begin(), sweep.names.end(),
                         [](const std::string& name) { return name.starts_with(kInterventions); });
-  for (size_t i = 0; i < runs.size(); ++i) {
-    SweptRun& run = sweep.runs.emplace_back(SweptRun{.run = &runs[i]});
-    for (const std::string& name : sweep.names) {
-      if (settings[i].contains(name)) run.settings[name] = settings[i].at(name);
-    }
-  }
+  for (SweptRun& run : sweep.runs)
+    std::erase_if(run.settings, [&](const auto& setting) {
+      return std::find(sweep.names.begin(), sweep.names.end(), setting.first) == sweep.names.end();
+    });
   return sweep;
 }
 
@@ -173,16 +195,17 @@ Html SweepSections(const Sweep& sweep, const std::vector<EvalEstimate>& estimate
   for (size_t task = 0; task < sweep.runs[0].run->tasks.size(); ++task) {
     Html section = Element("h2", "", Escaped(sweep.runs[0].run->tasks[task].name));
     section += CostTable(sweep, task, estimates);
-    section += CostCurves(
+    const Html by_time = CostCurves(
         sweep, task, estimates,
         [](const RunFiles& run, const RunTask&) { return run.seconds_per_answer; },
-        "seconds an answer, of the whole run");
-    section += CostCurves(
+        "seconds an answer, all tasks");
+    const Html by_tokens = CostCurves(
         sweep, task, estimates,
         [](const RunFiles&, const RunTask& one) -> std::optional<double> {
           return TokensPerAnswer(one);
         },
-        "tokens an answer, prompt and answer");
+        "tokens an answer, with the prompt");
+    section += Element("div", "curves", by_time + by_tokens);
     html += Element("section", "", section);
   }
   return html;

@@ -12,12 +12,14 @@ namespace binocle::eval {
 
 struct SweptRun {
   const RunFiles* run = nullptr;
-  std::map<std::string, Json> settings;  // those that differ between the runs
+  std::map<std::string, Json> settings;  // of Sweep::names, those that it has
 };
 
 struct Sweep {
-  std::vector<std::string> names;  // of the settings that differ; those of interventions first
-  std::vector<SweptRun> runs;      // as given
+  // Settings with different values; those of interventions first. What some runs have and others have not, always with the same values, is one
+  // setting by the name of the whole, "interventions.var", which is "on".
+  std::vector<std::string> names;
+  std::vector<SweptRun> runs;  // as given
 };
 
 // `runs` must outlive it.

@@ -210,12 +210,12 @@ Html ScoresTable(const std::vector<EvalEstimate>& tasks) {
   std::set<std::string> runs;
   for (const EvalEstimate& task : tasks) runs.insert(task.run);
   const bool several = runs.size() > 1;
-  Table table{.head = {"task", "scorer", "score (95 %)", "", "samples", "groups", "answered",
+  Table table{.head = {"task", "score (95 %)", "", "scorer", "samples", "groups", "answered",
                        "empty", "failed", "skipped"}};
   if (several) table.head.insert(table.head.begin() + 1, "run");
   for (const EvalEstimate& task : tasks) {
-    std::vector<Html> row = {Escaped(task.task), Escaped(task.scorer), Interval(task.score),
-                             IntervalBar(task.score, 0, 1)};
+    std::vector<Html> row = {Escaped(task.task), Interval(task.score),
+                             IntervalBar(task.score, 0, 1), Escaped(task.scorer)};
     for (const int64_t count :
          {task.samples, task.groups, task.answered, task.empty, task.failed, task.skipped})
       row.push_back(Escaped(Count(count)));

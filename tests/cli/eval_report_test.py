@@ -6,9 +6,10 @@ import re
 from html.parser import HTMLParser
 
 from eval_data import write_scenes
-from program import Folder, edit_json, main, run
+from program import TESTS, Folder, edit_json, main, run
 from server import CALL_SECONDS
 
+MODEL = TESTS.parent / "models" / "binocle-tiny"
 VOID = {"meta", "img"}
 
 
@@ -87,6 +88,31 @@ class EvalReport(EvalReports):
         self.assertLessEqual(told["score"]["low"], told["score"]["value"])
         self.assertGreaterEqual(told["score"]["high"], told["score"]["value"])
         self.assertEqual((told["samples"], told["groups"], told["answered"]), (16, 4, 16))
+
+    def test_a_model_shows_what_it_looked_at(self):
+        out = self.run_eval("out", "--guidance", "gamma=1.5", "--var", "p=0.6,dims=3+5,layers=1-2")
+        plain, mapped = self.folder / "plain.html", self.folder / "mapped.html"
+        self.assertEqual(run("eval", "report", out, "--data", self.data, "--worst", "3", "--out", plain).status, 0)
+        result = run("eval", "report", out, "--data", self.data, "--worst", "3", "--out", mapped, "--model", MODEL, seconds=CALL_SECONDS)
+        self.assertEqual(result.status, 0, result.stderr)
+        text, worst = self.page(mapped).text, self.page(plain).sources
+        self.assertEqual(len(self.page(mapped).sources), 2 * len(worst))
+        self.assertEqual(len(re.findall(r"looked at, with 0\.\d\d of the weight; grounding: ", text)), len(worst))
+        # Asked as the run asked: with its interventions the answers are the same.
+        self.assertNotIn("the answer here is", text)
+        self.assertNotIn("no map", text)
+        self.assert_fails(run("eval", "report", out, "--model", MODEL), "INVALID_ARGUMENT: --data is missing", status=2)
+        self.assert_fails(run("eval", "report", out, "--data", self.data, "--model", "none", "--overwrite"), r"\ANOT_FOUND: .*none")
+
+    def test_a_picture_that_is_none_has_no_map(self):
+        out = self.run_eval("out")
+        for path in self.data.glob("*.png"):
+            path.write_bytes(b"no picture")
+        result = run("eval", "report", out, "--data", self.data, "--worst", "1", "--model", MODEL, seconds=CALL_SECONDS)
+        self.assertEqual(result.status, 0, result.stderr)
+        text = self.page(out / "report.html").text
+        self.assertIn("(no PNG, JPEG or WebP: not shown)", text)
+        self.assertIn("no map: INVALID_ARGUMENT: ", text)
 
     def test_a_file_that_is_there_stays(self):
         out = self.run_eval("out", "--limit", "2")

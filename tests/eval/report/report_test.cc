@@ -189,6 +189,21 @@ TEST(Report, SaysThatAJudgeHasNotGraded) {
   EXPECT_NE(report.html.find("a judge has not graded"), std::string::npos);
 }
 
+TEST(Report, TakesTheScoresOfAJudge) {
+  const Finished finished(RowsOf({"a", "b", "c", "d"}), kAnswer, R"("judge": "wise")");
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  finished.folder().Write("verdicts.jsonl", R"({"id": "s0", "score": 1}
+{"id": "s1", "score": 0.5}
+{"id": "s2", "score": 0}
+{"id": "s3", "score": 0.5}
+)");
+  JudgeEval(out, "mine", (finished.folder().path() / "verdicts.jsonl").string());
+  const EvalEstimate task = ReportEval({out}, {}).tasks.at(0);
+  ASSERT_TRUE(task.score);
+  EXPECT_EQ(task.score->value, 0.5);
+  EXPECT_EQ(task.groups, 2);
+}
+
 TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
   const std::vector<std::string> answers = {"a0", "a1", "a2", "a3"};
   const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
@@ -217,7 +232,21 @@ TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
   EXPECT_EQ(TokensPerAnswer(runs[0].tasks[0]), 13);
   const std::string html = ReportEval(folders, {}).html;
   EXPECT_NE(html.find("seconds an answer"), std::string::npos);
-  EXPECT_NE(html.find(">var.p=0.6<"), std::string::npos);
+  EXPECT_NE(html.find("guidance.gamma=1.5, var.p=0.6"), std::string::npos);
+}
+
+TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {
+  const Finished finished(RowsOf({"a", "b"}), kAnswer, R"("scorer": "exact_match")");
+  const auto answer = AnswersBut({"a", "b"}, {});
+  const std::string plain = finished.Run("plain", answer);
+  const std::string with = finished.Run("with", answer, [](EvalRun& run) {
+    run.settings = R"({"interventions": {"var": {"p": 0.6, "dims": [3]}}})";
+  });
+  const std::vector<RunFiles> runs = ReadComparableRuns({plain, with}, 1);
+  const Sweep sweep = SweepOf(runs);
+  EXPECT_EQ(sweep.names, std::vector<std::string>{"interventions.var"});
+  EXPECT_EQ(LabelOf(sweep, sweep.runs[0]), "without");
+  EXPECT_EQ(LabelOf(sweep, sweep.runs[1]), "var=on");
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "binocle/eval_report.h"
 #include "eval/report/same_questions.h"
 #include "tests/eval/report/reports.h"
 
@@ -103,12 +104,16 @@ TEST_F(RunFilesTest, DamageIsTold) {
       {Results, "\"answered\": 6", "\"answered\": 5", "has 6 answers, expected 5"},
       {Results, "\"task_hashes\"", "\"task_hash\"", "is no whole results file"},
       {Results, "{", "[", "m_results.json"},
+      {Results, "\"settings\": {}", "\"settings\": 5", "no member binocle.settings"},
+      {Results, "\"generation\"", "\"generated\"", "the results are damaged"},
+      {Results, "\"description\": \"d\",\n        \"generation",
+       "\"description\": 5,\n        \"generation", "the results are damaged"},
   };
   int number = 0;
   for (const Case& one : cases) {
     const std::string out = Run("damage" + std::to_string(number++));
     ReplaceIn(one.file(out), one.from, one.to);
-    const Error error = Thrown([&] { ReadRunFiles(out); });
+    const Error error = Thrown([&] { ReportEval({out}, {}); });
     EXPECT_EQ(error.code(), Code::kDataLoss) << error.message();
     EXPECT_NE(error.message().find(one.message), std::string::npos) << error.message();
   }
