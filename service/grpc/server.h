@@ -35,8 +35,8 @@ struct KeepaliveOptions {
 };
 
 struct GrpcServerOptions {
-  std::string listen =
-      "127.0.0.1:0";  // HOST:PORT; port 0: one that is free; or "unix:PATH", a socket file
+  // HOST:PORT, with port 0 for one that is free; or "unix:PATH", a socket file.
+  std::string listen = "127.0.0.1:0";
   std::optional<TlsOptions> tls;    // absent: plain
   std::optional<TokenList> tokens;  // absent: everybody may call
   KeepaliveOptions keepalive;

@@ -1,8 +1,8 @@
 #include "service/grpc/vision_language_service.h"
-#include "service/common/text.h"
 
 #include <utility>
 
+#include "service/common/text.h"
 #include "service/grpc/convert_response.h"
 #include "service/grpc/generate_stream.h"
 #include "service/grpc/upload_stream.h"

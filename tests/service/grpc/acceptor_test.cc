@@ -51,6 +51,8 @@ TEST(Acceptor, PortsAreFreeOnesOrTaken) {
   EXPECT_GT(first.port(), 0);
   EXPECT_THAT(ErrorOf([&] { Acceptor("127.0.0.1:" + std::to_string(first.port())); }),
               HasSubstr("which cannot be had: Address already in use"));
+  const Acceptor everywhere("*:0");  // two addresses, one port
+  EXPECT_GT(everywhere.port(), 0);
   const Acceptor by_name("localhost:0");
   EXPECT_GT(by_name.port(), 0);
   for (const char* text : {"127.0.0.1", ":1", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:1x"})
