@@ -9,16 +9,16 @@
 namespace binocle::eval {
 namespace {
 
-const std::vector<std::string> kAnswers = {"a0", "a1", "yes", "No.", "a4", "a5"};
+const std::vector<std::string> kSixAnswers = {"a0", "a1", "yes", "No.", "a4", "a5"};
 constexpr const char* kColumns = R"(, "answer": "a")";
 constexpr const char* kScorer = R"("scorer": "exact_match")";
 
 class RunFilesTest : public testing::Test {
  protected:
-  RunFilesTest() : finished_(RowsOf(kAnswers), kColumns, kScorer) {}
+  RunFilesTest() : finished_(RowsOf(kSixAnswers), kColumns, kScorer) {}
   std::string Run(const std::string& out = "out", const std::set<size_t>& wrong = {1, 4},
                   const std::function<void(EvalRun&)>& change = {}) {
-    return finished_.Run(out, AnswersBut(kAnswers, wrong), change);
+    return finished_.Run(out, AnswersBut(kSixAnswers, wrong), change);
   }
   static std::filesystem::path Samples(const std::string& out) {
     return std::filesystem::path(out) / "m_samples_mine.jsonl";
@@ -51,7 +51,7 @@ TEST_F(RunFilesTest, AreReadBackAsTheyWereWritten) {
 }
 
 TEST_F(RunFilesTest, FailedSamplesHaveNoScore) {
-  const auto answer = AnswersBut(kAnswers, {});
+  const auto answer = AnswersBut(kSixAnswers, {});
   const std::string out = finished_.Run("out", [&](const std::string& prompt) {
     if (prompt == "q3") throw Error(Code::kUnavailable, "nobody");
     return answer(prompt);
@@ -145,7 +145,7 @@ TEST_F(RunFilesTest, RunsOverSomethingElseAreRefusedWithWhat) {
   finished_.WriteTask("1", kColumns, kScorer);
   finished_.folder().Write("data/a.jsonl", RowsOf({"a0", "a1", "yes", "No.", "a4", "b5"}));
   EXPECT_NE(message(Run("data")).find("mine.data[0].sha256 is"), std::string::npos);
-  finished_.folder().Write("data/a.jsonl", RowsOf(kAnswers));
+  finished_.folder().Write("data/a.jsonl", RowsOf(kSixAnswers));
   finished_.folder().Write("data/1.png", "another");
   EXPECT_NE(message(Run("pictures")).find("mine.pictures.bytes is"), std::string::npos);
 }
