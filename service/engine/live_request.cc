@@ -55,6 +55,16 @@ void CheckDeadline(const Request& request) {
     Throw(Code::kDeadlineExceeded, "request: its deadline passed before it was done");
 }
 
+// A sequence alone has room for its context; a pair may never have, so that is about what makes it one and not about the moment.
+Error Lane::TooLargeFor(int64_t pages) const {
+  const std::string rest =
+      internal::Concat(" of ", main_tokens().size(), " tokens and more: too much for the ", pages,
+                       " pages of keys and values; kv_tokens says how many there are");
+  if (!request.paired()) return {Code::kResourceExhausted, "request: a prompt and answer" + rest};
+  const std::string option = request.prepared->interventions.vcd ? "vcd" : "guidance";
+  return {Code::kResourceExhausted, option + " takes room for two sequences" + rest, option};
+}
+
 LiveRequest::LiveRequest(const LoadedModel& loaded, std::unique_ptr<PreparedRequest> request,
                          SubmissionEvents reported, RequestHooks asked_hooks, int64_t n)
     : prepared(std::move(request)),

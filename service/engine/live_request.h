@@ -75,6 +75,8 @@ struct Lane {
 
   SequenceTokens main_tokens() const;
   SequenceTokens other_tokens() const;
+  // RESOURCE_EXHAUSTED: it does not fit so many pages of keys and values.
+  Error TooLargeFor(int64_t pages) const;
 };
 
 // Throws DEADLINE_EXCEEDED when the request's deadline has passed.

@@ -431,19 +431,7 @@ void StepRunner::MakeRoom(const StepPlan& plan) {
   if (plan.preempt) Preempt(*Find(*plan.preempt));
   if (!plan.starved) return;
   Lane& lane = *Find(*plan.starved);
-  const LiveRequest& request = lane.request;
-  // A sequence alone has room for its context; a pair may never have, so this is about what makes it one and not about the moment.
-  const bool paired = request.paired();
-  const std::string option = !paired                               ? ""
-                             : request.prepared->interventions.vcd ? "vcd"
-                                                                   : "guidance";
-  lane.request.Fail(
-      Error(Code::kResourceExhausted,
-            internal::Concat(
-                paired ? option + " takes room for two sequences" : "request: a prompt and answer",
-                " of ", lane.main_tokens().size(), " tokens and more: too much for the ",
-                m_.pool.pages(), " pages of keys and values; kv_tokens says how many there are"),
-            option));
+  lane.request.Fail(lane.TooLargeFor(m_.pool.pages()));
   PutAsideTheEnded();
 }
 
