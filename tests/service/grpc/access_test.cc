@@ -108,7 +108,8 @@ TEST_F(AccessTest, TokensAreAskedForAndLimited) {
   v1::GenerateRequest request;
   request.set_prompt("forever");
   const auto reader = stub_->Generate(&context, request);
-  EXPECT_TRUE(Soon([&] { return backend_->running == 1; }));
+  v1::GenerateResponse message;
+  EXPECT_TRUE(reader->Read(&message));
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(Ask("say a", "secret-one")).reason(),
             "TOKEN_IN_FLIGHT_LIMIT");
   context.TryCancel();
