@@ -1,10 +1,13 @@
 // binocle serve: models behind gRPC and HTTP, until SIGTERM.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -23,17 +26,25 @@
 namespace binocle::cli {
 namespace {
 
+// A port file can be made there, where at most one is that a killed server left behind.
+void CheckPortFile(const std::string& path) {
+  if (path.empty()) return;
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    throw Error(Code::kFailedPrecondition, path + ": cannot be written: " + std::strerror(errno));
+  if (!std::filesystem::exists(path)) return;
+  std::ifstream file(path);
+  std::string begin(8, '\0');
+  file.read(begin.data(), 8);
+  if (!std::filesystem::is_regular_file(path) || (file.gcount() > 0 && begin != "{\"grpc\":"))
+    throw Error(Code::kAlreadyExists, path + ": is there and is no port file");
+}
+
 // Where the ports are told; a file of an earlier server would lead clients astray.
 class PortFile {
  public:
   explicit PortFile(std::string path) : path_(std::move(path)) {
-    if (path_.empty() || !std::filesystem::exists(path_)) return;
-    // One that a killed server left behind, and nothing else.
-    std::ifstream file(path_);
-    std::string begin(8, '\0');
-    file.read(begin.data(), 8);
-    if (!std::filesystem::is_regular_file(path_) || (file.gcount() > 0 && begin != "{\"grpc\":"))
-      throw Error(Code::kAlreadyExists, path_ + ": is there and is no port file");
+    CheckPortFile(path_);
     Remove();
   }
   ~PortFile() { Remove(); }
@@ -86,6 +97,7 @@ EngineOptions WithRoom(const ModelToServe& model) {
 void Check(const ServeFlags& flags) {
   CheckOptions(OptionsOf(flags));
   flags.Patience();
+  CheckPortFile(flags.port_file);
   for (const ModelToServe& model : flags.Models()) {
     const ModelInfo info = Engine::Check(model.path, WithRoom(model));
     std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "

@@ -1,12 +1,15 @@
-# binocle_folder(NAME SOURCES … DEPENDS …): the library of one folder. Every target sees the repository root and the public headers;
-# which folder may include which is checked by tools/check_layers.py.
+# binocle_folder(NAME SOURCES … DEPENDS … ALONE …): the library of one folder. Every target sees the repository root and the public headers;
+# which folder may include which is checked by tools/check_layers.py. ALONE is for binocle_unity, as are the kernels, *_cpu.cc: they include
+# themselves, once for each width of vectors.
 function(binocle_folder name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS;ALONE" ${ARGN})
   add_library(binocle_${name} STATIC ${ARG_SOURCES})
   target_include_directories(binocle_${name} PUBLIC ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
   target_compile_definitions(binocle_${name} PRIVATE BINOCLE_BUILDING_LIBRARY)
   target_link_libraries(binocle_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
   binocle_compile_options(binocle_${name})
+  list(FILTER ARG_SOURCES INCLUDE REGEX "_cpu\\.cc$")
+  binocle_unity(binocle_${name} ALONE ${ARG_ALONE} ${ARG_SOURCES})
 endfunction()
 
 function(binocle_compile_options target)

@@ -30,7 +30,7 @@ std::string TextOr(const Json& row, const std::string& column) {
   return value == nullptr ? "" : TextOf(*value, column);
 }
 
-std::string Text(const Json& row, const std::string& column) {
+std::string NonEmptyText(const Json& row, const std::string& column) {
   std::string text = TextOf(Column(row, column), column);
   if (text.empty()) ThrowInvalid("column ", column, " is empty");
   return text;
@@ -82,7 +82,7 @@ std::vector<std::string> OptionsOf(const Json& row, const Columns& columns) {
 
 // The letter that the row means, checked against the options.
 std::string LetterOf(const Json& row, const Columns& columns, size_t options) {
-  const std::string text = Text(row, columns.answer);
+  const std::string text = NonEmptyText(row, columns.answer);
   size_t index = kMaxOptions;
   if (columns.answer_form == AnswerForm::kIndex) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), index);
@@ -103,7 +103,7 @@ std::string LetterOf(const Json& row, const Columns& columns, size_t options) {
 
 std::string GroupOf(const Json& row, const Columns& columns) {
   if (columns.group.empty()) return "";
-  const std::string text = Text(row, columns.group);
+  const std::string text = NonEmptyText(row, columns.group);
   if (columns.group_plus == 0 && columns.group_modulo == 0 && columns.group_divide == 1)
     return text;
   int64_t number = 0;
@@ -118,7 +118,7 @@ std::string GroupOf(const Json& row, const Columns& columns) {
 }
 
 std::string IdOf(const Json& row, const Columns& columns) {
-  if (!columns.id.empty()) return Text(row, columns.id);
+  if (!columns.id.empty()) return NonEmptyText(row, columns.id);
   return TextOr(row, "_file") + "-" + TextOr(row, "_row");
 }
 
@@ -133,7 +133,7 @@ void FillAnswer(const Json& row, const Columns& columns, Sample& sample) {
   if (columns.answer.empty()) return;
   if (columns.answer_form == AnswerForm::kText ||
       (!columns.options.empty() && sample.options.empty())) {
-    sample.answer = Text(row, columns.answer);
+    sample.answer = NonEmptyText(row, columns.answer);
   } else {
     sample.answer = LetterOf(row, columns, sample.options.size());
   }
@@ -142,7 +142,7 @@ void FillAnswer(const Json& row, const Columns& columns, Sample& sample) {
 Sample SampleOf(const Row& row, const Task& task) {
   const Columns& columns = task.columns;
   Sample sample{.id = IdOf(row.fields, columns), .place = row.place};
-  if (!columns.question.empty()) sample.question = Text(row.fields, columns.question);
+  if (!columns.question.empty()) sample.question = NonEmptyText(row.fields, columns.question);
   for (const auto& [name, column] : columns.fields)
     sample.fields[name] = TextOr(row.fields, column);
   FillAnswer(row.fields, columns, sample);

@@ -9,21 +9,27 @@
 namespace binocle {
 namespace {
 
-void CheckSize(int64_t bytes, int64_t most) {
-  if (bytes > most)
-    throw Error(Code::kInvalidArgument,
-                Text("image: has ", bytes, " bytes, expected at most ", most));
+// About a field of UploadImageRequest, with which the message begins.
+[[noreturn]] void ThrowAbout(const char* field, const std::string& rest) {
+  throw Error(Code::kInvalidArgument, Text(field, rest), field);
 }
+
+constexpr const char* kChunk = "chunk";
+constexpr const char* kBytes = "metadata.bytes";
+constexpr const char* kId = "metadata.id";
 
 }  // namespace
 
 std::string ImageStore::Put(std::string bytes) {
   const auto size = static_cast<int64_t>(bytes.size());
-  if (size == 0) throw Error(Code::kInvalidArgument, "image: has no bytes");
-  CheckSize(size, options_.max_image_bytes);
+  if (size == 0) ThrowAbout(kChunk, ": no bytes came");
+  if (size > options_.max_image_bytes)
+    ThrowAbout(kChunk, Text(": ", size, " bytes, expected at most ", options_.max_image_bytes));
   if (size > options_.budget_bytes) {
-    throw Error(Code::kResourceExhausted, Text("image: has ", size, " bytes, the server keeps ",
-                                               options_.budget_bytes, " of all pictures"));
+    throw Error(Code::kResourceExhausted,
+                Text(kChunk, ": ", size, " bytes, the server keeps ", options_.budget_bytes,
+                     " of all pictures"),
+                kChunk);
   }
   const std::string id = Sha256Hex(bytes);
   Bytes kept = std::make_shared<const std::string>(std::move(bytes));
@@ -67,9 +73,8 @@ ImageStoreCounters ImageStore::counters() const {
 void ImageStore::Reserve(int64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (counters_.pending_bytes + bytes > options_.pending_bytes) {
-    throw Error(Code::kResourceExhausted,
-                Text("image: uploads under way hold ", counters_.pending_bytes,
-                     " bytes, the limit is ", options_.pending_bytes));
+    throw Error(Code::kResourceExhausted, Text("uploads under way hold ", counters_.pending_bytes,
+                                               " bytes, the limit is ", options_.pending_bytes));
   }
   counters_.pending_bytes += bytes;
 }
@@ -80,39 +85,34 @@ void ImageStore::Release(int64_t bytes) {
 }
 
 void ImageUpload::Expect(int64_t bytes) {
-  if (bytes < 1)
-    throw Error(Code::kInvalidArgument, Text("bytes is ", bytes, ", expected at least 1"), "bytes");
-  CheckSize(bytes, store_.options().max_image_bytes);
+  const int64_t most = store_.options().max_image_bytes;
+  if (bytes < 1 || bytes > most) ThrowAbout(kBytes, Text(" is ", bytes, ", expected 1 to ", most));
   expected_bytes_ = bytes;
 }
 
 void ImageUpload::ExpectId(std::string id) {
-  if (!IsSha256Hex(id)) {
-    throw Error(Code::kInvalidArgument,
-                "id is no SHA-256, expected 64 lower-case hexadecimal digits", "id");
-  }
+  if (!IsSha256Hex(id))
+    ThrowAbout(kId, " is no SHA-256, expected 64 lower-case hexadecimal digits");
   expected_id_ = std::move(id);
 }
 
 void ImageUpload::Append(std::string_view chunk) {
   const auto size = static_cast<int64_t>(chunk.size());
-  CheckSize(bytes() + size, store_.options().max_image_bytes);
-  if (expected_bytes_ > 0 && bytes() + size > expected_bytes_) {
-    throw Error(Code::kInvalidArgument,
-                Text("image: has more than the ", expected_bytes_, " bytes that metadata tell"));
-  }
+  const int64_t all = bytes() + size;
+  if (expected_bytes_ > 0 && all > expected_bytes_)
+    ThrowAbout(kChunk, Text(": ", all, " bytes, metadata.bytes tells ", expected_bytes_));
+  if (const int64_t most = store_.options().max_image_bytes; all > most)
+    ThrowAbout(kChunk, Text(": ", all, " bytes, expected at most ", most));
   store_.Reserve(size);
   reserved_ += size;
   bytes_ += chunk;
 }
 
 std::string ImageUpload::Finish() {
-  if (expected_bytes_ > 0 && bytes() != expected_bytes_) {
-    throw Error(Code::kInvalidArgument, Text("image: has ", bytes(), " bytes, expected ",
-                                             expected_bytes_, ", as metadata tell"));
-  }
+  if (expected_bytes_ > 0 && bytes() != expected_bytes_)
+    ThrowAbout(kChunk, Text(": ", bytes(), " bytes, metadata.bytes tells ", expected_bytes_));
   if (!expected_id_.empty() && Sha256Hex(bytes_) != expected_id_)
-    throw Error(Code::kDataLoss, "image: its bytes have another SHA-256 than metadata tell");
+    throw Error(Code::kDataLoss, Text(kId, " is another SHA-256 than that of the bytes"), kId);
   return store_.Put(std::move(bytes_));
 }
 

@@ -47,7 +47,9 @@ void UploadStream::EndIfStalled(StallWatch::Clock::time_point before) {
 void UploadStream::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
   if (reactor_ == nullptr) return;
-  const grpc::Status status = Guarded([&] {
+  Violations unknown;
+  if (ok) CheckUnknownFields(piece_, unknown);
+  const grpc::Status status = !unknown.empty() ? StatusOf(unknown) : Guarded([&] {
     if (ok) {
       Take(piece_);
     } else if (context_->IsCancelled()) {
@@ -71,9 +73,6 @@ void UploadStream::OnCancel() {
 }
 
 void UploadStream::Take(const v1::UploadImageRequest& piece) {
-  Violations unknown;
-  CheckUnknownFields(piece, unknown);
-  if (!unknown.empty()) throw Error(Code::kInvalidArgument, unknown.Summary());
   const bool first = std::exchange(first_, false);
   switch (piece.part_case()) {
     case v1::UploadImageRequest::kChunk: upload_->Append(piece.chunk()); break;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -150,13 +151,16 @@ Listener::Listener(const ListenerOptions& options, Handlers handlers)
   };
   const std::string address = options.host + ":" + std::to_string(options.port);
   port_ = options.port;
+  errno = 0;
   if (options.port == 0) {
     port_ = bind_to_any_port(options.host.c_str());
   } else if (!bind_to_port(options.host.c_str(), options.port)) {
     port_ = -1;
   }
-  if (port_ <= 0)
-    throw Error(Code::kUnavailable, address + ": cannot listen there: " + std::strerror(errno));
+  if (port_ <= 0) {
+    const char* reason = errno == 0 ? "no such host" : std::strerror(errno);
+    throw Error(Code::kUnavailable, address + ": cannot listen there: " + reason);
+  }
   ::listen(svr_sock_, kBacklog);
   stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   accepting_ = std::thread([this] {

@@ -66,6 +66,7 @@ class Check(Checking):
             (2, "INVALID_ARGUMENT: --allow-files is none, expected a directory", ["--allow-files", "none"]),
             (2, "INVALID_ARGUMENT: --model: two are called llava; .*", ["--model", LLAVA, "--model", f"llava={FTZ}"]),
             (1, "NOT_FOUND: none: no such model directory", ["--model", "none"]),
+            (1, "FAILED_PRECONDITION: none/ports.json: cannot be written: No such file or directory", ["--port-file", "none/ports.json"]),
             (1, "NOT_FOUND: --tokens is none, expected a readable file of at most 16 MiB", ["--tokens", "none"]),
         ]:
             with self.subTest(arguments=arguments):

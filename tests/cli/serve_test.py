@@ -43,6 +43,10 @@ class Life(Serving):
                 self.assertRegex(result.stderr, rf"^UNAVAILABLE: .*127\.0\.0\.1:{port}.*\n$")
                 self.assertFalse(stale.exists())
 
+    def test_a_host_that_nobody_knows(self):
+        result = run("serve", "--model", LLAVA, "--listen", "none", "--http", "nobody.invalid:0")
+        self.assertEqual(result.stderr, "UNAVAILABLE: nobody.invalid:0: cannot listen there: no such host\n")
+
     def test_two_models_by_name(self):
         server = self.serve("--model", f"first={LLAVA}", "--model", f"second={FTZ}")
         self.assertEqual([model["id"] for model in server.get("/v1/models").json["data"]], ["first", "second"])

@@ -59,9 +59,8 @@ TEST(ImageStore, TheLeastRecentlyUsedGoesFirstAndStaysValidForWhoHoldsIt) {
 
 TEST(ImageStore, RefusesWhatItCannotKeep) {
   ImageStore store({.budget_bytes = 4, .pending_bytes = 100, .max_image_bytes = 8});
-  EXPECT_THAT(ErrorOf([&] { store.Put(""); }), HasSubstr("INVALID_ARGUMENT: image: has no bytes"));
-  EXPECT_THAT(ErrorOf([&] { store.Put("123456789"); }),
-              HasSubstr("has 9 bytes, expected at most 8"));
+  EXPECT_THAT(ErrorOf([&] { store.Put(""); }), HasSubstr("INVALID_ARGUMENT: chunk: no bytes came"));
+  EXPECT_THAT(ErrorOf([&] { store.Put("123456789"); }), HasSubstr("9 bytes, expected at most 8"));
   EXPECT_THAT(ErrorOf([&] { store.Put("12345"); }), StartsWith("RESOURCE_EXHAUSTED"));
 }
 
@@ -81,20 +80,23 @@ TEST(ImageUpload, IsRefusedAsSoonAsItIsTooLarge) {
   ImageStore store(kSmall);
   ImageUpload upload(store);
   upload.Append("12345678");
-  EXPECT_THAT(ErrorOf([&] { upload.Append("9"); }), HasSubstr("has 9 bytes, expected at most 8"));
-  EXPECT_THAT(ErrorOf([&] { ImageUpload(store).Expect(9); }), HasSubstr("has 9 bytes"));
-  EXPECT_THAT(ErrorOf([&] { ImageUpload(store).Expect(0); }), HasSubstr("bytes is 0"));
+  EXPECT_THAT(ErrorOf([&] { upload.Append("9"); }), HasSubstr("9 bytes, expected at most 8"));
+  EXPECT_THAT(ErrorOf([&] { ImageUpload(store).Expect(9); }),
+              HasSubstr("bytes is 9, expected 1 to 8"));
+  EXPECT_THAT(ErrorOf([&] { ImageUpload(store).Expect(0); }),
+              HasSubstr("bytes is 0, expected 1 to 8"));
 }
 
 TEST(ImageUpload, MustBeWhatItsMetadataTell) {
   ImageStore store(kSmall);
   ImageUpload longer(store);
   longer.Expect(3);
-  EXPECT_THAT(ErrorOf([&] { longer.Append("1234"); }), HasSubstr("more than the 3 bytes"));
+  EXPECT_THAT(ErrorOf([&] { longer.Append("1234"); }),
+              HasSubstr("4 bytes, metadata.bytes tells 3"));
   ImageUpload shorter(store);
   shorter.Expect(3);
   shorter.Append("12");
-  EXPECT_THAT(ErrorOf([&] { shorter.Finish(); }), HasSubstr("has 2 bytes, expected 3"));
+  EXPECT_THAT(ErrorOf([&] { shorter.Finish(); }), HasSubstr("2 bytes, metadata.bytes tells 3"));
   ImageUpload other(store);
   other.ExpectId(Sha256Hex("a"));
   other.Append("b");

@@ -8,6 +8,7 @@
 namespace binocle {
 namespace {
 
+using testing::DetailOf;
 using ::testing::HasSubstr;
 using testing::Parse;
 using testing::ServerTest;
@@ -49,23 +50,28 @@ TEST_F(UploadTest, BadUploadsAreRefusedAndLeaveNothing) {
   GrpcServerOptions options;
   options.limits.images.max_image_bytes = 8;
   Start(std::move(options));
-  const auto expect = [&](const std::vector<std::string>& pieces, grpc::StatusCode code,
-                          const char* words) {
+  const auto expect = [&](const std::vector<std::string>& pieces, const char* field,
+                          const char* description,
+                          grpc::StatusCode code = grpc::StatusCode::INVALID_ARGUMENT) {
     const grpc::Status status = Upload(pieces);
     EXPECT_EQ(status.error_code(), code) << pieces[0];
-    EXPECT_THAT(status.error_message(), HasSubstr(words)) << pieces[0];
+    const auto bad = DetailOf<google::rpc::BadRequest>(status);
+    ASSERT_EQ(bad.field_violations_size(), 1) << status.error_message();
+    EXPECT_EQ(bad.field_violations(0).field(), field);
+    EXPECT_EQ(bad.field_violations(0).description(), description);
   };
-  constexpr auto kInvalid = grpc::StatusCode::INVALID_ARGUMENT;
-  expect({"chunk: '12345678'", "chunk: '9'", "chunk: '0'"}, kInvalid,
-         "has 9 bytes, expected at most 8");
-  expect({"metadata { bytes: 9 }", "chunk: '1'"}, kInvalid, "has 9 bytes");
-  expect({"metadata { bytes: 3 }", "chunk: '1'"}, kInvalid, "has 1 bytes, expected 3");
-  expect({"chunk: '1'", "metadata {}"}, kInvalid, "metadata is not the first message");
-  expect({"metadata { id: 'x' }"}, kInvalid, "64 lower-case");
-  expect({"metadata { id: '" + std::string(64, '0') + "' }", "chunk: '1'"},
-         grpc::StatusCode::DATA_LOSS, "SHA-256");
-  expect({""}, kInvalid, "part is not set");
-  expect({"metadata {}"}, kInvalid, "has no bytes");
+  expect({"chunk: '12345678'", "chunk: '9'", "chunk: '0'"}, "chunk", "9 bytes, expected at most 8");
+  expect({"metadata { bytes: 9 }", "chunk: '1'"}, "metadata.bytes", "is 9, expected 1 to 8");
+  expect({"metadata { bytes: 0 }"}, "metadata.bytes", "is 0, expected 1 to 8");
+  expect({"metadata { bytes: 3 }", "chunk: '1'"}, "chunk", "1 bytes, metadata.bytes tells 3");
+  expect({"metadata { bytes: 3 }", "chunk: '1234'"}, "chunk", "4 bytes, metadata.bytes tells 3");
+  expect({"chunk: '1'", "metadata {}"}, "metadata", "is not the first message, expected a chunk");
+  expect({"metadata { id: 'x' }"}, "metadata.id",
+         "is no SHA-256, expected 64 lower-case hexadecimal digits");
+  expect({"metadata { id: '" + std::string(64, '0') + "' }", "chunk: '1'"}, "metadata.id",
+         "is another SHA-256 than that of the bytes", grpc::StatusCode::DATA_LOSS);
+  expect({""}, "part", "is not set, expected metadata or a chunk");
+  expect({"metadata {}"}, "chunk", "no bytes came");
   EXPECT_TRUE(Soon([&] { return server_->in_flight() == 0; }));
   EXPECT_EQ(server_->images().entries, 0);
   EXPECT_EQ(server_->images().pending_bytes, 0);
