@@ -1,5 +1,6 @@
 #include "service/http/listener.h"
 
+#include <netdb.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -53,6 +54,14 @@ int64_t ContentLength(const httplib::Request& request) {
 void SetSocketOptions(socket_t socket) {
   const int on = 1;
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
+// The library tells only that it could not bind.
+bool IsHost(const std::string& host) {
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), nullptr, nullptr, &found) != 0) return false;
+  freeaddrinfo(found);
+  return true;
 }
 
 class SinkStream : public EventStream {
@@ -151,14 +160,14 @@ Listener::Listener(const ListenerOptions& options, Handlers handlers)
   };
   const std::string address = options.host + ":" + std::to_string(options.port);
   port_ = options.port;
-  errno = 0;
   if (options.port == 0) {
     port_ = bind_to_any_port(options.host.c_str());
   } else if (!bind_to_port(options.host.c_str(), options.port)) {
     port_ = -1;
   }
   if (port_ <= 0) {
-    const char* reason = errno == 0 ? "no such host" : std::strerror(errno);
+    const std::string system = std::strerror(errno);
+    const std::string reason = IsHost(options.host) ? system : "no such host";
     throw Error(Code::kUnavailable, address + ": cannot listen there: " + reason);
   }
   ::listen(svr_sock_, kBacklog);
