@@ -46,7 +46,7 @@ double Varied(const ScoreVariant& variant, double s, int64_t head, int64_t j) {
   const auto at = static_cast<size_t>(j);
   if (const auto* v = std::get_if<KeyGain>(&variant)) {
     const double factor = v->head_factor.empty() ? 1 : v->head_factor[static_cast<size_t>(head)];
-    return s + v->gain[at] * factor * std::abs(s);
+    return s > -INFINITY ? s + v->gain[at] * factor * std::abs(s) : s;
   }
   if (const auto* v = std::get_if<KeyBias>(&variant)) return s + v->bias[at];
   if (const auto* v = std::get_if<SoftCap>(&variant)) return v->cap * std::tanh(s / v->cap);
@@ -72,20 +72,19 @@ double SumOver(const std::vector<double>& weights, std::span<const uint8_t> clas
 
 // VAR on explicit weights, as docs/interventions.md states it.
 void RedistributeRef(const SegmentPolicy& policy, std::vector<double>& weights) {
-  const bool release = policy.rule == &ReleaseVar;
+  const bool by_sinks = policy.rule == &VarBySinkShare;
   const VarParams& v = policy.params;
   const double content = SumOver(weights, policy.classes, kVisualKey);
   const double visual_sink = SumOver(weights, policy.classes, kVisualKey | kSinkKey);
   const double sink = visual_sink + SumOver(weights, policy.classes, kSinkKey);
   const double visual = content + visual_sink;
   const bool image_centric =
-      release ? visual_sink / (visual + 1e-6 * v.visual_keys) <= v.rho : content / visual >= v.rho;
+      by_sinks ? visual_sink / (visual + 1e-6 * v.visual_keys) <= v.rho : content / visual >= v.rho;
   if (visual < v.mass || content <= kLeastContent || !image_centric) return;
-  const double kept = release ? v.p : 1.0 - v.p;
-  const double budget = (1 - kept) * sink;
+  const double budget = v.p * sink;
   for (size_t j = 0; j < weights.size(); ++j) {
     if (policy.classes[j] & kSinkKey) {
-      weights[j] *= kept;
+      weights[j] *= 1.0 - v.p;
     } else if (policy.classes[j] & kVisualKey) {
       weights[j] += budget * weights[j] / content;
     }

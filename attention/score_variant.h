@@ -1,7 +1,7 @@
 // What happens to a score before the softmax. Chosen per run, resolved at compile time inside the kernel.
 //
 //   plain     s                         the scaled product q·k
-//   KeyGain   s + g_j·c_h·|s|           hallucination modulation, PAI (docs/interventions.md)
+//   KeyGain   s + g_j·c_h·|s|           hallucination modulation, PAI (docs/interventions.md); −∞ stays −∞
 //   KeyBias   s + b_j                   a bias per key
 //   SoftCap   cap·tanh(s / cap)         Gemma 2
 //

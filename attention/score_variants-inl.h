@@ -29,7 +29,10 @@ HWY_INLINE void ApplyVariant(const KeyGain& v, int64_t head, int64_t first_key, 
                              float* s) {
   const float factor = v.head_factor.empty() ? 1.0F : v.head_factor[static_cast<size_t>(head)];
   const float* gain = v.gain.data() + first_key;
-  for (int64_t j = 0; j < valid; ++j) s[j] += gain[j] * factor * std::abs(s[j]);
+  for (int64_t j = 0; j < valid; ++j) {
+    const float gained = s[j] + gain[j] * factor * std::abs(s[j]);
+    s[j] = s[j] > -INFINITY ? gained : s[j];  // no weight stays none: 0·∞ is no number
+  }
 }
 
 HWY_INLINE void ApplyVariant(const KeyBias& v, int64_t /*head*/, int64_t first_key, int64_t valid,

@@ -38,7 +38,7 @@ struct SegmentGains {
 
 // Parameters of the rules in attention/var.h.
 struct VarParams {
-  float p = 0;
+  float p = 0;  // of the sinks' weights, what they give away
   float rho = 0;
   float mass = 0;
   float visual_keys = 0;  // how many keys are visual

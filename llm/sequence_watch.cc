@@ -37,16 +37,15 @@ std::unique_ptr<SequenceWatch> SequenceWatch::Clone() const {
 
 bool SequenceWatch::IsSink(const SinkScore& score) const {
   if (plan_.dims.empty()) return false;
-  if (plan_.var && plan_.var->form == VarForm::kRelease) return score.released_phi() > plan_.tau;
+  if (plan_.var && plan_.var->form.strict_phi) return score.released_phi() > plan_.tau;
   return score.phi() >= plan_.tau;
 }
 
 void SequenceWatch::Mark(int64_t layer, int64_t position, const SinkScore& score) {
   uint8_t& c = classes_[static_cast<size_t>(layer)][static_cast<size_t>(position)];
-  // The released code looks for sinks in the prompt only.
-  const bool fixed =
-      plan_.var && plan_.var->form == VarForm::kRelease && position >= layout_.prompt_tokens;
-  const bool sink = !fixed && IsSink(score);
+  const bool prompt_only = plan_.var && plan_.var->form.prompt_sinks_only;
+  const bool may_be_sink = !prompt_only || position < layout_.prompt_tokens;
+  const bool sink = may_be_sink && IsSink(score);
   c = static_cast<uint8_t>((c & kVisualKey) | (sink ? kSinkKey : 0));
   if (c == (kVisualKey | kSinkKey)) has_visual_sink_[static_cast<size_t>(layer)] = 1;
 }
@@ -74,9 +73,11 @@ void SequenceWatch::EnterLayer(Exec& ex, int64_t layer, const QueryRun& run, con
 void SequenceWatch::SetPolicies(int64_t layer, int64_t rows) {
   var_policy_ = {.classes = classes(layer), .rule = nullptr, .params = {}, .masses = {}};
   if (plan_.var && plan_.var->layers.Has(layer)) {
-    const bool release = plan_.var->form == VarForm::kRelease;
-    const bool nothing_to_do = release && has_visual_sink_[static_cast<size_t>(layer)] == 0;
-    if (!nothing_to_do) var_policy_.rule = release ? &ReleaseVar : &PaperVar;
+    const VarForm& form = plan_.var->form;
+    const bool left_alone =
+        form.needs_visual_sink && has_visual_sink_[static_cast<size_t>(layer)] == 0;
+    if (!left_alone)
+      var_policy_.rule = form.rho_bounds_sinks ? &VarBySinkShare : &VarByContentShare;
     var_policy_.params = plan_.var->params;
   }
   measured_policy_ = {.classes = classes(layer), .rule = nullptr, .params = {}, .masses = {}};
@@ -114,9 +115,9 @@ void SequenceWatch::Cut(int64_t layer, Rows rows, const QueryRun& run, std::vect
   };
   const int64_t end = run.first_position + run.rows;
   // Rows before `ruled` keep plain attention; those from `logits` on give logits, one by one.
-  const bool release = plan_.var && plan_.var->form == VarForm::kRelease;
   int64_t ruled = var_policy_.rule == nullptr || rows == Rows::kVisual ? end : run.first_position;
-  if (release) ruled = std::clamp(std::max(ruled, after_images_), run.first_position, end);
+  if (plan_.var && plan_.var->form.rows_after_pictures)
+    ruled = std::clamp(std::max(ruled, after_images_), run.first_position, end);
   const int64_t logits = std::clamp(layout_.prompt_tokens - 1, run.first_position, end);
   const int64_t plain_end = std::min(ruled, logits);
   if (run.first_position < plain_end) out.push_back(part(run.first_position, plain_end));

@@ -16,6 +16,7 @@
 #include "llm/layer_input_observer.h"
 #include "llm/llama_decoder.h"
 #include "llm/sinks.h"
+#include "llm/var_form.h"
 
 namespace binocle {
 
@@ -26,11 +27,9 @@ struct LayerRange {
   bool Has(int64_t layer) const { return layer >= first && layer <= last; }
 };
 
-enum class VarForm : uint8_t { kPaper, kRelease };
-
 struct VarPlan {
-  VarForm form = VarForm::kPaper;
-  VarParams params;
+  VarForm form;
+  VarParams params;  // p: what sinks give away, whatever form.p_is_kept
   LayerRange layers;
 };
 

@@ -52,7 +52,7 @@ class Layer {
     }
     // The rule's thresholds are 0: every head of a row that sees the picture is changed.
     var_ = {.classes = classes_,
-            .rule = &PaperVar,
+            .rule = &VarByContentShare,
             .params = {.p = 0.6F, .visual_keys = static_cast<float>(b.visual_tokens)},
             .masses = {}};
     measured_ = {.classes = classes_, .rule = nullptr, .params = {}, .masses = masses_};

@@ -173,7 +173,7 @@ class Bench {
     const auto tau = static_cast<float>(kTauShare * std::sqrt(static_cast<double>(config_.width)));
     // Thresholds of 0: every head of every text row behind the picture is changed.
     WatchPlan var{.dims = dims, .tau = tau};
-    var.var = VarPlan{.form = VarForm::kPaper, .params = {.p = 0.6F}, .layers = all};
+    var.var = VarPlan{.form = kPaperForm, .params = {.p = 0.6F}, .layers = all};
     WatchPlan modulate, pai, grounding{.dims = dims, .tau = tau};
     modulate.gain = GainPlan{.layers = all, .key_gain = std::vector<float>(prompt_.ids.size())};
     pai.gain = modulate.gain;

@@ -34,11 +34,10 @@ SharedImage ImageCache::Find(const std::string& key,
   return it->second->image;
 }
 
-SharedImage ImageCache::Peek(const std::string& key,
-                             const std::function<bool(const EncodedImage&)>& serves) const {
+SharedImage ImageCache::Peek(const std::string& key) const {
   const std::lock_guard lock(mutex_);
   const auto it = by_key_.find(key);
-  return it != by_key_.end() && serves(*it->second->image) ? it->second->image : nullptr;
+  return it != by_key_.end() ? it->second->image : nullptr;
 }
 
 void ImageCache::Remove(std::list<Entry>::iterator entry) {

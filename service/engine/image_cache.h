@@ -1,5 +1,5 @@
-// Pictures that have been through the towers, kept by what they are: the file's bytes, how it is turned, and the plan of layers that it
-// is encoded for.
+// Pictures that have been through the towers, kept by what they are: the file's bytes, how it is turned, and the plan of layers and the
+// sink dimensions that it is encoded for.
 //
 // Keys are the bytes themselves, so two pictures are never taken for each other. What is kept of a picture: its visual tokens; where
 // all layers are composite its keys and values in every layer, un-rotated, with its sink scores; and how the leading tower looked at
@@ -52,9 +52,8 @@ class ImageCache {
 
   // nullptr when it is not there or does not serve. Counts a hit or a miss, and makes a picture that serves the most recently used.
   SharedImage Find(const std::string& key, const std::function<bool(const EncodedImage&)>& serves);
-  // The same without counting or making it more recent.
-  SharedImage Peek(const std::string& key,
-                   const std::function<bool(const EncodedImage&)>& serves) const;
+  // The same of any that is there, without counting or making it more recent.
+  SharedImage Peek(const std::string& key) const;
   // Keeps the picture, replacing one of the same key, and evicts others until the budget holds; a picture larger than the budget is
   // not kept.
   void Put(std::string key, SharedImage image);

@@ -21,23 +21,22 @@ auto Naming(const ImageInput& input, const Step& step) {
   }
 }
 
-// A picture turned and one not turned are two, and so is one under two plans.
-std::string KeyOf(const ImageInput& input, const LayerPlan& plan, std::string bytes) {
+// Appended to the file's bytes: a picture turned and one not turned are two, and so is one under two plans or, where its tokens were
+// scored on their way, for two sets of sink dimensions.
+std::string KeyOf(const ImageInput& input, const LayerPlan& plan, const SinkDims& dims,
+                  std::string bytes) {
   bytes.push_back(input.exif ? 'u' : 's');
   for (const LayerKind kind : plan.kinds) bytes.push_back(kind == LayerKind::kStock ? 's' : 'c');
   const bool aligned = plan.Has(LayerKind::kComposite);
   bytes.push_back(aligned ? static_cast<char>('0' + static_cast<int>(plan.aligner)) : '-');
+  if (!plan.images_stand_alone()) return bytes;
+  for (const int32_t d : dims) bytes += ',' + std::to_string(d);
   return bytes;
 }
 
-// The file's bytes in such a key.
-std::string_view BytesOf(const std::string& key, const LayerPlan& plan) {
-  return std::string_view(key).substr(0, key.size() - plan.kinds.size() - 2);
-}
-
+// Who wants to see a picture go through the layers needs more than what was kept of it.
 bool Serves(const EncodedImage& image, const ImageWatch& watch) {
-  if (!image.kv) return true;
-  return watch.inputs == nullptr && (watch.dims.empty() || image.kv->sink_dims == watch.dims);
+  return !image.kv || watch.inputs == nullptr;
 }
 
 }  // namespace
@@ -104,12 +103,16 @@ SharedImage ImageEncoder::Finish(const ForwardContext& c, Towered from, const La
 
 ImageEncoder::Waiting ImageEncoder::Read(const ImageInput& input, const LayerPlan& plan,
                                          const SinkDims& dims) const {
-  Waiting waiting{.input = &input, .plan = &plan, .key = KeyOf(input, plan, ReadBytes(input))};
-  const ImageWatch watch{.dims = dims};
-  waiting.image = cache_.Peek(waiting.key, [&](const EncodedImage& i) { return Serves(i, watch); });
+  std::string bytes = ReadBytes(input);
+  const size_t size = bytes.size();
+  Waiting waiting{.input = &input,
+                  .plan = &plan,
+                  .key = KeyOf(input, plan, dims, std::move(bytes)),
+                  .bytes = size};
+  waiting.image = cache_.Peek(waiting.key);
   if (waiting.image != nullptr) return waiting;
   Timings timings;
-  waiting.pixels = Pixels(input, BytesOf(waiting.key, plan), &timings);
+  waiting.pixels = Pixels(input, waiting.file(), &timings);
   waiting.decode_ms = timings.decode;
   return waiting;
 }
@@ -123,8 +126,7 @@ ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting wait
   if (waiting.image != nullptr && serves(*waiting.image))  // evicted since
     return {.image = std::move(waiting.image), .cached = true};
   const LayerPlan& plan = *waiting.plan;
-  if (waiting.pixels.empty())
-    waiting.pixels = Pixels(*waiting.input, BytesOf(waiting.key, plan), &timings);
+  if (waiting.pixels.empty()) waiting.pixels = Pixels(*waiting.input, waiting.file(), &timings);
   Towered towered;
   towered.visual = ThroughTowers(c.ex, waiting.pixels, &towered.attention, timings);
   SharedImage image = Finish(c, std::move(towered), plan, watch);

@@ -22,10 +22,13 @@ class ImageEncoder {
   struct Waiting {
     const ImageInput* input = nullptr;
     const LayerPlan* plan = nullptr;
-    std::string key;     // of the cache
+    std::string key;     // of the cache; it begins with the file
+    size_t bytes = 0;    // of the file
     SharedImage image;   // was there already
     ModelPixels pixels;  // where it was not
     double decode_ms = 0;
+
+    std::string_view file() const { return std::string_view(key).substr(0, bytes); }
   };
   // For sequences under `plan`. `dims`: its tokens will be scored with these. `input` and `plan` must outlive what is returned.
   Waiting Read(const ImageInput& input, const LayerPlan& plan, const SinkDims& dims) const;

@@ -48,12 +48,16 @@ bool IsCalibrated(const std::vector<int64_t>& dims, const AttentionCalibration& 
              std::set<int64_t>(calibration.sink_dims.begin(), calibration.sink_dims.end());
 }
 
+const VarForm& FormOf(const VarOptions& v) {
+  return v.compat == VarOptions::Compat::kRelease ? kReleasedForm : kPaperForm;
+}
+
 VarOptions Resolve(VarOptions v, const LlamaConfig& c, const AttentionCalibration& calibration) {
   if (!v.tau) v.tau = IsCalibrated(v.dims, calibration) ? calibration.sink_tau : kDefaultTau;
   CheckValues(
       "var",
       {{"p", v.p, 0, 1}, {"rho", v.rho, 0, 1}, {"tau", *v.tau, 0, 1e6}, {"mass", v.mass, 0, 1}});
-  const int64_t last = v.compat == VarOptions::Compat::kRelease ? c.layers - 1 : c.layers - 2;
+  const int64_t last = FormOf(v).last_layer ? c.layers - 1 : c.layers - 2;
   v.layers = LayersOr("var", v.layers, {2, last}, c.layers);
   if (v.dims.empty()) v.dims.assign(calibration.sink_dims.begin(), calibration.sink_dims.end());
   if (v.dims.empty()) {
@@ -173,13 +177,14 @@ WatchPlan PlanWatch(const Interventions& resolved, const LlamaConfig& config,
                     const AttentionCalibration& calibration, bool grounding) {
   WatchPlan plan;
   if (const auto& v = resolved.var) {
-    const bool release = v->compat == VarOptions::Compat::kRelease;
+    const VarForm& form = FormOf(*v);
     plan.dims.assign(v->dims.begin(), v->dims.end());
     plan.tau = static_cast<float>(*v->tau);
-    const bool identity = release ? v->p == 1 : v->p == 0;
-    if (!identity) {
-      plan.var = VarPlan{.form = release ? VarForm::kRelease : VarForm::kPaper,
-                         .params = {.p = static_cast<float>(v->p),
+    const auto p = static_cast<float>(v->p);
+    const float given_away = form.p_is_kept ? 1 - p : p;
+    if (given_away != 0) {
+      plan.var = VarPlan{.form = form,
+                         .params = {.p = given_away,
                                     .rho = static_cast<float>(v->rho),
                                     .mass = static_cast<float>(v->mass)},
                          .layers = RangeOf(v->layers)};

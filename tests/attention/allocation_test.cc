@@ -82,14 +82,16 @@ TEST(Allocation, AttentionTakesNoMemoryThatGrowsWithRowsOrKeys) {
   classes[7] = kSinkKey;
   const std::vector<float> gain(1500, 0.1F);
   const SegmentPolicy policy{
-      .classes = classes, .rule = &PaperVar, .params = {.p = 0.5F}, .masses = {}};
+      .classes = classes, .rule = &VarByContentShare, .params = {.p = 0.5F}, .masses = {}};
   p.runs[0].variant = KeyGain{gain, {}};
   p.runs[0].segments = &policy;
   Exec ex(2);
-  Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
-  const size_t before = allocated_bytes;
-  Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
-  EXPECT_LT(allocated_bytes - before, size_t{4096}) << "one row of scores alone takes 6000 bytes";
+  for (const Mask mask : {Mask::kCausal, Mask::kNone}) {
+    Attention(ex, p.args(mask), p.out, p.lse);
+    const size_t before = allocated_bytes;
+    Attention(ex, p.args(mask), p.out, p.lse);
+    EXPECT_LT(allocated_bytes - before, size_t{4096}) << "one row of scores alone takes 6000 bytes";
+  }
 }
 
 }  // namespace

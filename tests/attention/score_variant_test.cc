@@ -80,6 +80,44 @@ TEST(ScoreVariant, RowsThatSeeNothingAreZeroAndKeysOfMinusInfinityAreNotThere) {
   EXPECT_TRUE(SameBits(biased.lse, cut.lse));
 }
 
+// Gains of 0 and 1, which f32 applies exactly, on scores that leave little or no weight somewhere.
+TEST(ScoreVariant, GainsOfAdversarialScoresEqualTheExplicitMatrix) {
+  std::vector<float> gain(130), zeros(130);
+  for (size_t j = 0; j < gain.size(); ++j) gain[j] = j % 3 == 0 ? 1.0F : 0.0F;
+  enum Kind { kSomeMinusInfinity, kAllButOneMinusInfinity, kAllMinusInfinity, kTenThousand };
+  for (const Kind kind :
+       {kSomeMinusInfinity, kAllButOneMinusInfinity, kAllMinusInfinity, kTenThousand}) {
+    VariantProblem p(KeyGain{gain, {}}), off(KeyGain{zeros, {}}), plain(PlainScore{});
+    for (VariantProblem* problem : {&p, &off, &plain}) {
+      std::fill_n(problem->q.f32(), problem->q.view().elements(), 1.0F);
+      for (const QueryRun& run : problem->runs) {
+        for (int64_t j = 0; j < run.keys; ++j) {
+          float score = static_cast<float>(j % 7) / 4;
+          if (kind == kSomeMinusInfinity && j % 2 == 0) score = -INFINITY;
+          if (kind == kAllButOneMinusInfinity && j != 5) score = -INFINITY;
+          if (kind == kAllMinusInfinity) score = -INFINITY;
+          if (kind == kTenThousand) score = j % 5 == 0 ? 1e4F : -1e4F;
+          for (int64_t h = 0; h < 2; ++h) {
+            float* key = problem->pool.layer(0).key_page(run.pages[static_cast<size_t>(j / 64)], h);
+            for (int64_t i = 0; i < 24; ++i) key[i * kPageTokens + j % 64] = i == 0 ? score : 0.0F;
+          }
+        }
+      }
+      Exec ex(2);
+      AttentionArgs args = problem->args(Mask::kCausal);
+      args.scale = 1;
+      Attention(ex, args, problem->out, problem->lse);
+      if (problem != &p) continue;
+      Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+      AttentionRef(args, want, want_lse);
+      EXPECT_TRUE(Near(p.out, want, "attention")) << kind;
+      EXPECT_TRUE(Near(p.lse, want_lse, "lse")) << kind;
+    }
+    EXPECT_TRUE(SameBits(off.out, plain.out)) << kind;
+    EXPECT_TRUE(SameBits(off.lse, plain.lse)) << kind;
+  }
+}
+
 TEST(ScoreVariant, FactorsOfOneAreBitIdenticalToNone) {
   Numbers numbers(2);
   const std::vector<float> gain = RandomFloats(130, numbers, 0.5F), ones(6, 1.0F);

@@ -121,5 +121,21 @@ TEST_P(CachedPictures, ASmallBudgetEvictsAndAnswersStayTheSame) {
   EXPECT_EQ(tight.image_cache().evictions, 5);
 }
 
+// Requests that know sinks by other dimensions take turns with one picture; each finds what was scored for it.
+TEST(ImageCache, KeepsAPictureForEachSetOfSinkDimensions) {
+  Engine engine = Engine::Load(GoldenModel("binocle_sinks_vo"), {});
+  Request plain = Raw("<image>What is it?", {Scene("61x83")}, 2), by_others = plain;
+  by_others.interventions.var = VarOptions{.p = 0.5, .tau = 2, .dims = {3}};
+  const Response first = engine.Generate(plain), other = engine.Generate(by_others);
+  EXPECT_EQ(first.image_hits + other.image_hits, 0);
+  for (int turn = 0; turn < 3; ++turn) {
+    const Response again = engine.Generate(plain), other_again = engine.Generate(by_others);
+    EXPECT_EQ(again.image_hits, 1);
+    EXPECT_EQ(other_again.image_hits, 1);
+    EXPECT_TRUE(SameAnswer(again, first));
+    EXPECT_TRUE(SameAnswer(other_again, other));
+  }
+}
+
 }  // namespace
 }  // namespace binocle
