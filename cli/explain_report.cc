@@ -131,7 +131,8 @@ std::string ExplanationReport(const Explanation& e, const OverlayNames& overlays
   AddHeads(e.head_report, out);
   if (e.faithfulness.empty()) return out;
   Add(out,
-      "\nfaithfulness against covering blocks of %lld x %lld patches (1 best, 0 chance)\n"
+      "\nfaithfulness against covering blocks of %lld x %lld patches (0 chance, 1 the drops of "
+      "single blocks)\n"
       "%-20s %7s %9s %9s %9s\n",
       static_cast<long long>(e.block), static_cast<long long>(e.block), "map", "picture", "pearson",
       "spearman", "deletion");

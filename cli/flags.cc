@@ -201,10 +201,10 @@ int64_t ParseBytes(const std::string& text, const std::string& option) {
   } else if (unit.ends_with("B")) {
     unit.resize(unit.size() - 1);
   }
-  const std::string units = "KMGT";
+  const std::string units = "KkMmGgTt";
   double scale = 1;
   if (unit.size() == 1 && units.find(unit[0]) != std::string::npos) {
-    scale = std::pow(1024.0, static_cast<double>(units.find(unit[0]) + 1));
+    scale = std::pow(1024.0, static_cast<double>(units.find(unit[0]) / 2 + 1));
   } else if (!unit.empty()) {
     fail();
   }

@@ -110,7 +110,7 @@ class BadCommandLines(BadInput):
 
     def test_what_fails_for_a_reason_outside_the_command_line_has_status_1(self):
         rows = [(NOT_FOUND, ["--model", "none"], "none: no such model directory"), (NOT_FOUND, ["--image", "none.png"], "none.png: no such file"),
-                (EXHAUSTED, ["--memory-limit", "1K"], ["the memory limit is 1024", "binocle inspect"]), (INVALID, ["--context-tokens", "2"], "prompt: has "),
+                (EXHAUSTED, ["--memory-limit", "1k"], ["the memory limit is 1024", "binocle inspect"]), (INVALID, ["--context-tokens", "2"], "prompt: has "),
                 (EXHAUSTED, ["--image", SCENE, "--max-images", "0"], "the limit is 0"), (INVALID, ["--prompt-format", "raw", "--image", SCENE], "<image>")]
         for code, options, message in rows:
             with self.subTest(options):
