@@ -8,6 +8,7 @@
 #define BINOCLE_ATTENTION_SCORE_VARIANTS_INL_H_
 #endif
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -19,8 +20,8 @@ HWY_BEFORE_NAMESPACE();
 namespace binocle::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// s: the scores of one row and head against the first `valid` keys of a page, whose first key is `first_key`. Only these may be
-// read from the variant's spans, which end with the last key.
+// s: the scores of one row and head against a page, of which the first `valid` matter. The page's first key is `first_key`. No more than
+// these may be read from the variant's spans, which end with the last key.
 
 HWY_INLINE void ApplyVariant(const PlainScore&, int64_t /*head*/, int64_t /*first_key*/,
                              int64_t /*valid*/, float* /*s*/) {}
@@ -29,10 +30,21 @@ HWY_INLINE void ApplyVariant(const KeyGain& v, int64_t head, int64_t first_key, 
                              float* s) {
   const float factor = v.head_factor.empty() ? 1.0F : v.head_factor[static_cast<size_t>(head)];
   const float* gain = v.gain.data() + first_key;
-  for (int64_t j = 0; j < valid; ++j) {
-    const float gained = s[j] + gain[j] * factor * std::abs(s[j]);
-    s[j] = s[j] > -INFINITY ? gained : s[j];  // no weight stays none: 0·∞ is no number
-  }
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto gained = [&](auto score, auto g) HWY_ATTR {
+    const auto more = hn::Mul(hn::Mul(g, hn::Set(d, factor)), hn::Abs(score));
+    // No weight stays none: 0·∞ is no number.
+    const auto none = hn::Le(score, hn::Set(d, -INFINITY));
+    return hn::Add(score, hn::IfThenZeroElse(none, more));
+  };
+  int64_t j = 0;
+  for (; j + lanes <= valid; j += lanes)
+    hn::StoreU(gained(hn::LoadU(d, s + j), hn::LoadU(d, gain + j)), d, s + j);
+  if (j == valid) return;
+  float rest[kPageTokens] = {};
+  std::copy(gain + j, gain + valid, rest);
+  hn::StoreU(gained(hn::LoadU(d, s + j), hn::LoadU(d, rest)), d, s + j);
 }
 
 HWY_INLINE void ApplyVariant(const KeyBias& v, int64_t /*head*/, int64_t first_key, int64_t valid,

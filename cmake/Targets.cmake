@@ -29,6 +29,12 @@ endfunction()
 # Headers that most of a target's files read: read once. Out of a precompiled header the standard library's code counts as ours, and GCC 12 sees
 # ghosts in it (GCC bug 105651).
 function(binocle_precompile target)
+  # Not worth it for the two or three pieces that BINOCLE_UNITY makes of a small target.
+  get_target_property(sources ${target} SOURCES)
+  list(LENGTH sources count)
+  if(BINOCLE_UNITY AND count LESS 25)
+    return()
+  endif()
   target_precompile_headers(${target} PRIVATE ${ARGN})
   target_compile_options(${target} PRIVATE -Wno-array-bounds $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>)
 endfunction()
