@@ -1,7 +1,6 @@
 #include "attention/attention_map.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "attention/attention_map_cpu.h"
 
@@ -47,15 +46,15 @@ void AttentionWeights(const MapRow& row, int64_t head, std::span<float> weights)
   AttentionWeightsCpu(row, head, weights.data());
 }
 
-void AddAttentionMap(const MapRow& row, std::span<const float> head_weight, std::span<float> map) {
-  std::vector<float> weights(map.size());
+void AddAttentionMap(const MapRow& row, std::span<const float> head_weight,
+                     std::span<float> scratch, std::span<float> map) {
   for (size_t h = 0; h < head_weight.size(); ++h) {
     if (head_weight[h] == 0) continue;
-    AttentionWeights(row, static_cast<int64_t>(h), weights);
+    AttentionWeights(row, static_cast<int64_t>(h), scratch);
     const SegmentPolicy* policy = row.run.segments;
     if (policy != nullptr && policy->rule != nullptr)
-      ApplyGains(row, static_cast<int64_t>(h), weights);
-    for (size_t j = 0; j < map.size(); ++j) map[j] += head_weight[h] * weights[j];
+      ApplyGains(row, static_cast<int64_t>(h), scratch);
+    for (size_t j = 0; j < map.size(); ++j) map[j] += head_weight[h] * scratch[j];
   }
 }
 

@@ -19,7 +19,8 @@ struct MapRow {
 void AttentionWeights(const MapRow& row, int64_t head, std::span<float> weights);
 
 // map [keys] ← map + Σ_h head_weight[h]·α'_hj, where α' has the run's segment rule applied: the weights that made the output.
-// Heads of weight 0 cost nothing. head_weight [H].
-void AddAttentionMap(const MapRow& row, std::span<const float> head_weight, std::span<float> map);
+// Heads of weight 0 cost nothing. head_weight [H]. `scratch` [keys] is overwritten.
+void AddAttentionMap(const MapRow& row, std::span<const float> head_weight,
+                     std::span<float> scratch, std::span<float> map);
 
 }  // namespace binocle

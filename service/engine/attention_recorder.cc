@@ -25,7 +25,8 @@ void AttentionRecorder::Row(int64_t layer, const MapRow& row) {
   tokens_[token].asked[static_cast<size_t>(layer)] = 1;
   const auto weigh = [&](std::span<const float> head_weight) {
     keys_.assign(static_cast<size_t>(row.run.keys), 0.0F);
-    AddAttentionMap(row, head_weight, keys_);
+    scratch_.resize(keys_.size());
+    AddAttentionMap(row, head_weight, scratch_, keys_);
   };
   if (token == 0) {
     weigh(all_weight_);

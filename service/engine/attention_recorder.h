@@ -44,7 +44,7 @@ class AttentionRecorder : public RowObserver {
   int64_t visual_tokens_ = 0;
   std::vector<TokenRow> tokens_;
   std::vector<std::vector<float>> last_prompt_row_;  // [L]
-  std::vector<float> keys_;                          // scratch
+  std::vector<float> scratch_, keys_;
 };
 
 }  // namespace binocle

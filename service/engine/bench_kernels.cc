@@ -38,6 +38,7 @@ class Layer {
         v_(Gaussian({keys_, b.shape.kv_heads * b.shape.head_dim}, 2)),
         classes_(static_cast<size_t>(keys_)),
         gain_(static_cast<size_t>(keys_)),
+        scratch_(static_cast<size_t>(keys_)),
         map_(static_cast<size_t>(keys_)),
         masses_(Tensor::F32({keys_, 3 * b.shape.heads})) {
     sequence_.Extend(keys_);
@@ -92,7 +93,7 @@ class Layer {
         {"map", [&] {
            attend(plain);
            const AttentionArgs args{.q = q, .kv = pool_.layer(0), .runs = plain, .scale = scale};
-           AddAttentionMap({args, plain.back(), rows - 1, lse}, weights, map_);
+           AddAttentionMap({args, plain.back(), rows - 1, lse}, weights, scratch_, map_);
          }}};
     if (rows > text)
       contenders.insert(contenders.begin() + 3, {"var_all_rows", [&] { attend(var_all); }});
@@ -153,10 +154,10 @@ class Layer {
   int64_t keys_;
   KvPool pool_;
   KvSequence sequence_;
-  Tensor k_, v_;                   // [n, K·d]
-  std::vector<uint8_t> classes_;   // [n]
-  std::vector<float> gain_, map_;  // [n]
-  Tensor masses_;                  // [n, 3·H]
+  Tensor k_, v_;                             // [n, K·d]
+  std::vector<uint8_t> classes_;             // [n]
+  std::vector<float> gain_, scratch_, map_;  // [n]
+  Tensor masses_;                            // [n, 3·H]
   SegmentPolicy var_, measured_;
 };
 

@@ -93,12 +93,13 @@ class Tap : public RowObserver {
   void Row(int64_t layer, const MapRow& row) override {
     if (layer != layer_) return;
     map_.assign(static_cast<size_t>(row.run.keys), 0);
-    AddAttentionMap(row, weights_, map_);
+    scratch_.resize(map_.size());
+    AddAttentionMap(row, weights_, scratch_, map_);
   }
 
  private:
   int64_t layer_;
-  std::vector<float> weights_, map_;
+  std::vector<float> weights_, scratch_, map_;
 };
 
 class Bench {
