@@ -34,7 +34,7 @@ struct ScorerInfo {
 // All scorers, in the order of the documentation.
 BINOCLE_EXPORT std::vector<ScorerInfo> Scorers();
 
-// What Summary does about groups that are not whole (the two questions about a picture of MME).
+// What Summary does about groups that are not whole: MME's two questions about a picture, CircularEval's turns of a question.
 enum class IncompleteGroups { kRefused, kLeftOut };
 
 struct ScoringOptions {
