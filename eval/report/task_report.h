@@ -15,9 +15,12 @@ namespace binocle::eval {
 // A score over some of the samples.
 struct PartScore {
   std::string name;
+  std::string metric;   // what the score is
   int64_t samples = 0;  // that are scored
   int64_t groups = 0;
-  std::optional<EvalInterval> score;
+  int64_t incomplete_groups = 0;      // left out of the score
+  std::optional<EvalInterval> score;  // 0 … most
+  double most = 1;
 };
 
 // What one parser reads in the answers to yes-or-no questions.

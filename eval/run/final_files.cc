@@ -84,8 +84,11 @@ class TaskWriter {
   }
 
   TaskOutcome Finish() {
-    outcome_.score = scores_.main().mean();
-    outcome_.standard_error = scores_.main().standard_error();
+    const HeadlineUnits units = scores_.HeadlineParts();
+    outcome_.headline = scores_.headline();
+    outcome_.score = units.value();
+    outcome_.standard_error = units.standard_error();
+    outcome_.incomplete_groups = units.incomplete_groups;
     // A part of the answers says nothing of the task.
     if (outcome_.waiting > 0) outcome_.score = outcome_.standard_error = std::nullopt;
     outcome_.summaries = scores_.Summaries();
@@ -98,11 +101,14 @@ class TaskWriter {
   EvalTaskResult Result(const TaskOutcome& outcome) const {
     return {.task = name_,
             .scorer = outcome.head.at("scorer").get<std::string>(),
+            .metric = outcome.headline.metric,
+            .higher_is_better = outcome.headline.higher_is_better,
             .score = outcome.score,
             .samples = outcome.head.at("samples").get<int64_t>(),
             .answered = outcome.answered,
             .failed = outcome.failed,
             .empty = outcome.empty,
+            .incomplete_groups = outcome.incomplete_groups,
             .skipped = outcome.head.at("skipped").at("skipped").get<int64_t>(),
             .judge_file = judge_ ? judge_->path().string() : "",
             .samples_file = samples_.path().string()};

@@ -22,7 +22,9 @@ struct TaskOutcome {
   std::map<std::string, int64_t> failed_by_code;
   OrderedJson failures =
       OrderedJson::array();  // the first ones: {"id", "place", "code", "message"}
-  std::optional<double> score;
+  Headline headline;
+  int64_t incomplete_groups = 0;  // left out of the score
+  std::optional<double> score;    // of the headline
   std::optional<double> standard_error;
   std::vector<TaskScores::Summary> summaries;
   std::string doc_hash;  // over all samples

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "eval/fields.h"
 #include "eval/run/journal.h"
 
 namespace binocle::eval {
@@ -14,6 +15,15 @@ namespace {
 constexpr const char* kScorerMembers[] = {"id",         "prediction",  "answer",
                                           "references", "options",     "objects",
                                           "category",   "answer_type", "group"};
+
+HeadlineLine HeadlineLineOf(const OrderedJson& line, double score) {
+  const Json fields = line;
+  const Fields names(fields);
+  return {.score = score,
+          .category = names.NameOr("category"),
+          .group = names.NameOr("group"),
+          .options = line.contains("options") ? static_cast<int64_t>(line["options"].size()) : 0};
+}
 
 }  // namespace
 
@@ -34,7 +44,9 @@ std::optional<double> ScoreMean::standard_error() const {
   return std::sqrt(std::max(0.0, (squares_ - sum_ * sum_ / n) / (n - 1) / n));
 }
 
-TaskScores::TaskScores(const Json& task) : judge_(task.at("judge").get<std::string>()) {
+TaskScores::TaskScores(const Json& task)
+    : judge_(task.at("judge").get<std::string>()),
+      decider_(judge_.empty() ? task.at("scorer").get<std::string>() : judge_) {
   if (!judge_.empty()) return;
   const auto& table = task.at("objects");
   const auto add = [&](const std::string& name) {
@@ -70,7 +82,7 @@ OrderedJson TaskScores::Add(const OrderedJson& record) {
       if (!line.contains(key)) found[key] = value;
     }
     const double score = result.at("score").get<double>();
-    if (members.empty()) main_.Add(score);
+    if (members.empty()) lines_.push_back(HeadlineLineOf(line, score));
     scorer->mean.Add(score);
     members[scorer->name] = score;
   }
@@ -79,7 +91,7 @@ OrderedJson TaskScores::Add(const OrderedJson& record) {
 }
 
 OrderedJson TaskScores::AddVerdict(double score) {
-  main_.Add(score);
+  lines_.push_back({.score = score});
   return {{judge_, score}};
 }
 

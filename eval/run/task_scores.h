@@ -9,6 +9,7 @@
 
 #include "binocle/eval.h"
 #include "core/json.h"
+#include "eval/headline.h"
 
 namespace binocle::eval {
 
@@ -39,8 +40,9 @@ class TaskScores {
   // A judge's score of an answered sample.
   OrderedJson AddVerdict(double score);
 
-  // Of the scorer that counts, sample by sample.
-  const ScoreMean& main() const { return main_; }
+  // What the task is known by, of the scorer that counts or of the judge.
+  Headline headline() const { return HeadlineOf(decider_); }
+  HeadlineUnits HeadlineParts() const { return UnitsOf(decider_, lines_); }
   // By scorer, in the task's order; those that had no sample are left out.
   struct Summary {
     std::string scorer;
@@ -59,9 +61,10 @@ class TaskScores {
   std::vector<Scorer*> ScorersOf(const OrderedJson& record);
 
   std::string judge_;
+  std::string decider_;          // the judge, or the task's scorer
   std::vector<Scorer> scorers_;  // the task's first, then those beside it
   std::optional<Scorer> open_;
-  ScoreMean main_;
+  std::vector<HeadlineLine> lines_;  // scored by the one that counts
 };
 
 }  // namespace binocle::eval

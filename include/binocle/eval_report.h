@@ -41,13 +41,19 @@ struct EvalEstimate {
   std::string run;  // the folder, as it was given
   std::string task;
   std::string scorer;  // or the judge
+  // What the score is: "score", the mean over samples, or the number that is published of such a task ("mme", "circular", "chair_s").
+  std::string metric = "score";
+  bool higher_is_better = true;
   int64_t samples = 0;
   int64_t answered = 0;
   int64_t failed = 0;
   int64_t empty = 0;
   int64_t skipped = 0;
-  int64_t groups = 0;                 // of the samples that are scored
+  int64_t groups = 0;  // of the samples that are scored
+  int64_t incomplete_groups =
+      0;  // left out of the score: a sample that belongs to them failed or is not there
   std::optional<EvalInterval> score;  // absent: nothing is scored
+  double most = 1;                    // the largest that the score can be
 };
 
 // A sample that a report shows, with what was asked.
@@ -101,15 +107,18 @@ struct EvalChange {
 struct EvalTaskComparison {
   std::string task;
   std::string scorer;
+  std::string metric = "score";  // what the scores and the difference are, as in EvalEstimate
+  bool higher_is_better = true;
   std::string before;  // folders
   std::string after;
   int64_t pairs = 0;
   int64_t groups = 0;
-  int64_t left_out = 0;  // failed, or not graded, in one of the two
+  int64_t left_out = 0;           // failed, or not graded, in one of the two
+  int64_t incomplete_groups = 0;  // left out of scores and difference, not of better and worse
   double score_before = 0;
   double score_after = 0;
   EvalInterval difference;  // after − before, paired
-  int64_t better = 0;       // discordant pairs
+  int64_t better = 0;       // discordant pairs, by the samples' scores
   int64_t worse = 0;
   double p = 1;                     // McNemar's test, two-sided
   bool exact = true;                // binomial; false: χ² with continuity correction

@@ -109,7 +109,7 @@ struct EvalProgress {
   int64_t prompt_tokens = 0;
   int64_t prefix_tokens = 0;  // of them, whose keys and values were there already
   int64_t scored = 0;
-  double score = 0;  // mean of those that are scored, 0 … 1
+  double score = 0;  // mean of those that are scored, 0 … 1, whatever the task's metric
 };
 
 // Called from any thread, one at a time. All may be empty.
@@ -123,12 +123,17 @@ struct EvalObserver {
 
 struct EvalTaskResult {
   std::string task;
-  std::string scorer;           // empty: a judge
+  std::string scorer;  // empty: a judge
+  // What the score is: the number that is published of such a task ("mme", "circular", "chair_s"), or "score", the mean over samples.
+  std::string metric = "score";
+  bool higher_is_better = true;
   std::optional<double> score;  // absent: nothing was scored, or a judge has not graded yet
   int64_t samples = 0;
   int64_t answered = 0;
   int64_t failed = 0;
-  int64_t empty = 0;         // of the answers
+  int64_t empty = 0;  // of the answers
+  // Left out of the score because a sample of theirs failed or is not there: MME's pictures, CircularEval's questions.
+  int64_t incomplete_groups = 0;
   int64_t skipped = 0;       // damaged rows
   std::string judge_file;    // what a judge is to grade; empty: nothing
   std::string samples_file;  // empty for shards, which have no files of their own

@@ -71,7 +71,7 @@ class EvalReport(EvalReports):
         out = self.run_eval("out")
         result = run("eval", "report", out, "--data", self.data)
         self.assertEqual(result.status, 0, result.stderr)
-        self.assertRegex(result.stdout.splitlines()[1], r"^scenes +exact_match +[\d.]+ +[\d.]+ to [\d.]+ +16 +4  ")
+        self.assertRegex(result.stdout.splitlines()[1], r"^scenes +exact_match +score +[\d.]+ +[\d.]+ to [\d.]+ +16 +4  ")
         self.assertEqual(result.stdout.splitlines()[-1], f"report: {out}/report.html")
         page = self.page(out / "report.html")
         pictures = [base64.b64decode(source.split(",")[1]) for source in page.sources]
@@ -215,7 +215,20 @@ class EvalCompare(EvalReports):
         self.assertIn("Asked otherwise", self.page(page).text)
         table = run("eval", "compare", before, after).stdout.splitlines()
         self.assertEqual(table[0], f"before: {before}")
-        self.assertRegex(table[2], r"^scenes +16 +[\d.]+ +[\d.]+ +[-+][\d.]+ +[-+][\d.]+ to [-+][\d.]+ +\d+ +\d+ +")
+        self.assertRegex(table[2], r"^scenes +score +16 +0 +[\d.]+ +[\d.]+ +[-+][\d.]+ +[-+][\d.]+ to [-+][\d.]+ +\d+ +\d+ +")
+
+    def test_a_change_is_shown_where_the_texts_begin_to_differ(self):
+        folders = [self.run_eval("before"), self.run_eval("after")]
+        for folder, end, score in zip(folders, ("left é", "right é"), (0.0, 1.0), strict=True):
+            path = folder / "binocle-tiny_samples_scenes.jsonl"
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            lines[0] |= {"prediction": "é" * 100 + end + " and more", "scored": {"exact_match": {"score": score}}}
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            scores = [line["scored"]["exact_match"]["score"] for line in lines]
+            edit_json(folder / "binocle-tiny_results.json", lambda json_, mean=sum(scores) / 16: json_["binocle"]["tasks"]["scenes"].update(score=mean))
+        result = run("eval", "compare", *folders)
+        self.assertEqual(result.status, 0, result.stderr)
+        self.assertRegex(result.stdout, "'…é+right é and more', before '…é+left é and more', wanted ")
 
     def test_runs_over_other_data_are_refused_with_what_differs(self):
         before = self.run_eval("before")

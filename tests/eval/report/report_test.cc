@@ -117,6 +117,78 @@ TEST(TaskReport, SaysHowChairErrsAndHowCaptionsAreWritten) {
   EXPECT_EQ(report.style.repetitive, 1);
 }
 
+// Two questions a picture and three pictures of two categories; q1 and q4 are wrong.
+constexpr const char* kMmeRows =
+    R"({"id": "s0", "q": "q0", "a": "yes", "image": "0.png", "k": "count", "g": "0"}
+{"id": "s1", "q": "q1", "a": "no", "image": "0.png", "k": "count", "g": "0"}
+{"id": "s2", "q": "q2", "a": "yes", "image": "1.png", "k": "count", "g": "1"}
+{"id": "s3", "q": "q3", "a": "no", "image": "1.png", "k": "count", "g": "1"}
+{"id": "s4", "q": "q4", "a": "yes", "image": "2.png", "k": "color", "g": "2"}
+{"id": "s5", "q": "q5", "a": "no", "image": "2.png", "k": "color", "g": "2"}
+)";
+const std::vector<std::string> kMmeAnswers = {"yes", "no", "yes", "no", "yes", "no"};
+
+TEST(Report, LeadsWithTheNumberThatIsPublished) {
+  const Finished finished(kMmeRows, R"(, "answer": "a", "category": "k", "group": "g")",
+                          R"("scorer": "mme")");
+  const std::string out = finished.Run("out", AnswersBut(kMmeAnswers, {1, 4}, "maybe"));
+  const Json results = Json::parse(ReadAllOf(out + "/m_results.json"));
+  EXPECT_EQ(results["results"]["mine"]["score,none"], 175);  // count 75 + 50, color 50 + 0
+  EXPECT_EQ(results["results"]["mine"]["mme_mme,none"], 175);
+  EXPECT_NEAR(results["results"]["mine"]["mme,none"].get<double>(), 4.0 / 6, 1e-12);
+  EXPECT_EQ(results["binocle"]["tasks"]["mine"]["metric"], "mme");
+  const EvalReport report = ReportEval({out}, {});
+  EXPECT_EQ(report.tasks[0].metric, "mme");
+  EXPECT_EQ(report.tasks[0].score->value, 175);
+  EXPECT_EQ(report.tasks[0].score->low, 50 + 50);  // one picture of each category drawn twice
+  EXPECT_EQ(report.tasks[0].score->high, 200 + 50);
+  EXPECT_EQ(report.tasks[0].most, 400);
+  EXPECT_NE(report.html.find("<td>mme</td>"), std::string::npos);
+  const TaskReport parts = ReportOf(ReadRunFiles(out));
+  EXPECT_EQ(parts.categories[1].score->value, 125) << parts.categories[1].name;
+  const std::string right = finished.Run("right", AnswersBut(kMmeAnswers, {}));
+  const EvalTaskComparison compared = CompareEval({out, right}, {}).tasks.at(0);
+  EXPECT_EQ(compared.metric, "mme");
+  EXPECT_EQ(compared.score_after, 400);
+  EXPECT_EQ(compared.difference.value, 225);
+  EXPECT_EQ(compared.better, 2);
+}
+
+TEST(Report, TakesTurnsTogetherAndSaysWhichAreMissing) {
+  std::string rows = RowsOf({"A", "A", "A", "A"}, R"(, "o": ["red", "blue"], "g": "G")");
+  for (const char* group : {"0", "0", "1", "1"}) rows.replace(rows.find("\"G\""), 3, group);
+  const Finished finished(
+      rows, R"(, "answer": "a", "answer_form": "letter", "options": "o", "group": "g")",
+      R"("scorer": "mmbench_letter")");
+  const std::string out = finished.Run("out", AnswersBut({"A", "A", "A", "B"}, {}));
+  EXPECT_EQ(ReportEval({out}, {}).tasks[0].score->value, 0.5);
+  const std::string part = finished.Run("part", [](const std::string& prompt) {
+    if (prompt == "q3") throw Error(Code::kUnavailable, "nobody");
+    return std::string(prompt == "q0" ? "B" : "A");
+  });
+  const EvalReport report = ReportEval({part}, {});
+  EXPECT_EQ(report.tasks[0].metric, "circular");
+  EXPECT_EQ(report.tasks[0].score->value, 0);
+  EXPECT_EQ(report.tasks[0].incomplete_groups, 1);
+  EXPECT_NE(report.html.find("incomplete: 3 of 4 answered, 1 groups left out"), std::string::npos);
+  const EvalTaskComparison compared = CompareEval({out, part}, {}).tasks.at(0);
+  EXPECT_EQ(compared.difference.value, -1);
+  EXPECT_EQ(compared.incomplete_groups, 1);
+}
+
+TEST(Report, OfCaptionsLeadsWithWhatIsWrong) {
+  const Finished finished(RowsOf({"dog", "cat"}), R"(, "references": "a")", R"("scorer": "chair")");
+  const std::string out = finished.Run("out", AnswersBut({"a dog", "a cat", ""}, {1}, "a horse"));
+  const EvalReport report = ReportEval({out}, {});
+  EXPECT_EQ(report.tasks[0].metric, "chair_s");
+  EXPECT_FALSE(report.tasks[0].higher_is_better);
+  EXPECT_EQ(report.tasks[0].score->value, 0.5);
+  EXPECT_NE(report.html.find("chair_s (lower is better)"), std::string::npos);
+  const Json results = Json::parse(ReadAllOf(out + "/m_results.json"));
+  EXPECT_EQ(results["results"]["mine"]["score,none"], 0.5);
+  EXPECT_EQ(results["higher_is_better"]["mine"]["score"], false);
+}
+
 TEST(Report, HasTheSameBytesForTheSameFilesAndSeed) {
   const std::vector<std::string> answers = {"a0", "a1", "a2", "a3", "a4", "a5"};
   const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
