@@ -94,8 +94,9 @@ struct Task {
   std::string scorer;                     // empty: a judge decides
   std::vector<std::string> also_scorers;  // reported beside it
   std::string judge;                      // empty: a scorer decides
-  std::string objects_file;               // beside the task file: what chair knows; empty: COCO's
-  std::string objects;                    // its content; ReadTask reads it
+  std::string choice_judge;  // who says which option an answer means that the scorer cannot read
+  std::string objects_file;  // beside the task file: what chair knows; empty: COCO's
+  std::string objects;       // its content; ReadTask reads it
   TaskGeneration generation;
   TaskConstraint constraint;
   bool group_by_image = true;  // questions about a picture are asked one after the other

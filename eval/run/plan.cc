@@ -201,6 +201,7 @@ TaskReading ReadOneTask(const std::string& path, const EvalRun& run, Pictures& p
       {"skipped", samples.problems().Summary()},
       {"problems", ProblemsJson(samples.problems())},
   };
+  if (!task.choice_judge.empty()) json["choice_judge"] = task.choice_judge;
   return {std::move(planned), std::move(json)};
 }
 

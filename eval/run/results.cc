@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "eval/run/names.h"
+#include "eval/run/verdicts.h"
 
 namespace binocle::eval {
 namespace {
@@ -73,14 +74,15 @@ OrderedJson HigherIsBetter(const TaskOutcome& task) {
 }
 
 OrderedJson JudgeJson(const TaskOutcome& task) {
-  return {{"name", task.head.at("judge")},
-          {"graded", task.answered - task.waiting},
+  return {{"name", JudgeNameOf(task.head)},
+          {"graded", task.judged - task.waiting},
           {"waiting", task.waiting}};
 }
 
 // Whether the score is one of all samples.
 bool IsComplete(const TaskOutcome& task) {
-  return task.failed == 0 && task.waiting == 0 && task.incomplete_groups == 0;
+  const bool waits = JudgeKindOf(task.head) == JudgeKind::kScore && task.waiting > 0;
+  return task.failed == 0 && !waits && task.incomplete_groups == 0;
 }
 
 // All that is known of a task: what it was made of, and what became of it.
@@ -100,7 +102,7 @@ OrderedJson TaskJson(const TaskOutcome& task) {
   OrderedJson& scorers = json["scorers"] = OrderedJson::object();
   for (const TaskScores::Summary& summary : task.summaries)
     scorers[summary.scorer] = summary.members;
-  if (task.head.at("judge") != "") json["judged"] = JudgeJson(task);
+  if (JudgeKindOf(task.head) != JudgeKind::kNone) json["judged"] = JudgeJson(task);
   OrderedJson all = task.head;
   all.update(json);
   return all;

@@ -18,7 +18,8 @@ struct TaskOutcome {
   int64_t empty = 0;
   int64_t cut_off = 0;  // answers that max_new_tokens ended
   int64_t failed = 0;
-  int64_t waiting = 0;  // answers that a judge has not graded
+  int64_t judged = 0;   // answers that are for a judge
+  int64_t waiting = 0;  // of these, without a verdict
   std::map<std::string, int64_t> failed_by_code;
   OrderedJson failures =
       OrderedJson::array();  // the first ones: {"id", "place", "code", "message"}

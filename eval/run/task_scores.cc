@@ -25,6 +25,14 @@ HeadlineLine HeadlineLineOf(const OrderedJson& line, double score) {
           .options = line.contains("options") ? static_cast<int64_t>(line["options"].size()) : 0};
 }
 
+OrderedJson ScorerLine(const OrderedJson& record) {
+  OrderedJson line = OrderedJson::object();
+  for (const char* name : kScorerMembers) {
+    if (record.contains(name)) line[name] = record[name];
+  }
+  return line;
+}
+
 }  // namespace
 
 void ScoreMean::Add(double score) {
@@ -56,6 +64,9 @@ TaskScores::TaskScores(const Json& task)
   };
   add(task.at("scorer").get<std::string>());
   for (const Json& name : task.at("also_scorers")) add(name.get<std::string>());
+  for (ScorerDefinition& scorer : AllScorers()) {
+    if (scorer.info.name == decider_) reader_ = std::move(scorer);
+  }
   const auto open = task.at("open_scorer").get<std::string>();
   if (!open.empty()) open_.emplace(Scorer{open, Scoring(open), {}});
 }
@@ -67,22 +78,28 @@ std::vector<TaskScores::Scorer*> TaskScores::ScorersOf(const OrderedJson& record
   return all;
 }
 
-OrderedJson TaskScores::Add(const OrderedJson& record) {
-  OrderedJson line = OrderedJson::object();
-  for (const char* name : kScorerMembers) {
-    if (record.contains(name)) line[name] = record[name];
-  }
-  const std::string text = DumpLine(line);
+bool TaskScores::IsUnread(const OrderedJson& record) const {
+  if (!reader_ || (open_ && !record.contains("options"))) return false;
+  const Json line = ScorerLine(record);
+  return !reader_->score(Fields(line)).answered;
+}
+
+OrderedJson TaskScores::Add(const OrderedJson& record, const std::string& choice) {
+  const OrderedJson line = ScorerLine(record);
+  OrderedJson chosen = line;
+  if (!choice.empty()) chosen["prediction"] = choice;
   OrderedJson members = OrderedJson::object();
   OrderedJson scored = OrderedJson::object();
   for (Scorer* scorer : ScorersOf(record)) {
-    const OrderedJson result = OrderedJson::parse(scorer->scoring.Score(text));
+    const bool counts = members.empty();
+    const OrderedJson result =
+        OrderedJson::parse(scorer->scoring.Score(DumpLine(counts ? chosen : line)));
     OrderedJson& found = scored[scorer->name] = OrderedJson::object();
     for (const auto& [key, value] : result.items()) {
       if (!line.contains(key)) found[key] = value;
     }
     const double score = result.at("score").get<double>();
-    if (members.empty()) lines_.push_back(HeadlineLineOf(line, score));
+    if (counts) lines_.push_back(HeadlineLineOf(line, score));
     scorer->mean.Add(score);
     members[scorer->name] = score;
   }

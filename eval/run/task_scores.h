@@ -10,6 +10,7 @@
 #include "binocle/eval.h"
 #include "core/json.h"
 #include "eval/headline.h"
+#include "eval/scorer.h"
 
 namespace binocle::eval {
 
@@ -34,9 +35,11 @@ class TaskScores {
   // The task as it is in the journal's head.
   explicit TaskScores(const Json& task);
 
+  // Whether the scorer that counts cannot read the answer of an answered sample, so that a judge may.
+  bool IsUnread(const OrderedJson& record) const;
   // Of an answered sample: {"exact_match": 1.0, …, "scored": {"exact_match": {"score": 1.0, …}}}, a member for each scorer, the one that counts
-  // first. Empty where a judge decides.
-  OrderedJson Add(const OrderedJson& record);
+  // first. Empty where a judge decides. `choice`: the letter that a judge reads in it, for the scorer that counts.
+  OrderedJson Add(const OrderedJson& record, const std::string& choice = {});
   // A judge's score of an answered sample.
   OrderedJson AddVerdict(double score);
 
@@ -61,8 +64,9 @@ class TaskScores {
   std::vector<Scorer*> ScorersOf(const OrderedJson& record);
 
   std::string judge_;
-  std::string decider_;          // the judge, or the task's scorer
-  std::vector<Scorer> scorers_;  // the task's first, then those beside it
+  std::string decider_;                     // the judge, or the task's scorer
+  std::optional<ScorerDefinition> reader_;  // the task's scorer
+  std::vector<Scorer> scorers_;             // the task's first, then those beside it
   std::optional<Scorer> open_;
   std::vector<HeadlineLine> lines_;  // scored by the one that counts
 };

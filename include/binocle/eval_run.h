@@ -42,9 +42,10 @@ struct TaskInfo {
   std::vector<TaskPrompt> prompts;
   std::string scorer;                     // empty: a judge decides
   std::vector<std::string> also_scorers;  // reported beside it
-  std::string open_scorer;  // of questions without options, where there are both kinds
-  std::string judge;        // who grades; empty: a scorer does
-  std::string objects;      // the file of what chair knows; empty: COCO's
+  std::string open_scorer;   // of questions without options, where there are both kinds
+  std::string judge;         // who grades; empty: a scorer does
+  std::string choice_judge;  // who says which option an answer means that the scorer cannot read
+  std::string objects;       // the file of what chair knows; empty: COCO's
   int64_t max_new_tokens = 0;
   double temperature = 0;
   std::vector<std::string> stop;
@@ -160,7 +161,8 @@ BINOCLE_EXPORT EvalResult RunEval(const EvalRun& run, const EvalAsk& ask,
 BINOCLE_EXPORT EvalResult MergeEval(const std::vector<std::string>& from, const std::string& out);
 
 // Takes a judge's verdicts on `task` and writes the files of the run in `out` anew with them. `file` has a JSON object a line, {"id", "score"} with
-// 0 ≤ score ≤ 1, for every answer once; other members are kept. INVALID_ARGUMENT for lines that are not so, with their numbers.
+// 0 ≤ score ≤ 1, for every answer once; where the judge says what answers choose, {"id", "choice"} with a letter of the options or null, for
+// every answer that the scorer cannot read. Other members are kept. INVALID_ARGUMENT for lines that are not so, with their numbers.
 BINOCLE_EXPORT EvalResult JudgeEval(const std::string& out, const std::string& task,
                                     const std::string& file);
 
