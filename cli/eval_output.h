@@ -13,8 +13,8 @@ namespace binocle::cli {
 
 enum class OutputForm : bool { kText, kJson };
 
-// Prints it. Throws CANCELLED where the run was stopped, and FAILED_PRECONDITION where samples failed: what is in the files is right, and the
-// exit status tells that it is not all. `command` begins the message.
+// Prints it. Throws CANCELLED where the run was stopped, and FAILED_PRECONDITION where samples failed: what is in the files is right, and
+// the exit status tells that it is not all. `command` begins the message.
 void FinishEval(const std::string& command, const EvalResult& result, OutputForm form);
 
 // "0.9829", "0.9829*" where it is not of all samples, "-" where there is none; and the line below a table that says what the star means.

@@ -93,6 +93,7 @@ void Report(const ReportFlags& flags, const CLI::App& command) {
   const InterruptFlag interrupt;
   EvalFigures figures(flags.data, explains ? std::optional(flags.model) : std::nullopt);
   EvalReportOptions options = flags.options;
+  options.data = flags.data;
   options.figures = [&](const EvalShownSample& sample) { return figures.Of(sample); };
   if (!flags.out.empty()) CheckNewFile(out, flags.may_overwrite());
   const EvalReport report = ReportEval(flags.runs, options);

@@ -5,8 +5,8 @@
 //   chair                             chair_s    the share of captions with an object that is not there: lower is better
 //   other scorers, judges             score      the mean over lines
 //
-// Each is a sum over strata of means over units (a line, a question with its turns, a picture with its two questions), so that one bootstrap
-// and one standard error do for all. Equal, but for rounding, to the member of that name in the scorer's summary.
+// Each is a sum over strata of means over units (a line, a question with its turns, a picture with its two questions), so that one
+// bootstrap and one standard error do for all. Equal, but for rounding, to the member of that name in the scorer's summary.
 #pragma once
 
 #include <cstddef>

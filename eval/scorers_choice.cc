@@ -20,8 +20,8 @@ LineScore Judge(Letter wanted, std::optional<Letter> chosen) {
           .found = {{"parsed", parsed}}};
 }
 
-// CircularEval: a question that was asked with its options in turned order counts where every turn was right. There are as many turns as options;
-// a question of which some are missing is no question that was answered, and leaving them out would make it an easier one.
+// CircularEval: a question that was asked with its options in turned order counts where every turn was right. There are as many turns as
+// options; a question of which some are missing is no question that was answered, and leaving them out would make it an easier one.
 class CircularTally : public Tally {
  public:
   void Add(const LineScore& line) override {

@@ -79,8 +79,8 @@ AnswerForm AnswerFormOf(const JsonObject& object) {
 
 Columns ParseColumns(const JsonObject& object) {
   object.OnlyKeys({"id", "question", "answer", "answer_form", "references", "options", "objects",
-                   "category", "answer_type", "group", "group_plus", "group_modulo", "group_divide",
-                   "fields"});
+                   "category", "abilities", "answer_type", "group", "group_plus", "group_modulo",
+                   "group_divide", "fields"});
   Columns columns;
   columns.id = object.StringOr("id", "");
   columns.question = object.StringOr("question", "");
@@ -90,6 +90,7 @@ Columns ParseColumns(const JsonObject& object) {
   columns.options = Texts(object, "options");
   columns.objects = object.StringOr("objects", "");
   columns.category = object.StringOr("category", "");
+  columns.abilities = object.StringOr("abilities", "");
   columns.answer_type = object.StringOr("answer_type", "");
   columns.group = object.StringOr("group", "");
   columns.group_plus = object.IntOr("group_plus", 0, -1000000, 1000000);

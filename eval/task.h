@@ -1,4 +1,5 @@
-// Tasks: what is asked of a model, over which data, and how the answers are scored, as one declarative file (docs/evaluation.md, "Add a task").
+// Tasks: what is asked of a model, over which data, and how the answers are scored, as one declarative file (docs/evaluation.md, "Add a
+// task").
 //
 //   const Task task = ReadTask("eval/tasks/textvqa.json");
 //
@@ -38,6 +39,7 @@ struct Columns {
       options;  // one: a list, or a text "(a) … (b) …"; several: one option each, as many as are not empty
   std::string objects;
   std::string category;
+  std::string abilities;  // lists: MM-Vet's capabilities, of which a question needs several
   std::string answer_type;
   std::string group;
   int64_t group_plus = 0;    // (group + plus) % modulo / divide, for groups that are integers

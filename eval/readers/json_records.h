@@ -3,9 +3,9 @@
 //   {"info": …, "questions": [{"question_id": 1, …}, …]}     JsonRecords(file, where, "questions", problems)
 //   {"201307251": {"question": …}, …}                         JsonRecords(file, where, "", problems)
 //
-// Only marks and texts are looked at to find where a record ends; what is in it is parsed by whoever takes it. A text that is not closed ends
-// with its line, and a bracket that closes nothing is part of its record, so that one broken record costs no others. A list that is closed
-// before its file ends is reported, and what follows is read on as records of it: rows are never lost in silence.
+// Only marks and texts are looked at to find where a record ends; what is in it is parsed by whoever takes it. A text that is not closed
+// ends with its line, and a bracket that closes nothing is part of its record, so that one broken record costs no others. A list that is
+// closed before its file ends is reported, and what follows is read on as records of it: rows are never lost in silence.
 #pragma once
 
 #include <cstddef>
@@ -28,8 +28,8 @@ struct JsonRecord {
 
 class JsonRecords {
  public:
-  // `member` names the list in the file's object; empty: the file is the list. `where` is what errors call the file. Throws INVALID_ARGUMENT
-  // where there is no such list. The file and `problems` must outlive it.
+  // `member` names the list in the file's object; empty: the file is the list. `where` is what errors call the file. Throws
+  // INVALID_ARGUMENT where there is no such list. The file and `problems` must outlive it.
   JsonRecords(const TextFile& file, const std::string& where, std::string_view member,
               Problems& problems);
 

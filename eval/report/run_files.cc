@@ -8,6 +8,7 @@
 #include "core/mapped_file.h"
 #include "eval/report/headline_terms.h"
 #include "eval/run/sha256.h"
+#include "eval/run/whole_file.h"
 #include "eval/text.h"
 
 namespace binocle::eval {
@@ -29,7 +30,7 @@ fs::path ResultsFile(const std::string& folder) {
     if (name.ends_with(kResults)) found.push_back(entry.path());
     is_begun = is_begun || name.starts_with("journal_");
   }
-  if (failure) Throw(Code::kPermissionDenied, folder, ": cannot be read: ", failure.message());
+  if (failure) ThrowFileError(failure.value(), folder, "cannot be read");
   if (found.empty())
     Throw(Code::kNotFound, folder, ": holds no *", kResults,
           is_begun ? ": the run is not finished (binocle eval run goes on, binocle eval merge puts "
@@ -101,6 +102,7 @@ RunSample SampleOf(const Json& line, const Json& about) {
   if (const auto at = line.find("options"); at != line.end())
     sample.options = static_cast<int64_t>(at->size());
   sample.category = TextOr(line, "category");
+  sample.abilities = line.value("abilities", std::vector<std::string>{});
   sample.answer_type = TextOr(line, "answer_type");
   sample.doc_hash = line.at("doc_hash").get<std::string>();
   if (const auto error = line.find("error"); error != line.end()) {

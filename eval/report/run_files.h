@@ -25,6 +25,7 @@ struct RunSample {
   std::string together;  // what counts together has the same (member "group"); empty: alone
   int64_t options = 0;
   std::string category;
+  std::vector<std::string> abilities;
   std::string answer_type;
   std::string doc_hash;
 
@@ -59,9 +60,9 @@ struct RunFiles {
   std::optional<double> seconds_per_answer;
 };
 
-// Throws NOT_FOUND where there is no folder or no results in it, FAILED_PRECONDITION where there are several, INVALID_ARGUMENT for results that
-// are not ours, and DATA_LOSS, with the file and line, where what is in them does not fit together: samples that are missing or others, scores
-// that do not come to the one of the results.
+// Throws NOT_FOUND where there is no folder or no results in it, FAILED_PRECONDITION where there are several, INVALID_ARGUMENT for
+// results that are not ours, and DATA_LOSS, with the file and line, where what is in them does not fit together: samples that are missing
+// or others, scores that do not come to the one of the results.
 RunFiles ReadRunFiles(const std::string& folder);
 
 }  // namespace binocle::eval

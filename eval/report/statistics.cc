@@ -57,7 +57,8 @@ std::vector<Stratum> StrataOf(const std::vector<Term>& terms) {
   return strata;
 }
 
-// Σ over strata of the ratio over groups, of which pick(k, count) gives the k-th of as many as there are; nothing where one has no denominator.
+// Σ over strata of the ratio over groups, of which pick(k, count) gives the k-th of as many as there are; nothing where one has no
+// denominator.
 template <typename Pick>
 std::optional<double> SumOfRatios(const std::vector<Stratum>& strata, const Pick& pick) {
   double ratios = 0;

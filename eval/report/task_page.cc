@@ -124,7 +124,17 @@ Html TroublePart(const TaskReport& report) {
   return html;
 }
 
-EvalShownSample ShownOf(const RunFiles& run, const RunTask& task, const RunSample& sample) {
+std::vector<std::string> PicturesOf(const TaskReport& report, const RunSample& sample) {
+  std::vector<std::string> pictures;
+  for (const std::string& image : sample.images) {
+    const auto at = report.pictures.find(image);
+    pictures.push_back(at == report.pictures.end() ? "" : at->second);
+  }
+  return pictures;
+}
+
+EvalShownSample ShownOf(const RunFiles& run, const TaskReport& report, const RunSample& sample) {
+  const RunTask& task = *report.task;
   Json asked = Json::object();
   for (const char* member : {"request", "settings", "exif"})
     asked[member] = run.run.value(member, Json());
@@ -134,6 +144,7 @@ EvalShownSample ShownOf(const RunFiles& run, const RunTask& task, const RunSampl
           .prompt = sample.prompt,
           .prediction = *sample.prediction,
           .images = sample.images,
+          .pictures = PicturesOf(report, sample),
           .max_new_tokens = task.about.at("generation").at("max_new_tokens").get<int64_t>(),
           .asked = asked.dump()};
 }
@@ -142,7 +153,7 @@ Html SampleCard(const TaskReport& report, const RunFiles& run, const RunSample& 
                 const EvalReportOptions& options) {
   Html figures;
   if (options.figures) {
-    for (const EvalFigure& figure : options.figures(ShownOf(run, *report.task, sample)))
+    for (const EvalFigure& figure : options.figures(ShownOf(run, report, sample)))
       figures += Figure(figure);
   }
   Html list;
@@ -223,6 +234,7 @@ Html TaskSection(const RunFiles& run, const TaskReport& report, const EvalReport
     html += Render(table);
   }
   html += PartsTable("category", report.categories);
+  html += PartsTable("ability", report.abilities);
   html += PartsTable("answer type", report.answer_types);
   html += YesNoPart(report) + ChoicePart(report) + StylePart(report) + SummariesPart(report);
   html += TroublePart(report) + WorstPart(report, run, options);

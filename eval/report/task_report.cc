@@ -6,6 +6,7 @@
 #include "core/error.h"
 #include "eval/chair.h"
 #include "eval/report/headline_terms.h"
+#include "eval/report/row_pictures.h"
 #include "eval/report/statistics.h"
 #include "eval/report/yes_no_report.h"
 #include "eval/text.h"
@@ -26,13 +27,15 @@ PartScore ScorePart(const std::string& name, const std::string& scorer,
           .most = units.most};
 }
 
-// Scores by the value of a field, those without one left out.
-std::vector<PartScore> ScoreBy(const RunTask& task, std::string RunSample::*field,
-                               const EvalResampling& resampling) {
+// Scores by the names that `names_of` gives a sample, those without one left out.
+template <typename NamesOf>
+std::vector<PartScore> ScoreBy(const RunTask& task, const EvalResampling& resampling,
+                               const NamesOf& names_of) {
   std::map<std::string, std::vector<ScoredSample>> parts;
   for (const ScoredSample& one : ScoredSamplesOf(task)) {
-    const std::string& name = one.sample->*field;
-    if (!name.empty()) parts[name].push_back(one);
+    for (const std::string& name : names_of(*one.sample)) {
+      if (!name.empty()) parts[name].push_back(one);
+    }
   }
   std::vector<PartScore> scores;
   for (const auto& [name, samples] : parts)
@@ -161,13 +164,18 @@ TaskReport ReportTask(const RunFiles& run, const RunTask& task, const EvalReport
   CheckOption("worst", options.worst, 0, 1000);
   TaskReport report{.task = &task, .estimate = EstimateTask(run, task, options.resampling)};
   report.scorers = ScoreByScorer(task, options.resampling);
-  report.categories = ScoreBy(task, &RunSample::category, options.resampling);
-  report.answer_types = ScoreBy(task, &RunSample::answer_type, options.resampling);
+  const auto score_by = [&](const auto& names_of) {
+    return ScoreBy(task, options.resampling, names_of);
+  };
+  report.categories = score_by([](const RunSample& s) { return std::vector{s.category}; });
+  report.abilities = score_by([](const RunSample& s) { return s.abilities; });
+  report.answer_types = score_by([](const RunSample& s) { return std::vector{s.answer_type}; });
   ReportYesNo(task, options.resampling, report);
   report.chair_i = ChairI(task, options.resampling);
   report.choices = Choices(task);
   report.style = StyleOfAnswers(task);
   report.worst = WorstOf(task, options.worst);
+  report.pictures = ReadRowPictures(task, report.worst, options.data);
   return report;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,7 @@ struct TaskReport {
   EvalEstimate estimate;
   std::vector<PartScore> scorers;       // the one that counts and those beside it
   std::vector<PartScore> categories;    // by name
+  std::vector<PartScore> abilities;     // by name; a sample counts in each of its own
   std::vector<PartScore> answer_types;  // by name
   int64_t yes_no_samples = 0;           // answered ones whose wanted answer is yes or no
   std::optional<EvalInterval> wanted_yes_ratio;
@@ -61,6 +63,7 @@ struct TaskReport {
   std::optional<ChoiceTable> choices;
   AnswerStyle style;
   std::vector<const RunSample*> worst;
+  std::map<std::string, std::string> pictures;  // of these, those in rows, by their hashes
 };
 
 // `run` must outlive it.

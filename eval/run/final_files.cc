@@ -92,9 +92,11 @@ class TaskWriter {
     outcome_.score = units.value();
     outcome_.standard_error = units.standard_error();
     outcome_.incomplete_groups = units.incomplete_groups;
-    // A part of the answers says nothing of the task. Where a judge only reads what the scorer cannot, its rule counts that as wrong until then.
+    // A part of the answers says nothing of the task. Where a judge only reads what the scorer cannot, its rule counts that as wrong
+    // until then.
     if (kind_ == JudgeKind::kScore && outcome_.waiting > 0)
       outcome_.score = outcome_.standard_error = std::nullopt;
+    if (outcome_.score) outcome_.abilities = scores_.Abilities();
     outcome_.summaries = scores_.Summaries();
     outcome_.doc_hash = hashes_.Hex();
     if (judge_) judge_->Commit();
@@ -142,12 +144,12 @@ class TaskWriter {
     judge_->Write(DumpLine(JudgeLine(record)) + "\n");
     const OrderedJson* verdict = verdicts_.Find(record);
     outcome_.waiting += verdict == nullptr ? 1 : 0;
-    return kind_ == JudgeKind::kScore ? Graded(verdict) : Chosen(record, verdict);
+    return kind_ == JudgeKind::kScore ? Graded(record, verdict) : Chosen(record, verdict);
   }
 
-  OrderedJson Graded(const OrderedJson* verdict) {
+  OrderedJson Graded(const OrderedJson& record, const OrderedJson* verdict) {
     if (verdict == nullptr) return OrderedJson::object();
-    return scores_.AddVerdict(verdict->at("score").get<double>());
+    return scores_.AddVerdict(record, verdict->at("score").get<double>());
   }
 
   OrderedJson Chosen(const OrderedJson& record, const OrderedJson* verdict) {

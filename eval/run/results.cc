@@ -102,6 +102,7 @@ OrderedJson TaskJson(const TaskOutcome& task) {
   OrderedJson& scorers = json["scorers"] = OrderedJson::object();
   for (const TaskScores::Summary& summary : task.summaries)
     scorers[summary.scorer] = summary.members;
+  if (!task.abilities.empty()) json["abilities"] = task.abilities;
   if (JudgeKindOf(task.head) != JudgeKind::kNone) json["judged"] = JudgeJson(task);
   OrderedJson all = task.head;
   all.update(json);

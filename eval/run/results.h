@@ -27,6 +27,7 @@ struct TaskOutcome {
   int64_t incomplete_groups = 0;  // left out of the score
   std::optional<double> score;    // of the headline
   std::optional<double> standard_error;
+  OrderedJson abilities = OrderedJson::object();
   std::vector<TaskScores::Summary> summaries;
   std::string doc_hash;  // over all samples
 };

@@ -99,7 +99,7 @@ OrderedJson TaskScores::Add(const OrderedJson& record, const std::string& choice
       if (!line.contains(key)) found[key] = value;
     }
     const double score = result.at("score").get<double>();
-    if (counts) lines_.push_back(HeadlineLineOf(line, score));
+    if (counts) Count(record, score);
     scorer->mean.Add(score);
     members[scorer->name] = score;
   }
@@ -107,9 +107,22 @@ OrderedJson TaskScores::Add(const OrderedJson& record, const std::string& choice
   return members;
 }
 
-OrderedJson TaskScores::AddVerdict(double score) {
-  lines_.push_back({.score = score});
+OrderedJson TaskScores::AddVerdict(const OrderedJson& record, double score) {
+  Count(record, score);
   return {{judge_, score}};
+}
+
+void TaskScores::Count(const OrderedJson& record, double score) {
+  lines_.push_back(HeadlineLineOf(record, score));
+  for (const auto& ability : record.value("abilities", std::vector<std::string>{}))
+    abilities_[ability].Add(score);
+}
+
+OrderedJson TaskScores::Abilities() const {
+  OrderedJson abilities = OrderedJson::object();
+  for (const auto& [name, mean] : abilities_)
+    abilities[name] = {{"samples", mean.count()}, {"score", *mean.mean()}};
+  return abilities;
 }
 
 std::vector<TaskScores::Summary> TaskScores::Summaries() const {

@@ -37,11 +37,11 @@ class TaskScores {
 
   // Whether the scorer that counts cannot read the answer of an answered sample, so that a judge may.
   bool IsUnread(const OrderedJson& record) const;
-  // Of an answered sample: {"exact_match": 1.0, …, "scored": {"exact_match": {"score": 1.0, …}}}, a member for each scorer, the one that counts
-  // first. Empty where a judge decides. `choice`: the letter that a judge reads in it, for the scorer that counts.
+  // Of an answered sample: {"exact_match": 1.0, …, "scored": {"exact_match": {"score": 1.0, …}}}, a member for each scorer, the one
+  // that counts first. Empty where a judge decides. `choice`: the letter that a judge reads in it, for the scorer that counts.
   OrderedJson Add(const OrderedJson& record, const std::string& choice = {});
   // A judge's score of an answered sample.
-  OrderedJson AddVerdict(double score);
+  OrderedJson AddVerdict(const OrderedJson& record, double score);
 
   // What the task is known by, of the scorer that counts or of the judge.
   Headline headline() const { return HeadlineOf(decider_); }
@@ -53,6 +53,8 @@ class TaskScores {
     ScoreMean mean;
   };
   std::vector<Summary> Summaries() const;
+  // {"ocr": {"samples": 108, "score": 0.3}, …}: means of the scores that count, of the samples that need an ability.
+  OrderedJson Abilities() const;
 
  private:
   struct Scorer {
@@ -68,6 +70,9 @@ class TaskScores {
   std::optional<ScorerDefinition> reader_;  // the task's scorer
   std::vector<Scorer> scorers_;             // the task's first, then those beside it
   std::optional<Scorer> open_;
+  void Count(const OrderedJson& record, double score);
+
+  std::map<std::string, ScoreMean> abilities_;
   std::vector<HeadlineLine> lines_;  // scored by the one that counts
 };
 

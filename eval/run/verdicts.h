@@ -10,7 +10,8 @@
 
 namespace binocle::eval {
 
-// A line of what a judge is to grade: {"id", "question", "answer", "prediction", "images", "prediction_sha256"}, "category" where there is one.
+// A line of what a judge is to grade: {"id", "question", "answer", "prediction", "images", "prediction_sha256"}, "category" where there
+// is one.
 OrderedJson JudgeLine(const OrderedJson& record);
 
 enum class JudgeKind {

@@ -6,11 +6,11 @@
 //   for (const binocle::EvalTaskComparison& task : binocle::CompareEval({"plain", "var"}, {}).tasks)
 //     std::cout << task.task << ' ' << task.difference.value << " p=" << task.p << '\n';
 //
-// Intervals are percentiles of a bootstrap that draws groups of samples: those about the same pictures are drawn together. The same files and
-// seed give the same bytes.
+// Intervals are percentiles of a bootstrap that draws groups of samples: those about the same pictures are drawn together. The same files
+// and seed give the same bytes.
 //
-// All functions throw binocle::Error: NOT_FOUND for a folder without a finished run, DATA_LOSS for final files that do not belong together or are
-// damaged, FAILED_PRECONDITION for runs that did not ask the same, with what differs.
+// All functions throw binocle::Error: NOT_FOUND for a folder without a finished run, DATA_LOSS for final files that do not belong
+// together or are damaged, FAILED_PRECONDITION for runs that did not ask the same, with what differs.
 #pragma once
 
 #include <cstdint>
@@ -64,6 +64,8 @@ struct EvalShownSample {
   std::string prompt;
   std::string prediction;
   std::vector<std::string> images;  // paths within the data folder, or hashes of pictures in rows
+  // For each of them the encoded picture, where it lies in a row of EvalReportOptions::data; otherwise empty.
+  std::vector<std::string> pictures;
   int64_t max_new_tokens = 0;
   // Members "request", "settings" and "exif" of the run: a JSON object.
   std::string asked;
@@ -78,6 +80,9 @@ struct EvalFigure {
 struct EvalReportOptions {
   EvalResampling resampling;
   int64_t worst = 12;  // 0 … 1000: samples shown of each task
+  // The data's folder, as of EvalRun::data: pictures in rows are read from there, up to 8 MiB each and 64 MiB a task. Empty: none are.
+  // NOT_FOUND where a task's files are not in it.
+  std::string data;
   // The pictures of a sample that is shown; may be empty.
   std::function<std::vector<EvalFigure>(const EvalShownSample&)> figures;
 };

@@ -104,6 +104,26 @@ class EvalReport(EvalReports):
         self.assert_fails(run("eval", "report", out, "--model", MODEL), "INVALID_ARGUMENT: --data is missing", status=2)
         self.assert_fails(run("eval", "report", out, "--data", self.data, "--model", "none", "--overwrite"), r"\ANOT_FOUND: .*none")
 
+    def test_pictures_in_rows_are_shown_and_explained(self):
+        task = json.loads((TESTS.parent / "eval" / "tasks" / "scenes.json").read_text())
+        task |= {"name": "rows", "images": {"form": "base64", "column": "image"}}
+        lines = [json.loads(line) for line in (self.data / "questions.jsonl").read_text().splitlines()]
+        pictures = {line["image"]: (self.data / line["image"]).read_bytes() for line in lines}
+        for line in lines:
+            line |= {"image": base64.b64encode(pictures[line["image"]]).decode(), "answer": "wrong"}
+        rows = self.folder / "rows"
+        rows.mkdir()
+        (rows / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        path, out = self.write("rows.json", json.dumps(task)), self.folder / "out"
+        self.assertEqual(run("eval", "run", path, "--data", rows, "--out", out, "--limit", "4", seconds=CALL_SECONDS).status, 0)
+        result = run("eval", "report", out, "--data", rows, "--worst", "2", "--model", MODEL, seconds=CALL_SECONDS)
+        self.assertEqual(result.status, 0, result.stderr)
+        page = self.page(out / "report.html")
+        sources = [base64.b64decode(source.split(",")[1]) for source in page.sources]
+        self.assertEqual(len(sources), 4, "a picture and a map for each of two samples")
+        self.assertEqual(len(set(sources) & set(pictures.values())), len({sources[0], sources[2]}))
+        self.assertIn("looked at, with 0.", page.text)
+
     def test_a_picture_that_is_none_has_no_map(self):
         out = self.run_eval("out")
         for path in self.data.glob("*.png"):

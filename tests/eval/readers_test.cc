@@ -46,7 +46,7 @@ TEST(Jsonl, ReportsDamagedLinesAndGoesOn) {
   EXPECT_THAT(Column(AllRows({.files = {"a.jsonl"}}, folder, problems), "q"),
               ElementsAre("1", "6"));
   EXPECT_THAT(Messages(problems),
-              ElementsAre(StartsWith("a.jsonl:2: not valid JSON"),
+              ElementsAre("a.jsonl:2: not valid JSON: it ends too early",
                           "a.jsonl:3: is a JSON array, expected an object",
                           "a.jsonl:4: is not UTF-8", "a.jsonl:5: q is given twice"));
   EXPECT_EQ(problems.Summary().dump(), R"({"skipped":4,"syntax":3,"encoding":1})");
@@ -253,6 +253,14 @@ TEST(Tsv, RefusesRowsThatAreTooLong) {
               ElementsAre("3"));
   EXPECT_THAT(Messages(problems),
               ElementsAre(StartsWith("a.tsv:2: has 202 bytes"), StartsWith("a.tsv:3: has ")));
+}
+
+TEST(Tsv, RefusesLinesThatEndWithCarriageReturnsAlone) {
+  DataFolder folder;
+  folder.Write("a.tsv", "index\tquestion\r1\tone\r2\ttwo\r");
+  Problems problems;
+  EXPECT_THAT(ErrorOf([&] { AllRows(kTsv, folder, problems); }),
+              HasSubstr("a.tsv: its lines end with CR alone, expected LF or CR LF"));
 }
 
 TEST(Tsv, RefusesAHeadThatNamesAColumnTwice) {

@@ -8,8 +8,8 @@ was answered is not asked again. At the end `binocle eval merge` writes what one
 
 DIR of --out, and for workers elsewhere of --data, must be a folder that all nodes see. Needs Ray: pip install 'binocle[ray]'.
 
-The servers of workers listen on loopback. Ray does not, also where it is started here: whatever address its processes are given, they listen on
-all interfaces, and who reaches their ports runs code here. Ray belongs behind a firewall, or in a network that you trust.
+The servers of workers listen on loopback. Ray does not, also where it is started here: whatever address its processes are given, they
+listen on all interfaces, and who reaches their ports runs code here. Ray belongs behind a firewall, or in a network that you trust.
 """
 
 from __future__ import annotations

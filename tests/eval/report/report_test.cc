@@ -5,6 +5,7 @@
 #include "binocle/eval.h"
 #include "binocle/eval_report.h"
 #include "core/json.h"
+#include "eval/report/charts.h"
 #include "eval/report/same_questions.h"
 #include "eval/report/sweep.h"
 #include "eval/report/task_report.h"
@@ -252,6 +253,32 @@ TEST(Report, EmbedsPicturesByWhatTheyAre) {
   EXPECT_TRUE(Json::parse(shown[1].asked).contains("request"));
 }
 
+TEST(Report, HandsOutPicturesThatLieInRows) {
+  const Finished finished(RowsOf({"a", "a"}), kAnswer, R"("scorer": "exact_match")");
+  const std::string large(12 << 20, 'A');  // 9 MiB of zeros
+  finished.folder().Write("data/a.jsonl",
+                          R"({"id": "s0", "q": "q0", "a": "a", "image": ["eHl6", "YWJj"]}
+{"id": "s1", "q": "q1", "a": "a", "image": [")" +
+                              large + "\"]}\n");
+  ReplaceIn(finished.folder().path() / "mine.json", R"("form": "path")", R"("form": "base64")");
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  EvalReportOptions options;
+  std::vector<EvalShownSample> shown;
+  options.figures = [&](const EvalShownSample& sample) {
+    shown.push_back(sample);
+    return std::vector<EvalFigure>{};
+  };
+  ReportEval({out}, options);
+  options.data = (finished.folder().path() / "data").string();
+  ReportEval({out}, options);
+  ASSERT_EQ(shown.size(), 4u);
+  EXPECT_EQ(shown[0].pictures, (std::vector<std::string>{"", ""})) << "without the data";
+  EXPECT_EQ(shown[2].pictures, (std::vector<std::string>{"xyz", "abc"}));
+  EXPECT_EQ(shown[3].pictures, std::vector<std::string>{""}) << "more than 8 MiB";
+  options.data = out;
+  EXPECT_EQ(Thrown([&] { ReportEval({out}, options); }).code(), Code::kNotFound);
+}
+
 TEST(Report, SaysThatAJudgeHasNotGraded) {
   const Finished finished(RowsOf({"a", "a"}), kAnswer, R"("judge": "wise")");
   const EvalReport report =
@@ -259,6 +286,26 @@ TEST(Report, SaysThatAJudgeHasNotGraded) {
   EXPECT_FALSE(report.tasks.at(0).score);
   EXPECT_EQ(report.tasks[0].scorer, "wise");
   EXPECT_NE(report.html.find("a judge has not graded"), std::string::npos);
+}
+
+TEST(Report, HasAScoreForEachAbility) {
+  const Finished finished(RowsOf({"a", "b"}, R"(, "c": ["ocr", "math"])"),
+                          R"(, "answer": "a", "abilities": "c")", R"("judge": "wise")");
+  std::string rows = RowsOf({"a", "b"}, R"(, "c": ["ocr", "math"])");
+  finished.folder().Write("data/a.jsonl", rows.replace(rows.rfind(", \"math\""), 8, ""));
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  finished.folder().Write("v.jsonl", R"({"id": "s0", "score": 1})"
+                                     "\n"
+                                     R"({"id": "s1", "score": 0.5})");
+  JudgeEval(out, "mine", (finished.folder().path() / "v.jsonl").string());
+  const Json results = Json::parse(ReadAllOf(out + "/m_results.json"));
+  EXPECT_EQ(results["binocle"]["tasks"]["mine"]["abilities"],
+            (Json{{"math", {{"samples", 1}, {"score", 1.0}}},
+                  {"ocr", {{"samples", 2}, {"score", 0.75}}}}));
+  const TaskReport report = ReportOf(ReadRunFiles(out));
+  ASSERT_EQ(report.abilities.size(), 2u);
+  EXPECT_EQ(report.abilities[1].name, "ocr");
+  EXPECT_EQ(report.abilities[1].score->value, 0.75);
 }
 
 TEST(Report, TakesTheScoresOfAJudge) {
@@ -305,6 +352,16 @@ TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
   const std::string html = ReportEval(folders, {}).html;
   EXPECT_NE(html.find("seconds an answer"), std::string::npos);
   EXPECT_NE(html.find("guidance.gamma=1.5, var.p=0.6"), std::string::npos);
+  EXPECT_NE(html.find("<span class=\"folder\">" + folders[0]), std::string::npos);
+}
+
+// Scores end at 1, and so does their axis.
+TEST(Sweep, HasNoAxisBeyondWhatAScoreCanBe) {
+  const Html html = Curves({{.points = {{.x = 1, .y = {0.95, 0, 1}}}}}, "x", "score", 1);
+  EXPECT_NE(html.text.find(">1.00<"), std::string::npos) << html.text;
+  EXPECT_NE(html.text.find(">0.00<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">1.06<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">-0.06<"), std::string::npos);
 }
 
 TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {
