@@ -1,8 +1,10 @@
 // binocle eval compare: runs over the same data beside the first.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <string_view>
 
 #include "binocle/eval_report.h"
 #include "cli/commands.h"
@@ -47,11 +49,14 @@ Json ComparisonJson(const EvalComparison& comparison) {
     for (const EvalChange& change : task.changes) changes.push_back(ChangeJson(change));
     tasks.push_back({{"task", task.task},
                      {"scorer", task.scorer},
+                     {"metric", task.metric},
+                     {"higher_is_better", task.higher_is_better},
                      {"before", task.before},
                      {"after", task.after},
                      {"pairs", task.pairs},
                      {"groups", task.groups},
                      {"left_out", task.left_out},
+                     {"incomplete_groups", task.incomplete_groups},
                      {"score_before", task.score_before},
                      {"score_after", task.score_after},
                      {"difference", IntervalJson(task.difference)},
@@ -65,21 +70,33 @@ Json ComparisonJson(const EvalComparison& comparison) {
   return {{"settings", comparison.settings}, {"tasks", tasks}};
 }
 
-// What somebody wrote, in a line of a terminal: cut, and without what would steer it.
-std::string OnOneLine(std::string text) {
-  if (text.size() > kMostBytesPrinted) {
-    size_t end = kMostBytesPrinted;
-    while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-    text = text.substr(0, end) + "…";
-  }
-  return "'" + Error(Code::kUnknown, text).message() + "'";
+bool ContinuesCharacter(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+// Where two texts begin to differ; their length where one is all of the other.
+size_t FirstDifference(std::string_view a, std::string_view b) {
+  const auto ends = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<size_t>(ends.first - a.begin());
+}
+
+// What somebody wrote, in a line of a terminal: without what would steer it, and cut so that `place` is in it.
+std::string OnOneLine(const std::string& text, size_t place = 0) {
+  size_t begin = place > kMostBytesPrinted / 2 && text.size() > kMostBytesPrinted
+                     ? std::min(place - kMostBytesPrinted / 2, text.size() - kMostBytesPrinted)
+                     : 0;
+  while (begin < text.size() && ContinuesCharacter(text[begin])) ++begin;
+  size_t end = std::min(begin + kMostBytesPrinted, text.size());
+  while (end > begin && end < text.size() && ContinuesCharacter(text[end])) --end;
+  const std::string shown =
+      (begin > 0 ? "…" : "") + text.substr(begin, end - begin) + (end < text.size() ? "…" : "");
+  return "'" + Error(Code::kUnknown, shown).message() + "'";
 }
 
 void PrintChanges(const EvalTaskComparison& task) {
   for (size_t i = 0; i < std::min(task.changes.size(), kMostChangesPrinted); ++i) {
     const EvalChange& c = task.changes[i];
+    const size_t place = FirstDifference(c.before, c.after);
     std::printf("  %s: %s, before %s, wanted %s\n", Error(Code::kUnknown, c.id).message().c_str(),
-                OnOneLine(c.after).c_str(), OnOneLine(c.before).c_str(),
+                OnOneLine(c.after, place).c_str(), OnOneLine(c.before, place).c_str(),
                 OnOneLine(c.wanted).c_str());
   }
   if (task.changes.size() > kMostChangesPrinted)
@@ -88,13 +105,14 @@ void PrintChanges(const EvalTaskComparison& task) {
 
 void PrintComparison(const EvalComparison& comparison) {
   if (!comparison.tasks.empty()) std::printf("before: %s\n", comparison.tasks[0].before.c_str());
-  std::printf("%-18s %7s %8s %8s %11s %20s %7s %7s %9s  %s\n", "task", "pairs", "before", "after",
-              "difference", "95 %", "better", "worse", "p", "run");
+  std::printf("%-18s %-9s %7s %8s %9s %9s %11s %22s %7s %7s %9s  %s\n", "task", "metric", "pairs",
+              "left out", "before", "after", "difference", "95 %", "better", "worse", "p", "run");
   for (const EvalTaskComparison& task : comparison.tasks) {
     char range[48];
     std::snprintf(range, sizeof range, "%+.4f to %+.4f", task.difference.low, task.difference.high);
-    std::printf("%-18s %7lld %8.4f %8.4f %+11.4f %20s %7lld %7lld %9.4g  %s\n", task.task.c_str(),
-                static_cast<long long>(task.pairs), task.score_before, task.score_after,
+    std::printf("%-18s %-9s %7lld %8lld %9.4f %9.4f %+11.4f %22s %7lld %7lld %9.4g  %s\n",
+                task.task.c_str(), task.metric.c_str(), static_cast<long long>(task.pairs),
+                static_cast<long long>(task.left_out), task.score_before, task.score_after,
                 task.difference.value, range, static_cast<long long>(task.better),
                 static_cast<long long>(task.worse), task.p, task.after.c_str());
   }

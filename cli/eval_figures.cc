@@ -19,8 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr uintmax_t kMostPictureBytes = uintmax_t{8} << 20;
 
-// Where a picture of a sample is; empty where it is no file within the data: pictures in rows go by hashes, and a damaged samples file could name
-// anything.
+// Where a picture of a sample is; empty where it is no file within the data: pictures in rows go by hashes, and a damaged samples file
+// could name anything.
 fs::path PicturePath(const std::string& data, const std::string& task, const std::string& image) {
   std::error_code failure;
   const fs::path own = fs::path(data) / task;
@@ -33,7 +33,11 @@ fs::path PicturePath(const std::string& data, const std::string& task, const std
 }
 
 EvalFigure PictureFigure(const fs::path& path, const std::string& image) {
-  if (path.empty()) return {.bytes = {}, .caption = image + ": no file of that name in --data"};
+  if (path.empty())
+    return {
+        .bytes = {},
+        .caption =
+            image + ": no file of that name in --data, nor a picture in a row that can be shown"};
   std::error_code failure;
   if (fs::file_size(path, failure) > kMostPictureBytes || failure)
     return {.bytes = {}, .caption = image + ": more than 8 MiB, not shown"};
@@ -65,7 +69,7 @@ void ReadInterventionsJson(const Json& json, Interventions& out) {
 }
 
 // The question of a sample as the run asked it.
-Request QuestionOf(const EvalShownSample& sample, const std::vector<std::string>& paths) {
+Request QuestionOf(const EvalShownSample& sample, const std::vector<ImageInput>& pictures) {
   const Json asked = Json::parse(sample.asked);
   const Json& common = asked.at("request");
   Request request;
@@ -76,8 +80,8 @@ Request QuestionOf(const EvalShownSample& sample, const std::vector<std::string>
   if (asked.at("settings").contains("interventions"))
     ReadInterventionsJson(asked.at("settings").at("interventions"), request.interventions);
   Message message{.role = MessageRole::kUser, .text = sample.prompt, .images = {}};
-  for (const std::string& path : paths) {
-    message.images.push_back(ImageInput::FromFile(path));
+  for (const ImageInput& picture : pictures) {
+    message.images.push_back(picture);
     message.images.back().exif = asked.at("exif").get<bool>();
   }
   request.messages.push_back(std::move(message));
@@ -113,23 +117,29 @@ EvalFigures::EvalFigures(std::string data, std::optional<ModelFlags> model)
 std::vector<EvalFigure> EvalFigures::Of(const EvalShownSample& sample) {
   std::vector<EvalFigure> figures;
   if (data_.empty()) return figures;
-  std::vector<std::string> paths;
-  for (const std::string& image : sample.images) {
+  std::vector<ImageInput> pictures;
+  for (size_t i = 0; i < sample.images.size(); ++i) {
+    const std::string& image = sample.images[i];
+    if (!sample.pictures[i].empty()) {
+      figures.push_back({.bytes = sample.pictures[i], .caption = image + ", in its row"});
+      pictures.push_back(ImageInput::FromBytes(sample.pictures[i], image));
+      continue;
+    }
     const fs::path path = PicturePath(data_, sample.task, image);
     figures.push_back(PictureFigure(path, image));
-    if (!path.empty()) paths.push_back(path.string());
+    if (!path.empty()) pictures.push_back(ImageInput::FromFile(path.string()));
   }
-  if (model_ && !paths.empty() && paths.size() == sample.images.size())
-    Explain(sample, paths, figures);
+  if (model_ && !pictures.empty() && pictures.size() == sample.images.size())
+    Explain(sample, pictures, figures);
   return figures;
 }
 
-void EvalFigures::Explain(const EvalShownSample& sample, const std::vector<std::string>& paths,
+void EvalFigures::Explain(const EvalShownSample& sample, const std::vector<ImageInput>& pictures,
                           std::vector<EvalFigure>& figures) {
   if (!engine_) engine_ = std::make_unique<Engine>(Engine::Load(model_->Path(), model_->Options()));
   try {
     const Explanation e =
-        engine_->Explain(QuestionOf(sample, paths), {},
+        engine_->Explain(QuestionOf(sample, pictures), {},
                          {.on_delta = {}, .keep_going = [] { return !InterruptFlag::raised(); }});
     for (size_t i = 0; i < e.map.patches.size(); ++i)
       figures.push_back({.bytes = RenderOverlay(e, e.map, static_cast<int64_t>(i)),

@@ -57,7 +57,8 @@ void AddEvalJudge(CLI::App& eval) {
   command
       ->add_option(
           "--verdicts", flags->verdicts,
-          "JSONL file, {\"id\", \"score\"} a line with a score of 0 to 1, for every answer")
+          "JSONL file, {\"id\", \"score\"} a line with a score of 0 to 1, for every answer; for "
+          "answers that no scorer can read, {\"id\", \"choice\"} with a letter or null")
       ->check(NotEmpty("--verdicts", "a path"));
   command->add_option("--out", flags->out, "the run's folder")->check(NotEmpty("--out", "a path"));
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -21,11 +21,14 @@ Json ResultJson(const EvalResult& result) {
   for (const EvalTaskResult& task : result.tasks) {
     Json json = {{"task", task.task},
                  {"scorer", task.scorer},
+                 {"metric", task.metric},
+                 {"higher_is_better", task.higher_is_better},
                  {"score", task.score ? Json(*task.score) : Json()},
                  {"samples", task.samples},
                  {"answered", task.answered},
                  {"failed", task.failed},
                  {"empty", task.empty},
+                 {"incomplete_groups", task.incomplete_groups},
                  {"skipped", task.skipped},
                  {"samples_file", task.samples_file}};
     if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
@@ -37,17 +40,26 @@ Json ResultJson(const EvalResult& result) {
   return json;
 }
 
+bool IsIncomplete(const EvalTaskResult& task) {
+  return task.failed > 0 || task.incomplete_groups > 0;
+}
+
 void PrintTasks(const EvalResult& result) {
-  std::printf("%-18s %-18s %8s %9s %8s %7s %7s %8s\n", "task", "scorer", "score", "samples",
-              "answered", "failed", "empty", "skipped");
+  std::printf("%-18s %-18s %-9s %10s %9s %8s %7s %7s %8s\n", "task", "scorer", "metric", "score",
+              "samples", "answered", "failed", "empty", "skipped");
   for (const EvalTaskResult& task : result.tasks) {
-    char score[32] = "-";
-    if (task.score) std::snprintf(score, sizeof score, "%.4f", *task.score);
-    std::printf("%-18s %-18s %8s %9lld %8lld %7lld %7lld %8lld\n", task.task.c_str(),
-                task.scorer.empty() ? "judge" : task.scorer.c_str(), score,
+    std::printf("%-18s %-18s %-9s %10s %9lld %8lld %7lld %7lld %8lld\n", task.task.c_str(),
+                task.scorer.empty() ? "judge" : task.scorer.c_str(), task.metric.c_str(),
+                ScoreText(task.score, IsIncomplete(task)).c_str(),
                 static_cast<long long>(task.samples), static_cast<long long>(task.answered),
                 static_cast<long long>(task.failed), static_cast<long long>(task.empty),
                 static_cast<long long>(task.skipped));
+  }
+  for (const EvalTaskResult& task : result.tasks) {
+    if (IsIncomplete(task))
+      std::printf(
+          "%s\n",
+          IncompleteText(task.task, task.answered, task.samples, task.incomplete_groups).c_str());
   }
   for (const EvalTaskResult& task : result.tasks) {
     if (!task.judge_file.empty())
@@ -78,6 +90,22 @@ std::string Percent(const char* what, int64_t part, int64_t whole) {
 }
 
 }  // namespace
+
+std::string ScoreText(const std::optional<double>& score, bool incomplete) {
+  if (!score) return "-";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4f%s", *score, incomplete ? "*" : "");
+  return text;
+}
+
+std::string IncompleteText(const std::string& task, int64_t answered, int64_t samples,
+                           int64_t incomplete_groups) {
+  std::string text = "* " + task + ": of " + std::to_string(answered) + " of " +
+                     std::to_string(samples) + " samples alone";
+  if (incomplete_groups > 0)
+    text += ", without " + std::to_string(incomplete_groups) + " groups that are not whole";
+  return text;
+}
 
 void FinishEval(const std::string& command, const EvalResult& result, OutputForm form) {
   if (form == OutputForm::kJson) {

@@ -1,7 +1,9 @@
 // What became of a run, for people and programs.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "binocle/eval_run.h"
@@ -11,9 +13,14 @@ namespace binocle::cli {
 
 enum class OutputForm : bool { kText, kJson };
 
-// Prints it. Throws CANCELLED where the run was stopped, and FAILED_PRECONDITION where samples failed: what is in the files is right, and the
-// exit status tells that it is not all. `command` begins the message.
+// Prints it. Throws CANCELLED where the run was stopped, and FAILED_PRECONDITION where samples failed: what is in the files is right, and
+// the exit status tells that it is not all. `command` begins the message.
 void FinishEval(const std::string& command, const EvalResult& result, OutputForm form);
+
+// "0.9829", "0.9829*" where it is not of all samples, "-" where there is none; and the line below a table that says what the star means.
+std::string ScoreText(const std::optional<double>& score, bool incomplete);
+std::string IncompleteText(const std::string& task, int64_t answered, int64_t samples,
+                           int64_t incomplete_groups);
 
 // Progress on stderr: rate, time left, what the caches had, the score so far.
 class EvalProgressLine {

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/eval_commands.h"
 #include "cli/eval_figures.h"
+#include "cli/eval_output.h"
 #include "cli/eval_resampling.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
@@ -32,26 +33,44 @@ struct ReportFlags {
 };
 
 Json EstimateJson(const EvalEstimate& task) {
-  return {{"run", task.run},           {"task", task.task},
-          {"scorer", task.scorer},     {"score", IntervalJson(task.score)},
-          {"samples", task.samples},   {"groups", task.groups},
-          {"answered", task.answered}, {"failed", task.failed},
-          {"empty", task.empty},       {"skipped", task.skipped}};
+  return {{"run", task.run},
+          {"task", task.task},
+          {"scorer", task.scorer},
+          {"metric", task.metric},
+          {"higher_is_better", task.higher_is_better},
+          {"score", IntervalJson(task.score)},
+          {"incomplete_groups", task.incomplete_groups},
+          {"samples", task.samples},
+          {"groups", task.groups},
+          {"answered", task.answered},
+          {"failed", task.failed},
+          {"empty", task.empty},
+          {"skipped", task.skipped}};
+}
+
+bool IsIncomplete(const EvalEstimate& task) {
+  return task.failed > 0 || task.incomplete_groups > 0;
 }
 
 void PrintEstimates(const EvalReport& report, const std::string& out) {
-  std::printf("%-18s %-18s %8s %19s %9s %8s  %s\n", "task", "scorer", "score", "95 %", "samples",
-              "groups", "run");
+  std::printf("%-18s %-18s %-9s %10s %22s %9s %8s  %s\n", "task", "scorer", "metric", "score",
+              "95 %", "samples", "groups", "run");
   for (const EvalEstimate& task : report.tasks) {
-    char score[32] = "-";
     char range[48] = "-";
-    if (task.score) {
-      std::snprintf(score, sizeof score, "%.4f", task.score->value);
+    if (task.score)
       std::snprintf(range, sizeof range, "%.4f to %.4f", task.score->low, task.score->high);
-    }
-    std::printf("%-18s %-18s %8s %19s %9lld %8lld  %s\n", task.task.c_str(), task.scorer.c_str(),
-                score, range, static_cast<long long>(task.samples),
-                static_cast<long long>(task.groups), task.run.c_str());
+    const auto value = task.score ? std::optional(task.score->value) : std::nullopt;
+    std::printf("%-18s %-18s %-9s %10s %22s %9lld %8lld  %s\n", task.task.c_str(),
+                task.scorer.c_str(), task.metric.c_str(),
+                ScoreText(value, IsIncomplete(task)).c_str(), range,
+                static_cast<long long>(task.samples), static_cast<long long>(task.groups),
+                task.run.c_str());
+  }
+  for (const EvalEstimate& task : report.tasks) {
+    if (IsIncomplete(task))
+      std::printf(
+          "%s\n",
+          IncompleteText(task.task, task.answered, task.samples, task.incomplete_groups).c_str());
   }
   std::printf("report: %s\n", out.c_str());
 }
@@ -74,6 +93,7 @@ void Report(const ReportFlags& flags, const CLI::App& command) {
   const InterruptFlag interrupt;
   EvalFigures figures(flags.data, explains ? std::optional(flags.model) : std::nullopt);
   EvalReportOptions options = flags.options;
+  options.data = flags.data;
   options.figures = [&](const EvalShownSample& sample) { return figures.Of(sample); };
   if (!flags.out.empty()) CheckNewFile(out, flags.may_overwrite());
   const EvalReport report = ReportEval(flags.runs, options);

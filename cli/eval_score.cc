@@ -89,12 +89,16 @@ class Sink {
   std::string kept_;
 };
 
+// The last line of what this command wrote, so that its output can be scored again.
+bool IsSummary(std::string_view line) { return line.starts_with(R"({"summary":{"scorer":)"); }
+
 void ScoreLines(LineFile& file, const ScoreFlags& flags, Scoring& scoring, Sink& sink,
                 Skipped& skipped) {
   while (true) {
     try {
       const auto line = file.Next();
       if (!line) return;
+      if (IsSummary(line->text)) continue;
       sink.Take(scoring.Score(line->text));
     } catch (const Error& error) {
       if (error.code() == Code::kDataLoss) throw;

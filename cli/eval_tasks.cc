@@ -42,6 +42,7 @@ Json TaskJson(const TaskInfo& task) {
           {"also_scorers", task.also_scorers},
           {"open_scorer", task.open_scorer},
           {"judge", task.judge},
+          {"choice_judge", task.choice_judge},
           {"objects", task.objects},
           {"generation",
            {{"max_new_tokens", task.max_new_tokens},
@@ -85,6 +86,7 @@ void PrintTask(const TaskInfo& task) {
   PrintMember("how to get it", task.how_to_get);
   PrintMember("scored by", ScoredBy(task));
   PrintMember("beside it", CommaSeparated(task.also_scorers));
+  PrintMember("unread answers", task.choice_judge.empty() ? "" : "judge " + task.choice_judge);
   PrintMember("objects", task.objects);
   PrintMember("without options", task.open_scorer);
   PrintMember("max_new_tokens", std::to_string(task.max_new_tokens));

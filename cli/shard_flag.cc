@@ -31,8 +31,7 @@ int64_t IntegerOr(const char* name, int64_t fallback) {
 }
 
 // The part that a pair of variables names; nothing where the first is not set.
-std::optional<ShardChoice> FromVariables(const char* index_name, const char* count_name,
-                                         int64_t first = 0, int64_t step = 1) {
+std::optional<ShardChoice> FromVariables(const char* index_name, const char* count_name) {
   const auto index = Variable(index_name);
   if (!index) return std::nullopt;
   const auto count = Variable(count_name);
@@ -40,11 +39,25 @@ std::optional<ShardChoice> FromVariables(const char* index_name, const char* cou
     throw UsageError{std::string(index_name) + " is " + *index + " and " + count_name +
                      " is not set, expected the number of parts in it; or say --shard"};
   const int64_t number = Integer(index_name, *index);
-  const EvalShard shard{(number - first) / (step == 0 ? 1 : step), Integer(count_name, *count)};
-  if (shard.count < 1 || shard.count > kMostShards || number < first || shard.index >= shard.count)
+  const EvalShard shard{number, Integer(count_name, *count)};
+  if (shard.count < 1 || shard.count > kMostShards || shard.index < 0 || shard.index >= shard.count)
     throw UsageError{std::string(index_name) + " is " + *index + " and " + count_name + " is " +
                      *count + ", which is no part; say --shard"};
   return ShardChoice{shard, index_name};
+}
+
+// Slurm counts the tasks of an array, not the parts of a run: where one part of sixteen is submitted again (--array=3), it says 1. So only an
+// array that can be a whole run, numbers from 0 on without a gap, speaks for itself.
+void CheckSlurmArray() {
+  if (!Variable("SLURM_ARRAY_TASK_ID")) return;
+  const int64_t first = IntegerOr("SLURM_ARRAY_TASK_MIN", 0);
+  const int64_t count = IntegerOr("SLURM_ARRAY_TASK_COUNT", 1);
+  const int64_t last = IntegerOr("SLURM_ARRAY_TASK_MAX", count - 1);
+  if (first == 0 && last == count - 1) return;
+  throw UsageError{"SLURM_ARRAY_TASK_MIN, _MAX and _COUNT are " + std::to_string(first) + ", " +
+                   std::to_string(last) + " and " + std::to_string(count) +
+                   ", which may be some of the parts of a larger run, expected an array from 0 on "
+                   "without a gap; or say --shard $SLURM_ARRAY_TASK_ID/N"};
 }
 
 }  // namespace
@@ -63,9 +76,8 @@ ShardChoice ChooseShard(const std::string& text) {
   }
   if (const auto mpi = FromVariables("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")) return *mpi;
   if (const auto job = FromVariables("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")) return *job;
-  const auto slurm =
-      FromVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT",
-                    IntegerOr("SLURM_ARRAY_TASK_MIN", 0), IntegerOr("SLURM_ARRAY_TASK_STEP", 1));
+  CheckSlurmArray();
+  const auto slurm = FromVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT");
   return slurm.value_or(ShardChoice{});
 }
 

@@ -15,7 +15,7 @@ struct ShardChoice {
 // "2/8" is the third of eight. Empty: what the scheduler says that started this process, the innermost one first:
 //   OMPI_COMM_WORLD_RANK, OMPI_COMM_WORLD_SIZE              Open MPI
 //   JOB_COMPLETION_INDEX, JOB_COMPLETIONS                   a Kubernetes indexed Job, whose pods get the number of completions by hand
-//   SLURM_ARRAY_TASK_ID, _COUNT, and where set _MIN, _STEP  a Slurm array
+//   SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT             a Slurm array from 0 on without a gap; others are refused
 // and one part without any. Throws UsageError for what is no part.
 ShardChoice ChooseShard(const std::string& text);
 

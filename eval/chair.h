@@ -27,8 +27,8 @@ class CaptionObjects {
  public:
   // COCO's.
   CaptionObjects();
-  // Those of a table: {"objects": {"red circle": ["red disc"], "dog": []}}, names and for each the words, or phrases of up to four words, that
-  // count as it besides the name; all in lower case. Throws INVALID_ARGUMENT for what is no such table.
+  // Those of a table: {"objects": {"red circle": ["red disc"], "dog": []}}, names and for each the words, or phrases of up to four words,
+  // that count as it besides the name; all in lower case. Throws INVALID_ARGUMENT for what is no such table.
   explicit CaptionObjects(std::string_view table);
 
   // The category of an object that is called by its name or one of its words; empty where it is none.

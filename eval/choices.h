@@ -12,12 +12,12 @@ namespace binocle::eval {
 using Letter = char;  // 'A' …
 
 // MMBench without a judge (its evaluator in lmms-eval). A letter A … E that is a word of its own, the only one; then one with marks
-// around, such as "B." or "(B)"; then the only option among A … D whose text occurs in the answer, case aside. "A" in an answer of more than
-// three words is taken for an article and does not count as a word of its own.
+// around, such as "B." or "(B)"; then the only option among A … D whose text occurs in the answer, case aside. "A" in an answer of more
+// than three words is taken for an article and does not count as a word of its own.
 std::optional<Letter> InferMmbench(TextView answer, const std::vector<Text>& options);
-// The same in VLMEvalKit. An option's letter that is a word of its own once marks are blanks, the only one, and not further from the end than
-// four words; then one behind "answer is"; then, in an answer of at most twice the options' length together, the only option whose text
-// occurs. The word Z, or a phrase by which some services refuse, is no answer.
+// The same in VLMEvalKit. An option's letter that is a word of its own once marks are blanks, the only one, and not further from the end
+// than four words; then one behind "answer is"; then, in an answer of at most twice the options' length together, the only option whose
+// text occurs. The word Z, or a phrase by which some services refuse, is no answer.
 std::optional<Letter> InferMmbenchVlmeval(TextView answer, const std::vector<Text>& options);
 
 // MMMU, in two versions.

@@ -1,5 +1,6 @@
 #include "eval/fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -15,6 +16,17 @@ const char* kOptionsExpected = "a list of 2 to 26 texts, or texts under \"A\", \
 std::string Found(const Json* value) {
   if (value == nullptr) return "missing";
   return Printable(value->dump(-1, ' ', false, Json::error_handler_t::replace), 60);
+}
+
+// Where a text stops being JSON, in our words: `byte` is the one that the parser took last, from 1 on.
+std::string FaultAt(std::string_view text, size_t byte) {
+  constexpr size_t kShown = 20;
+  if (byte == 0 || byte > text.size()) return "it ends too early";
+  const std::string_view read = text.substr(0, byte);
+  const auto lines = std::count(read.begin(), read.end(), '\n');
+  const std::string line = lines == 0 ? "" : "line " + std::to_string(lines + 1) + ", ";
+  return internal::Concat(line, "byte ", byte, " is not expected there: ",
+                          Printable(read.substr(byte > kShown ? byte - kShown : 0)));
 }
 
 bool AreTexts(const Json& list) {
@@ -40,8 +52,10 @@ Json ParseAnswerLine(std::string_view line) {
     Json json = Json::parse(line, check);
     if (!json.is_object()) ThrowInvalid("is a JSON ", json.type_name(), ", expected an object");
     return json;
-  } catch (const Json::exception& e) {
-    ThrowInvalid("not valid JSON: ", e.what());
+  } catch (const Json::parse_error& e) {
+    ThrowInvalid("not valid JSON: ", FaultAt(line, e.byte));
+  } catch (const Json::exception&) {
+    ThrowInvalid("not valid JSON: a number is too large");
   }
 }
 

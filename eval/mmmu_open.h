@@ -1,8 +1,8 @@
 // MMMU's open questions, as eval_utils.py of MMMU reads and compares them.
 //
 // The answer is split into lines; from each line comes the shortest text behind "is ", "so ", "answer " and so on (in the last line also
-// behind "="), from the whole the answer itself where no line has one. These texts, and every number in them, are what the answer says. It is
-// right where one of them is a text that contains a reference, or a number that equals one. Numbers are rounded to two decimals.
+// behind "="), from the whole the answer itself where no line has one. These texts, and every number in them, are what the answer says.
+// It is right where one of them is a text that contains a reference, or a number that equals one. Numbers are rounded to two decimals.
 #pragma once
 
 #include <string>

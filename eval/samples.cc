@@ -149,6 +149,8 @@ Sample SampleOf(const Row& row, const Task& task) {
   if (!task.open && !columns.options.empty() && sample.options.empty())
     ThrowInvalid("has no options, expected 2 to 26");
   sample.category = TextOr(row.fields, columns.category);
+  if (!columns.abilities.empty())
+    sample.abilities = TextsOf(Column(row.fields, columns.abilities), columns.abilities);
   sample.answer_type = TextOr(row.fields, columns.answer_type);
   sample.group = GroupOf(row.fields, columns);
   return sample;
@@ -169,6 +171,12 @@ bool IsOpen(const Task& task, const Sample& sample) {
 }
 
 }  // namespace
+
+std::filesystem::path TaskFolder(const Task& task, const std::filesystem::path& data) {
+  std::error_code ignored;
+  const std::filesystem::path own = data / task.name;
+  return std::filesystem::is_directory(own, ignored) ? own : data;
+}
 
 SampleReader::SampleReader(const Task& task, std::filesystem::path folder, ReaderLimits limits)
     : task_(task), folder_(std::move(folder)) {
@@ -236,6 +244,7 @@ OrderedJson AnswerLine(const Sample& sample, std::string_view prediction) {
   add("options", sample.options);
   if (sample.objects) line["objects"] = *sample.objects;
   add("category", sample.category);
+  add("abilities", sample.abilities);
   add("answer_type", sample.answer_type);
   add("group", sample.group);
   return line;

@@ -4,8 +4,8 @@
 //   while (auto sample = reader.Next()) Ask(RenderPrompt(task, *sample, "default"), sample->images);
 //   std::cerr << reader.problems().Summary();
 //
-// Samples come in the order of the files. What is wrong with a row (a column, its id, a picture) is reported and counted, and costs that row only.
-// Pictures are looked for, not decoded.
+// Samples come in the order of the files. What is wrong with a row (a column, its id, a picture) is reported and counted, and costs that
+// row only. Pictures are looked for, not decoded.
 #pragma once
 
 #include <filesystem>
@@ -39,13 +39,18 @@ struct Sample {
   std::vector<std::string> options;
   std::optional<std::vector<std::string>> objects;  // an empty list: there are none
   std::string category;
+  std::vector<std::string> abilities;
   std::string answer_type;
   std::string group;
 };
 
+// Where a task's data is in `data`: the folder of the task's name in it, where there is one.
+std::filesystem::path TaskFolder(const Task& task, const std::filesystem::path& data);
+
 class SampleReader {
  public:
-  // Opens the task's files within `folder`. `task` must outlive this. Throws like OpenRows, with how to get the data where a file is not there.
+  // Opens the task's files within `folder`. `task` must outlive this. Throws like OpenRows, with how to get the data where a file is not
+  // there.
   SampleReader(const Task& task, std::filesystem::path folder, ReaderLimits limits = {});
   ~SampleReader();
   SampleReader(const SampleReader&) = delete;

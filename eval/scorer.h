@@ -35,6 +35,7 @@ struct LineScore {
   OrderedJson found = OrderedJson::object();
   std::string category;  // empty: none
   std::string group;     // lines that count together; empty: alone
+  int64_t turns = 0;     // lines of its group, where that is whole; 0: whatever their number
   std::variant<std::monostate, YesNoOutcome, CaptionOutcome> outcome;
 };
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "core/error.h"
 #include "eval/choices.h"
 #include "eval/scorer.h"
 
@@ -19,7 +20,8 @@ LineScore Judge(Letter wanted, std::optional<Letter> chosen) {
           .found = {{"parsed", parsed}}};
 }
 
-// CircularEval: a question that was asked with its options in turned order counts where every turn was right.
+// CircularEval: a question that was asked with its options in turned order counts where every turn was right. There are as many turns as
+// options; a question of which some are missing is no question that was answered, and leaving them out would make it an easier one.
 class CircularTally : public Tally {
  public:
   void Add(const LineScore& line) override {
@@ -27,27 +29,46 @@ class CircularTally : public Tally {
     if (line.group.empty()) {
       ++questions_;
       right_ += right ? 1 : 0;
-    } else {
-      const auto [group, added] = groups_.emplace(line.group, right);
-      group->second = group->second && right;
+      return;
     }
+    Question& question = groups_[line.group];
+    ++question.lines;
+    question.turns = std::max(question.turns, line.turns);
+    question.right = question.right && right;
   }
 
-  void Write(IncompleteGroups, OrderedJson& out) const override {
-    const auto whole = std::count_if(groups_.begin(), groups_.end(),
-                                     [](const auto& group) { return group.second; });
-    const int64_t questions = questions_ + std::ssize(groups_);
+  void Write(IncompleteGroups incomplete, OrderedJson& out) const override {
+    int64_t questions = questions_;
+    int64_t right = right_;
+    int64_t left_out = 0;
+    for (const auto& [name, question] : groups_) {
+      if (question.lines != question.turns) {
+        if (incomplete == IncompleteGroups::kRefused)
+          ThrowInvalid("group ", name, " has ", question.lines, " lines, expected ", question.turns,
+                       ", one for each turn of its options");
+        ++left_out;
+        continue;
+      }
+      ++questions;
+      right += question.right ? 1 : 0;
+    }
     out["questions"] = questions;
     out["circular"] =
-        questions == 0
-            ? OrderedJson()
-            : OrderedJson(static_cast<double>(right_ + whole) / static_cast<double>(questions));
+        questions == 0 ? OrderedJson()
+                       : OrderedJson(static_cast<double>(right) / static_cast<double>(questions));
+    if (incomplete == IncompleteGroups::kLeftOut) out["incomplete_groups"] = left_out;
   }
 
  private:
+  struct Question {
+    int64_t lines = 0;
+    int64_t turns = 0;
+    bool right = true;
+  };
+
   int64_t questions_ = 0;  // without a group
   int64_t right_ = 0;
-  std::map<std::string, bool> groups_;
+  std::map<std::string, Question> groups_;
 };
 
 LineScore Mmbench(const Fields& line,
@@ -55,6 +76,7 @@ LineScore Mmbench(const Fields& line,
   const std::vector<Text> options = line.Options();
   LineScore score = Judge(line.WantedLetter(options.size()), infer(line.Prediction(), options));
   score.group = line.NameOr("group");
+  score.turns = std::ssize(options);
   return score;
 }
 

@@ -21,8 +21,8 @@ enum class AnlsLength { kCompared, kRaw };
 // `references`: at least one.
 double ScoreAnls(TextView answer, const std::vector<Text>& references, AnlsLength length);
 
-// ChartQA's relaxed correctness (pix2struct, Qwen-VL, both harnesses): |answer − reference| ≤ 5 % of the reference where both are numbers
-// and the reference is not 0; otherwise the same text but for case. "5%" is the number 0.05.
+// ChartQA's relaxed correctness (pix2struct, Qwen-VL, both harnesses): |answer − reference| ≤ 5 % of the reference where both are
+// numbers and the reference is not 0; otherwise the same text but for case. "5%" is the number 0.05.
 bool IsRelaxedMatch(TextView answer, TextView reference);
 
 // The same text but for case and blanks around.

@@ -79,8 +79,8 @@ AnswerForm AnswerFormOf(const JsonObject& object) {
 
 Columns ParseColumns(const JsonObject& object) {
   object.OnlyKeys({"id", "question", "answer", "answer_form", "references", "options", "objects",
-                   "category", "answer_type", "group", "group_plus", "group_modulo", "group_divide",
-                   "fields"});
+                   "category", "abilities", "answer_type", "group", "group_plus", "group_modulo",
+                   "group_divide", "fields"});
   Columns columns;
   columns.id = object.StringOr("id", "");
   columns.question = object.StringOr("question", "");
@@ -90,6 +90,7 @@ Columns ParseColumns(const JsonObject& object) {
   columns.options = Texts(object, "options");
   columns.objects = object.StringOr("objects", "");
   columns.category = object.StringOr("category", "");
+  columns.abilities = object.StringOr("abilities", "");
   columns.answer_type = object.StringOr("answer_type", "");
   columns.group = object.StringOr("group", "");
   columns.group_plus = object.IntOr("group_plus", 0, -1000000, 1000000);
@@ -154,12 +155,24 @@ void CheckScorer(const JsonObject& task, std::string_view key, const std::string
   }
 }
 
+bool ReadsOptions(const std::string& name) {
+  for (const ScorerDefinition& scorer : AllScorers()) {
+    const auto& required = scorer.info.required;
+    if (scorer.info.name == name)
+      return std::find(required.begin(), required.end(), "options") != required.end();
+  }
+  return false;
+}
+
 void ParseScoring(const JsonObject& object, Task& task) {
   task.scorer = object.StringOr("scorer", "");
   task.judge = object.StringOr("judge", "");
   if (task.scorer.empty() == task.judge.empty())
     object.Fail("scorer", "a scorer's name, or else judge");
   if (!task.scorer.empty()) CheckScorer(object, "scorer", task.scorer, task.columns);
+  task.choice_judge = object.StringOr("choice_judge", "");
+  if (!task.choice_judge.empty() && !ReadsOptions(task.scorer))
+    object.Fail("choice_judge", "none but beside a scorer that needs options");
   task.also_scorers = Texts(object, "also_scorers");
   for (const std::string& name : task.also_scorers)
     CheckScorer(object, "also_scorers", name, task.columns);
@@ -206,7 +219,7 @@ Task ParseTaskObject(const JsonObject& object) {
     object.Fail("schema", std::to_string(kTaskSchema));
   object.OnlyKeys({"schema", "name", "version", "description", "homepage", "data", "columns",
                    "images", "prompts", "without_options", "scorer", "also_scorers", "judge",
-                   "generation", "constraint", "group_by_image", "objects"});
+                   "choice_judge", "generation", "constraint", "group_by_image", "objects"});
   Task task;
   task.name = NameOf(object);
   task.version = object.String("version");

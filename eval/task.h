@@ -1,4 +1,5 @@
-// Tasks: what is asked of a model, over which data, and how the answers are scored, as one declarative file (docs/evaluation.md, "Add a task").
+// Tasks: what is asked of a model, over which data, and how the answers are scored, as one declarative file (docs/evaluation.md, "Add a
+// task").
 //
 //   const Task task = ReadTask("eval/tasks/textvqa.json");
 //
@@ -38,6 +39,7 @@ struct Columns {
       options;  // one: a list, or a text "(a) … (b) …"; several: one option each, as many as are not empty
   std::string objects;
   std::string category;
+  std::string abilities;  // lists: MM-Vet's capabilities, of which a question needs several
   std::string answer_type;
   std::string group;
   int64_t group_plus = 0;    // (group + plus) % modulo / divide, for groups that are integers
@@ -94,8 +96,9 @@ struct Task {
   std::string scorer;                     // empty: a judge decides
   std::vector<std::string> also_scorers;  // reported beside it
   std::string judge;                      // empty: a scorer decides
-  std::string objects_file;               // beside the task file: what chair knows; empty: COCO's
-  std::string objects;                    // its content; ReadTask reads it
+  std::string choice_judge;  // who says which option an answer means that the scorer cannot read
+  std::string objects_file;  // beside the task file: what chair knows; empty: COCO's
+  std::string objects;       // its content; ReadTask reads it
   TaskGeneration generation;
   TaskConstraint constraint;
   bool group_by_image = true;  // questions about a picture are asked one after the other

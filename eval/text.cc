@@ -110,6 +110,10 @@ std::optional<double> Magnitude(std::string_view text) {
   return error == std::errc() ? std::optional<double>(value) : std::nullopt;
 }
 
+bool HasAsciiSeparator(TextView text) {
+  return std::any_of(text.begin(), text.end(), [](char32_t c) { return c >= 0x1C && c <= 0x1F; });
+}
+
 }  // namespace
 
 Text FromUtf8(std::string_view utf8) {
@@ -231,8 +235,11 @@ Text ReplaceAll(TextView text, TextView from, TextView to) {
 bool Contains(TextView text, TextView part) { return text.find(part) != TextView::npos; }
 
 std::optional<double> ParseFloat(TextView text) {
+  // ASCII's separators, 0x1C to 0x1F, are blanks for str.strip() and none for float().
+  const TextView stripped = Strip(text);
+  if (HasAsciiSeparator(text)) return std::nullopt;
   std::string plain;
-  for (const char32_t c : Strip(text)) {
+  for (const char32_t c : stripped) {
     if (const auto digit = Digit(c)) {
       plain += static_cast<char>('0' + *digit);
     } else if (c < 0x80) {

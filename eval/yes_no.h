@@ -15,9 +15,11 @@ std::string_view YesNoName(YesNo answer);
 // POPE's evaluate.py, which LLaVA took over. Only what stands before the first full stop, without commas, split at single blanks: no where
 // No, no or not is one of the words, otherwise yes. So "NO", "no!", "It isn't." and "" are yes.
 YesNo ParsePopeLlava(TextView answer);
-// OPERA's pope_eval.py, which PAI took over. Without full stops and commas: no where No, no, NO, not or a word in n't is there, otherwise yes.
+// OPERA's pope_eval.py, which PAI took over. Without full stops and commas: no where No, no, NO, not or a word in n't is there, otherwise
+// yes.
 YesNo ParsePopeOpera(TextView answer);
-// VCD's eval_pope.py. In lower case: the answer wanted counts as given where it occurs anywhere, also inside "know"; otherwise the other one.
+// VCD's eval_pope.py. In lower case: the answer wanted counts as given where it occurs anywhere, also inside "know"; otherwise the other
+// one.
 YesNo ParsePopeVcd(TextView answer, YesNo wanted);
 // lmms-eval. Exactly yes or no but for case and blanks around; anything else is neither.
 YesNo ParsePopeLmms(TextView answer);

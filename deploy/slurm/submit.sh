@@ -7,7 +7,7 @@
 #
 # OUT is a folder that all nodes see. Partition, account and the like: the variables that sbatch reads (SBATCH_PARTITION, SBATCH_ACCOUNT);
 # what a part needs: eval.sbatch. BINOCLE names the program. Prints the numbers of both jobs. The same command again goes on where parts
-# were cancelled, ran out of time or failed; parts that are done end at once.
+# were cancelled, ran out of time or failed; parts that are done end at once. Some parts alone: eval.sbatch.
 set -euo pipefail
 
 if [ $# -lt 3 ] || ! [[ $1 =~ ^[1-9][0-9]*$ ]]; then
@@ -20,7 +20,7 @@ out=$(realpath -m "$2")
 shift 2
 
 mkdir -p "$out/logs"
-array=$(sbatch --parsable --array="0-$((parts - 1))" --output="$out/logs/part_%a.log" "$here/eval.sbatch" "$@" --out "$out")
+array=$(sbatch --parsable --array="0-$((parts - 1))" --output="$out/logs/part_%a.log" "$here/eval.sbatch" "$parts" "$@" --out "$out")
 array=${array%%;*}  # NUMBER, or NUMBER;CLUSTER
 merge=$(sbatch --parsable --dependency="afterok:$array" --kill-on-invalid-dep=yes --output="$out/logs/merge.log" "$here/merge.sbatch" "$out")
 echo "parts: job $array, logs in $out/logs; merge: job ${merge%%;*}"

@@ -18,7 +18,8 @@ struct Cells {
   bool closed = true;  // no quote was left open
 };
 
-// Rows of cells in a text. A quote that is never closed, or only beyond the limit, ends with its line, so that the rows after it still come.
+// Rows of cells in a text. A quote that is never closed, or only beyond the limit, ends with its line, so that the rows after it still
+// come.
 class CellScanner {
  public:
   CellScanner(std::string_view text, char separator, size_t limit)
@@ -100,6 +101,9 @@ class DelimitedReader : public RowReader {
         separator_(separator),
         limits_(source.limits),
         problems_(source.problems) {
+    if (file_.text().find('\n') == std::string_view::npos &&
+        file_.text().find('\r') != std::string_view::npos)
+      ThrowInvalid(source.path.string(), ": its lines end with CR alone, expected LF or CR LF");
     const auto head = scanner_.Next();
     if (!head || !head->closed || !IsUtf8(head->text))
       ThrowInvalid(source.path.string(), ": has no head of column names in its first line");

@@ -14,7 +14,7 @@ class JsonReader : public RowReader {
   JsonReader(const RowSource& source, const std::string& records)
       : file_(source.path, source.name),
         stem_(source.path.stem().string()),
-        records_(file_.text(), source.path.string(), records),
+        records_(file_, source.path.string(), records, source.problems),
         limits_(source.limits),
         problems_(source.problems) {}
 
@@ -35,9 +35,6 @@ class JsonReader : public RowReader {
       if (!record->key.empty()) (*fields)["_key"] = record->key;
       return Row{std::move(*fields), place};
     }
-    if (!records_.closed() && !std::exchange(told_, true))
-      problems_.Add(Damage::kSyntax, file_.Place(records_.line()),
-                    "the file ends within the list, expected ]");
     return std::nullopt;
   }
 
@@ -47,7 +44,6 @@ class JsonReader : public RowReader {
   JsonRecords records_;
   ReaderLimits limits_;
   Problems& problems_;
-  bool told_ = false;
 };
 
 std::string KeyOf(const Json& fields, std::string_view member) {
@@ -64,7 +60,7 @@ class VqaReader : public RowReader {
       : questions_(source, "questions"),
         annotations_(annotations, annotations.filename().string()),
         problems_(source.problems) {
-    JsonRecords records(annotations_.text(), annotations.string(), "annotations");
+    JsonRecords records(annotations_, annotations.string(), "annotations", problems_);
     while (auto record = records.Next()) {
       const std::string place = PlaceOf(*record);
       const auto fields = record->text.size() <= source.limits.row_bytes
@@ -81,9 +77,6 @@ class VqaReader : public RowReader {
         problems_.Add(Damage::kDuplicateId, place, "question_id " + key + " has an annotation");
       }
     }
-    if (!records.closed())
-      problems_.Add(Damage::kSyntax, annotations_.Place(records.line()),
-                    "the file ends within the list, expected ]");
   }
 
   std::optional<Row> Next() override {

@@ -1,5 +1,5 @@
-// The formats of data files, each in a file of its own. Columns that readers add: _file, the file's name without folder and ending; _row, the
-// row's number in its file, from 0 on; _key, the key of a record in a JSON object.
+// The formats of data files, each in a file of its own. Columns that readers add: _file, the file's name without folder and ending; _row,
+// the row's number in its file, from 0 on; _key, the key of a record in a JSON object.
 #pragma once
 
 #include <filesystem>
@@ -28,8 +28,8 @@ inline constexpr const char* kDataFormatNames =
 std::optional<DataFormat> FindDataFormat(std::string_view name);
 std::string_view DataFormatName(DataFormat format);
 
-// All files are opened and their heads read before the first row: throws NOT_FOUND, INVALID_ARGUMENT for what is no such file, UNIMPLEMENTED
-// for Parquet. `problems` must outlive the reader.
+// All files are opened and their heads read before the first row: throws NOT_FOUND, INVALID_ARGUMENT for what is no such file,
+// UNIMPLEMENTED for Parquet. `problems` must outlive the reader.
 std::unique_ptr<RowReader> OpenRows(const DataFiles& data, const std::filesystem::path& folder,
                                     ReaderLimits limits, Problems& problems);
 

@@ -2,9 +2,9 @@
 
 #include <array>
 #include <cstdint>
-#include <optional>
 
 #include "core/error.h"
+#include "eval/readers/python_list.h"
 
 namespace binocle::eval {
 namespace {
@@ -13,38 +13,6 @@ namespace {
   ThrowInvalid(column, " is ",
                Printable(found.dump(-1, ' ', false, Json::error_handler_t::replace), 60),
                ", expected ", expected);
-}
-
-// "['it\'s', "b"]": texts as Python's repr writes a list of them; nothing where it is no such list.
-std::optional<std::vector<std::string>> PythonList(std::string_view text) {
-  std::vector<std::string> items;
-  size_t at = 1;
-  const auto skip_blanks = [&] {
-    while (at < text.size() && (text[at] == ' ' || text[at] == '\n')) ++at;
-  };
-  for (skip_blanks(); at < text.size() && text[at] != ']'; skip_blanks()) {
-    const char quote = text[at];
-    if (quote != '\'' && quote != '"') return std::nullopt;
-    std::string item;
-    for (++at; at < text.size() && text[at] != quote; ++at) {
-      if (text[at] == '\\' && at + 1 < text.size()) {
-        ++at;
-        item += text[at] == 'n' ? '\n' : text[at] == 't' ? '\t' : text[at];
-      } else {
-        item += text[at];
-      }
-    }
-    items.push_back(std::move(item));
-    ++at;
-    skip_blanks();
-    if (at < text.size() && text[at] == ',') {
-      ++at;
-    } else if (at >= text.size() || text[at] != ']') {
-      return std::nullopt;
-    }
-  }
-  if (at + 1 != text.size()) return std::nullopt;
-  return items;
 }
 
 std::vector<std::string> TextsOfText(const std::string& text, std::string_view column) {

@@ -60,7 +60,7 @@ Bars BarsOf(const std::vector<double>& values) {
 // The plot of curves within its margins.
 class Plot {
  public:
-  explicit Plot(const std::vector<Curve>& curves) {
+  Plot(const std::vector<Curve>& curves, double most) {
     for (const Curve& curve : curves) {
       for (const CurvePoint& point : curve.points) {
         x_.Take(point.x);
@@ -70,6 +70,8 @@ class Plot {
     }
     x_.Widen();
     y_.Widen();
+    y_.low = std::max(y_.low, 0.0);
+    y_.high = std::min(y_.high, most);
   }
   double X(double x) const { return kLeft + (kRight - kLeft) * x_.Share(x); }
   double Y(double y) const { return kBottom - (kBottom - kTop) * y_.Share(y); }
@@ -193,8 +195,9 @@ Html Histogram(std::string_view name, const std::vector<double>& values) {
                                  Element("span", "", Escaped(Short(*ends.second)))));
 }
 
-Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::string_view y_name) {
-  const Plot plot(curves);
+Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::string_view y_name,
+            double most) {
+  const Plot plot(curves, most);
   Html drawn = plot.Axes(x_name, y_name);
   Html legend;
   Labels labels;

@@ -20,7 +20,8 @@ struct Curve {
   std::string name;                // empty: of one curve
   std::vector<CurvePoint> points;  // in the order in which they are joined
 };
-// Points with their intervals, joined. Every curve has at least one point.
-Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::string_view y_name);
+// Points with their intervals, joined. Every curve has at least one point. Values of y lie between 0 and `most`, and the axis ends there.
+Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::string_view y_name,
+            double most);
 
 }  // namespace binocle::eval

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "eval/report/headline_terms.h"
 #include "eval/report/same_questions.h"
 #include "eval/report/statistics.h"
 
@@ -24,8 +25,6 @@ EvalChange ChangeOf(const RunSample& before, const RunSample& after) {
 // Counts one pair that both runs have a score of.
 void AddPair(const RunSample& before, const RunSample& after, EvalTaskComparison& out) {
   ++out.pairs;
-  out.score_before += *before.score;
-  out.score_after += *after.score;
   if (*before.score == *after.score) {
     out.reworded += *before.prediction != *after.prediction ? 1 : 0;
     return;
@@ -34,14 +33,36 @@ void AddPair(const RunSample& before, const RunSample& after, EvalTaskComparison
   out.changes.push_back(ChangeOf(before, after));
 }
 
+// The task's number in both runs, and its paired difference.
+void CompareHeadlines(const std::vector<ScoredSample>& before,
+                      const std::vector<ScoredSample>& after, const EvalResampling& resampling,
+                      EvalTaskComparison& out) {
+  const HeadlineUnits was = UnitsOf(out.scorer, before);
+  const HeadlineUnits is = UnitsOf(out.scorer, after);
+  std::vector<Term> terms = TermsOf(was, before);
+  for (size_t i = 0; i < terms.size(); ++i)
+    terms[i].numerator = is.units[i].value - was.units[i].value;
+  out.score_before = was.value().value_or(0);
+  out.score_after = is.value().value_or(0);
+  out.incomplete_groups = was.incomplete_groups;
+  out.groups = GroupsOf(terms);
+  out.difference = Bootstrap(terms, resampling).value_or(EvalInterval{});
+}
+
 }  // namespace
 
 EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
                                const EvalResampling& resampling) {
   std::unordered_map<std::string, const RunSample*> by_id;
   for (const RunSample& sample : after.samples) by_id[sample.id] = &sample;
-  EvalTaskComparison out{.task = before.name, .scorer = before.scorer()};
-  std::vector<Term> terms;
+  const Headline headline = HeadlineOf(before.scorer());
+  EvalTaskComparison out{.task = before.name,
+                         .scorer = before.scorer(),
+                         .metric = headline.metric,
+                         .higher_is_better = headline.higher_is_better};
+  // Those that both runs have a score of. What belongs together is told by the first run's samples, so that both have the same units.
+  std::vector<ScoredSample> scored_before;
+  std::vector<ScoredSample> scored_after;
   for (const RunSample& was : before.samples) {
     const RunSample& is = *by_id.at(was.id);
     if (!was.score || !is.score) {
@@ -49,14 +70,10 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
       continue;
     }
     AddPair(was, is, out);
-    terms.push_back({.numerator = *is.score - *was.score, .group = was.group});
+    scored_before.push_back({.sample = &was, .score = *was.score});
+    scored_after.push_back({.sample = &was, .score = *is.score});
   }
-  if (out.pairs > 0) {
-    out.score_before /= static_cast<double>(out.pairs);
-    out.score_after /= static_cast<double>(out.pairs);
-  }
-  out.groups = GroupsOf(terms);
-  out.difference = Bootstrap(terms, resampling).value_or(EvalInterval{});
+  CompareHeadlines(scored_before, scored_after, resampling, out);
   const Discordance test = McNemar(out.better, out.worse);
   out.p = test.p;
   out.exact = test.exact;

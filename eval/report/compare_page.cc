@@ -1,6 +1,7 @@
 // ComparisonHtml: runs beside each other.
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "eval/report/html.h"
 
@@ -28,19 +29,27 @@ std::string PText(const EvalTaskComparison& task) {
   return p + (task.exact ? "" : " (χ²)");
 }
 
+std::string MetricOf(const EvalTaskComparison& task) {
+  return task.metric + (task.higher_is_better ? "" : " (lower is better)");
+}
+
 Html Summary(const EvalComparison& comparison) {
-  double reach = 0.01;
-  for (const EvalTaskComparison& task : comparison.tasks)
-    reach = std::max({reach, std::abs(task.difference.low), std::abs(task.difference.high)});
-  eval::Table table{.head = {"task", "run", "before", "after", "difference (95 %)", "", "better",
-                             "worse", "p", "pairs", "left out"}};
+  // One scale for all numbers of the same name, and so of the same size.
+  std::map<std::string, double> reach;
+  for (const EvalTaskComparison& task : comparison.tasks) {
+    double& most = reach.try_emplace(task.metric, 0.01).first->second;
+    most = std::max({most, std::abs(task.difference.low), std::abs(task.difference.high)});
+  }
+  eval::Table table{.head = {"task", "run", "metric", "before", "after", "difference (95 %)", "",
+                             "better", "worse", "p", "pairs", "left out"}};
   for (const EvalTaskComparison& task : comparison.tasks)
     table.rows.push_back(
-        {Escaped(task.task), Escaped(task.after), Escaped(Number(task.score_before)),
-         Escaped(Number(task.score_after)), Difference(task.difference),
-         eval::IntervalBar(task.difference, -reach, reach), Escaped(Count(task.better)),
-         Escaped(Count(task.worse)), Escaped(PText(task)), Escaped(Count(task.pairs)),
-         Escaped(Count(task.left_out))});
+        {Escaped(task.task), Escaped(task.after), Escaped(MetricOf(task)),
+         Escaped(Number(task.score_before)), Escaped(Number(task.score_after)),
+         Difference(task.difference),
+         eval::IntervalBar(task.difference, -reach[task.metric], reach[task.metric]),
+         Escaped(Count(task.better)), Escaped(Count(task.worse)), Escaped(PText(task)),
+         Escaped(Count(task.pairs)), Escaped(Count(task.left_out))});
   return eval::Render(table);
 }
 

@@ -6,7 +6,9 @@
 
 #include "core/error.h"
 #include "core/mapped_file.h"
+#include "eval/report/headline_terms.h"
 #include "eval/run/sha256.h"
+#include "eval/run/whole_file.h"
 #include "eval/text.h"
 
 namespace binocle::eval {
@@ -28,7 +30,7 @@ fs::path ResultsFile(const std::string& folder) {
     if (name.ends_with(kResults)) found.push_back(entry.path());
     is_begun = is_begun || name.starts_with("journal_");
   }
-  if (failure) Throw(Code::kPermissionDenied, folder, ": cannot be read: ", failure.message());
+  if (failure) ThrowFileError(failure.value(), folder, "cannot be read");
   if (found.empty())
     Throw(Code::kNotFound, folder, ": holds no *", kResults,
           is_begun ? ": the run is not finished (binocle eval run goes on, binocle eval merge puts "
@@ -74,7 +76,7 @@ std::string DeciderOf(const Json& about, const RunSample& sample) {
   const std::string judge = TextOr(about, "judge");
   if (!judge.empty()) return judge;
   const std::string open = TextOr(about, "open_scorer");
-  return !open.empty() && !sample.has_options ? open : TextOr(about, "scorer");
+  return !open.empty() && sample.options == 0 ? open : TextOr(about, "scorer");
 }
 
 void ReadScores(const Json& line, const Json& about, RunSample& sample) {
@@ -96,8 +98,11 @@ RunSample SampleOf(const Json& line, const Json& about) {
   sample.images = line.at("images").get<std::vector<std::string>>();
   sample.wanted = WantedOf(line);
   sample.wanted_yes_no = WantedYesNoOf(line);
-  sample.has_options = line.contains("options");
+  sample.together = TextOr(line, "group");
+  if (const auto at = line.find("options"); at != line.end())
+    sample.options = static_cast<int64_t>(at->size());
   sample.category = TextOr(line, "category");
+  sample.abilities = line.value("abilities", std::vector<std::string>{});
   sample.answer_type = TextOr(line, "answer_type");
   sample.doc_hash = line.at("doc_hash").get<std::string>();
   if (const auto error = line.find("error"); error != line.end()) {
@@ -155,6 +160,21 @@ std::vector<RunSample> ReadSamples(const fs::path& path, const Json& about) {
   return samples;
 }
 
+// Whether the samples come to the score that the results tell of.
+void CheckScore(const fs::path& path, const RunTask& task) {
+  const Json& score = task.about.at("score");
+  if (score.is_null()) return;
+  const auto metric = task.about.at("metric").get<std::string>();
+  const auto wanted = score.get<double>();
+  const std::vector<ScoredSample> scored = ScoredSamplesOf(task);
+  const HeadlineUnits units = UnitsOf(task.scorer(), scored);
+  const double found = units.value().value_or(0);
+  if (units.units.empty() || std::abs(found - wanted) > 1e-9 * units.most)
+    Throw(Code::kDataLoss, path.string(), ": the ", metric == "score" ? "mean score" : metric,
+          " is ", found, " of ", scored.size(), " samples, expected ", score.dump(),
+          " (binocle.tasks.", task.name, ".score of the results)");
+}
+
 // Whether the samples are those that the results tell of.
 void CheckSamples(const fs::path& path, const RunTask& task, const std::string& hash) {
   const auto expect = [&](const char* what, int64_t found, const char* member) {
@@ -166,25 +186,15 @@ void CheckSamples(const fs::path& path, const RunTask& task, const std::string& 
   expect("samples", std::ssize(task.samples), "samples");
   int64_t answered = 0;
   Sha256 hashes;
-  double sum = 0;
-  int64_t scored = 0;
   for (const RunSample& sample : task.samples) {
     answered += sample.prediction ? 1 : 0;
     hashes.Add(sample.doc_hash);
-    sum += sample.score.value_or(0);
-    scored += sample.score ? 1 : 0;
   }
   expect("answers", answered, "answered");
   if (const std::string found = hashes.Hex(); found != hash)
     Throw(Code::kDataLoss, path.string(), ": holds other samples than the run had: their hash is ",
           found, ", expected ", hash, " (task_hashes of the results)");
-  const Json& score = task.about.at("score");
-  if (score.is_null()) return;
-  const double mean = scored == 0 ? 0 : sum / static_cast<double>(scored);
-  if (scored == 0 || std::abs(mean - score.get<double>()) > 1e-9)
-    Throw(Code::kDataLoss, path.string(), ": the mean score is ", mean, " of ", scored,
-          " samples, expected ", score.dump(), " (binocle.tasks.", task.name,
-          ".score of the results)");
+  CheckScore(path, task);
 }
 
 // Nothing where one is not as RunEval writes it: times are beside a run, not of it.

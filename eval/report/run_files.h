@@ -22,8 +22,10 @@ struct RunSample {
   int64_t group = 0;                // the same for samples with the same pictures, in a task
   std::vector<std::string> wanted;  // answer, references or objects
   std::optional<YesNo> wanted_yes_no;
-  bool has_options = false;
+  std::string together;  // what counts together has the same (member "group"); empty: alone
+  int64_t options = 0;
   std::string category;
+  std::vector<std::string> abilities;
   std::string answer_type;
   std::string doc_hash;
 
@@ -58,9 +60,9 @@ struct RunFiles {
   std::optional<double> seconds_per_answer;
 };
 
-// Throws NOT_FOUND where there is no folder or no results in it, FAILED_PRECONDITION where there are several, INVALID_ARGUMENT for results that
-// are not ours, and DATA_LOSS, with the file and line, where what is in them does not fit together: samples that are missing or others, scores
-// whose mean is not the one of the results.
+// Throws NOT_FOUND where there is no folder or no results in it, FAILED_PRECONDITION where there are several, INVALID_ARGUMENT for
+// results that are not ours, and DATA_LOSS, with the file and line, where what is in them does not fit together: samples that are missing
+// or others, scores that do not come to the one of the results.
 RunFiles ReadRunFiles(const std::string& folder);
 
 }  // namespace binocle::eval

@@ -8,8 +8,9 @@ namespace binocle::eval {
 namespace {
 
 // Members of a task that say what was asked of whom, and how it counts.
-constexpr const char* kSame[] = {"version",  "task_sha256", "data",        "all_samples", "samples",
-                                 "pictures", "scorer",      "open_scorer", "objects",     "judge"};
+constexpr const char* kSame[] = {"version", "task_sha256", "data",        "all_samples",
+                                 "samples", "pictures",    "scorer",      "open_scorer",
+                                 "objects", "judge",       "choice_judge"};
 
 std::string Names(const RunFiles& run) {
   std::string names;

@@ -36,16 +36,43 @@ struct Sums {
   double denominator = 0;
 };
 
-std::vector<Sums> SumsByGroup(const std::vector<Term>& terms) {
+// The groups of one stratum, in the order of their first terms.
+struct Stratum {
+  std::vector<Sums> groups;
   std::map<int64_t, size_t> places;
-  std::vector<Sums> sums;
+};
+
+std::vector<Stratum> StrataOf(const std::vector<Term>& terms) {
+  std::map<int64_t, size_t> places;
+  std::vector<Stratum> strata;
   for (const Term& term : terms) {
-    const auto [at, is_new] = places.try_emplace(term.group, sums.size());
-    if (is_new) sums.emplace_back();
-    sums[at->second].numerator += term.numerator;
-    sums[at->second].denominator += term.denominator;
+    const auto [at, is_new] = places.try_emplace(term.stratum, strata.size());
+    if (is_new) strata.emplace_back();
+    Stratum& stratum = strata[at->second];
+    const auto [group, is_first] = stratum.places.try_emplace(term.group, stratum.groups.size());
+    if (is_first) stratum.groups.emplace_back();
+    stratum.groups[group->second].numerator += term.numerator;
+    stratum.groups[group->second].denominator += term.denominator;
   }
-  return sums;
+  return strata;
+}
+
+// Σ over strata of the ratio over groups, of which pick(k, count) gives the k-th of as many as there are; nothing where one has no
+// denominator.
+template <typename Pick>
+std::optional<double> SumOfRatios(const std::vector<Stratum>& strata, const Pick& pick) {
+  double ratios = 0;
+  for (const Stratum& stratum : strata) {
+    Sums sums;
+    for (size_t k = 0; k < stratum.groups.size(); ++k) {
+      const Sums& group = stratum.groups[pick(k, stratum.groups.size())];
+      sums.numerator += group.numerator;
+      sums.denominator += group.denominator;
+    }
+    if (sums.denominator == 0) return std::nullopt;
+    ratios += sums.numerator / sums.denominator;
+  }
+  return strata.empty() ? std::nullopt : std::optional(ratios);
 }
 
 // Between the two nearest, as in numpy's default. `sorted` is not empty.
@@ -67,28 +94,19 @@ double LogBinomial(int64_t n, int64_t k) {
 std::optional<EvalInterval> Bootstrap(const std::vector<Term>& terms,
                                       const EvalResampling& resampling) {
   CheckOption("resamples", resampling.resamples, 1000, 1000000);
-  const std::vector<Sums> groups = SumsByGroup(terms);
-  Sums all;
-  for (const Sums& group : groups) {
-    all.numerator += group.numerator;
-    all.denominator += group.denominator;
-  }
-  if (all.denominator == 0) return std::nullopt;
+  const std::vector<Stratum> strata = StrataOf(terms);
+  const auto value = SumOfRatios(strata, [](size_t k, size_t) { return k; });
+  if (!value) return std::nullopt;
   Draws draws(resampling.seed);
   std::vector<double> ratios;
   for (int64_t i = 0; i < resampling.resamples; ++i) {
-    Sums drawn;
-    for (size_t k = 0; k < groups.size(); ++k) {
-      const Sums& group = groups[draws.Below(groups.size())];
-      drawn.numerator += group.numerator;
-      drawn.denominator += group.denominator;
-    }
-    if (drawn.denominator != 0) ratios.push_back(drawn.numerator / drawn.denominator);
+    const auto drawn =
+        SumOfRatios(strata, [&](size_t, size_t count) { return draws.Below(count); });
+    if (drawn) ratios.push_back(*drawn);
   }
-  const double value = all.numerator / all.denominator;
-  if (ratios.empty()) return EvalInterval{value, value, value};
+  if (ratios.empty()) return EvalInterval{*value, *value, *value};
   std::sort(ratios.begin(), ratios.end());
-  return EvalInterval{value, Quantile(ratios, (1 - kLevel) / 2),
+  return EvalInterval{*value, Quantile(ratios, (1 - kLevel) / 2),
                       Quantile(ratios, (1 + kLevel) / 2)};
 }
 

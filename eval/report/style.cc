@@ -36,6 +36,8 @@ th:first-child { text-align: left; white-space: normal; overflow-wrap: break-wor
 thead th { color: var(--muted); font-weight: 500; }
 tbody th { font-weight: 500; }
 .interval { color: var(--muted); margin-left: .4rem; }
+.folder { display: block; color: var(--muted); font-size: .85rem; white-space: nowrap; }
+.missing { display: block; color: var(--bad); font-size: .85rem; }
 .bar { display: inline-block; position: relative; width: 9rem; height: .75rem; background: var(--sunk); border-radius: .2rem; vertical-align: baseline; }
 .bar i, .bar b, .bar s { position: absolute; top: 0; height: 100%; }
 .bar i { background: var(--accent); opacity: .4; min-width: 1px; }

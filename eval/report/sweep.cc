@@ -108,20 +108,21 @@ Html CostCurves(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>
     if (!curve.points.empty()) curves.push_back(std::move(curve));
   }
   if (curves.empty()) return {};
-  Html html = Curves(curves, cost_name, "score");
+  Html html = Curves(curves, cost_name, estimates[task].metric, estimates[task].most);
   if (!axis.empty()) html += Element("p", "note", Escaped("Numbers are " + ShortName(axis) + "."));
   return Element("div", "", html);
 }
 
 Html CostTable(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>& estimates) {
   const size_t tasks = sweep.runs[0].run->tasks.size();
-  Table table{.head = {"run", "score (95 %)", "", "tokens an answer", "seconds an answer"}};
+  Table table{.head = {"run", estimates[task].metric + " (95 %)", "", "tokens an answer",
+                       "seconds an answer"}};
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const RunFiles& run = *sweep.runs[i].run;
     const auto& score = estimates[i * tasks + task].score;
     table.rows.push_back(
-        {Escaped(LabelOf(sweep, sweep.runs[i])) + Element("span", "interval", Escaped(run.folder)),
-         Interval(score), IntervalBar(score, 0, 1),
+        {Escaped(LabelOf(sweep, sweep.runs[i])) + Element("span", "folder", Escaped(run.folder)),
+         Interval(score), IntervalBar(score, 0, estimates[i * tasks + task].most),
          Escaped(Number(TokensPerAnswer(run.tasks[task]), 1)),
          Escaped(run.seconds_per_answer ? Number(*run.seconds_per_answer) : "–")});
   }

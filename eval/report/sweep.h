@@ -16,8 +16,8 @@ struct SweptRun {
 };
 
 struct Sweep {
-  // Settings with different values; those of interventions first. What some runs have and others have not, always with the same values, is one
-  // setting by the name of the whole, "interventions.var", which is "on".
+  // Settings with different values; those of interventions first. What some runs have and others have not, always with the same values,
+  // is one setting by the name of the whole, "interventions.var", which is "on".
   std::vector<std::string> names;
   std::vector<SweptRun> runs;  // as given
 };
@@ -28,8 +28,8 @@ Sweep SweepOf(const std::vector<RunFiles>& runs);
 // A run's settings in short: "var.p=0.2"; its folder where nothing differs.
 std::string LabelOf(const Sweep& sweep, const SweptRun& run);
 
-// The runs as curves: points are joined along the setting with the most values that are numbers, a curve for each choice of the others. In a curve
-// points come in the order of that setting; without one every run is alone. Indices of runs.
+// The runs as curves: points are joined along the setting with the most values that are numbers, a curve for each choice of the others.
+// In a curve points come in the order of that setting; without one every run is alone. Indices of runs.
 struct SweepCurve {
   std::string name;
   std::vector<size_t> runs;
@@ -39,8 +39,8 @@ std::vector<SweepCurve> CurvesOf(const Sweep& sweep);
 // Mean tokens of prompts and answers, for each answer.
 double TokensPerAnswer(const RunTask& task);
 
-// Curves of score against tokens, and against time where all runs have one, for each task. `estimates` are the tasks of the first run, then those
-// of the second, ….
+// Curves of score against tokens, and against time where all runs have one, for each task. `estimates` are the tasks of the first run,
+// then those of the second, ….
 Html SweepSections(const Sweep& sweep, const std::vector<EvalEstimate>& estimates);
 
 }  // namespace binocle::eval

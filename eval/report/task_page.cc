@@ -12,10 +12,11 @@ Html Note(std::string_view text) { return Element("p", "note", Escaped(text)); }
 
 Html PartsTable(std::string_view what, const std::vector<PartScore>& parts) {
   if (parts.empty()) return {};
-  Table table{.head = {std::string(what), "score (95 %)", "", "samples", "groups"}};
+  Table table{.head = {std::string(what), "metric", "score (95 %)", "", "samples", "groups"}};
   for (const PartScore& part : parts)
-    table.rows.push_back({Escaped(part.name), Interval(part.score), IntervalBar(part.score, 0, 1),
-                          Escaped(Count(part.samples)), Escaped(Count(part.groups))});
+    table.rows.push_back({Escaped(part.name), Escaped(part.metric), Interval(part.score),
+                          IntervalBar(part.score, 0, part.most), Escaped(Count(part.samples)),
+                          Escaped(Count(part.groups))});
   return Render(table);
 }
 
@@ -123,7 +124,17 @@ Html TroublePart(const TaskReport& report) {
   return html;
 }
 
-EvalShownSample ShownOf(const RunFiles& run, const RunTask& task, const RunSample& sample) {
+std::vector<std::string> PicturesOf(const TaskReport& report, const RunSample& sample) {
+  std::vector<std::string> pictures;
+  for (const std::string& image : sample.images) {
+    const auto at = report.pictures.find(image);
+    pictures.push_back(at == report.pictures.end() ? "" : at->second);
+  }
+  return pictures;
+}
+
+EvalShownSample ShownOf(const RunFiles& run, const TaskReport& report, const RunSample& sample) {
+  const RunTask& task = *report.task;
   Json asked = Json::object();
   for (const char* member : {"request", "settings", "exif"})
     asked[member] = run.run.value(member, Json());
@@ -133,6 +144,7 @@ EvalShownSample ShownOf(const RunFiles& run, const RunTask& task, const RunSampl
           .prompt = sample.prompt,
           .prediction = *sample.prediction,
           .images = sample.images,
+          .pictures = PicturesOf(report, sample),
           .max_new_tokens = task.about.at("generation").at("max_new_tokens").get<int64_t>(),
           .asked = asked.dump()};
 }
@@ -141,7 +153,7 @@ Html SampleCard(const TaskReport& report, const RunFiles& run, const RunSample& 
                 const EvalReportOptions& options) {
   Html figures;
   if (options.figures) {
-    for (const EvalFigure& figure : options.figures(ShownOf(run, *report.task, sample)))
+    for (const EvalFigure& figure : options.figures(ShownOf(run, report, sample)))
       figures += Figure(figure);
   }
   Html list;
@@ -186,12 +198,34 @@ Html FactsPart(const TaskReport& report) {
               "; " + number(about.value("cut_off", Json(0))) + " answers were cut off.");
 }
 
+std::string WhyNoScore(const TaskReport& report) {
+  if (report.task->about.value("judge", "") != "")
+    return "There is no score yet: a judge has not graded all answers.";
+  return report.estimate.incomplete_groups > 0
+             ? "There is no score: no group of samples that count together is whole."
+             : "There is no score: no sample was answered.";
+}
+
+// What a score that is not of all samples has below it.
+Html WhatIsMissing(const EvalEstimate& task) {
+  std::string missing;
+  if (task.failed > 0)
+    missing = "incomplete: " + Count(task.answered) + " of " + Count(task.samples) + " answered";
+  if (task.incomplete_groups > 0)
+    missing += (missing.empty() ? "incomplete: " : ", ") + Count(task.incomplete_groups) +
+               " groups left out";
+  return missing.empty() ? Html() : Element("span", "missing", Escaped(missing));
+}
+
+std::string MetricOf(const EvalEstimate& task) {
+  return task.metric + (task.higher_is_better ? "" : " (lower is better)");
+}
+
 }  // namespace
 
 Html TaskSection(const RunFiles& run, const TaskReport& report, const EvalReportOptions& options) {
   Html html = Element("h2", "", Escaped(report.task->name)) + FactsPart(report);
-  if (!report.estimate.score)
-    html += Note("There is no score yet: a judge has not graded all answers.");
+  if (!report.estimate.score) html += Note(WhyNoScore(report));
   html += PartsTable("scorer", report.scorers);
   if (report.chair_i) {
     Table table{.head = {"", "share (95 %)", ""}};
@@ -200,6 +234,7 @@ Html TaskSection(const RunFiles& run, const TaskReport& report, const EvalReport
     html += Render(table);
   }
   html += PartsTable("category", report.categories);
+  html += PartsTable("ability", report.abilities);
   html += PartsTable("answer type", report.answer_types);
   html += YesNoPart(report) + ChoicePart(report) + StylePart(report) + SummariesPart(report);
   html += TroublePart(report) + WorstPart(report, run, options);
@@ -210,12 +245,13 @@ Html ScoresTable(const std::vector<EvalEstimate>& tasks) {
   std::set<std::string> runs;
   for (const EvalEstimate& task : tasks) runs.insert(task.run);
   const bool several = runs.size() > 1;
-  Table table{.head = {"task", "score (95 %)", "", "scorer", "samples", "groups", "answered",
-                       "empty", "failed", "skipped"}};
+  Table table{.head = {"task", "metric", "score (95 %)", "", "scorer", "samples", "groups",
+                       "answered", "empty", "failed", "skipped"}};
   if (several) table.head.insert(table.head.begin() + 1, "run");
   for (const EvalEstimate& task : tasks) {
-    std::vector<Html> row = {Escaped(task.task), Interval(task.score),
-                             IntervalBar(task.score, 0, 1), Escaped(task.scorer)};
+    std::vector<Html> row = {Escaped(task.task), Escaped(MetricOf(task)),
+                             Interval(task.score) + WhatIsMissing(task),
+                             IntervalBar(task.score, 0, task.most), Escaped(task.scorer)};
     for (const int64_t count :
          {task.samples, task.groups, task.answered, task.empty, task.failed, task.skipped})
       row.push_back(Escaped(Count(count)));

@@ -1,11 +1,12 @@
 #include "eval/report/task_report.h"
 
 #include <algorithm>
-#include <functional>
 #include <set>
 
 #include "core/error.h"
 #include "eval/chair.h"
+#include "eval/report/headline_terms.h"
+#include "eval/report/row_pictures.h"
 #include "eval/report/statistics.h"
 #include "eval/report/yes_no_report.h"
 #include "eval/text.h"
@@ -13,38 +14,32 @@
 namespace binocle::eval {
 namespace {
 
-using ScoreOf = std::function<std::optional<double>(const RunSample&)>;
-
-PartScore ScorePart(const std::string& name, const std::vector<const RunSample*>& samples,
-                    const ScoreOf& score_of, const EvalResampling& resampling) {
-  std::vector<Term> terms;
-  for (const RunSample* sample : samples) {
-    if (const auto score = score_of(*sample))
-      terms.push_back({.numerator = *score, .group = sample->group});
-  }
+PartScore ScorePart(const std::string& name, const std::string& scorer,
+                    const std::vector<ScoredSample>& samples, const EvalResampling& resampling) {
+  const HeadlineUnits units = UnitsOf(scorer, samples);
+  const std::vector<Term> terms = TermsOf(units, samples);
   return {.name = name,
-          .samples = std::ssize(terms),
+          .metric = HeadlineOf(scorer).metric,
+          .samples = std::ssize(samples),
           .groups = GroupsOf(terms),
-          .score = Bootstrap(terms, resampling)};
+          .incomplete_groups = units.incomplete_groups,
+          .score = Bootstrap(terms, resampling),
+          .most = units.most};
 }
 
-std::vector<const RunSample*> AllOf(const RunTask& task) {
-  std::vector<const RunSample*> all;
-  for (const RunSample& sample : task.samples) all.push_back(&sample);
-  return all;
-}
-
-// Scores by the value of a field, those without one left out.
-std::vector<PartScore> ScoreBy(const RunTask& task, std::string RunSample::*field,
-                               const EvalResampling& resampling) {
-  std::map<std::string, std::vector<const RunSample*>> parts;
-  for (const RunSample& sample : task.samples) {
-    if (!(sample.*field).empty()) parts[sample.*field].push_back(&sample);
+// Scores by the names that `names_of` gives a sample, those without one left out.
+template <typename NamesOf>
+std::vector<PartScore> ScoreBy(const RunTask& task, const EvalResampling& resampling,
+                               const NamesOf& names_of) {
+  std::map<std::string, std::vector<ScoredSample>> parts;
+  for (const ScoredSample& one : ScoredSamplesOf(task)) {
+    for (const std::string& name : names_of(*one.sample)) {
+      if (!name.empty()) parts[name].push_back(one);
+    }
   }
   std::vector<PartScore> scores;
   for (const auto& [name, samples] : parts)
-    scores.push_back(ScorePart(
-        name, samples, [](const RunSample& sample) { return sample.score; }, resampling));
+    scores.push_back(ScorePart(name, task.scorer(), samples, resampling));
   return scores;
 }
 
@@ -57,12 +52,12 @@ std::vector<PartScore> ScoreByScorer(const RunTask& task, const EvalResampling& 
   for (const Json& name : task.about.value("also_scorers", Json::array())) add(name);
   std::vector<PartScore> scores;
   for (const std::string& name : names) {
-    const ScoreOf score_of = [&](const RunSample& sample) -> std::optional<double> {
-      const auto at = sample.scores.find(name);
-      return at == sample.scores.end() ? std::nullopt : std::optional(at->second);
-    };
-    PartScore part = ScorePart(name, AllOf(task), score_of, resampling);
-    if (part.samples > 0) scores.push_back(std::move(part));
+    std::vector<ScoredSample> scored;
+    for (const RunSample& sample : task.samples) {
+      if (const auto at = sample.scores.find(name); at != sample.scores.end())
+        scored.push_back({.sample = &sample, .score = at->second});
+    }
+    if (!scored.empty()) scores.push_back(ScorePart(name, name, scored, resampling));
   }
   return scores;
 }
@@ -101,7 +96,7 @@ std::optional<ChoiceTable> Choices(const RunTask& task) {
   std::map<std::pair<std::string, std::string>, int64_t> counts;  // the second empty: no answer
   std::set<std::string> letters;
   for (const RunSample& sample : task.samples) {
-    if (!sample.has_options || sample.wanted.size() != 1 || !IsLetter(sample.wanted[0])) continue;
+    if (sample.options == 0 || sample.wanted.size() != 1 || !IsLetter(sample.wanted[0])) continue;
     if (!sample.found.contains("parsed")) continue;
     const Json& parsed = sample.found["parsed"];
     std::string chosen = parsed.is_string() ? parsed.get<std::string>() : "";
@@ -146,33 +141,41 @@ std::vector<const RunSample*> WorstOf(const RunTask& task, int64_t most) {
 
 EvalEstimate EstimateTask(const RunFiles& run, const RunTask& task,
                           const EvalResampling& resampling) {
-  const PartScore all = ScorePart(
-      "", AllOf(task), [](const RunSample& sample) { return sample.score; }, resampling);
+  const PartScore all = ScorePart("", task.scorer(), ScoredSamplesOf(task), resampling);
   const auto count = [&](const char* member) { return task.about.at(member).get<int64_t>(); };
-  const bool waits = task.about.at("score").is_null();  // for a judge
+  const bool waits = task.about.at("score").is_null();  // for a judge, or for whole groups
   return {.run = run.folder,
           .task = task.name,
           .scorer = task.scorer(),
+          .metric = all.metric,
+          .higher_is_better = HeadlineOf(task.scorer()).higher_is_better,
           .samples = count("samples"),
           .answered = count("answered"),
           .failed = count("failed"),
           .empty = count("empty"),
           .skipped = task.about.at("skipped").at("skipped").get<int64_t>(),
           .groups = all.groups,
-          .score = waits ? std::nullopt : all.score};
+          .incomplete_groups = all.incomplete_groups,
+          .score = waits ? std::nullopt : all.score,
+          .most = all.most};
 }
 
 TaskReport ReportTask(const RunFiles& run, const RunTask& task, const EvalReportOptions& options) {
   CheckOption("worst", options.worst, 0, 1000);
   TaskReport report{.task = &task, .estimate = EstimateTask(run, task, options.resampling)};
   report.scorers = ScoreByScorer(task, options.resampling);
-  report.categories = ScoreBy(task, &RunSample::category, options.resampling);
-  report.answer_types = ScoreBy(task, &RunSample::answer_type, options.resampling);
+  const auto score_by = [&](const auto& names_of) {
+    return ScoreBy(task, options.resampling, names_of);
+  };
+  report.categories = score_by([](const RunSample& s) { return std::vector{s.category}; });
+  report.abilities = score_by([](const RunSample& s) { return s.abilities; });
+  report.answer_types = score_by([](const RunSample& s) { return std::vector{s.answer_type}; });
   ReportYesNo(task, options.resampling, report);
   report.chair_i = ChairI(task, options.resampling);
   report.choices = Choices(task);
   report.style = StyleOfAnswers(task);
   report.worst = WorstOf(task, options.worst);
+  report.pictures = ReadRowPictures(task, report.worst, options.data);
   return report;
 }
 

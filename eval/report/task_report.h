@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,9 +16,12 @@ namespace binocle::eval {
 // A score over some of the samples.
 struct PartScore {
   std::string name;
+  std::string metric;   // what the score is
   int64_t samples = 0;  // that are scored
   int64_t groups = 0;
-  std::optional<EvalInterval> score;
+  int64_t incomplete_groups = 0;      // left out of the score
+  std::optional<EvalInterval> score;  // 0 … most
+  double most = 1;
 };
 
 // What one parser reads in the answers to yes-or-no questions.
@@ -50,6 +54,7 @@ struct TaskReport {
   EvalEstimate estimate;
   std::vector<PartScore> scorers;       // the one that counts and those beside it
   std::vector<PartScore> categories;    // by name
+  std::vector<PartScore> abilities;     // by name; a sample counts in each of its own
   std::vector<PartScore> answer_types;  // by name
   int64_t yes_no_samples = 0;           // answered ones whose wanted answer is yes or no
   std::optional<EvalInterval> wanted_yes_ratio;
@@ -58,6 +63,7 @@ struct TaskReport {
   std::optional<ChoiceTable> choices;
   AnswerStyle style;
   std::vector<const RunSample*> worst;
+  std::map<std::string, std::string> pictures;  // of these, those in rows, by their hashes
 };
 
 // `run` must outlive it.

@@ -23,8 +23,8 @@ struct FeedWindow {
   size_t picture_bytes = size_t{256} << 20;
 };
 
-// The data is read again, window by window. Within one, across tasks, all questions about a picture come one after the other, pictures in the
-// order in which they first appear; the rest stays in the order of the data.
+// The data is read again, window by window. Within one, across tasks, all questions about a picture come one after the other, pictures in
+// the order in which they first appear; the rest stays in the order of the data.
 class Feed {
  public:
   // `plan` must outlive this. `done` says by task and doc_id what is not asked any more.

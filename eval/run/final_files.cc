@@ -67,13 +67,16 @@ OrderedJson SampleJson(const OrderedJson& record, const std::string& doc_hash,
 class TaskWriter {
  public:
   TaskWriter(const Json& head, const FinalNames& names)
-      : name_(head.at("task").get<std::string>()), scores_(head), samples_(names.Samples(name_)) {
+      : name_(head.at("task").get<std::string>()),
+        kind_(JudgeKindOf(head)),
+        scores_(head),
+        samples_(names.Samples(name_)) {
     outcome_.head = head;
-    if (head.at("judge") == "") return;
+    if (kind_ == JudgeKind::kNone) return;
     judge_ = std::make_unique<WholeFile>(names.Judge(name_));
     std::error_code ignored;
     if (fs::exists(names.Verdicts(name_), ignored))
-      verdicts_ = Verdicts::Read(names.Verdicts(name_));
+      verdicts_ = Verdicts::Read(names.Verdicts(name_), kind_);
   }
 
   void Add(const OrderedJson& record) {
@@ -84,10 +87,16 @@ class TaskWriter {
   }
 
   TaskOutcome Finish() {
-    outcome_.score = scores_.main().mean();
-    outcome_.standard_error = scores_.main().standard_error();
-    // A part of the answers says nothing of the task.
-    if (outcome_.waiting > 0) outcome_.score = outcome_.standard_error = std::nullopt;
+    const HeadlineUnits units = scores_.HeadlineParts();
+    outcome_.headline = scores_.headline();
+    outcome_.score = units.value();
+    outcome_.standard_error = units.standard_error();
+    outcome_.incomplete_groups = units.incomplete_groups;
+    // A part of the answers says nothing of the task. Where a judge only reads what the scorer cannot, its rule counts that as wrong
+    // until then.
+    if (kind_ == JudgeKind::kScore && outcome_.waiting > 0)
+      outcome_.score = outcome_.standard_error = std::nullopt;
+    if (outcome_.score) outcome_.abilities = scores_.Abilities();
     outcome_.summaries = scores_.Summaries();
     outcome_.doc_hash = hashes_.Hex();
     if (judge_) judge_->Commit();
@@ -98,13 +107,16 @@ class TaskWriter {
   EvalTaskResult Result(const TaskOutcome& outcome) const {
     return {.task = name_,
             .scorer = outcome.head.at("scorer").get<std::string>(),
+            .metric = outcome.headline.metric,
+            .higher_is_better = outcome.headline.higher_is_better,
             .score = outcome.score,
             .samples = outcome.head.at("samples").get<int64_t>(),
             .answered = outcome.answered,
             .failed = outcome.failed,
             .empty = outcome.empty,
+            .incomplete_groups = outcome.incomplete_groups,
             .skipped = outcome.head.at("skipped").at("skipped").get<int64_t>(),
-            .judge_file = judge_ ? judge_->path().string() : "",
+            .judge_file = outcome.judged > 0 ? judge_->path().string() : "",
             .samples_file = samples_.path().string()};
   }
 
@@ -125,15 +137,31 @@ class TaskWriter {
     ++outcome_.answered;
     outcome_.empty += Strip(FromUtf8(record["prediction"].get<std::string>())).empty() ? 1 : 0;
     outcome_.cut_off += record.at("finish_reason") == "length" ? 1 : 0;
-    if (!judge_) return scores_.Add(record);
+    const bool for_judge =
+        kind_ == JudgeKind::kScore || (kind_ == JudgeKind::kChoice && scores_.IsUnread(record));
+    if (!for_judge) return scores_.Add(record);
+    ++outcome_.judged;
     judge_->Write(DumpLine(JudgeLine(record)) + "\n");
     const OrderedJson* verdict = verdicts_.Find(record);
-    if (verdict != nullptr) return scores_.AddVerdict(verdict->at("score").get<double>());
-    ++outcome_.waiting;
-    return OrderedJson::object();
+    outcome_.waiting += verdict == nullptr ? 1 : 0;
+    return kind_ == JudgeKind::kScore ? Graded(record, verdict) : Chosen(record, verdict);
+  }
+
+  OrderedJson Graded(const OrderedJson& record, const OrderedJson* verdict) {
+    if (verdict == nullptr) return OrderedJson::object();
+    return scores_.AddVerdict(record, verdict->at("score").get<double>());
+  }
+
+  OrderedJson Chosen(const OrderedJson& record, const OrderedJson* verdict) {
+    if (verdict == nullptr) return scores_.Add(record);
+    const OrderedJson& choice = verdict->at("choice");
+    OrderedJson members = scores_.Add(record, choice.is_null() ? "" : choice.get<std::string>());
+    members["choice"] = choice;
+    return members;
   }
 
   std::string name_;
+  JudgeKind kind_;
   TaskScores scores_;
   WholeFile samples_;
   std::unique_ptr<WholeFile> judge_;

@@ -9,8 +9,8 @@
 
 namespace binocle::eval {
 
-// Writes samples, what judges are to grade, and last of all the results, whose being there says that all is. Verdicts that are in the folder
-// count. The journal is one of a run without shards, or of all shards put together, and has a line for every sample.
+// Writes samples, what judges are to grade, and last of all the results, whose being there says that all is. Verdicts that are in the
+// folder count. The journal is one of a run without shards, or of all shards put together, and has a line for every sample.
 EvalResult WriteFinalFiles(const JournalFile& journal, const JournalIndex& index,
                            const std::filesystem::path& out);
 

@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "eval/run/sha256.h"
+#include "eval/run/whole_file.h"
 
 namespace binocle::eval {
 namespace {
@@ -21,12 +22,7 @@ constexpr size_t kSealBytes = kSeal.size() + kSealDigits + 2;  // and "}
 constexpr size_t kMaxDifferences = 5;
 
 [[noreturn]] void ThrowErrno(const std::filesystem::path& path, const char* what) {
-  const int error = errno;
-  Code code = Code::kUnknown;
-  if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
-  if (error == EACCES || error == EPERM || error == EROFS) code = Code::kPermissionDenied;
-  if (error == ENOSPC || error == EDQUOT) code = Code::kResourceExhausted;
-  Throw(code, path.string(), ": ", what, ": ", std::strerror(error));
+  ThrowFileError(errno, path, what);
 }
 
 // The name of a new file is on the disk only with its folder.

@@ -3,8 +3,9 @@
 //   {"run": {…}, "shard": {…}, "seal": "1c29c1dd06cd9e8e"}                   the first line: whose journal it is
 //   {"task": 0, "doc_id": 17, …, "prediction": "red", "seal": "…"}           one sample
 //
-// A line's seal is the first 16 digits of the SHA-256 of the line up to `,"seal"`. Lines are appended, each on the disk before Append returns,
-// so that a process that is killed leaves at most one that is torn: the last. Opening cuts it off. Anything else that is wrong is DATA_LOSS.
+// A line's seal is the first 16 digits of the SHA-256 of the line up to `,"seal"`. Lines are appended, each on the disk before Append
+// returns, so that a process that is killed leaves at most one that is torn: the last. Opening cuts it off. Anything else that is wrong
+// is DATA_LOSS.
 #pragma once
 
 #include <cstdint>
@@ -67,7 +68,8 @@ class Journal {
   JournalFile Read() const { return JournalFile(path_); }
   // Cuts off everything behind the first `bytes` bytes.
   void Cut(size_t bytes);
-  // Seals and appends. After a failure the file is as it was, if the system lets it, and nothing is appended any more. One thread at a time.
+  // Seals and appends. After a failure the file is as it was, if the system lets it, and nothing is appended any more. One thread at a
+  // time.
   void Append(const OrderedJson& object, Sync sync = Sync::kNow);
 
  private:

@@ -17,8 +17,8 @@ class JournalIndex {
  public:
   enum class State : uint8_t { kOpen, kFailed, kAnswered };
 
-  // `journal` has a first line. Throws DATA_LOSS for lines that are no samples of its run and samples that were answered twice. A sample may
-  // fail any number of times before it is answered; what counts is its last line.
+  // `journal` has a first line. Throws DATA_LOSS for lines that are no samples of its run and samples that were answered twice. A sample
+  // may fail any number of times before it is answered; what counts is its last line.
   explicit JournalIndex(const JournalFile& journal);
 
   const Json& run() const { return head_["run"]; }

@@ -141,9 +141,7 @@ EvalResult MergeEval(const std::vector<std::string>& from, const std::string& ou
     journals.push_back(std::make_unique<ShardJournal>(path));
   const std::map<int64_t, const ShardJournal*> shards = CheckShards(journals);
   for (const auto& [index, shard] : shards) CheckFinished(*shard);
-  std::error_code failure;
-  fs::create_directories(out, failure);
-  if (failure) Throw(Code::kPermissionDenied, out, ": no folder can be made: ", failure.message());
+  eval::MakeFolder(out);
   const fs::path path = eval::JournalPath(out, {});
   WriteJournal(shards, path);
   const JournalFile whole(path);

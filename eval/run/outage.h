@@ -7,7 +7,8 @@
 
 namespace binocle::eval {
 
-// So many requests in a row that found nobody, each after its own attempts, are an outage; the rest is then not asked. One thread at a time.
+// So many requests in a row that found nobody, each after its own attempts, are an outage; the rest is then not asked. One thread at a
+// time.
 class Outage {
  public:
   explicit Outage(int64_t requests) : limit_(requests) {}

@@ -46,12 +46,6 @@ TaskGeneration GenerationOf(const Task& task, const EvalRun& run) {
   return generation;
 }
 
-fs::path FolderOf(const Task& task, const EvalRun& run) {
-  const fs::path own = fs::path(run.data) / task.name;
-  std::error_code ignored;
-  return fs::is_directory(own, ignored) ? own : fs::path(run.data);
-}
-
 OrderedJson DataJson(const Task& task, const fs::path& folder) {
   OrderedJson files = OrderedJson::array();
   for (const auto* list : {&task.data.files, &task.data.annotations}) {
@@ -157,7 +151,7 @@ TaskReading ReadOneTask(const std::string& path, const EvalRun& run, Pictures& p
   ScorerSet scorers(read);
   PlannedTask planned{.task = std::move(read), .scorers = std::move(scorers)};
   const Task& task = planned.task;
-  planned.folder = FolderOf(task, run);
+  planned.folder = TaskFolder(task, run.data);
   planned.prompt = PromptNameOf(task, run);
   planned.generation = GenerationOf(task, run);
   TaskSamples samples(task, planned.folder, planned.scorers);
@@ -181,6 +175,7 @@ TaskReading ReadOneTask(const std::string& path, const EvalRun& run, Pictures& p
       {"task", task.name},
       {"version", task.version},
       {"task_sha256", Sha256Of(text)},
+      {"definition", ParseOrderedJson(text, path)},
       {"description", task.description},
       {"scorer", task.scorer},
       {"also_scorers", task.also_scorers},
@@ -201,6 +196,7 @@ TaskReading ReadOneTask(const std::string& path, const EvalRun& run, Pictures& p
       {"skipped", samples.problems().Summary()},
       {"problems", ProblemsJson(samples.problems())},
   };
+  if (!task.choice_judge.empty()) json["choice_judge"] = task.choice_judge;
   return {std::move(planned), std::move(json)};
 }
 

@@ -1,5 +1,5 @@
-// What a run asks: its tasks, how many samples each has, and which of them are in which shard. Made from the data alone, so that every process
-// that is given the same run makes the same plan.
+// What a run asks: its tasks, how many samples each has, and which of them are in which shard. Made from the data alone, so that every
+// process that is given the same run makes the same plan.
 #pragma once
 
 #include <cstdint>

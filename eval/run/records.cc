@@ -2,8 +2,13 @@
 
 #include <utility>
 
+#include "eval/run/sha256.h"
+
 namespace binocle::eval {
 namespace {
+
+// Of a request's id, for servers. It only names the request in their logs; what is asked is the same by any.
+constexpr size_t kMostIdBytes = 256;
 
 std::string_view NameOf(FinishReason reason) {
   switch (reason) {
@@ -54,7 +59,7 @@ Constraint ConstraintOf(const Task& task, const Sample& sample) {
 Request RequestOf(const EvalRun& run, const PlannedTask& planned, const Sample& sample,
                   const std::string& prompt) {
   Request request = run.request;
-  request.id = sample.id;
+  request.id = sample.id.size() > kMostIdBytes ? Sha256Of(sample.id) : sample.id;
   request.generation.max_new_tokens = planned.generation.max_new_tokens;
   request.generation.temperature = planned.generation.temperature;
   request.generation.stop = planned.generation.stops;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "eval/run/names.h"
+#include "eval/run/verdicts.h"
 
 namespace binocle::eval {
 namespace {
@@ -14,9 +15,17 @@ OrderedJson OrNull(const std::optional<double>& value) {
   return value ? OrderedJson(*value) : OrderedJson();
 }
 
+// lmms-eval's tables print it beside the scores: a score of a part says so there too.
+std::string AliasOf(const TaskOutcome& task) {
+  const auto name = task.head.at("task").get<std::string>();
+  if (task.failed == 0) return name;
+  return name + " (incomplete: " + std::to_string(task.answered) + " of " +
+         task.head.at("samples").dump() + ")";
+}
+
 // {"alias", "exact_match,none": …, "exact_match_stderr,none": …, "samples"}
 OrderedJson MetricsJson(const TaskOutcome& task) {
-  OrderedJson metrics = {{"alias", task.head.at("task")}};
+  OrderedJson metrics = {{"alias", AliasOf(task)}};
   const auto add = [&](const std::string& name, const std::optional<double>& mean,
                        const std::optional<double>& error) {
     metrics[Metric(name)] = OrNull(mean);
@@ -56,7 +65,7 @@ OrderedJson ConfigJson(const Json& task) {
 
 // Of the numbers that have a direction. CHAIR's two count what is wrong.
 OrderedJson HigherIsBetter(const TaskOutcome& task) {
-  OrderedJson better = {{"score", true}};
+  OrderedJson better = {{"score", task.headline.higher_is_better}};
   for (const TaskScores::Summary& summary : task.summaries) {
     better[summary.scorer] = true;
     if (summary.scorer == "chair") better["chair_chair_s"] = better["chair_chair_i"] = false;
@@ -65,9 +74,15 @@ OrderedJson HigherIsBetter(const TaskOutcome& task) {
 }
 
 OrderedJson JudgeJson(const TaskOutcome& task) {
-  return {{"name", task.head.at("judge")},
-          {"graded", task.answered - task.waiting},
+  return {{"name", JudgeNameOf(task.head)},
+          {"graded", task.judged - task.waiting},
           {"waiting", task.waiting}};
+}
+
+// Whether the score is one of all samples.
+bool IsComplete(const TaskOutcome& task) {
+  const bool waits = JudgeKindOf(task.head) == JudgeKind::kScore && task.waiting > 0;
+  return task.failed == 0 && !waits && task.incomplete_groups == 0;
 }
 
 // All that is known of a task: what it was made of, and what became of it.
@@ -78,12 +93,17 @@ OrderedJson TaskJson(const TaskOutcome& task) {
                       {"failed", task.failed},
                       {"failed_by_code", task.failed_by_code},
                       {"failures", task.failures},
+                      {"complete", IsComplete(task)},
+                      {"incomplete_groups", task.incomplete_groups},
+                      {"metric", task.headline.metric},
+                      {"higher_is_better", task.headline.higher_is_better},
                       {"score", OrNull(task.score)},
                       {"standard_error", OrNull(task.standard_error)}};
   OrderedJson& scorers = json["scorers"] = OrderedJson::object();
   for (const TaskScores::Summary& summary : task.summaries)
     scorers[summary.scorer] = summary.members;
-  if (task.head.at("judge") != "") json["judged"] = JudgeJson(task);
+  if (!task.abilities.empty()) json["abilities"] = task.abilities;
+  if (JudgeKindOf(task.head) != JudgeKind::kNone) json["judged"] = JudgeJson(task);
   OrderedJson all = task.head;
   all.update(json);
   return all;

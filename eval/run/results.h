@@ -18,12 +18,16 @@ struct TaskOutcome {
   int64_t empty = 0;
   int64_t cut_off = 0;  // answers that max_new_tokens ended
   int64_t failed = 0;
-  int64_t waiting = 0;  // answers that a judge has not graded
+  int64_t judged = 0;   // answers that are for a judge
+  int64_t waiting = 0;  // of these, without a verdict
   std::map<std::string, int64_t> failed_by_code;
   OrderedJson failures =
       OrderedJson::array();  // the first ones: {"id", "place", "code", "message"}
-  std::optional<double> score;
+  Headline headline;
+  int64_t incomplete_groups = 0;  // left out of the score
+  std::optional<double> score;    // of the headline
   std::optional<double> standard_error;
+  OrderedJson abilities = OrderedJson::object();
   std::vector<TaskScores::Summary> summaries;
   std::string doc_hash;  // over all samples
 };

@@ -22,6 +22,7 @@
 #include "eval/run/plan.h"
 #include "eval/run/records.h"
 #include "eval/run/task_samples.h"
+#include "eval/run/whole_file.h"
 
 namespace binocle {
 namespace {
@@ -38,12 +39,6 @@ using Clock = std::chrono::steady_clock;
 
 void Note(const EvalObserver& observer, const std::string& text) {
   if (observer.on_note) observer.on_note(text);
-}
-
-void MakeFolder(const std::string& path) {
-  std::error_code failure;
-  std::filesystem::create_directories(path, failure);
-  if (failure) Throw(Code::kPermissionDenied, path, ": no folder can be made: ", failure.message());
 }
 
 // Throws unless the journal is of this run.
@@ -271,7 +266,7 @@ void WriteTimes(const EvalRun& run, const EvalProgress& progress, const std::str
 EvalResult RunEval(const EvalRun& run, const EvalAsk& ask, const EvalObserver& observer) {
   const eval::Plan plan = eval::MakePlan(run);
   NoteSkipped(plan, observer);
-  MakeFolder(run.out);
+  eval::MakeFolder(run.out);
   Journal journal(eval::JournalPath(run.out, run.shard));
   BeginJournal(run, eval::JournalHead(plan.run, run.shard, plan.Samples(run.shard.index)), journal,
                observer);

@@ -20,6 +20,7 @@ TaskInfo InfoOf(const eval::Task& task, const std::string& path) {
                 .also_scorers = task.also_scorers,
                 .open_scorer = task.open ? task.open->scorer : "",
                 .judge = task.judge,
+                .choice_judge = task.choice_judge,
                 .objects = task.objects_file,
                 .max_new_tokens = task.generation.max_new_tokens,
                 .temperature = task.generation.temperature,

@@ -32,8 +32,8 @@ struct NumberedSample {
   Sample sample;
 };
 
-// Reads like SampleReader. A row that one of its scorers would refuse, whatever the answer, is damaged as well, so that no answer is paid for
-// and then lost.
+// Reads like SampleReader. A row that one of its scorers would refuse, whatever the answer, is damaged as well, so that no answer is paid
+// for and then lost.
 class TaskSamples {
  public:
   // All must outlive this.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "eval/fields.h"
 #include "eval/run/journal.h"
 
 namespace binocle::eval {
@@ -14,6 +15,23 @@ namespace {
 constexpr const char* kScorerMembers[] = {"id",         "prediction",  "answer",
                                           "references", "options",     "objects",
                                           "category",   "answer_type", "group"};
+
+HeadlineLine HeadlineLineOf(const OrderedJson& line, double score) {
+  const Json fields = line;
+  const Fields names(fields);
+  return {.score = score,
+          .category = names.NameOr("category"),
+          .group = names.NameOr("group"),
+          .options = line.contains("options") ? static_cast<int64_t>(line["options"].size()) : 0};
+}
+
+OrderedJson ScorerLine(const OrderedJson& record) {
+  OrderedJson line = OrderedJson::object();
+  for (const char* name : kScorerMembers) {
+    if (record.contains(name)) line[name] = record[name];
+  }
+  return line;
+}
 
 }  // namespace
 
@@ -34,7 +52,9 @@ std::optional<double> ScoreMean::standard_error() const {
   return std::sqrt(std::max(0.0, (squares_ - sum_ * sum_ / n) / (n - 1) / n));
 }
 
-TaskScores::TaskScores(const Json& task) : judge_(task.at("judge").get<std::string>()) {
+TaskScores::TaskScores(const Json& task)
+    : judge_(task.at("judge").get<std::string>()),
+      decider_(judge_.empty() ? task.at("scorer").get<std::string>() : judge_) {
   if (!judge_.empty()) return;
   const auto& table = task.at("objects");
   const auto add = [&](const std::string& name) {
@@ -44,6 +64,9 @@ TaskScores::TaskScores(const Json& task) : judge_(task.at("judge").get<std::stri
   };
   add(task.at("scorer").get<std::string>());
   for (const Json& name : task.at("also_scorers")) add(name.get<std::string>());
+  for (ScorerDefinition& scorer : AllScorers()) {
+    if (scorer.info.name == decider_) reader_ = std::move(scorer);
+  }
   const auto open = task.at("open_scorer").get<std::string>();
   if (!open.empty()) open_.emplace(Scorer{open, Scoring(open), {}});
 }
@@ -55,22 +78,28 @@ std::vector<TaskScores::Scorer*> TaskScores::ScorersOf(const OrderedJson& record
   return all;
 }
 
-OrderedJson TaskScores::Add(const OrderedJson& record) {
-  OrderedJson line = OrderedJson::object();
-  for (const char* name : kScorerMembers) {
-    if (record.contains(name)) line[name] = record[name];
-  }
-  const std::string text = DumpLine(line);
+bool TaskScores::IsUnread(const OrderedJson& record) const {
+  if (!reader_ || (open_ && !record.contains("options"))) return false;
+  const Json line = ScorerLine(record);
+  return !reader_->score(Fields(line)).answered;
+}
+
+OrderedJson TaskScores::Add(const OrderedJson& record, const std::string& choice) {
+  const OrderedJson line = ScorerLine(record);
+  OrderedJson chosen = line;
+  if (!choice.empty()) chosen["prediction"] = choice;
   OrderedJson members = OrderedJson::object();
   OrderedJson scored = OrderedJson::object();
   for (Scorer* scorer : ScorersOf(record)) {
-    const OrderedJson result = OrderedJson::parse(scorer->scoring.Score(text));
+    const bool counts = members.empty();
+    const OrderedJson result =
+        OrderedJson::parse(scorer->scoring.Score(DumpLine(counts ? chosen : line)));
     OrderedJson& found = scored[scorer->name] = OrderedJson::object();
     for (const auto& [key, value] : result.items()) {
       if (!line.contains(key)) found[key] = value;
     }
     const double score = result.at("score").get<double>();
-    if (members.empty()) main_.Add(score);
+    if (counts) Count(record, score);
     scorer->mean.Add(score);
     members[scorer->name] = score;
   }
@@ -78,9 +107,22 @@ OrderedJson TaskScores::Add(const OrderedJson& record) {
   return members;
 }
 
-OrderedJson TaskScores::AddVerdict(double score) {
-  main_.Add(score);
+OrderedJson TaskScores::AddVerdict(const OrderedJson& record, double score) {
+  Count(record, score);
   return {{judge_, score}};
+}
+
+void TaskScores::Count(const OrderedJson& record, double score) {
+  lines_.push_back(HeadlineLineOf(record, score));
+  for (const auto& ability : record.value("abilities", std::vector<std::string>{}))
+    abilities_[ability].Add(score);
+}
+
+OrderedJson TaskScores::Abilities() const {
+  OrderedJson abilities = OrderedJson::object();
+  for (const auto& [name, mean] : abilities_)
+    abilities[name] = {{"samples", mean.count()}, {"score", *mean.mean()}};
+  return abilities;
 }
 
 std::vector<TaskScores::Summary> TaskScores::Summaries() const {

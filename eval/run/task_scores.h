@@ -9,6 +9,8 @@
 
 #include "binocle/eval.h"
 #include "core/json.h"
+#include "eval/headline.h"
+#include "eval/scorer.h"
 
 namespace binocle::eval {
 
@@ -33,14 +35,17 @@ class TaskScores {
   // The task as it is in the journal's head.
   explicit TaskScores(const Json& task);
 
-  // Of an answered sample: {"exact_match": 1.0, …, "scored": {"exact_match": {"score": 1.0, …}}}, a member for each scorer, the one that counts
-  // first. Empty where a judge decides.
-  OrderedJson Add(const OrderedJson& record);
+  // Whether the scorer that counts cannot read the answer of an answered sample, so that a judge may.
+  bool IsUnread(const OrderedJson& record) const;
+  // Of an answered sample: {"exact_match": 1.0, …, "scored": {"exact_match": {"score": 1.0, …}}}, a member for each scorer, the one
+  // that counts first. Empty where a judge decides. `choice`: the letter that a judge reads in it, for the scorer that counts.
+  OrderedJson Add(const OrderedJson& record, const std::string& choice = {});
   // A judge's score of an answered sample.
-  OrderedJson AddVerdict(double score);
+  OrderedJson AddVerdict(const OrderedJson& record, double score);
 
-  // Of the scorer that counts, sample by sample.
-  const ScoreMean& main() const { return main_; }
+  // What the task is known by, of the scorer that counts or of the judge.
+  Headline headline() const { return HeadlineOf(decider_); }
+  HeadlineUnits HeadlineParts() const { return UnitsOf(decider_, lines_); }
   // By scorer, in the task's order; those that had no sample are left out.
   struct Summary {
     std::string scorer;
@@ -48,6 +53,8 @@ class TaskScores {
     ScoreMean mean;
   };
   std::vector<Summary> Summaries() const;
+  // {"ocr": {"samples": 108, "score": 0.3}, …}: means of the scores that count, of the samples that need an ability.
+  OrderedJson Abilities() const;
 
  private:
   struct Scorer {
@@ -59,9 +66,14 @@ class TaskScores {
   std::vector<Scorer*> ScorersOf(const OrderedJson& record);
 
   std::string judge_;
-  std::vector<Scorer> scorers_;  // the task's first, then those beside it
+  std::string decider_;                     // the judge, or the task's scorer
+  std::optional<ScorerDefinition> reader_;  // the task's scorer
+  std::vector<Scorer> scorers_;             // the task's first, then those beside it
   std::optional<Scorer> open_;
-  ScoreMean main_;
+  void Count(const OrderedJson& record, double score);
+
+  std::map<std::string, ScoreMean> abilities_;
+  std::vector<HeadlineLine> lines_;  // scored by the one that counts
 };
 
 }  // namespace binocle::eval

@@ -28,7 +28,27 @@ void CheckScore(const OrderedJson& line, const std::string& place) {
     ThrowInvalid(place, ": score is ", Printable(score->dump(), 40), ", expected a number, 0 to 1");
 }
 
+void CheckChoice(const OrderedJson& line, const std::string& place) {
+  constexpr const char* kExpected = ", expected a capital letter, or null for none of the options";
+  const auto choice = line.find("choice");
+  if (choice == line.end()) ThrowInvalid(place, ": choice is missing", kExpected);
+  const std::string letter = choice->is_string() ? choice->get<std::string>() : "";
+  const bool is_letter = letter.size() == 1 && letter[0] >= 'A' && letter[0] <= 'Z';
+  if (!is_letter && !choice->is_null())
+    ThrowInvalid(place, ": choice is ", Printable(choice->dump(), 40), kExpected);
+}
+
 }  // namespace
+
+std::string JudgeNameOf(const Json& task) {
+  const auto judge = task.at("judge").get<std::string>();
+  return judge.empty() ? task.value("choice_judge", "") : judge;
+}
+
+JudgeKind JudgeKindOf(const Json& task) {
+  if (task.at("judge") != "") return JudgeKind::kScore;
+  return JudgeNameOf(task).empty() ? JudgeKind::kNone : JudgeKind::kChoice;
+}
 
 OrderedJson JudgeLine(const OrderedJson& record) {
   OrderedJson line = {{"id", record.at("id")}, {"question", record.at("prompt")}};
@@ -39,7 +59,7 @@ OrderedJson JudgeLine(const OrderedJson& record) {
   return line;
 }
 
-Verdicts Verdicts::Read(const std::filesystem::path& path) {
+Verdicts Verdicts::Read(const std::filesystem::path& path, JudgeKind kind) {
   const TextFile file(path, path.string());
   Verdicts verdicts;
   Lines lines(file.text());
@@ -50,7 +70,7 @@ Verdicts Verdicts::Read(const std::filesystem::path& path) {
     if (!line.is_object())
       ThrowInvalid(place, ": is a JSON ", line.type_name(), ", expected an object");
     const std::string id = IdOf(line, place);
-    CheckScore(line, place);
+    kind == JudgeKind::kChoice ? CheckChoice(line, place) : CheckScore(line, place);
     if (!verdicts.lines_.emplace(id, std::move(line)).second)
       ThrowInvalid(place, ": id is ", Printable(id, 60), ", which an earlier line has");
   }

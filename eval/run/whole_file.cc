@@ -13,15 +13,24 @@ namespace binocle::eval {
 namespace {
 
 [[noreturn]] void Fail(const std::filesystem::path& path) {
-  const int error = errno;
+  ThrowFileError(errno, path, "cannot be written");
+}
+
+}  // namespace
+
+void ThrowFileError(int error, const std::filesystem::path& path, const char* what) {
   Code code = Code::kUnknown;
   if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
   if (error == EACCES || error == EPERM || error == EROFS) code = Code::kPermissionDenied;
   if (error == ENOSPC || error == EDQUOT) code = Code::kResourceExhausted;
-  Throw(code, path.string(), ": cannot be written: ", std::strerror(error));
+  Throw(code, path.string(), ": ", what, ": ", std::strerror(error));
 }
 
-}  // namespace
+void MakeFolder(const std::filesystem::path& path) {
+  std::error_code failure;
+  std::filesystem::create_directories(path, failure);
+  if (failure) ThrowFileError(failure.value(), path, "no folder can be made");
+}
 
 WholeFile::WholeFile(std::filesystem::path path) : path_(std::move(path)), part_(path_) {
   part_ += ".part";

@@ -9,6 +9,11 @@
 namespace binocle::eval {
 
 // Written under another name, "PATH.part", which goes again with this object unless Commit was called.
+// What an errno is to the caller: "PATH: WHAT: No such file or directory", with the code of it.
+[[noreturn]] void ThrowFileError(int error, const std::filesystem::path& path, const char* what);
+// With those above it; one that is there stays.
+void MakeFolder(const std::filesystem::path& path);
+
 class WholeFile {
  public:
   // Throws what the system says, here and below.

@@ -34,7 +34,7 @@ struct ScorerInfo {
 // All scorers, in the order of the documentation.
 BINOCLE_EXPORT std::vector<ScorerInfo> Scorers();
 
-// What Summary does about groups that are not whole (the two questions about a picture of MME).
+// What Summary does about groups that are not whole: MME's two questions about a picture, CircularEval's turns of a question.
 enum class IncompleteGroups { kRefused, kLeftOut };
 
 struct ScoringOptions {
@@ -44,8 +44,8 @@ struct ScoringOptions {
 
 class BINOCLE_EXPORT Scoring {
  public:
-  // INVALID_ARGUMENT, with the names, where there is no such scorer (Error::option() is "scorer"), and for objects that are no table or with a
-  // scorer that has none (its option is "objects").
+  // INVALID_ARGUMENT, with the names, where there is no such scorer (Error::option() is "scorer"), and for objects that are no table or
+  // with a scorer that has none (its option is "objects").
   explicit Scoring(std::string_view scorer, const ScoringOptions& options = {});
   ~Scoring();
   Scoring(Scoring&&) noexcept;
@@ -56,8 +56,8 @@ class BINOCLE_EXPORT Scoring {
   // missing or wrong, an id that an earlier line had; such a line does not count.
   std::string Score(std::string_view line);
 
-  // {"summary": {"scorer", "lines", "score", "no_answer", "empty", …}} in one line, over the answers up to now; "score" is null without any.
-  // INVALID_ARGUMENT for groups that are not whole, unless they are left out (then "incomplete_groups" says how many there were).
+  // {"summary": {"scorer", "lines", "score", "no_answer", "empty", …}} in one line, over the answers up to now; "score" is null without
+  // any. INVALID_ARGUMENT for groups that are not whole, unless they are left out (then "incomplete_groups" says how many there were).
   std::string Summary(IncompleteGroups incomplete = IncompleteGroups::kRefused) const;
 
  private:

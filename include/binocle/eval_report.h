@@ -6,11 +6,11 @@
 //   for (const binocle::EvalTaskComparison& task : binocle::CompareEval({"plain", "var"}, {}).tasks)
 //     std::cout << task.task << ' ' << task.difference.value << " p=" << task.p << '\n';
 //
-// Intervals are percentiles of a bootstrap that draws groups of samples: those about the same pictures are drawn together. The same files and
-// seed give the same bytes.
+// Intervals are percentiles of a bootstrap that draws groups of samples: those about the same pictures are drawn together. The same files
+// and seed give the same bytes.
 //
-// All functions throw binocle::Error: NOT_FOUND for a folder without a finished run, DATA_LOSS for final files that do not belong together or are
-// damaged, FAILED_PRECONDITION for runs that did not ask the same, with what differs.
+// All functions throw binocle::Error: NOT_FOUND for a folder without a finished run, DATA_LOSS for final files that do not belong
+// together or are damaged, FAILED_PRECONDITION for runs that did not ask the same, with what differs.
 #pragma once
 
 #include <cstdint>
@@ -41,13 +41,19 @@ struct EvalEstimate {
   std::string run;  // the folder, as it was given
   std::string task;
   std::string scorer;  // or the judge
+  // What the score is: "score", the mean over samples, or the number that is published of such a task ("mme", "circular", "chair_s").
+  std::string metric = "score";
+  bool higher_is_better = true;
   int64_t samples = 0;
   int64_t answered = 0;
   int64_t failed = 0;
   int64_t empty = 0;
   int64_t skipped = 0;
-  int64_t groups = 0;                 // of the samples that are scored
+  int64_t groups = 0;  // of the samples that are scored
+  int64_t incomplete_groups =
+      0;  // left out of the score: a sample that belongs to them failed or is not there
   std::optional<EvalInterval> score;  // absent: nothing is scored
+  double most = 1;                    // the largest that the score can be
 };
 
 // A sample that a report shows, with what was asked.
@@ -58,6 +64,8 @@ struct EvalShownSample {
   std::string prompt;
   std::string prediction;
   std::vector<std::string> images;  // paths within the data folder, or hashes of pictures in rows
+  // For each of them the encoded picture, where it lies in a row of EvalReportOptions::data; otherwise empty.
+  std::vector<std::string> pictures;
   int64_t max_new_tokens = 0;
   // Members "request", "settings" and "exif" of the run: a JSON object.
   std::string asked;
@@ -72,6 +80,9 @@ struct EvalFigure {
 struct EvalReportOptions {
   EvalResampling resampling;
   int64_t worst = 12;  // 0 … 1000: samples shown of each task
+  // The data's folder, as of EvalRun::data: pictures in rows are read from there, up to 8 MiB each and 64 MiB a task. Empty: none are.
+  // NOT_FOUND where a task's files are not in it.
+  std::string data;
   // The pictures of a sample that is shown; may be empty.
   std::function<std::vector<EvalFigure>(const EvalShownSample&)> figures;
 };
@@ -101,15 +112,18 @@ struct EvalChange {
 struct EvalTaskComparison {
   std::string task;
   std::string scorer;
+  std::string metric = "score";  // what the scores and the difference are, as in EvalEstimate
+  bool higher_is_better = true;
   std::string before;  // folders
   std::string after;
   int64_t pairs = 0;
   int64_t groups = 0;
-  int64_t left_out = 0;  // failed, or not graded, in one of the two
+  int64_t left_out = 0;           // failed, or not graded, in one of the two
+  int64_t incomplete_groups = 0;  // left out of scores and difference, not of better and worse
   double score_before = 0;
   double score_after = 0;
   EvalInterval difference;  // after − before, paired
-  int64_t better = 0;       // discordant pairs
+  int64_t better = 0;       // discordant pairs, by the samples' scores
   int64_t worse = 0;
   double p = 1;                     // McNemar's test, two-sided
   bool exact = true;                // binomial; false: χ² with continuity correction

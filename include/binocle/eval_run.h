@@ -5,8 +5,8 @@
 //   binocle::EvalRun run{.tasks = {"eval/tasks/scenes.json"}, .data = "scenes", .out = "out", .model = {.name = "tiny"}};
 //   binocle::RunEval(run, [&](const binocle::Request& request) { return engine.Generate(request); });
 //
-// A run may end at any moment: every answer is in its journal, on the disk, before the next one is looked at, and RunEval with the same run goes
-// on from there. The files at the end are the same to the byte, whatever happened in between. What they hold: docs/evaluation.md.
+// A run may end at any moment: every answer is in its journal, on the disk, before the next one is looked at, and RunEval with the same
+// run goes on from there. The files at the end are the same to the byte, whatever happened in between. What they hold: docs/evaluation.md.
 //
 // All functions throw binocle::Error.
 #pragma once
@@ -42,9 +42,10 @@ struct TaskInfo {
   std::vector<TaskPrompt> prompts;
   std::string scorer;                     // empty: a judge decides
   std::vector<std::string> also_scorers;  // reported beside it
-  std::string open_scorer;  // of questions without options, where there are both kinds
-  std::string judge;        // who grades; empty: a scorer does
-  std::string objects;      // the file of what chair knows; empty: COCO's
+  std::string open_scorer;   // of questions without options, where there are both kinds
+  std::string judge;         // who grades; empty: a scorer does
+  std::string choice_judge;  // who says which option an answer means that the scorer cannot read
+  std::string objects;       // the file of what chair knows; empty: COCO's
   int64_t max_new_tokens = 0;
   double temperature = 0;
   std::vector<std::string> stop;
@@ -79,8 +80,8 @@ struct EvalRun {
   std::optional<int64_t> limit;
   EvalShard shard;
   int64_t concurrency = 16;  // 1 … 1024 requests at a time
-  // What all requests have in common; without messages, and with one answer (n = 1). max_new_tokens, temperature and stop are the task's, unless the
-  // three below say otherwise.
+  // What all requests have in common; without messages, and with one answer (n = 1). max_new_tokens, temperature and stop are the task's,
+  // unless the three below say otherwise.
   Request request;
   std::optional<int64_t> max_new_tokens;
   std::optional<double> temperature;
@@ -94,8 +95,8 @@ struct EvalRun {
   bool fresh = false;  // what an earlier run left is thrown away, and the run begins anew
 };
 
-// Answers one request. Called from `concurrency` threads at a time. An Error that it throws is what becomes of the sample; one about an option
-// (Error::option()) ends the run, as no other sample would fare better.
+// Answers one request. Called from `concurrency` threads at a time. An Error that it throws is what becomes of the sample; one about an
+// option (Error::option()) ends the run, as no other sample would fare better.
 using EvalAsk = std::function<Response(const Request&)>;
 
 // How far a run is, or this shard of it.
@@ -109,7 +110,7 @@ struct EvalProgress {
   int64_t prompt_tokens = 0;
   int64_t prefix_tokens = 0;  // of them, whose keys and values were there already
   int64_t scored = 0;
-  double score = 0;  // mean of those that are scored, 0 … 1
+  double score = 0;  // mean of those that are scored, 0 … 1, whatever the task's metric
 };
 
 // Called from any thread, one at a time. All may be empty.
@@ -123,12 +124,17 @@ struct EvalObserver {
 
 struct EvalTaskResult {
   std::string task;
-  std::string scorer;           // empty: a judge
+  std::string scorer;  // empty: a judge
+  // What the score is: the number that is published of such a task ("mme", "circular", "chair_s"), or "score", the mean over samples.
+  std::string metric = "score";
+  bool higher_is_better = true;
   std::optional<double> score;  // absent: nothing was scored, or a judge has not graded yet
   int64_t samples = 0;
   int64_t answered = 0;
   int64_t failed = 0;
-  int64_t empty = 0;         // of the answers
+  int64_t empty = 0;  // of the answers
+  // Left out of the score because a sample of theirs failed or is not there: MME's pictures, CircularEval's questions.
+  int64_t incomplete_groups = 0;
   int64_t skipped = 0;       // damaged rows
   std::string judge_file;    // what a judge is to grade; empty: nothing
   std::string samples_file;  // empty for shards, which have no files of their own
@@ -154,13 +160,15 @@ BINOCLE_EXPORT EvalResult RunEval(const EvalRun& run, const EvalAsk& ask,
 // FAILED_PRECONDITION for shards that are missing, unfinished, there twice, or of different runs.
 BINOCLE_EXPORT EvalResult MergeEval(const std::vector<std::string>& from, const std::string& out);
 
-// Takes a judge's verdicts on `task` and writes the files of the run in `out` anew with them. `file` has a JSON object a line, {"id", "score"} with
-// 0 ≤ score ≤ 1, for every answer once; other members are kept. INVALID_ARGUMENT for lines that are not so, with their numbers.
+// Takes a judge's verdicts on `task` and writes the files of the run in `out` anew with them. `file` has a JSON object a line, {"id",
+// "score"} with 0 ≤ score ≤ 1, for every answer once; where the judge says what answers choose, {"id", "choice"} with a letter of the
+// options or null, for every answer that the scorer cannot read. Other members are kept. INVALID_ARGUMENT for lines that are not so, with
+// their numbers.
 BINOCLE_EXPORT EvalResult JudgeEval(const std::string& out, const std::string& task,
                                     const std::string& file);
 
-// Tells models apart: a SHA-256 over the names and contents of a directory's "*.json", "*.model" and "*.safetensors". Of a file of more than 64 MiB
-// it sees its size and 1,024 parts of 64 KiB.
+// Tells models apart: a SHA-256 over the names and contents of a directory's "*.json", "*.model" and "*.safetensors". Of a file of more
+// than 64 MiB it sees its size and 1,024 parts of 64 KiB.
 BINOCLE_EXPORT std::string EvalModelDigest(const std::string& directory);
 
 }  // namespace binocle

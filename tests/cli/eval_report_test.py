@@ -71,7 +71,7 @@ class EvalReport(EvalReports):
         out = self.run_eval("out")
         result = run("eval", "report", out, "--data", self.data)
         self.assertEqual(result.status, 0, result.stderr)
-        self.assertRegex(result.stdout.splitlines()[1], r"^scenes +exact_match +[\d.]+ +[\d.]+ to [\d.]+ +16 +4  ")
+        self.assertRegex(result.stdout.splitlines()[1], r"^scenes +exact_match +score +[\d.]+ +[\d.]+ to [\d.]+ +16 +4  ")
         self.assertEqual(result.stdout.splitlines()[-1], f"report: {out}/report.html")
         page = self.page(out / "report.html")
         pictures = [base64.b64decode(source.split(",")[1]) for source in page.sources]
@@ -103,6 +103,26 @@ class EvalReport(EvalReports):
         self.assertNotIn("no map", text)
         self.assert_fails(run("eval", "report", out, "--model", MODEL), "INVALID_ARGUMENT: --data is missing", status=2)
         self.assert_fails(run("eval", "report", out, "--data", self.data, "--model", "none", "--overwrite"), r"\ANOT_FOUND: .*none")
+
+    def test_pictures_in_rows_are_shown_and_explained(self):
+        task = json.loads((TESTS.parent / "eval" / "tasks" / "scenes.json").read_text())
+        task |= {"name": "rows", "images": {"form": "base64", "column": "image"}}
+        lines = [json.loads(line) for line in (self.data / "questions.jsonl").read_text().splitlines()]
+        pictures = {line["image"]: (self.data / line["image"]).read_bytes() for line in lines}
+        for line in lines:
+            line |= {"image": base64.b64encode(pictures[line["image"]]).decode(), "answer": "wrong"}
+        rows = self.folder / "rows"
+        rows.mkdir()
+        (rows / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        path, out = self.write("rows.json", json.dumps(task)), self.folder / "out"
+        self.assertEqual(run("eval", "run", path, "--data", rows, "--out", out, "--limit", "4", seconds=CALL_SECONDS).status, 0)
+        result = run("eval", "report", out, "--data", rows, "--worst", "2", "--model", MODEL, seconds=CALL_SECONDS)
+        self.assertEqual(result.status, 0, result.stderr)
+        page = self.page(out / "report.html")
+        sources = [base64.b64decode(source.split(",")[1]) for source in page.sources]
+        self.assertEqual(len(sources), 4, "a picture and a map for each of two samples")
+        self.assertEqual(len(set(sources) & set(pictures.values())), len({sources[0], sources[2]}))
+        self.assertIn("looked at, with 0.", page.text)
 
     def test_a_picture_that_is_none_has_no_map(self):
         out = self.run_eval("out")
@@ -215,7 +235,20 @@ class EvalCompare(EvalReports):
         self.assertIn("Asked otherwise", self.page(page).text)
         table = run("eval", "compare", before, after).stdout.splitlines()
         self.assertEqual(table[0], f"before: {before}")
-        self.assertRegex(table[2], r"^scenes +16 +[\d.]+ +[\d.]+ +[-+][\d.]+ +[-+][\d.]+ to [-+][\d.]+ +\d+ +\d+ +")
+        self.assertRegex(table[2], r"^scenes +score +16 +0 +[\d.]+ +[\d.]+ +[-+][\d.]+ +[-+][\d.]+ to [-+][\d.]+ +\d+ +\d+ +")
+
+    def test_a_change_is_shown_where_the_texts_begin_to_differ(self):
+        folders = [self.run_eval("before"), self.run_eval("after")]
+        for folder, end, score in zip(folders, ("left é", "right é"), (0.0, 1.0), strict=True):
+            path = folder / "binocle-tiny_samples_scenes.jsonl"
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            lines[0] |= {"prediction": "é" * 100 + end + " and more", "scored": {"exact_match": {"score": score}}}
+            path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            scores = [line["scored"]["exact_match"]["score"] for line in lines]
+            edit_json(folder / "binocle-tiny_results.json", lambda json_, mean=sum(scores) / 16: json_["binocle"]["tasks"]["scenes"].update(score=mean))
+        result = run("eval", "compare", *folders)
+        self.assertEqual(result.status, 0, result.stderr)
+        self.assertRegex(result.stdout, "'…é+right é and more', before '…é+left é and more', wanted ")
 
     def test_runs_over_other_data_are_refused_with_what_differs(self):
         before = self.run_eval("before")

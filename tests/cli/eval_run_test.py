@@ -59,8 +59,8 @@ class EvalRun(EvalRuns):
         result = self.run_eval()
         self.assertEqual(result.stderr, "", "nothing on stderr unless it is a terminal or takes long")
         table = result.stdout.splitlines()
-        self.assertEqual(table[0].split(), ["task", "scorer", "score", "samples", "answered", "failed", "empty", "skipped"])
-        self.assertEqual(table[1].split()[:2] + table[1].split()[3:], ["scenes", "exact_match", "12", "12", "0", "0", "0"])
+        self.assertEqual(table[0].split(), ["task", "scorer", "metric", "score", "samples", "answered", "failed", "empty", "skipped"])
+        self.assertEqual(table[1].split()[:3] + table[1].split()[4:], ["scenes", "exact_match", "score", "12", "12", "0", "0", "0"])
         results = self.results()
         self.assertEqual(results["results"]["scenes"]["samples"], 12)
         self.assertEqual(results["n-samples"], {"scenes": {"original": 12, "effective": 12}})
@@ -118,6 +118,16 @@ class EvalRun(EvalRuns):
         ours = self.results()["binocle"]["tasks"]["scenes"]
         self.assertEqual((ours["answered"], ours["failed"], ours["failed_by_code"]), (8, 4, {"INVALID_ARGUMENT": 4}))
         self.assertEqual(self.results()["results"]["scenes"]["samples"], 8)
+        # A score of a part says so wherever it stands, in lmms-eval's tables too.
+        self.assertFalse(ours["complete"])
+        self.assertEqual(self.results()["results"]["scenes"]["alias"], "scenes (incomplete: 8 of 12)")
+        table = result.stdout.splitlines()
+        self.assertRegex(table[1], r"^scenes +exact_match +score +[01]\.\d{4}\* ")
+        self.assertEqual(table[2], "* scenes: of 8 of 12 samples alone")
+        report = run("eval", "report", self.out)
+        self.assertRegex(report.stdout, r"(?m)^scenes +exact_match +score +[01]\.\d{4}\* ")
+        self.assertIn("\n* scenes: of 8 of 12 samples alone\n", report.stdout)
+        self.assertIn("incomplete: 8 of 12 answered", (self.out / "report.html").read_text())
 
     def test_ctrl_c_leaves_a_run_that_goes_on(self):
         data = write_scenes(self.folder / "more", 200)
@@ -152,7 +162,7 @@ class EvalShards(EvalRuns):
     def test_shards_from_variables_merge_to_the_same_files(self):
         whole = self.folder / "whole"
         self.run_eval(out=whole)
-        sets = ({"SLURM_ARRAY_TASK_ID": "5", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "5"},
+        sets = ({"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "2"},
                 {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "3", "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "1"},
                 {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "3"})
         for index, variables in enumerate(sets):
@@ -169,6 +179,15 @@ class EvalShards(EvalRuns):
         self.assertRegex(self.with_variables({"JOB_COMPLETION_INDEX": "2"}, status=2), "JOB_COMPLETION_INDEX is 2 and JOB_COMPLETIONS is not set")
         self.assertRegex(self.with_variables({"OMPI_COMM_WORLD_RANK": "3", "OMPI_COMM_WORLD_SIZE": "3"}, status=2), "which is no part")
 
+    def test_an_array_that_may_be_some_parts_of_a_run_is_refused(self):
+        """sbatch --array=3 of a run in sixteen parts must not do the whole run in its place."""
+        for first, last, count in (("3", "3", "1"), ("5", "7", "3"), ("0", "6", "4"), ("3", "7", "2")):
+            variables = {"SLURM_ARRAY_TASK_ID": first, "SLURM_ARRAY_TASK_MIN": first, "SLURM_ARRAY_TASK_MAX": last, "SLURM_ARRAY_TASK_COUNT": count}
+            self.assertRegex(self.with_variables(variables, status=2), f"_MIN, _MAX and _COUNT are {first}, {last} and {count}, which may be some")
+            self.assertFalse(self.out.exists())
+        self.assertNotIn("says", self.with_variables(variables, "--shard", "3/16", "--limit", "32"))
+        self.assertTrue((self.out / "journal_3_of_16.jsonl").exists())
+
     def test_shards_that_are_missing_are_told(self):
         self.run_eval("--shard", "1/3")
         result = run("eval", "merge", self.out)
@@ -183,7 +202,7 @@ class EvalJudged(EvalRuns):
         path = self.write("judged.json", json.dumps(task))
         result = self.run_eval("--limit", "2", task=path)
         self.assertIn("judged", result.stdout)
-        self.assertRegex(result.stdout, r"(?m)^judged +judge +- ")
+        self.assertRegex(result.stdout, r"(?m)^judged +judge +score +- ")
         lines = [json.loads(line) for line in (self.out / "binocle-tiny_judge_judged.jsonl").read_text().splitlines()]
         verdicts = self.write("verdicts.jsonl", "".join(json.dumps({"id": line["id"], "score": 0.25}) + "\n" for line in lines))
         judged = run("eval", "judge", "judged", "--verdicts", verdicts, "--out", self.out, "--json")

@@ -28,6 +28,14 @@ class EvalScore(Folder):
         self.assertEqual(result.stderr.count("\n"), 1)
         return result
 
+    def test_what_was_written_can_be_scored_again(self):
+        path = self.write("a.jsonl", '{"id":1,"prediction":"a","answer":"a"}\n{"id":2,"prediction":"b","answer":"a"}\n')
+        first, second = self.folder / "first.jsonl", self.folder / "second.jsonl"
+        self.assertEqual(run("eval", "score", "--scorer", "exact_match", path, "--out", first).status, 0)
+        result = run("eval", "score", "--scorer", "exact_match", first, "--out", second)
+        self.assertEqual(result.status, 0, result.stderr)
+        self.assertEqual(second.read_text(), first.read_text())
+
     def test_lines_come_back_with_scores_and_a_summary_follows(self):
         first = '{ "id":7, "extra": {"z":1.10, "a": 18446744073709551616}, "prediction":"Red","answer":"red"}'
         result = self.score(jsonl(first, {"id": "x", "prediction": "blue", "answer": "red"}))

@@ -4,7 +4,7 @@
     eval_ray_test.py PROGRAM [unittest arguments]        PROGRAM: build/dev/bin/binocle
 
 Needs a Python with tests/clients/ray_requirements.txt and the package's own requirements; exits with 77 (ctest: skipped) where it has not.
-Ray runs on loopback with two processors and an object store of 80 MB.
+Ray runs on this machine with two processors and an object store of 80 MB.
 """
 
 import json
@@ -171,6 +171,11 @@ class EvalRay(Folder):
         process = self.begin("--workers", 1, "--serve-arguments", "--model /none")
         self.assertEqual(self.end(process, 1), "")
         self.assertRegex(self.said, r"worker 0: the server ended with 1: NOT_FOUND: .*/none")
+
+    def test_a_task_that_is_none_is_told_before_anything_starts(self):
+        process = self.begin("--workers", 1, task="scene")
+        self.assertEqual(self.end(process, 1), "")
+        self.assertRegex(self.said, r"\ANOT_FOUND: task scene does not come with Binocle, .*\n\Z")
 
     def test_command_lines_that_are_wrong(self):
         for arguments, message in ((("--", "--shard", "0/2"), "--shard cannot follow --"), (("--workers", "0"), "--workers is 0, expected 1 or more")):

@@ -113,6 +113,13 @@ class Slurm(InParts):
         self.assertEqual(self.submit("4", self.out, *self.arguments).returncode, 0, "again, when all is done")
         self.assertEqual(final_files(self.out), self.whole)
 
+    def test_a_part_alone_is_that_part_again(self):
+        variables = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_MAX": "3", "SLURM_ARRAY_TASK_COUNT": "1"}
+        command = ["bash", str(SLURM / "eval.sbatch"), "4", *self.arguments, "--out", str(self.out)]
+        done = subprocess.run(command, env={**environment(), **self.variables, **variables}, capture_output=True, text=True, timeout=CALL_SECONDS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual([path.name for path in self.out.glob("journal_*")], ["journal_3_of_4.jsonl"])
+
     def test_a_part_that_fails_keeps_the_merge_from_running(self):
         (self.data / "0003.png").write_bytes(b"no picture")
         done = self.submit("2", self.out, *self.arguments)

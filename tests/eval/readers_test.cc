@@ -46,7 +46,7 @@ TEST(Jsonl, ReportsDamagedLinesAndGoesOn) {
   EXPECT_THAT(Column(AllRows({.files = {"a.jsonl"}}, folder, problems), "q"),
               ElementsAre("1", "6"));
   EXPECT_THAT(Messages(problems),
-              ElementsAre(StartsWith("a.jsonl:2: not valid JSON"),
+              ElementsAre("a.jsonl:2: not valid JSON: it ends too early",
                           "a.jsonl:3: is a JSON array, expected an object",
                           "a.jsonl:4: is not UTF-8", "a.jsonl:5: q is given twice"));
   EXPECT_EQ(problems.Summary().dump(), R"({"skipped":4,"syntax":3,"encoding":1})");
@@ -128,6 +128,47 @@ TEST(JsonFile, ReportsDamagedRecordsAndGoesOn) {
               ElementsAre(StartsWith("a.json:2: record 2: not valid JSON"),
                           "a.json:3: record 3: is a JSON number, expected an object",
                           "a.json:3: the file ends within the list, expected ]"));
+}
+
+// Records and problems together are what is in the file, wherever a bracket is one too many.
+TEST(JsonFile, LosesNoRecordToABracketTooMany) {
+  const auto read = [](const DataFiles& data, const std::string& text, Problems& problems) {
+    DataFolder folder;
+    folder.Write("a.json", text);
+    return Column(AllRows(data, folder, problems), "q");
+  };
+  Problems brace, bracket, early, deep, unclosed;
+  EXPECT_THAT(read(kJson, "[{\"q\": 1},\n{\"q\": 2}},\n{\"q\": 3}]", brace), ElementsAre("1", "3"));
+  EXPECT_THAT(Messages(brace), ElementsAre(StartsWith("a.json:2: record 2: not valid JSON")));
+  EXPECT_THAT(read(kJson, "[{\"q\": 1},\n{\"q\": 2]},\n{\"q\": 3}]", bracket),
+              ElementsAre("1", "3"));
+  EXPECT_THAT(Messages(bracket), ElementsAre(StartsWith("a.json:2: record 2: not valid JSON")));
+  EXPECT_THAT(read(kJson, "[{\"q\": 1},\n{\"q\": 2}],\n{\"q\": 3}]", early),
+              ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Messages(early), ElementsAre("a.json:2: a ] closes the list before the end of the "
+                                           "file; what follows is read as more of it"));
+  EXPECT_THAT(read(kJsonData, "{\"data\": [{\"q\": 1}],\n{\"q\": 2}], \"more\": 1}", deep),
+              ElementsAre("1", "2"));
+  EXPECT_THAT(Messages(deep), ElementsAre(StartsWith("a.json:1: a ] closes the list before")));
+  EXPECT_THAT(read(kJson, "[{\"q\": [1, 2},\n{\"q\": 3}]", unclosed), ElementsAre("3"));
+  EXPECT_THAT(Messages(unclosed), ElementsAre(StartsWith("a.json:1: record 1: not valid JSON")));
+}
+
+TEST(JsonFile, ReadsOnBehindTheListAndSaysSo) {
+  DataFolder folder;
+  Problems problems, objects;
+  folder.Write("a.json", "[{\"q\": 1}]\n[{\"q\": 2}, {\"q\": 3}]\nrest");
+  EXPECT_THAT(Column(AllRows(kJson, folder, problems), "q"), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Messages(problems),
+              ElementsAre(StartsWith("a.json:1: a ] closes the list before"),
+                          StartsWith("a.json:2: a ] closes the list before"),
+                          StartsWith("a.json:3: record 4: not valid JSON"),
+                          "a.json:3: the file ends within the list, expected ]"));
+  folder.Write("a.json",
+               "{\"data\": [{\"q\": 1}], \"more\": {\"x\": [2]}}\n{\"data\": [{\"q\": 2}]}");
+  EXPECT_THAT(Column(AllRows(kJsonData, folder, objects), "q"), ElementsAre("1"));
+  EXPECT_THAT(Messages(objects),
+              ElementsAre("a.json:2: the file goes on behind its object, expected its end"));
 }
 
 TEST(JsonFile, RefusesAFileWithoutTheList) {
@@ -212,6 +253,14 @@ TEST(Tsv, RefusesRowsThatAreTooLong) {
               ElementsAre("3"));
   EXPECT_THAT(Messages(problems),
               ElementsAre(StartsWith("a.tsv:2: has 202 bytes"), StartsWith("a.tsv:3: has ")));
+}
+
+TEST(Tsv, RefusesLinesThatEndWithCarriageReturnsAlone) {
+  DataFolder folder;
+  folder.Write("a.tsv", "index\tquestion\r1\tone\r2\ttwo\r");
+  Problems problems;
+  EXPECT_THAT(ErrorOf([&] { AllRows(kTsv, folder, problems); }),
+              HasSubstr("a.tsv: its lines end with CR alone, expected LF or CR LF"));
 }
 
 TEST(Tsv, RefusesAHeadThatNamesAColumnTwice) {
@@ -316,6 +365,24 @@ TEST(Values, ReadsListsAsJsonAndPythonWriteThem) {
   EXPECT_THAT(TextsOf(Json{{{"answer", "a"}}, {{"answer", "b"}}}, "x"), ElementsAre("a", "b"));
   EXPECT_THAT(ErrorOf([] { TextsOf(Json::object(), "x"); }),
               HasSubstr("x is {}, expected a text or a list of texts"));
+}
+
+// ast.literal_eval's readings; texts in R"()" are what is in the file.
+TEST(Values, ReadsEscapesAsPythonDoes) {
+  EXPECT_THAT(TextsOf(R"(['yes', "it's\xa0no", 'a\u200bb'])", "x"),
+              ElementsAre("yes", "it's\u00a0no", "a\u200bb"));
+  EXPECT_THAT(TextsOf(R"(['\U0001f600', '\r\n\t\\', '\a\b\f\v'])", "x"),
+              ElementsAre("\U0001f600", "\r\n\t\\", "\a\b\f\v"));
+  EXPECT_THAT(TextsOf(R"(['\101\60', '\0', '\7x', '\1012'])", "x"),
+              ElementsAre("A0", std::string(1, '\0'), "\ax", "A2"));
+  EXPECT_THAT(TextsOf(R"(['\d\%', 'a\
+b'])",
+                      "x"),
+              ElementsAre(R"(\d\%)", "ab"));
+  EXPECT_THAT(TextsOf(R"(['a' , ])", "x"), ElementsAre("a"));
+  for (const char* none : {R"(['\xa'])", R"(['\ud800'])", R"(['\U00110000'])", R"(['\N{DASH}'])",
+                           R"(['a' 1])", R"(['a]'"])", R"(['a\'])"})
+    EXPECT_THAT(TextsOf(none, "x"), ElementsAre(none));
 }
 
 TEST(Values, FindsColumnsWithinColumns) {

@@ -192,6 +192,25 @@ TEST(Scoring, CircularEvalWantsEveryTurn) {
   EXPECT_DOUBLE_EQ(s["score"].get<double>(), 4.0 / 6);
 }
 
+// A turn that is missing (a limit, a damaged row, a failed request) must not make its question an easier one.
+TEST(Scoring, CircularEvalLeavesOutQuestionsWithAMissingTurn) {
+  const auto line = [](const char* group, const char* prediction) {
+    return Json{
+        {"prediction", prediction}, {"answer", "A"}, {"options", {"x", "y", "z"}}, {"group", group}}
+        .dump();
+  };
+  const std::vector<std::string> lines = {line("q1", "A"), line("q1", "A"), line("q2", "A"),
+                                          line("q3", "A"), line("q3", "B"), line("q3", "A")};
+  EXPECT_EQ(MessageOf([&] { SummaryOf("mmbench_letter", lines); }),
+            "group q1 has 2 lines, expected 3, one for each turn of its options");
+  const Json s = SummaryOf("mmbench_letter", lines, IncompleteGroups::kLeftOut);
+  EXPECT_EQ(s["questions"], 1);
+  EXPECT_EQ(s["circular"], 0);
+  EXPECT_EQ(s["incomplete_groups"], 2);
+  const Json none = SummaryOf("mmbench_letter", {line("q1", "A")}, IncompleteGroups::kLeftOut);
+  EXPECT_TRUE(none["circular"].is_null()) << "nothing was answered whole";
+}
+
 TEST(Scoring, ChairComesWithWhatKeepsItHonest) {
   const Json line = Scored(
       "chair",

@@ -48,6 +48,9 @@ TEST(EvalText, NumbersAreWhatFloatAccepts) {
                                                          {U"1e3", 1000},
                                                          {U"1_000.2_5", 1000.25},
                                                          {U"１２", 12},
+                                                         {U"\x0b\xa0"
+                                                          U"2\x85\x0c",
+                                                          2},
                                                          {U"٣.٥", 3.5},
                                                          {U"Infinity", inf},
                                                          {U"-inf", -inf},
@@ -62,9 +65,29 @@ TEST(EvalText, NumbersAreWhatFloatAccepts) {
     EXPECT_EQ(*parsed, value) << ToUtf8(text);
   }
   EXPECT_TRUE(std::isnan(ParseFloat(U"nan").value()));
-  for (const TextView text :
-       {U"", U" ", U".", U"e5", U"1e", U"1__0", U"_1", U"1_", U"1_.5", U"1,000", U"0x10", U"5%",
-        U"1 2", U"--1", U"½", U"+", U"in f", U"1e5_"})
+  for (const TextView text : {U"",
+                              U" ",
+                              U".",
+                              U"e5",
+                              U"1e",
+                              U"1__0",
+                              U"_1",
+                              U"1_",
+                              U"1_.5",
+                              U"1,000",
+                              U"0x10",
+                              U"5%",
+                              U"1 2",
+                              U"--1",
+                              U"½",
+                              U"+",
+                              U"in f",
+                              U"1e5_",
+                              U"\x1c"
+                              U"287",
+                              U"287\x1f",
+                              U"\x1d"
+                              U"２"})
     EXPECT_FALSE(ParseFloat(text).has_value()) << ToUtf8(text);
 }
 

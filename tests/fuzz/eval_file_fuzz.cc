@@ -73,7 +73,8 @@ void Read(std::string_view kind, std::string_view bytes) {
   const MemoryFile file(bytes);
   if (kind == "task") ParseTask(bytes, "task.json");
   if (kind == "objects") CaptionObjects objects{bytes};
-  if (kind == "verdicts") Verdicts::Read(file.path());
+  if (kind == "verdicts") Verdicts::Read(file.path(), JudgeKind::kScore);
+  if (kind == "choices") Verdicts::Read(file.path(), JudgeKind::kChoice);
   if (kind == "journal") ReadJournal(bytes);
   const auto format = FindDataFormat(kind);
   if (format && *format != DataFormat::kMme) ReadRows(*format, bytes);

@@ -73,6 +73,7 @@ def eval_file_seeds():
         yield name, b"task\n" + (TESTS.parent / "eval" / "tasks" / f"{name}.json").read_bytes()
     yield "objects", b'objects\n{"objects": {"red circle": ["red disc", "round red thing"], "dog": []}}'
     yield "verdicts", b'verdicts\n{"id": "1", "score": 0.5}\n{"id": 2, "score": 1, "prediction_sha256": "00"}\n'
+    yield "choices", b'choices\n{"id": "1", "choice": "B"}\n{"id": 2, "choice": null}\n'
     head = {"run": {"format": 1, "tasks": [{"samples": 2}]}, "shard": {"index": 0, "count": 1, "samples": 2}}
     samples = [{"task": 0, "doc_id": 1, "id": "b", "error": {"code": "UNAVAILABLE", "message": "gone"}}, {"task": 0, "doc_id": 1, "id": "b", "prediction": "x"}]
     yield "journal", b"journal\n" + b"".join(map(sealed, [head, *samples])) + sealed(samples[1])[:-9]

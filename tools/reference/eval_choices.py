@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from eval_scripts import TOTALS, Line, Scores, Scripts, folder, one
+from eval_scripts import TOTALS, Line, MissingScript, Scores, Scripts, folder, one
 
 # --- Yes or no -----------------------------------------------------------------------------------
 
@@ -276,6 +276,18 @@ def mmmu_open(scripts: Scripts, lines: list[Line]) -> Scores:
     module = scripts.script("MMMU-Benchmark+MMMU/mmmu/utils/eval_utils.py")
     return [
         one(module.eval_open(line["references"], module.parse_open_response(line["prediction"])))
+        for line in lines
+    ]
+
+
+def mmmu_open_lmms(scripts: Scripts, lines: list[Line]) -> Scores:
+    if not scripts.lmms_folder:
+        raise MissingScript("lmms-eval")
+    path = str(scripts.lmms_folder / "tasks/mmmu/utils.py")
+    names = {"parse_open_response", "eval_open", "normalize_str", "extract_numbers", "check_is_number"}
+    rules = scripts.functions(path, names)
+    return [
+        one(rules.eval_open(line["references"], rules.parse_open_response(line["prediction"])))
         for line in lines
     ]
 

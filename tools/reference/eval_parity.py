@@ -112,7 +112,7 @@ COMPARISONS: dict[
     "exact_match": (answers.short, [texts.exact_vlmeval]),
     "gqa": (answers.short, [texts.gqa_lmms]),
     "gqa_official": (answers.short, [texts.gqa_llava]),
-    "mmmu_open": (answers.open_question, [choices.mmmu_open]),
+    "mmmu_open": (answers.open_question, [choices.mmmu_open, choices.mmmu_open_lmms]),
     "pope_llava": (answers.yes_no, [choices.pope_official, choices.pope_llava]),
     "pope_opera": (answers.yes_no, [choices.pope_opera]),
     "pope_vcd": (answers.yes_no, [choices.pope_vcd]),

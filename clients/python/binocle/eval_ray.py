@@ -7,6 +7,9 @@ Workers take parts as they come free. A part whose worker is lost is done again 
 was answered is not asked again. At the end `binocle eval merge` writes what one run against a server would have written.
 
 DIR of --out, and for workers elsewhere of --data, must be a folder that all nodes see. Needs Ray: pip install 'binocle[ray]'.
+
+The servers of workers listen on loopback. Ray does not, also where it is started here: whatever address its processes are given, they
+listen on all interfaces, and who reaches their ports runs code here. Ray belongs behind a firewall, or in a network that you trust.
 """
 
 from __future__ import annotations
@@ -65,7 +68,7 @@ class Plan:
     attempts: int = 3  # how often a part, or a worker's start, is tried
     cpus: float = 1  # of a worker, for Ray
     gpus: float = 0
-    address: str | None = None  # of a Ray cluster; None: one is started here, on loopback
+    address: str | None = None  # of a Ray cluster; None: one is started here, which listens on all interfaces
 
 
 def _ends_with_its_parent() -> Callable[[], None] | None:
@@ -228,12 +231,21 @@ def run(plan: Plan, say: Callable[[str], None] = _say) -> str:
     """
     import ray
 
+    _check_tasks(plan)
     with contextlib.redirect_stdout(sys.stderr):  # where Ray tells of workers that died
         _do_parts(plan, ray, say)
     merged = subprocess.run([plan.program, "eval", "merge", plan.out], capture_output=True, text=True)
     if merged.returncode != 0:
         raise EvalError(merged.stderr.strip())
     return merged.stdout
+
+
+def _check_tasks(plan: Plan) -> None:
+    """A task that is none is told at once; every part would fail by it, as often as parts are tried."""
+    for task in plan.tasks:
+        told = subprocess.run([plan.program, "eval", "describe", task], capture_output=True, text=True)
+        if told.returncode != 0:
+            raise EvalError(told.stderr.strip())
 
 
 def _do_parts(plan: Plan, ray: Any, say: Callable[[str], None]) -> None:

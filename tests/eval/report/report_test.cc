@@ -5,6 +5,7 @@
 #include "binocle/eval.h"
 #include "binocle/eval_report.h"
 #include "core/json.h"
+#include "eval/report/charts.h"
 #include "eval/report/same_questions.h"
 #include "eval/report/sweep.h"
 #include "eval/report/task_report.h"
@@ -117,6 +118,78 @@ TEST(TaskReport, SaysHowChairErrsAndHowCaptionsAreWritten) {
   EXPECT_EQ(report.style.repetitive, 1);
 }
 
+// Two questions a picture and three pictures of two categories; q1 and q4 are wrong.
+constexpr const char* kMmeRows =
+    R"({"id": "s0", "q": "q0", "a": "yes", "image": "0.png", "k": "count", "g": "0"}
+{"id": "s1", "q": "q1", "a": "no", "image": "0.png", "k": "count", "g": "0"}
+{"id": "s2", "q": "q2", "a": "yes", "image": "1.png", "k": "count", "g": "1"}
+{"id": "s3", "q": "q3", "a": "no", "image": "1.png", "k": "count", "g": "1"}
+{"id": "s4", "q": "q4", "a": "yes", "image": "2.png", "k": "color", "g": "2"}
+{"id": "s5", "q": "q5", "a": "no", "image": "2.png", "k": "color", "g": "2"}
+)";
+const std::vector<std::string> kMmeAnswers = {"yes", "no", "yes", "no", "yes", "no"};
+
+TEST(Report, LeadsWithTheNumberThatIsPublished) {
+  const Finished finished(kMmeRows, R"(, "answer": "a", "category": "k", "group": "g")",
+                          R"("scorer": "mme")");
+  const std::string out = finished.Run("out", AnswersBut(kMmeAnswers, {1, 4}, "maybe"));
+  const Json results = Json::parse(ReadAllOf(out + "/m_results.json"));
+  EXPECT_EQ(results["results"]["mine"]["score,none"], 175);  // count 75 + 50, color 50 + 0
+  EXPECT_EQ(results["results"]["mine"]["mme_mme,none"], 175);
+  EXPECT_NEAR(results["results"]["mine"]["mme,none"].get<double>(), 4.0 / 6, 1e-12);
+  EXPECT_EQ(results["binocle"]["tasks"]["mine"]["metric"], "mme");
+  const EvalReport report = ReportEval({out}, {});
+  EXPECT_EQ(report.tasks[0].metric, "mme");
+  EXPECT_EQ(report.tasks[0].score->value, 175);
+  EXPECT_EQ(report.tasks[0].score->low, 50 + 50);  // one picture of each category drawn twice
+  EXPECT_EQ(report.tasks[0].score->high, 200 + 50);
+  EXPECT_EQ(report.tasks[0].most, 400);
+  EXPECT_NE(report.html.find("<td>mme</td>"), std::string::npos);
+  const TaskReport parts = ReportOf(ReadRunFiles(out));
+  EXPECT_EQ(parts.categories[1].score->value, 125) << parts.categories[1].name;
+  const std::string right = finished.Run("right", AnswersBut(kMmeAnswers, {}));
+  const EvalTaskComparison compared = CompareEval({out, right}, {}).tasks.at(0);
+  EXPECT_EQ(compared.metric, "mme");
+  EXPECT_EQ(compared.score_after, 400);
+  EXPECT_EQ(compared.difference.value, 225);
+  EXPECT_EQ(compared.better, 2);
+}
+
+TEST(Report, TakesTurnsTogetherAndSaysWhichAreMissing) {
+  std::string rows = RowsOf({"A", "A", "A", "A"}, R"(, "o": ["red", "blue"], "g": "G")");
+  for (const char* group : {"0", "0", "1", "1"}) rows.replace(rows.find("\"G\""), 3, group);
+  const Finished finished(
+      rows, R"(, "answer": "a", "answer_form": "letter", "options": "o", "group": "g")",
+      R"("scorer": "mmbench_letter")");
+  const std::string out = finished.Run("out", AnswersBut({"A", "A", "A", "B"}, {}));
+  EXPECT_EQ(ReportEval({out}, {}).tasks[0].score->value, 0.5);
+  const std::string part = finished.Run("part", [](const std::string& prompt) {
+    if (prompt == "q3") throw Error(Code::kUnavailable, "nobody");
+    return std::string(prompt == "q0" ? "B" : "A");
+  });
+  const EvalReport report = ReportEval({part}, {});
+  EXPECT_EQ(report.tasks[0].metric, "circular");
+  EXPECT_EQ(report.tasks[0].score->value, 0);
+  EXPECT_EQ(report.tasks[0].incomplete_groups, 1);
+  EXPECT_NE(report.html.find("incomplete: 3 of 4 answered, 1 groups left out"), std::string::npos);
+  const EvalTaskComparison compared = CompareEval({out, part}, {}).tasks.at(0);
+  EXPECT_EQ(compared.difference.value, -1);
+  EXPECT_EQ(compared.incomplete_groups, 1);
+}
+
+TEST(Report, OfCaptionsLeadsWithWhatIsWrong) {
+  const Finished finished(RowsOf({"dog", "cat"}), R"(, "references": "a")", R"("scorer": "chair")");
+  const std::string out = finished.Run("out", AnswersBut({"a dog", "a cat", ""}, {1}, "a horse"));
+  const EvalReport report = ReportEval({out}, {});
+  EXPECT_EQ(report.tasks[0].metric, "chair_s");
+  EXPECT_FALSE(report.tasks[0].higher_is_better);
+  EXPECT_EQ(report.tasks[0].score->value, 0.5);
+  EXPECT_NE(report.html.find("chair_s (lower is better)"), std::string::npos);
+  const Json results = Json::parse(ReadAllOf(out + "/m_results.json"));
+  EXPECT_EQ(results["results"]["mine"]["score,none"], 0.5);
+  EXPECT_EQ(results["higher_is_better"]["mine"]["score"], false);
+}
+
 TEST(Report, HasTheSameBytesForTheSameFilesAndSeed) {
   const std::vector<std::string> answers = {"a0", "a1", "a2", "a3", "a4", "a5"};
   const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
@@ -180,6 +253,32 @@ TEST(Report, EmbedsPicturesByWhatTheyAre) {
   EXPECT_TRUE(Json::parse(shown[1].asked).contains("request"));
 }
 
+TEST(Report, HandsOutPicturesThatLieInRows) {
+  const Finished finished(RowsOf({"a", "a"}), kAnswer, R"("scorer": "exact_match")");
+  const std::string large(12 << 20, 'A');  // 9 MiB of zeros
+  finished.folder().Write("data/a.jsonl",
+                          R"({"id": "s0", "q": "q0", "a": "a", "image": ["eHl6", "YWJj"]}
+{"id": "s1", "q": "q1", "a": "a", "image": [")" +
+                              large + "\"]}\n");
+  ReplaceIn(finished.folder().path() / "mine.json", R"("form": "path")", R"("form": "base64")");
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  EvalReportOptions options;
+  std::vector<EvalShownSample> shown;
+  options.figures = [&](const EvalShownSample& sample) {
+    shown.push_back(sample);
+    return std::vector<EvalFigure>{};
+  };
+  ReportEval({out}, options);
+  options.data = (finished.folder().path() / "data").string();
+  ReportEval({out}, options);
+  ASSERT_EQ(shown.size(), 4u);
+  EXPECT_EQ(shown[0].pictures, (std::vector<std::string>{"", ""})) << "without the data";
+  EXPECT_EQ(shown[2].pictures, (std::vector<std::string>{"xyz", "abc"}));
+  EXPECT_EQ(shown[3].pictures, std::vector<std::string>{""}) << "more than 8 MiB";
+  options.data = out;
+  EXPECT_EQ(Thrown([&] { ReportEval({out}, options); }).code(), Code::kNotFound);
+}
+
 TEST(Report, SaysThatAJudgeHasNotGraded) {
   const Finished finished(RowsOf({"a", "a"}), kAnswer, R"("judge": "wise")");
   const EvalReport report =
@@ -187,6 +286,26 @@ TEST(Report, SaysThatAJudgeHasNotGraded) {
   EXPECT_FALSE(report.tasks.at(0).score);
   EXPECT_EQ(report.tasks[0].scorer, "wise");
   EXPECT_NE(report.html.find("a judge has not graded"), std::string::npos);
+}
+
+TEST(Report, HasAScoreForEachAbility) {
+  const Finished finished(RowsOf({"a", "b"}, R"(, "c": ["ocr", "math"])"),
+                          R"(, "answer": "a", "abilities": "c")", R"("judge": "wise")");
+  std::string rows = RowsOf({"a", "b"}, R"(, "c": ["ocr", "math"])");
+  finished.folder().Write("data/a.jsonl", rows.replace(rows.rfind(", \"math\""), 8, ""));
+  const std::string out = finished.Run("out", [](const std::string&) { return "b"; });
+  finished.folder().Write("v.jsonl", R"({"id": "s0", "score": 1})"
+                                     "\n"
+                                     R"({"id": "s1", "score": 0.5})");
+  JudgeEval(out, "mine", (finished.folder().path() / "v.jsonl").string());
+  const Json results = Json::parse(ReadAllOf(out + "/m_results.json"));
+  EXPECT_EQ(results["binocle"]["tasks"]["mine"]["abilities"],
+            (Json{{"math", {{"samples", 1}, {"score", 1.0}}},
+                  {"ocr", {{"samples", 2}, {"score", 0.75}}}}));
+  const TaskReport report = ReportOf(ReadRunFiles(out));
+  ASSERT_EQ(report.abilities.size(), 2u);
+  EXPECT_EQ(report.abilities[1].name, "ocr");
+  EXPECT_EQ(report.abilities[1].score->value, 0.75);
 }
 
 TEST(Report, TakesTheScoresOfAJudge) {
@@ -233,6 +352,16 @@ TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
   const std::string html = ReportEval(folders, {}).html;
   EXPECT_NE(html.find("seconds an answer"), std::string::npos);
   EXPECT_NE(html.find("guidance.gamma=1.5, var.p=0.6"), std::string::npos);
+  EXPECT_NE(html.find("<span class=\"folder\">" + folders[0]), std::string::npos);
+}
+
+// Scores end at 1, and so does their axis.
+TEST(Sweep, HasNoAxisBeyondWhatAScoreCanBe) {
+  const Html html = Curves({{.points = {{.x = 1, .y = {0.95, 0, 1}}}}}, "x", "score", 1);
+  EXPECT_NE(html.text.find(">1.00<"), std::string::npos) << html.text;
+  EXPECT_NE(html.text.find(">0.00<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">1.06<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">-0.06<"), std::string::npos);
 }
 
 TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {

@@ -147,6 +147,56 @@ TEST(JudgeEval, IsAskedForWhatNoScorerKnowsAndNothingIsMadeUp) {
   EXPECT_EQ(RunEval(small.Make(), model.Ask()).tasks[0].score, 0.75);
 }
 
+// MMBench's protocol: a judge says which option an answer means that has no letter and no option's text.
+TEST(JudgeEval, ReadsChoicesThatTheScorerCannot) {
+  const SmallRun small(3, 1);
+  small.folder().Write("data/a.jsonl", R"({"id": "s0", "q": "q0", "a": "A", "image": "0.png"}
+{"id": "s1", "q": "q1", "a": "B", "image": "1.png"}
+{"id": "s2", "q": "q2", "a": "B", "image": "2.png"}
+)");
+  small.folder().Write("mine.json", R"({"schema": 1, "name": "mine", "version": "1",
+    "description": "d", "data": {"format": "jsonl", "files": ["a.jsonl"], "how_to_get": "w"},
+    "columns": {"id": "id", "question": "q", "answer": "a", "answer_form": "letter",
+                "options": ["q", "image"]},
+    "images": {"form": "path", "column": "image"}, "choice_judge": "wise",
+    "prompts": {"default": {"text": "{question}", "source": "s"}}, "scorer": "mmbench_letter",
+    "generation": {"max_new_tokens": 8}})");
+  const auto ask = [](const Request& request) {
+    Response response;
+    const std::string& question = request.messages.at(0).text;
+    response.answers.emplace_back().text = question == "q0" ? "A" : "the second, I think";
+    return response;
+  };
+  EvalResult result = RunEval(small.Make(), ask);
+  EXPECT_NEAR(result.tasks.at(0).score.value_or(0), 1.0 / 3, 1e-12) << "the rule without a judge";
+  const auto lines = LinesOf(result.tasks[0].judge_file);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(Json::parse(lines[0])["id"], "s1");
+  EXPECT_EQ(Json::parse(lines[0])["options"], Json({"q1", "1.png"}));
+  const auto judged = [&](const std::string& verdicts) {
+    small.folder().Write("v.jsonl", verdicts);
+    return JudgeEval(small.out().string(), "mine", (small.folder().path() / "v.jsonl").string());
+  };
+  const auto refused = [&](const std::string& verdicts, const std::string& what) {
+    EXPECT_THAT(Thrown([&] { judged(verdicts); }).message(), HasSubstr(what));
+  };
+  const std::string s1 = R"({"id": "s1", "choice": "B"})";
+  refused(s1, "has no verdict on s2");
+  refused(R"({"id": "s1", "choice": "b"})",
+          "v.jsonl:1: choice is \"b\", expected a capital letter");
+  refused(R"({"id": "s1", "score": 1})", "v.jsonl:1: choice is missing");
+  refused(s1 + "\n" + R"({"id": "s2", "choice": "C"})",
+          "the choice for s2 is C, expected one of 2 options");
+  refused(s1 + "\n" + R"({"id": "s2", "choice": "B"})" + "\n" + R"({"id": "s0", "choice": "A"})",
+          "has 3 verdicts, expected 2, one for every answer that could not be read");
+  result = judged(s1 + "\n" + R"({"id": "s2", "choice": null})");
+  EXPECT_NEAR(result.tasks[0].score.value_or(0), 2.0 / 3, 1e-12);
+  const Json task = Json::parse(ReadAllOf(result.results_file))["binocle"]["tasks"]["mine"];
+  EXPECT_EQ(task["judged"], Json({{"name", "wise"}, {"graded", 2}, {"waiting", 0}}));
+  EXPECT_EQ(task["scorers"]["mmbench_letter"]["no_answer"], 1);
+  EXPECT_EQ(Json::parse(LinesOf(result.tasks[0].samples_file)[1])["choice"], "B");
+}
+
 TEST(JudgeEval, RefusesVerdictsThatAreNotOneForEveryAnswer) {
   const SmallRun small(2, 1, kJudged);
   Answering model;

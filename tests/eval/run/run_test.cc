@@ -353,5 +353,29 @@ TEST(RunEval, AppliesATasksConstraintWhereAsked) {
   EXPECT_THAT(std::get<Choices>(held.asked[0].constraint).values, ElementsAre("a0", "b"));
 }
 
+TEST(RunEval, SaysWhyThereCanBeNoFolder) {
+  const SmallRun small(1, 1);
+  Answering model;
+  EvalRun run = small.Make();
+  run.out = "/proc/x";
+  const Error error = Thrown([&] { RunEval(run, model.Ask()); });
+  EXPECT_EQ(error.code(), Code::kNotFound);
+  EXPECT_NE(error.message().find("/proc/x: no folder can be made: No such file"),
+            std::string::npos);
+}
+
+// Servers take ids of 256 bytes; data sets that name samples by whole questions have longer ones.
+TEST(RunEval, AsksUnderShortIdsWhateverTheDatas) {
+  const SmallRun small(1, 1);
+  const std::string id(300, 'i');
+  small.folder().Write("data/a.jsonl",
+                       R"({"id": ")" + id + R"(", "q": "q0", "a": "a0", "image": "0.png"})");
+  Answering model;
+  const EvalResult result = RunEval(small.Make(), model.Ask());
+  ASSERT_EQ(model.asked.size(), 1u);
+  EXPECT_EQ(model.asked[0].id.size(), 64u);
+  EXPECT_EQ(Json::parse(LinesOf(result.tasks[0].samples_file)[0])["id"], id);
+}
+
 }  // namespace
 }  // namespace binocle::eval
