@@ -105,7 +105,8 @@ void ModelFlags::AddBatching(CLI::App& command) {
   Group group(command, "Batching");
   group.AddNumber("--max-sequences", options.max_sequences, "answers computed side by side");
   group.AddNumber("--kv-tokens", options.kv_tokens,
-                  "tokens whose keys and values there is room for (0: two contexts)");
+                  "tokens whose keys and values there is room for (0: two contexts; serve: as many "
+                  "as requests and memory allow)");
   group.AddNumber("--max-queued-requests", options.max_queued_requests,
                   "requests that wait to start; more are refused");
   group.AddText("--max-queued-bytes", max_queued_bytes,

@@ -63,6 +63,8 @@ grpc::Status CallGate::Call::Broken() const {
 void CallGate::Call::End(const grpc::Status& status) {
   record_.code = status.error_code();
   record_.message = status.error_message();
+  // Before the client hears of it: who asks one after the other is never two at a time.
+  lease_.reset();
 }
 
 std::shared_ptr<CallGate::Call> CallGate::Enter(grpc::CallbackServerContext& context,

@@ -65,6 +65,13 @@ void SetKeepalive(const KeepaliveOptions& keepalive, grpc::ServerBuilder& builde
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // the server's own
 }
 
+// gRPC unpacks a message before it looks at any limit, and before we see who sends it: 3 MB would take 3 GB. Pictures are compressed already.
+void RefuseCompression(grpc::ServerBuilder& builder) {
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP})
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+}
+
 }  // namespace
 
 struct GrpcServer::Impl {
@@ -96,6 +103,7 @@ struct GrpcServer::Impl {
         CredentialsOf(options.tls));
     builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
     builder.SetMaxSendMessageSize(static_cast<int>(options.max_message_bytes));
+    RefuseCompression(builder);
     SetKeepalive(options.keepalive, builder);
     // A connection that says nothing must not be kept for gRPC's two minutes: each has a file descriptor.
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);

@@ -261,7 +261,8 @@ struct Server::Impl {
     if (grpc_open && options.tls_certificate.empty())
       log->Event("warning",
                  Text("listen ", options.listen, " is without TLS, and others can reach it"));
-    if ((open || grpc_open) && !tokens && options.tls_client_ca.empty())
+    const bool grpc_anonymous = grpc_open && options.tls_client_ca.empty();
+    if ((open || grpc_anonymous) && !tokens)
       log->Event("warning", "everybody who can reach this server may use it: there are no tokens");
   }
 

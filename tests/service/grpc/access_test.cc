@@ -129,6 +129,13 @@ TEST_F(AccessTest, TokensAreAskedForAndLimited) {
   EXPECT_GE(named, 4);
 }
 
+TEST_F(AccessTest, WhoAsksOneAfterTheOtherIsNeverTwoAtATime) {
+  GrpcServerOptions options;
+  options.tokens = TokenList::Parse("secret-one max_in_flight=1", "tokens");
+  Start(std::move(options));
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(Ask("say a", "secret-one").ok()) << i;
+}
+
 TEST_F(AccessTest, WhileDrainingOldRequestsEndAndNewOnesAreSentAway) {
   Start();
   EXPECT_EQ(Health(""), 1);

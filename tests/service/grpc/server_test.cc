@@ -311,6 +311,21 @@ TEST_F(ServicesTest, AMessageAboveTheLimitIsRefused) {
   EXPECT_TRUE(Ask("say a").ok());
 }
 
+// Unpacked before anything is known of it, a small one would take all memory.
+TEST_F(ServicesTest, CompressedMessagesAreRefusedUnread) {
+  Start();
+  for (const auto algorithm : {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    grpc::ClientContext context;
+    context.set_compression_algorithm(algorithm);
+    v1::AskRequest request;
+    request.set_prompt("say " + std::string(1 << 20, 'a'));
+    EXPECT_EQ(stub_->Ask(&context, request, &answer_).error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+  }
+  EXPECT_TRUE(records().empty());
+  EXPECT_TRUE(Ask("say a").ok());
+}
+
 TEST_F(ServicesTest, OptionsThatCannotBeAreRefused) {
   Start();
   const auto start = [](GrpcServerOptions options) {
