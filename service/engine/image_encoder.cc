@@ -134,15 +134,14 @@ ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting wait
   return {.image = std::move(image), .cached = false};
 }
 
-SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, const Noised& noised,
-                                       TorchNormal& normal, Timings& timings) {
-  ModelPixels pixels = Pixels(noised.input, ReadBytes(noised.input), &timings);
-  for (Tensor* tower : {&pixels.anchor, &pixels.augment}) {
+SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, Noised noised, TorchNormal& normal,
+                                       Timings& timings) {
+  for (Tensor* tower : {&noised.pixels.anchor, &noised.pixels.augment}) {
     if (tower->empty()) continue;
     AddDiffusionNoise(normal, noised.steps,
                       {tower->f32(), static_cast<size_t>(tower->view().elements())});
   }
-  return Finish(c, {ThroughTowers(c.ex, pixels, nullptr, timings), {}}, noised.plan, {});
+  return Finish(c, {ThroughTowers(c.ex, noised.pixels, nullptr, timings), {}}, noised.plan, {});
 }
 
 ImageEncoder::Prepared ImageEncoder::Prepare(const ImageInput& input) const {

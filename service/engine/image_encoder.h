@@ -41,11 +41,11 @@ class ImageEncoder {
                  Timings& timings);
   // The picture under diffusion noise, which is never kept.
   struct Noised {
-    const ImageInput& input;
+    ModelPixels pixels;  // without it
     const LayerPlan& plan;
     int64_t steps;
   };
-  SharedImage EncodeNoised(const ForwardContext& c, const Noised& noised, TorchNormal& normal,
+  SharedImage EncodeNoised(const ForwardContext& c, Noised noised, TorchNormal& normal,
                            Timings& timings);
   // A picture before the towers, for those who change it there.
   struct Prepared {

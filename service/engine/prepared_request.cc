@@ -53,6 +53,9 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
   }
   for (const ImageInput* image : prompt.images)
     waiting_images.push_back(loaded.images.Read(*image, plan, sink_dims));
+  if (!interventions.vcd) return;
+  for (const ImageInput* image : prompt.images)
+    noised_pixels.push_back(loaded.images.ReadPixels(*image));
 }
 
 PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked, ExpandedPrompt expanded,

@@ -34,7 +34,8 @@ struct PreparedRequest {
   SinkDims sink_dims;
   std::shared_ptr<const CompiledConstraint> constraint;  // with the answers
   std::vector<ImageEncoder::Waiting> waiting_images;
-  std::vector<SharedImage> images;  // of the second constructor
+  std::vector<ModelPixels> noised_pixels;  // the same pictures for VCD, noise yet to come
+  std::vector<SharedImage> images;         // of the second constructor
 };
 
 }  // namespace binocle

@@ -274,7 +274,7 @@ void StepRunner::EncodeNext(LiveRequest& request) {
   const size_t noised = request.other_images.size();
   request.other_images.push_back(
       m_.images.EncodeNoised(m_.forward(),
-                             {.input = *prepared.prompt.images[noised],
+                             {.pixels = std::move(prepared.noised_pixels[noised]),
                               .plan = prepared.plan,
                               .steps = prepared.interventions.vcd->steps},
                              *request.noise, request.response.timings));
