@@ -26,25 +26,27 @@ namespace hn = hwy::HWY_NAMESPACE;
 HWY_INLINE void ApplyVariant(const PlainScore&, int64_t /*head*/, int64_t /*first_key*/,
                              int64_t /*valid*/, float* /*s*/) {}
 
+// s + g·c·|s|; no weight stays none: 0·∞ is no number.
+HWY_INLINE hn::Vec<hn::ScalableTag<float>> Gained(hn::Vec<hn::ScalableTag<float>> s,
+                                                  hn::Vec<hn::ScalableTag<float>> g, float c) {
+  const hn::ScalableTag<float> d;
+  const auto more = hn::Mul(hn::Mul(g, hn::Set(d, c)), hn::Abs(s));
+  return hn::Add(s, hn::IfThenZeroElse(hn::Le(s, hn::Set(d, -INFINITY)), more));
+}
+
 HWY_INLINE void ApplyVariant(const KeyGain& v, int64_t head, int64_t first_key, int64_t valid,
                              float* s) {
   const float factor = v.head_factor.empty() ? 1.0F : v.head_factor[static_cast<size_t>(head)];
   const float* gain = v.gain.data() + first_key;
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto gained = [&](auto score, auto g) HWY_ATTR {
-    const auto more = hn::Mul(hn::Mul(g, hn::Set(d, factor)), hn::Abs(score));
-    // No weight stays none: 0·∞ is no number.
-    const auto none = hn::Le(score, hn::Set(d, -INFINITY));
-    return hn::Add(score, hn::IfThenZeroElse(none, more));
-  };
   int64_t j = 0;
   for (; j + lanes <= valid; j += lanes)
-    hn::StoreU(gained(hn::LoadU(d, s + j), hn::LoadU(d, gain + j)), d, s + j);
+    hn::StoreU(Gained(hn::LoadU(d, s + j), hn::LoadU(d, gain + j), factor), d, s + j);
   if (j == valid) return;
   float rest[kPageTokens] = {};
   std::copy(gain + j, gain + valid, rest);
-  hn::StoreU(gained(hn::LoadU(d, s + j), hn::LoadU(d, rest)), d, s + j);
+  hn::StoreU(Gained(hn::LoadU(d, s + j), hn::LoadU(d, rest), factor), d, s + j);
 }
 
 HWY_INLINE void ApplyVariant(const KeyBias& v, int64_t /*head*/, int64_t first_key, int64_t valid,
