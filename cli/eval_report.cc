@@ -48,10 +48,6 @@ Json EstimateJson(const EvalEstimate& task) {
           {"skipped", task.skipped}};
 }
 
-bool IsIncomplete(const EvalEstimate& task) {
-  return task.failed > 0 || task.incomplete_groups > 0;
-}
-
 void PrintEstimates(const EvalReport& report, const std::string& out) {
   std::printf("%-18s %-18s %-9s %10s %22s %9s %8s  %s\n", "task", "scorer", "metric", "score",
               "95 %", "samples", "groups", "run");
@@ -66,12 +62,7 @@ void PrintEstimates(const EvalReport& report, const std::string& out) {
                 static_cast<long long>(task.samples), static_cast<long long>(task.groups),
                 task.run.c_str());
   }
-  for (const EvalEstimate& task : report.tasks) {
-    if (IsIncomplete(task))
-      std::printf(
-          "%s\n",
-          IncompleteText(task.task, task.answered, task.samples, task.incomplete_groups).c_str());
-  }
+  PrintIncomplete(report.tasks);
   std::printf("report: %s\n", out.c_str());
 }
 

@@ -1,5 +1,6 @@
 #include "cli/flags.h"
 
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <string_view>
@@ -202,12 +203,12 @@ int64_t ParseBytes(const std::string& text, const std::string& option) {
   } else if (unit.ends_with("B")) {
     unit.resize(unit.size() - 1);
   }
-  const std::string units = "KkMmGgTt";
   double scale = 1;
-  if (unit.size() == 1 && units.find(unit[0]) != std::string::npos) {
-    scale = std::pow(1024.0, static_cast<double>(units.find(unit[0]) / 2 + 1));
-  } else if (!unit.empty()) {
-    fail();
+  if (!unit.empty()) {
+    const char letter = static_cast<char>(std::toupper(static_cast<unsigned char>(unit[0])));
+    const size_t power = std::string_view("KMGT").find(letter);
+    if (unit.size() > 1 || power == std::string_view::npos) fail();
+    scale = std::pow(1024.0, static_cast<double>(power + 1));
   }
   const double bytes = number * scale;
   if (!(bytes >= 1 && bytes < 9e18)) fail();
