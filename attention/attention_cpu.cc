@@ -55,13 +55,23 @@ HWY_INLINE void Hide(Visible visible, float* s) {
   for (int64_t j = visible.end; j < kPageTokens; ++j) s[j] = kLowest;
 }
 
+// max and 64 scores: the largest. After a few pages that is nearly always max, which one comparison shows; a maximum over the lanes would
+// make the exponentials wait.
+HWY_INLINE float MaxOf(const float* s, float max) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto tile_max = hn::Load(d, s);
+  for (int64_t j = lanes; j < kPageTokens; j += lanes)
+    tile_max = hn::Max(tile_max, hn::Load(d, s + j));
+  if (hn::AllTrue(d, hn::Le(tile_max, hn::Set(d, max)))) return max;
+  return std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
+}
+
 // s ← exp(s − max). Moves max and the row's lanes of sums, and returns what o must be scaled by.
 HWY_INLINE float SoftmaxStep(float* s, float& max, float* sums) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto tile_max = hn::Set(d, kLowest);
-  for (int64_t j = 0; j < kPageTokens; j += lanes) tile_max = hn::Max(tile_max, hn::Load(d, s + j));
-  const float new_max = std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
+  const float new_max = MaxOf(s, max);
   if (new_max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
     if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sums[0] = NAN;
     std::fill(s, s + kPageTokens, 0.0F);

@@ -146,11 +146,12 @@ HWY_NOINLINE void PanelWhole(PanelArgs p, int64_t rows) {
     p.c += kPanelRows * p.ldc;
     rows -= kPanelRows;
   }
-  for (; rows > 0; --rows) {
-    WholeRowsOf<1, kStore>(p);
-    p.a += p.lda;
-    p.c += p.ldc;
+  for (; rows >= 2; rows -= 2) {
+    WholeRowsOf<2, kStore>(p);
+    p.a += 2 * p.lda;
+    p.c += 2 * p.ldc;
   }
+  if (rows == 1) WholeRowsOf<1, kStore>(p);
 }
 
 // All `rows` rows of A against one panel.

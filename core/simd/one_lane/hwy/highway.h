@@ -108,6 +108,7 @@ inline Vec1 NegMulAdd(Vec1 factor, Vec1 x, Vec1 add) { return MulAdd(Neg(factor)
 
 // Comparisons.
 inline bool Le(Vec1 a, Vec1 b) { return a.raw <= b.raw; }
+inline bool AllTrue(Tag, bool mask) { return mask; }
 inline Vec1 IfThenZeroElse(bool mask, Vec1 v) { return mask ? Vec1{0.0F} : v; }
 
 // Reductions: the result in every lane.
