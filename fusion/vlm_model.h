@@ -33,6 +33,8 @@ struct ModelPixels {
   Tensor augment;  // [3, H_b, W_b]
 
   bool empty() const { return anchor.empty() && augment.empty(); }
+  int64_t bytes() const { return anchor.bytes() + augment.bytes(); }
+  ModelPixels Clone() const { return {anchor.Clone(), augment.Clone()}; }
 };
 
 // What each stage produced, for parity checks. Absent stages stay empty.

@@ -23,7 +23,8 @@ void CheckSize(const ImageHeader& header, const DecodeOptions& options, const st
 
 }  // namespace
 
-Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const std::string& where) {
+ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
+                       const std::string& where) {
   if (static_cast<int64_t>(bytes.size()) > options.max_bytes) {
     Throw(Code::kResourceExhausted, where, ": is ", bytes.size(), " bytes, the limit is ",
           options.max_bytes);
@@ -31,6 +32,11 @@ Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const st
   const ImageHeader header = ParseImageHeader(bytes, where);
   CheckSize(header, options, where);
   CheckImageStructure(bytes, header.format, where);
+  return header;
+}
+
+Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const std::string& where) {
+  const ImageHeader header = CheckImage(bytes, options, where);
   try {
     Image image = internal::DecodePixels(bytes, header, where);
     return options.exif ? ApplyOrientation(std::move(image), ExifOrientation(bytes, header.format))

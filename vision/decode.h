@@ -33,6 +33,10 @@ struct DecodeOptions {
   int64_t max_side = 65'535;  // what JPEG can say; bounds the work of resizing thin strips
 };
 
+// What can be said without decoding a pixel: throws what DecodeImage throws before it decodes.
+ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
+                       const std::string& where);
+
 // `where` names the picture in errors ("cat.jpg", "images[0]").
 //   INVALID_ARGUMENT    empty, not a JPEG, PNG or WebP file, truncated, corrupt, a side of 0
 //   RESOURCE_EXHAUSTED  over a limit of `options`, or out of memory

@@ -6,6 +6,7 @@
 #include <future>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -25,7 +26,8 @@
 #include "service/engine/load_options.h"
 #include "service/engine/memory_plan.h"
 #include "service/engine/model_summary.h"
-#include "service/engine/worker_threads.h"
+#include "service/engine/pending_request.h"
+#include "service/engine/preparation.h"
 
 namespace binocle {
 namespace {
@@ -46,6 +48,19 @@ auto AsErrors(const std::string& path, const Action& action) {
     Throw(Code::kResourceExhausted, path, ": out of memory");
   } catch (const std::system_error& error) {
     Throw(Code::kUnknown, path, ": ", error.code().message());
+  }
+}
+
+// What a step of a request's way throws.
+template <typename Step>
+std::optional<Error> ErrorOf(const Step& step) {
+  try {
+    step();
+    return {};
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error(Code::kResourceExhausted, "request: out of memory");
   }
 }
 
@@ -90,10 +105,9 @@ struct Engine::Impl {
         prefix(pool),
         constraints(model),
         admission(options.max_queued_requests, options.max_queued_bytes),
+        preparation(DecodeOrder::Limits{}),
         loop(loaded(), {.rows = PassRows(model.config(), load), .sequences = load.max_sequences}),
-        workers(kWorkers) {}
-
-  static constexpr int kWorkers = 2;
+        workers(preparation, static_cast<int>(DecodeOrder::Limits{}.decoders + 1)) {}
 
   LoadedModel loaded() {
     return {.exec = exec,
@@ -109,17 +123,12 @@ struct Engine::Impl {
 
   Response Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
                RequestHooks hooks);
-  // A request that was submitted and whose pictures are not read yet.
-  struct Job {
-    Clock::time_point start;
-    Request request;
-    SubmissionEvents events;
-    std::unique_ptr<Admission::Place> place;
-    std::shared_ptr<std::atomic<bool>> cancelled;  // with the caller's Submission
-  };
-  void Prepare(Job& job);
-  void ReportCancelled(const Job& job);
-  void Report(const Job& job, const Error& error);
+  // On the workers, in this order.
+  void Read(const std::shared_ptr<PendingRequest>& pending);
+  int64_t DecodePictures(const std::shared_ptr<PendingRequest>& pending);
+  void HandOver(const std::shared_ptr<PendingRequest>& pending);
+  // By who took it.
+  void Refuse(const std::shared_ptr<PendingRequest>& pending, const Error& error);
 
   EngineOptions options;
   ModelInfo info;
@@ -132,12 +141,13 @@ struct Engine::Impl {
   PrefixIndex prefix;
   ConstraintTokens constraints;
   Admission admission;
+  PreparationQueue preparation;
   double load_ms = 0;
   std::atomic<int64_t> next_number{0};
   std::mutex
       watching;  // held by a request that watches rows: one at a time, since it cannot be sent back to wait
   EngineLoop loop;
-  WorkerThreads workers;  // last: what they read goes to the loop
+  PreparationThreads workers;  // last: what they read goes to the loop
 };
 
 Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -187,6 +197,7 @@ std::string Engine::TokenText(int32_t id) const {
 // Submits, and waits for the end. What the observer throws cancels the request and is thrown again here.
 Response Engine::Impl::Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
                            RequestHooks hooks) {
+  prepared->DecodePictures(images);
   std::promise<Response> done;
   std::exception_ptr thrown;  // by the observer, on the loop's thread
   const auto guarded = [&thrown](const auto& call) {
@@ -230,62 +241,84 @@ void Submission::Cancel() {
   if (state_ != nullptr) state_->cancelled.store(true);
 }
 
-void Engine::Impl::ReportCancelled(const Job& job) {
-  Response response{.id = job.request.id, .model = info.name};
-  response.answers.resize(static_cast<size_t>(job.request.generation.n));
-  for (Answer& answer : response.answers) answer.finish_reason = FinishReason::kCancelled;
-  response.timings.total = MillisecondsSince(job.start);
-  loop.Post([on_finished = job.events.on_finished, response] {
-    if (on_finished) on_finished(response);
+void Engine::Impl::Refuse(const std::shared_ptr<PendingRequest>& pending, const Error& error) {
+  loop.Post([pending, error] {
+    pending->place.reset();
+    if (pending->events.on_error) pending->events.on_error(error);
   });
 }
 
-// On a worker: reads the request's pictures, then hands it to the loop, or has the loop report what is wrong with it. What is cancelled or
-// late when its turn comes is not read.
-void Engine::Impl::Prepare(Job& job) {
-  if (job.cancelled->load()) return ReportCancelled(job);
-  try {
-    CheckDeadline(job.request);
-    auto prepared = std::make_unique<PreparedRequest>(loaded(), std::move(job.request));
-    prepared->start = job.start;
-    if (job.events.on_finished) {
-      job.events.on_finished = [this, finished = std::move(job.events.on_finished)](Response r) {
-        r.timings.load = load_ms;
-        finished(std::move(r));
-      };
-    }
-    auto live = std::make_shared<LiveRequest>(loaded(), std::move(prepared), job.events,
-                                              RequestHooks{}, next_number++);
-    live->cancelled = job.cancelled;
-    live->place = std::move(job.place);
+// What is cancelled or late when its turn comes is left to the loop, which answers it.
+void Engine::Impl::Read(const std::shared_ptr<PendingRequest>& pending) {
+  if (pending->over()) return;
+  const std::optional<Error> error = ErrorOf([&] {
+    const int64_t priority = pending->request.priority;
+    pending->prepared = std::make_unique<PreparedRequest>(loaded(), std::move(pending->request));
+    pending->prepared->start = pending->start;
+    const int64_t pixels = pending->prepared->pixels_to_decode();
+    if (pixels == 0) return HandOver(pending);
+    const std::chrono::duration<double> arrival = pending->start.time_since_epoch();
+    preparation.Decode(
+        {.id = pending->number, .priority = priority, .arrival = arrival.count(), .pixels = pixels},
+        {.decode = [this, pending] { return DecodePictures(pending); },
+         .then =
+             [this, pending](std::unique_ptr<PreparationQueue::Ahead> ahead) {
+               pending->prepared->ahead = std::move(ahead);
+               HandOver(pending);
+             }});
+  });
+  if (error && pending->Take()) Refuse(pending, *error);
+}
+
+// How many bytes they take.
+int64_t Engine::Impl::DecodePictures(const std::shared_ptr<PendingRequest>& pending) {
+  if (pending->over()) return 0;
+  const std::optional<Error> error = ErrorOf([&] { pending->prepared->DecodePictures(images); });
+  if (error && pending->Take()) Refuse(pending, *error);
+  return pending->prepared->decoded_bytes();
+}
+
+void Engine::Impl::HandOver(const std::shared_ptr<PendingRequest>& pending) {
+  if (pending->over() || !pending->Take()) return;
+  const std::optional<Error> error = ErrorOf([&] {
+    auto live = std::make_shared<LiveRequest>(loaded(), std::move(pending->prepared),
+                                              pending->events, RequestHooks{}, pending->number);
+    live->cancelled = pending->cancelled;
+    live->place = std::move(pending->place);
     loop.Submit(std::move(live));
-  } catch (const Error& error) {
-    Report(job, error);
-  } catch (const std::bad_alloc&) {
-    Report(job, Error(Code::kResourceExhausted, "request: out of memory"));
-  }
-}
-
-void Engine::Impl::Report(const Job& job, const Error& error) {
-  loop.Post([on_error = job.events.on_error, error] {
-    if (on_error) on_error(error);
   });
+  if (error) Refuse(pending, *error);
 }
 
 Submission Engine::Submit(Request request, SubmissionEvents events) {
-  const auto start = Clock::now();
   CheckRequest(request, impl_->options, impl_->info.vocabulary);
+  auto pending = std::make_shared<PendingRequest>();
+  pending->start = Clock::now();
+  pending->place = impl_->admission.Enter(request);
+  pending->number = impl_->next_number++;
+  pending->deadline = request.deadline;
+  pending->id = request.id;
+  pending->answers = request.generation.n;
   Submission submission;
   submission.state_ = std::make_shared<Submission::State>();
-  auto place = impl_->admission.Enter(request);
-  // shared: std::function wants what can be copied.
-  auto job = std::make_shared<Impl::Job>(
-      Impl::Job{.start = start,
-                .request = std::move(request),
-                .events = std::move(events),
-                .place = std::move(place),
-                .cancelled = {submission.state_, &submission.state_->cancelled}});
-  impl_->workers.Post([impl = impl_.get(), job] { impl->Prepare(*job); });
+  pending->cancelled = {submission.state_, &submission.state_->cancelled};
+  pending->forget = [impl = impl_.get(), number = pending->number] {
+    impl->preparation.Drop(number);
+  };
+  pending->events = std::move(events);
+  if (pending->events.on_finished) {
+    pending->events.on_finished = [impl = impl_.get(),
+                                   finished = std::move(pending->events.on_finished)](Response r) {
+      r.timings.load = impl->load_ms;
+      finished(std::move(r));
+    };
+  }
+  const int64_t priority = request.priority;
+  pending->request = std::move(request);
+  impl_->loop.Expect(pending);
+  impl_->preparation.Read({.id = pending->number,
+                           .priority = priority,
+                           .task = [impl = impl_.get(), pending] { impl->Read(pending); }});
   return submission;
 }
 

@@ -1,5 +1,6 @@
 #include "service/engine/engine_loop.h"
 
+#include <chrono>
 #include <exception>
 #include <future>
 #include <system_error>
@@ -8,6 +9,12 @@
 #include "core/error.h"
 
 namespace binocle {
+namespace {
+
+// How late a deadline or a cancellation may be noticed while nothing is computed.
+constexpr std::chrono::milliseconds kLookAtPending{10};
+
+}  // namespace
 
 EngineLoop::EngineLoop(const LoadedModel& loaded, const StepBudget& budget)
     : loaded_(loaded), runner_(loaded, budget) {
@@ -33,6 +40,14 @@ void EngineLoop::Submit(std::shared_ptr<LiveRequest> request) {
   {
     const std::lock_guard lock(mutex_);
     inbox_.push_back(std::move(request));
+  }
+  wake_.notify_one();
+}
+
+void EngineLoop::Expect(std::shared_ptr<PendingRequest> request) {
+  {
+    const std::lock_guard lock(mutex_);
+    expected_.push_back(std::move(request));
   }
   wake_.notify_one();
 }
@@ -65,14 +80,23 @@ void EngineLoop::Run() {
     bool stop = false;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait(lock,
-                 [&] { return stop_ || !inbox_.empty() || !tasks_.empty() || !runner_.idle(); });
+      const auto something = [&] {
+        return stop_ || !inbox_.empty() || !expected_.empty() || !tasks_.empty() || !runner_.idle();
+      };
+      if (pending_.empty()) {
+        wake_.wait(lock, something);
+      } else {
+        wake_.wait_for(lock, kLookAtPending, something);
+      }
       requests.swap(inbox_);
       tasks.swap(tasks_);
+      pending_.insert(pending_.end(), expected_.begin(), expected_.end());
+      expected_.clear();
       stop = stop_;
     }
     for (auto& request : requests) runner_.Add(std::move(request));
     for (const auto& task : tasks) task();
+    EndThePending(stop);
     if (stop) {
       runner_.CancelAll();
       runner_.ReportEnds();
@@ -82,6 +106,19 @@ void EngineLoop::Run() {
     Publish();
     runner_.ReportEnds();
   }
+}
+
+void EngineLoop::EndThePending(bool all) {
+  std::erase_if(pending_, [&](const std::shared_ptr<PendingRequest>& request) {
+    if (!all && !request->over()) return false;
+    if (!request->Take()) return true;
+    if (all || request->cancelled->load()) {
+      request->ReportCancelled(loaded_.info.name);
+    } else {
+      request->ReportLate();
+    }
+    return true;
+  });
 }
 
 void EngineLoop::Publish() {

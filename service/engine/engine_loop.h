@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "binocle/engine_stats.h"
+#include "service/engine/pending_request.h"
 #include "service/engine/step_runner.h"
 
 namespace binocle {
@@ -25,6 +26,8 @@ class EngineLoop {
   EngineLoop& operator=(const EngineLoop&) = delete;
 
   void Submit(std::shared_ptr<LiveRequest> request);
+  // Ends it if it is cancelled or late before somebody else takes it.
+  void Expect(std::shared_ptr<PendingRequest> request);
   // Runs `task`, which must not throw, between two steps, and does not wait for it.
   void Post(std::function<void()> task);
   // The same, waits, and throws what it threw. Not from the engine's own thread.
@@ -35,13 +38,16 @@ class EngineLoop {
 
  private:
   void Run();
+  void EndThePending(bool all);
   void Publish();
 
   LoadedModel loaded_;
   StepRunner runner_;
-  mutable std::mutex mutex_;  // guards what follows
+  std::vector<std::shared_ptr<PendingRequest>> pending_;  // the thread's
+  mutable std::mutex mutex_;                              // guards what follows
   std::condition_variable wake_;
   std::vector<std::shared_ptr<LiveRequest>> inbox_;
+  std::vector<std::shared_ptr<PendingRequest>> expected_;
   std::vector<std::function<void()>> tasks_;
   EngineStats stats_;
   bool stop_ = false;

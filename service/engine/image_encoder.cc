@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "core/mapped_file.h"
-#include "vision/decode.h"
 
 namespace binocle {
 namespace {
@@ -47,25 +46,24 @@ ImageEncoder::ImageEncoder(VlmModel& model, const EngineOptions& options)
       max_pixels_(options.max_image_pixels),
       cache_(options.image_cache_bytes) {}
 
-std::string ImageEncoder::ReadBytes(const ImageInput& input) const {
+// The bytes are taken out of `input`.
+std::string ImageEncoder::ReadBytes(ImageInput& input) const {
   const ModelConfig& c = model_.config();
   if (!c.takes_pictures()) ThrowInvalid(c.name, ": is a text model and takes no pictures");
-  if (input.bytes) return *input.bytes;
+  if (input.bytes) return *std::exchange(input.bytes, {});
   if (input.path.empty())
     ThrowInvalid("image: its path is empty, expected a JPEG, PNG or WebP file");
   return ReadFile(input.path, static_cast<size_t>(max_bytes_));
 }
 
-Image ImageEncoder::Decode(const ImageInput& input, std::string_view bytes) const {
-  const DecodeOptions limits{
-      .exif = input.exif, .max_bytes = max_bytes_, .max_pixels = max_pixels_};
-  return DecodeImage(bytes, limits, input.path);
+DecodeOptions ImageEncoder::LimitsFor(const ImageInput& input) const {
+  return {.exif = input.exif, .max_bytes = max_bytes_, .max_pixels = max_pixels_};
 }
 
 ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes,
                                  Timings* timings) const {
   const auto start = Clock::now();
-  const Image image = Decode(input, bytes);
+  const Image image = DecodeImage(bytes, LimitsFor(input), input.path);
   ModelPixels pixels = Naming(input, [&] { return model_.Pixels(image); });
   if (timings != nullptr) {
     timings->decode += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
@@ -73,8 +71,9 @@ ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes
   return pixels;
 }
 
-ModelPixels ImageEncoder::ReadPixels(const ImageInput& input) const {
-  return Pixels(input, ReadBytes(input), nullptr);
+ModelPixels ImageEncoder::ReadPixels(ImageInput input) const {
+  const std::string bytes = ReadBytes(input);
+  return Pixels(input, bytes, nullptr);
 }
 
 Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
@@ -101,20 +100,25 @@ SharedImage ImageEncoder::Finish(const ForwardContext& c, Towered from, const La
   return image;
 }
 
-ImageEncoder::Waiting ImageEncoder::Read(const ImageInput& input, const LayerPlan& plan,
+ImageEncoder::Waiting ImageEncoder::Read(ImageInput input, const LayerPlan& plan,
                                          const SinkDims& dims) const {
   std::string bytes = ReadBytes(input);
   const size_t size = bytes.size();
-  Waiting waiting{.input = &input,
-                  .plan = &plan,
-                  .key = KeyOf(input, plan, dims, std::move(bytes)),
-                  .bytes = size};
+  std::string key = KeyOf(input, plan, dims, std::move(bytes));
+  Waiting waiting{.input = std::move(input), .plan = &plan, .key = std::move(key), .bytes = size};
   waiting.image = cache_.Peek(waiting.key);
-  if (waiting.image != nullptr) return waiting;
-  Timings timings;
-  waiting.pixels = Pixels(input, waiting.file(), &timings);
-  waiting.decode_ms = timings.decode;
+  const ImageHeader header =
+      CheckImage(waiting.file(), LimitsFor(waiting.input), waiting.input.path);
+  waiting.file_pixels = header.width * header.height;
   return waiting;
+}
+
+void ImageEncoder::Decode(Waiting& waiting) const {
+  if (waiting.image == nullptr) waiting.image = cache_.Peek(waiting.key);
+  if (waiting.image != nullptr) return;
+  Timings timings;
+  waiting.pixels = Pixels(waiting.input, waiting.file(), &timings);
+  waiting.decode_ms = timings.decode;
 }
 
 ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting waiting,
@@ -126,7 +130,7 @@ ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting wait
   if (waiting.image != nullptr && serves(*waiting.image))  // evicted since
     return {.image = std::move(waiting.image), .cached = true};
   const LayerPlan& plan = *waiting.plan;
-  if (waiting.pixels.empty()) waiting.pixels = Pixels(*waiting.input, waiting.file(), &timings);
+  if (waiting.pixels.empty()) waiting.pixels = Pixels(waiting.input, waiting.file(), &timings);
   Towered towered;
   towered.visual = ThroughTowers(c.ex, waiting.pixels, &towered.attention, timings);
   SharedImage image = Finish(c, std::move(towered), plan, watch);
@@ -144,8 +148,9 @@ SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, Noised noised, T
   return Finish(c, {ThroughTowers(c.ex, noised.pixels, nullptr, timings), {}}, noised.plan, {});
 }
 
-ImageEncoder::Prepared ImageEncoder::Prepare(const ImageInput& input) const {
-  const Image image = Decode(input, ReadBytes(input));
+ImageEncoder::Prepared ImageEncoder::Prepare(ImageInput input) const {
+  const std::string bytes = ReadBytes(input);
+  const Image image = DecodeImage(bytes, LimitsFor(input), input.path);
   return Naming(input, [&]() -> Prepared {
     return {.width = image.width,
             .height = image.height,

@@ -5,6 +5,7 @@
 #include "fusion/vlm_model.h"
 #include "service/engine/forward_rows.h"
 #include "service/engine/image_cache.h"
+#include "vision/decode.h"
 #include "vision/diffusion_noise.h"
 #include "vision/image.h"
 
@@ -16,22 +17,29 @@ class ImageEncoder {
   ImageEncoder(VlmModel& model, const EngineOptions& options);
 
   // The picture as the towers take it. Throws what Encode would throw before it comes to them.
-  ModelPixels ReadPixels(const ImageInput& input) const;
+  ModelPixels ReadPixels(ImageInput input) const;
 
-  // A picture on its way to the towers: read and, unless the cache has it, decoded. From any thread.
+  // A picture on its way to the towers.
   struct Waiting {
-    const ImageInput* input = nullptr;
+    ImageInput input;  // without its bytes
     const LayerPlan* plan = nullptr;
-    std::string key;     // of the cache; it begins with the file
-    size_t bytes = 0;    // of the file
-    SharedImage image;   // was there already
-    ModelPixels pixels;  // where it was not
+    std::string key;          // of the cache; it begins with the file
+    size_t bytes = 0;         // of the file
+    int64_t file_pixels = 0;  // as its header says
+    SharedImage image;        // was there already
+    ModelPixels pixels;       // where it was not
     double decode_ms = 0;
 
     std::string_view file() const { return std::string_view(key).substr(0, bytes); }
   };
-  // For sequences under `plan`. `dims`: its tokens will be scored with these. `input` and `plan` must outlive what is returned.
-  Waiting Read(const ImageInput& input, const LayerPlan& plan, const SinkDims& dims) const;
+  // For sequences under `plan`, which must outlive what is returned. `dims`: its tokens will be scored with these. Reads the file, and
+  // throws for one that is no picture or too large; decodes nothing. From any thread.
+  Waiting Read(ImageInput input, const LayerPlan& plan, const SinkDims& dims) const;
+  // Decodes it unless the cache has it by now. From any thread.
+  void Decode(Waiting& waiting) const;
+  ModelPixels PixelsOf(const Waiting& waiting) const {
+    return Pixels(waiting.input, waiting.file(), nullptr);
+  }
   // The rest, on the engine's thread. From the cache where it is there by now and nobody watches its way through the layers.
   struct Encoded {
     SharedImage image;
@@ -53,7 +61,7 @@ class ImageEncoder {
     Image seen;                     // what the leading tower's processor makes of it, in eight bits
     ModelPixels pixels;
   };
-  Prepared Prepare(const ImageInput& input) const;
+  Prepared Prepare(ImageInput input) const;
   // Such a picture through towers and layers, for sequences under `plan`, never kept. `dims`: score its tokens with these.
   SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels,
                            const LayerPlan& plan, SinkDims dims);
@@ -63,8 +71,8 @@ class ImageEncoder {
   ImageCacheCounters counters() const { return cache_.counters(); }
 
  private:
-  std::string ReadBytes(const ImageInput& input) const;
-  Image Decode(const ImageInput& input, std::string_view bytes) const;
+  std::string ReadBytes(ImageInput& input) const;
+  DecodeOptions LimitsFor(const ImageInput& input) const;
   ModelPixels Pixels(const ImageInput& input, std::string_view bytes, Timings* timings) const;
   Tensor ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                        Timings& timings);

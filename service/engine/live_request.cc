@@ -50,9 +50,12 @@ SequenceTokens Lane::other_tokens() const {
           request.prepared->plan};
 }
 
+Error DeadlinePassed() {
+  return {Code::kDeadlineExceeded, "request: its deadline passed before it was done"};
+}
+
 void CheckDeadline(const Request& request) {
-  if (request.deadline && LiveRequest::Clock::now() >= *request.deadline)
-    Throw(Code::kDeadlineExceeded, "request: its deadline passed before it was done");
+  if (request.deadline && LiveRequest::Clock::now() >= *request.deadline) throw DeadlinePassed();
 }
 
 // A sequence alone has room for its context; a pair may never have, so that is about what makes it one and not about the moment.

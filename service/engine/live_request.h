@@ -79,7 +79,8 @@ struct Lane {
   Error TooLargeFor(int64_t pages) const;
 };
 
-// Throws DEADLINE_EXCEEDED when the request's deadline has passed.
+Error DeadlinePassed();
+// Throws that when the request's deadline has passed.
 void CheckDeadline(const Request& request);
 
 class LiveRequest {

@@ -42,7 +42,7 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
       prompt(PreparePrompt(request, loaded.model, loaded.info.context_tokens)),
       plan(PlanOf(request.attention, loaded.model.config().layers)),
       interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
-                                         loaded.calibration, std::ssize(prompt.images))),
+                                         loaded.calibration, std::ssize(prompt.expanded.images))),
       sink_dims(SinkDimsOf(interventions, loaded.calibration)) {
   if (interventions.guidance) other_prompt = WithoutImages(prompt.expanded);
   if (interventions.vcd) other_prompt = prompt.expanded;
@@ -51,17 +51,39 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
     constraint = CompiledConstraint::Compile(request.constraint, loaded.constraints.Get(),
                                              chat ? LeadingText::kDropSpace : LeadingText::kKeep);
   }
-  for (const ImageInput* image : prompt.images)
-    waiting_images.push_back(loaded.images.Read(*image, plan, sink_dims));
-  if (!interventions.vcd) return;
-  for (const ImageInput* image : prompt.images)
-    noised_pixels.push_back(loaded.images.ReadPixels(*image));
+  for (Message& message : request.messages) {
+    for (ImageInput& image : message.images)
+      waiting_images.push_back(loaded.images.Read(std::move(image), plan, sink_dims));
+  }
+}
+
+int64_t PreparedRequest::pixels_to_decode() const {
+  int64_t pixels = 0;
+  for (const ImageEncoder::Waiting& waiting : waiting_images)
+    if (waiting.image == nullptr || interventions.vcd) pixels += waiting.file_pixels;
+  return pixels;
+}
+
+void PreparedRequest::DecodePictures(const ImageEncoder& encoder) {
+  for (ImageEncoder::Waiting& waiting : waiting_images) {
+    encoder.Decode(waiting);
+    if (!interventions.vcd) continue;
+    noised_pixels.push_back(waiting.pixels.empty() ? encoder.PixelsOf(waiting)
+                                                   : waiting.pixels.Clone());
+  }
+}
+
+int64_t PreparedRequest::decoded_bytes() const {
+  int64_t bytes = 0;
+  for (const ImageEncoder::Waiting& waiting : waiting_images) bytes += waiting.pixels.bytes();
+  for (const ModelPixels& pixels : noised_pixels) bytes += pixels.bytes();
+  return bytes;
 }
 
 PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked, ExpandedPrompt expanded,
                                  std::vector<SharedImage> given)
     : request(std::move(asked)),
-      prompt{.expanded = std::move(expanded), .images = {}, .stops = {}},
+      prompt{.expanded = std::move(expanded), .stops = {}},
       plan(PlanOf(request.attention, loaded.model.config().layers)),
       interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
                                          loaded.calibration, std::ssize(given))),

@@ -1,4 +1,4 @@
-// A request before its turn: checked, rendered, its pictures read and decoded. Made on any thread.
+// A request before its turn: checked, rendered, its pictures read and then decoded. Made on any thread.
 #pragma once
 
 #include <chrono>
@@ -7,6 +7,7 @@
 
 #include "binocle/request.h"
 #include "service/engine/loaded_model.h"
+#include "service/engine/preparation.h"
 #include "service/engine/request_prompt.h"
 
 namespace binocle {
@@ -14,13 +15,20 @@ namespace binocle {
 struct PreparedRequest {
   using Clock = std::chrono::steady_clock;
 
-  // Throws what Engine::Generate throws. `request` is kept, since pictures and texts are borrowed from it.
+  // Throws what Engine::Generate throws, but what only decoding shows. The pictures' bytes are taken out of `request`.
   PreparedRequest(const LoadedModel& loaded, Request request);
   // `prompt` as it is, whose pictures are `images`: for scoring, and for looking at tokens apart from their prompt.
   PreparedRequest(const LoadedModel& loaded, Request request, ExpandedPrompt prompt,
                   std::vector<SharedImage> images);
   PreparedRequest(const PreparedRequest&) = delete;
   PreparedRequest& operator=(const PreparedRequest&) = delete;
+
+  // What DecodePictures has to decode, in pixels of the files. 0: nothing, the cache has all.
+  int64_t pixels_to_decode() const;
+  // To be done before the request's turn. Throws what decoding throws.
+  void DecodePictures(const ImageEncoder& images);
+  // Of the decoded pictures.
+  int64_t decoded_bytes() const;
 
   // Two sequences: guidance and VCD.
   bool paired() const { return interventions.guidance || interventions.vcd; }
@@ -35,7 +43,9 @@ struct PreparedRequest {
   std::shared_ptr<const CompiledConstraint> constraint;  // with the answers
   std::vector<ImageEncoder::Waiting> waiting_images;
   std::vector<ModelPixels> noised_pixels;  // the same pictures for VCD, noise yet to come
-  std::vector<SharedImage> images;         // of the second constructor
+  std::unique_ptr<PreparationQueue::Ahead>
+      ahead;                        // counts decoded_bytes until the towers have had them
+  std::vector<SharedImage> images;  // of the second constructor
 };
 
 }  // namespace binocle

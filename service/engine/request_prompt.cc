@@ -74,19 +74,18 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
     text = RenderChat(request, style);
     prepared.stops = ConversationStops(style);
   }
-  prepared.images = PicturesOf(request);
-  if (!prepared.images.empty() && !model.config().takes_pictures()) {
-    ThrowInvalid("request: has ", prepared.images.size(),
-                 " pictures, expected none: ", model.config().name, " is a text model");
+  const int64_t pictures = std::ssize(PicturesOf(request));
+  if (pictures > 0 && !model.config().takes_pictures()) {
+    ThrowInvalid("request: has ", pictures, " pictures, expected none: ", model.config().name,
+                 " is a text model");
   }
   const std::vector<int32_t> ids = EncodeWithMarks(text, model);
   if (ids.empty()) ThrowInvalid("prompt: is empty");
   prepared.expanded =
-      ExpandPrompt(ids, model.config().image_token, static_cast<int64_t>(prepared.images.size()),
-                   model.tokens_per_image());
+      ExpandPrompt(ids, model.config().image_token, pictures, model.tokens_per_image());
   const auto tokens = static_cast<int64_t>(prepared.expanded.ids.size());
   if (tokens >= context_tokens) {
-    ThrowInvalid("prompt: has ", tokens, " tokens (", prepared.images.size(), " pictures of ",
+    ThrowInvalid("prompt: has ", tokens, " tokens (", pictures, " pictures of ",
                  model.tokens_per_image(), "), expected at most ", context_tokens - 1,
                  " so that an answer fits the context of ", context_tokens);
   }

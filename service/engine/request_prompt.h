@@ -14,7 +14,6 @@ std::vector<const ImageInput*> PicturesOf(const Request& request);
 
 struct PreparedPrompt {
   ExpandedPrompt expanded;
-  std::vector<const ImageInput*> images;
   std::vector<std::string> stops;  // the template's
 };
 

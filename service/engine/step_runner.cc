@@ -269,6 +269,7 @@ void StepRunner::EncodeNext(LiveRequest& request) {
         m_.forward(), std::move(prepared.waiting_images[next]), watch, request.response.timings);
     request.response.image_hits += encoded.cached ? 1 : 0;
     request.images.push_back(std::move(encoded.image));
+    if (request.has_images()) prepared.ahead.reset();
     return;
   }
   const size_t noised = request.other_images.size();
@@ -278,6 +279,7 @@ void StepRunner::EncodeNext(LiveRequest& request) {
                               .plan = prepared.plan,
                               .steps = prepared.interventions.vcd->steps},
                              *request.noise, request.response.timings));
+  if (request.has_images()) prepared.ahead.reset();
 }
 
 // One pass of a step.

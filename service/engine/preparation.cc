@@ -1,0 +1,117 @@
+#include "service/engine/preparation.h"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "core/error.h"
+
+namespace binocle {
+
+void PreparationQueue::Read(Reading reading) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    readings_.push_back(std::move(reading));
+  }
+  wake_.notify_one();
+}
+
+void PreparationQueue::Decode(const DecodeOrder::Entry& entry, Decoding decoding) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_) return;
+    order_.Add(entry);
+    decodings_.emplace(entry.id, std::move(decoding));
+  }
+  wake_.notify_one();
+}
+
+void PreparationQueue::Drop(int64_t id) {
+  // What they hold is let go of without the lock.
+  std::vector<Reading> readings;
+  Decoding decoding;
+  const std::lock_guard lock(mutex_);
+  const auto dropped = std::stable_partition(readings_.begin(), readings_.end(),
+                                             [&](const Reading& r) { return r.id != id; });
+  readings.assign(std::make_move_iterator(dropped), std::make_move_iterator(readings_.end()));
+  readings_.erase(dropped, readings_.end());
+  order_.Remove(id);
+  if (auto found = decodings_.extract(id)) decoding = std::move(found.mapped());
+}
+
+void PreparationQueue::Encoded(int64_t bytes) {
+  {
+    const std::lock_guard lock(mutex_);
+    order_.Encoded(bytes);
+  }
+  wake_.notify_one();
+}
+
+// The next thing to do, taken; empty: nothing now. Under the lock.
+std::function<void()> PreparationQueue::Next() {
+  const auto first =
+      std::max_element(readings_.begin(), readings_.end(),
+                       [](const Reading& a, const Reading& b) { return a.priority < b.priority; });
+  if (first != readings_.end()) {
+    std::function<void()> task = std::move(first->task);
+    readings_.erase(first);
+    return task;
+  }
+  const std::optional<DecodeOrder::Entry> entry = order_.Take();
+  if (!entry) return {};
+  Decoding decoding = std::move(decodings_.extract(entry->id).mapped());
+  return [this, entry = *entry, decoding = std::move(decoding)] {
+    const int64_t bytes = decoding.decode();
+    {
+      const std::lock_guard lock(mutex_);
+      order_.Decoded(entry, bytes);
+    }
+    wake_.notify_all();
+    decoding.then(std::make_unique<Ahead>(*this, bytes));
+  };
+}
+
+bool PreparationQueue::Work() {
+  std::function<void()> task;
+  {
+    std::unique_lock lock(mutex_);
+    wake_.wait(lock, [&] { return closed_ || (task = Next()); });
+    if (!task) return false;
+  }
+  task();
+  return true;
+}
+
+void PreparationQueue::Close() {
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  wake_.notify_all();
+}
+
+PreparationThreads::PreparationThreads(PreparationQueue& queue, int threads) : queue_(queue) {
+  try {
+    for (int i = 0; i < threads; ++i) {
+      threads_.emplace_back([this] {
+        while (queue_.Work()) {
+        }
+      });
+    }
+  } catch (const std::system_error& error) {
+    Stop();
+    Throw(Code::kResourceExhausted, "threads: the system gave too few for reading pictures (",
+          error.code().message(), ")");
+  }
+}
+
+PreparationThreads::~PreparationThreads() { Stop(); }
+
+void PreparationThreads::Stop() {
+  queue_.Close();
+  for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
+}
+
+}  // namespace binocle
