@@ -34,3 +34,10 @@ find_program(CCACHE_PROGRAM ccache)
 if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
 endif()
+
+# A kernel is compiled once per target of Highway's. x86 machines with SSSE3 and without SSE4 are from 2006; under sanitizers one lane and two widths
+# say enough.
+set(BINOCLE_KERNEL_DEFINITIONS HWY_DISABLED_TARGETS=HWY_SSSE3)
+if(BINOCLE_SANITIZE)
+  set(BINOCLE_KERNEL_DEFINITIONS HWY_DISABLED_TARGETS=HWY_SSSE3|HWY_SSE4)
+endif()

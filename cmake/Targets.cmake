@@ -9,6 +9,7 @@ function(binocle_folder name)
   target_link_libraries(binocle_${name} PUBLIC ${ARG_DEPENDS} PRIVATE ${ARG_PRIVATE_DEPENDS})
   binocle_compile_options(binocle_${name})
   list(FILTER ARG_SOURCES INCLUDE REGEX "_cpu\\.cc$")
+  set_source_files_properties(${ARG_SOURCES} PROPERTIES COMPILE_DEFINITIONS "${BINOCLE_KERNEL_DEFINITIONS}")
   binocle_unity(binocle_${name} ALONE ${ARG_ALONE} ${ARG_SOURCES})
 endfunction()
 
