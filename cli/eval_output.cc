@@ -1,5 +1,6 @@
 #include "cli/eval_output.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 
@@ -14,6 +15,14 @@ bool IsShard(const EvalResult& result) { return result.shard.count > 1; }
 
 std::string ShardName(const EvalResult& result) {
   return std::to_string(result.shard.index) + "/" + std::to_string(result.shard.count);
+}
+
+// Failed samples of all tasks; of a shard, those of this process.
+int64_t FailedSamples(const EvalResult& result) {
+  if (IsShard(result)) return result.progress.failed;
+  int64_t failed = 0;
+  for (const EvalTaskResult& task : result.tasks) failed += task.failed;
+  return failed;
 }
 
 Json ResultJson(const EvalResult& result) {
@@ -34,8 +43,10 @@ Json ResultJson(const EvalResult& result) {
     if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
     tasks.push_back(std::move(json));
   }
-  Json json = {
-      {"complete", result.complete}, {"results_file", result.results_file}, {"tasks", tasks}};
+  const bool complete =
+      result.complete && FailedSamples(result) == 0 &&
+      std::none_of(result.tasks.begin(), result.tasks.end(), IsIncomplete<EvalTaskResult>);
+  Json json = {{"complete", complete}, {"results_file", result.results_file}, {"tasks", tasks}};
   if (IsShard(result)) json["shard"] = ShardName(result);
   return json;
 }
@@ -67,14 +78,6 @@ void PrintText(const EvalResult& result) {
               static_cast<long long>(result.progress.failed));
 }
 
-// Failed samples of all tasks; of a shard, those of this process.
-int64_t FailedSamples(const EvalResult& result) {
-  if (IsShard(result)) return result.progress.failed;
-  int64_t failed = 0;
-  for (const EvalTaskResult& task : result.tasks) failed += task.failed;
-  return failed;
-}
-
 std::string Percent(const char* what, int64_t part, int64_t whole) {
   if (whole == 0) return "";
   return std::string("  ") + what + " " + std::to_string(100 * part / whole) + " %";
@@ -94,7 +97,8 @@ std::string IncompleteText(const std::string& task, int64_t answered, int64_t sa
   std::string text = "* " + task + ": of " + std::to_string(answered) + " of " +
                      std::to_string(samples) + " samples alone";
   if (incomplete_groups > 0)
-    text += ", without " + std::to_string(incomplete_groups) + " groups that are not whole";
+    text += ", without " + std::to_string(incomplete_groups) +
+            (incomplete_groups == 1 ? " group that is not whole" : " groups that are not whole");
   return text;
 }
 
@@ -112,8 +116,10 @@ void FinishEval(const std::string& command, const EvalResult& result, OutputForm
                                       " samples done; the same command goes on from there");
   const int64_t failed = FailedSamples(result);
   if (failed == 0) return;
-  std::string message = command + ": " + std::to_string(failed) +
-                        " samples failed and are counted apart; the same command asks them again";
+  std::string message =
+      command + ": " + std::to_string(failed) +
+      " samples failed and are counted apart; binocle eval run, given again, asks "
+      "them again";
   if (!result.first_failure.empty()) message += "; the first: " + result.first_failure;
   throw Error(Code::kFailedPrecondition, message);
 }

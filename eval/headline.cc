@@ -40,8 +40,8 @@ std::vector<Group> GroupsOf(Rule rule, const std::vector<HeadlineLine>& lines) {
       groups.push_back({.first_line = i});
     }
     Group& group = groups[at->second];
-    ++group.lines;
-    group.right += line.score > 0 ? 1 : 0;
+    group.lines += line.score ? 1 : 0;
+    group.right += line.score > 0.0 ? 1 : 0;
     const int64_t whole = rule == Rule::kMme ? 2 : line.group.empty() ? 1 : line.options;
     group.whole = std::max(group.whole, whole);
   }
@@ -87,9 +87,10 @@ HeadlineUnits UnitsOf(std::string_view scorer, const std::vector<HeadlineLine>& 
   const Rule rule = RuleOf(scorer);
   HeadlineUnits out;
   if (rule == Rule::kMean || rule == Rule::kHallucinated) {
-    for (size_t i = 0; i < lines.size(); ++i)
-      out.units.push_back(
-          {.value = rule == Rule::kMean ? lines[i].score : 1 - lines[i].score, .first_line = i});
+    for (size_t i = 0; i < lines.size(); ++i) {
+      if (const auto score = lines[i].score)
+        out.units.push_back({.value = rule == Rule::kMean ? *score : 1 - *score, .first_line = i});
+    }
     return out;
   }
   for (const Group& group : GroupsOf(rule, lines)) {

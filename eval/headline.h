@@ -25,9 +25,8 @@ struct Headline {
 // `scorer` may be a judge's name.
 Headline HeadlineOf(std::string_view scorer);
 
-// A line that has a score.
 struct HeadlineLine {
-  double score = 0;
+  std::optional<double> score;  // absent: its sample failed
   std::string category;
   std::string group;
   int64_t options = 0;
@@ -41,7 +40,7 @@ struct HeadlineUnit {
 
 struct HeadlineUnits {
   std::vector<HeadlineUnit> units;  // in the order of their first lines
-  int64_t incomplete_groups = 0;    // left out: a line of theirs is missing
+  int64_t incomplete_groups = 0;    // left out: a line of theirs is missing or has no score
   double most = 1;                  // the largest that the value can be
 
   // Nothing without units.

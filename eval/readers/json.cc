@@ -68,7 +68,8 @@ class VqaReader : public RowReader {
                               : std::nullopt;
       if (record->text.size() > source.limits.row_bytes)
         problems_.Add(Damage::kTooLong, place,
-                      "has " + std::to_string(record->text.size()) + " bytes");
+                      "has " + std::to_string(record->text.size()) + " bytes, expected at most " +
+                          std::to_string(source.limits.row_bytes));
       if (!fields) continue;
       const std::string key = KeyOf(*fields, "question_id");
       if (key.empty()) {

@@ -37,9 +37,13 @@ class MmeReader : public RowReader {
     for (const fs::path& category : Sorted(root_)) {
       if (!IsFolder(category)) continue;
       const fs::path questions = category / "questions_answers_YN";
+      const size_t before = texts_.size();
       for (const fs::path& path : Sorted(IsFolder(questions) ? questions : category)) {
         if (path.extension() == ".txt") texts_.push_back({category.filename().string(), path});
       }
+      if (texts_.size() == before)
+        problems_.Add(Damage::kSyntax, category.filename().string(),
+                      "has no texts, expected one for each picture");
     }
     if (texts_.empty())
       Throw(Code::kNotFound, root_.string(),
@@ -90,6 +94,8 @@ class MmeReader : public RowReader {
 
   void ReadText(const Text& text) {
     const TextFile file(text.path, text.path.lexically_relative(root_).generic_string());
+    if (file.text().find_first_not_of(" \t\r\n") == std::string_view::npos)
+      problems_.Add(Damage::kSyntax, file.name(), "is empty, expected two questions");
     Lines lines(file.text());
     std::string_view line;
     while (lines.Next(line)) {
@@ -97,7 +103,9 @@ class MmeReader : public RowReader {
       if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
       const size_t tab = line.rfind('\t');
       if (line.size() > limits_.row_bytes) {
-        problems_.Add(Damage::kTooLong, place, "has " + std::to_string(line.size()) + " bytes");
+        problems_.Add(Damage::kTooLong, place,
+                      "has " + std::to_string(line.size()) + " bytes, expected at most " +
+                          std::to_string(limits_.row_bytes));
       } else if (!IsUtf8(line)) {
         problems_.Add(Damage::kEncoding, place, "is not UTF-8");
       } else if (tab == std::string_view::npos) {

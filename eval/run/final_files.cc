@@ -130,6 +130,7 @@ class TaskWriter {
                                    {"place", record.at("place")},
                                    {"code", error.at("code")},
                                    {"message", error.at("message")}});
+    scores_.AddFailed(record);
     return OrderedJson::object();
   }
 

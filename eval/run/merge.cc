@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <regex>
 #include <utility>
 #include <vector>
 
@@ -37,11 +36,9 @@ std::string NameOf(const EvalShard& shard) {
   return std::to_string(shard.index) + "/" + std::to_string(shard.count);
 }
 
-// Whether a file's name is that of a shard's journal; one of a whole run is what a merge writes.
+// One of a whole run is what a merge writes.
 bool IsShardJournal(const std::string& name) {
-  static const std::regex kName("journal_[0-9]+_of_([0-9]+)\\.jsonl");
-  std::smatch match;
-  return std::regex_match(name, match, kName) && match[1] != "1";
+  return eval::ShardsOfJournal(name).value_or(1) != 1;
 }
 
 std::vector<fs::path> JournalsIn(const std::vector<std::string>& from) {

@@ -1,5 +1,6 @@
 #include "eval/run/names.h"
 
+#include <regex>
 #include <string_view>
 
 namespace binocle::eval {
@@ -25,6 +26,13 @@ std::string FileNameOf(const std::string& model) {
     in_minded = minded;
   }
   return name.empty() ? "model" : name;
+}
+
+std::optional<int64_t> ShardsOfJournal(const std::string& name) {
+  static const std::regex kName("journal_[0-9]{1,9}_of_([0-9]{1,9})\\.jsonl");
+  std::smatch match;
+  if (!std::regex_match(name, match, kName)) return std::nullopt;
+  return std::stoll(match[1]);
 }
 
 std::filesystem::path JournalPath(const std::filesystem::path& out, const EvalShard& shard) {

@@ -1,7 +1,9 @@
 // What a run's files are called.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "binocle/eval_run.h"
@@ -13,6 +15,8 @@ std::string FileNameOf(const std::string& model);
 
 // "journal_0_of_4.jsonl"
 std::filesystem::path JournalPath(const std::filesystem::path& out, const EvalShard& shard);
+// How many shards the run has of which a file of that name is a journal. One is a whole run, or what a merge has written.
+std::optional<int64_t> ShardsOfJournal(const std::string& name);
 // "times_0_of_4.jsonl": how long each process took; the only file with times in it.
 std::filesystem::path TimesPath(const std::filesystem::path& out, const EvalShard& shard);
 

@@ -261,12 +261,25 @@ void WriteTimes(const EvalRun& run, const EvalProgress& progress, const std::str
   std::ofstream(eval::TimesPath(run.out, run.shard), std::ios::app) << eval::DumpLine(line) << '\n';
 }
 
+// A folder holds the shards of one division. What a scheduler says of a part that is begun again by itself may be another one.
+void CheckDivision(const std::filesystem::path& out, const EvalShard& shard) {
+  for (const auto& entry : std::filesystem::directory_iterator(out)) {
+    const std::string name = entry.path().filename().string();
+    const int64_t shards = eval::ShardsOfJournal(name).value_or(shard.count);
+    if (shards == shard.count || shards == 1) continue;
+    Throw(Code::kFailedPrecondition, out.string(), ": holds ", name, ", a part of ", shards,
+          ", and this run is one of ", shard.count,
+          " (--shard, or what the scheduler says); give --shard I/", shards, ", or another folder");
+  }
+}
+
 }  // namespace
 
 EvalResult RunEval(const EvalRun& run, const EvalAsk& ask, const EvalObserver& observer) {
   const eval::Plan plan = eval::MakePlan(run);
   NoteSkipped(plan, observer);
   eval::MakeFolder(run.out);
+  CheckDivision(run.out, run.shard);
   Journal journal(eval::JournalPath(run.out, run.shard));
   BeginJournal(run, eval::JournalHead(plan.run, run.shard, plan.Samples(run.shard.index)), journal,
                observer);

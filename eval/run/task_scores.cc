@@ -16,15 +16,6 @@ constexpr const char* kScorerMembers[] = {"id",         "prediction",  "answer",
                                           "references", "options",     "objects",
                                           "category",   "answer_type", "group"};
 
-HeadlineLine HeadlineLineOf(const OrderedJson& line, double score) {
-  const Json fields = line;
-  const Fields names(fields);
-  return {.score = score,
-          .category = names.NameOr("category"),
-          .group = names.NameOr("group"),
-          .options = line.contains("options") ? static_cast<int64_t>(line["options"].size()) : 0};
-}
-
 OrderedJson ScorerLine(const OrderedJson& record) {
   OrderedJson line = OrderedJson::object();
   for (const char* name : kScorerMembers) {
@@ -34,6 +25,16 @@ OrderedJson ScorerLine(const OrderedJson& record) {
 }
 
 }  // namespace
+
+HeadlineLine HeadlineLineOf(const OrderedJson& record, std::optional<double> score) {
+  const Json fields = record;
+  const Fields names(fields);
+  return {
+      .score = score,
+      .category = names.NameOr("category"),
+      .group = names.NameOr("group"),
+      .options = record.contains("options") ? static_cast<int64_t>(record["options"].size()) : 0};
+}
 
 void ScoreMean::Add(double score) {
   ++count_;

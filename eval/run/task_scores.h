@@ -14,6 +14,8 @@
 
 namespace binocle::eval {
 
+HeadlineLine HeadlineLineOf(const OrderedJson& record, std::optional<double> score);
+
 // A mean and how sure it is.
 class ScoreMean {
  public:
@@ -40,6 +42,8 @@ class TaskScores {
   // Of an answered sample: {"exact_match": 1.0, …, "scored": {"exact_match": {"score": 1.0, …}}}, a member for each scorer, the one
   // that counts first. Empty where a judge decides. `choice`: the letter that a judge reads in it, for the scorer that counts.
   OrderedJson Add(const OrderedJson& record, const std::string& choice = {});
+  // One that failed.
+  void AddFailed(const OrderedJson& record) { lines_.push_back(HeadlineLineOf(record, {})); }
   // A judge's score of an answered sample.
   OrderedJson AddVerdict(const OrderedJson& record, double score);
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "eval/fields.h"
 #include "eval/readers/text_file.h"
 #include "eval/run/sha256.h"
 
@@ -21,6 +22,14 @@ std::string IdOf(const OrderedJson& line, const std::string& place) {
   return id->is_string() ? id->get<std::string>() : id->dump();
 }
 
+OrderedJson ParseVerdict(std::string_view text, const std::string& place) {
+  try {
+    return OrderedJson(ParseAnswerLine(text));
+  } catch (const Error& error) {
+    throw WithContext(error, place);
+  }
+}
+
 void CheckScore(const OrderedJson& line, const std::string& place) {
   const auto score = line.find("score");
   if (score == line.end()) ThrowInvalid(place, ": score is missing, expected a number, 0 to 1");
@@ -30,6 +39,7 @@ void CheckScore(const OrderedJson& line, const std::string& place) {
 
 void CheckChoice(const OrderedJson& line, const std::string& place) {
   constexpr const char* kExpected = ", expected a capital letter, or null for none of the options";
+  if (line.contains("score")) ThrowInvalid(place, ": has a score, expected a choice alone");
   const auto choice = line.find("choice");
   if (choice == line.end()) ThrowInvalid(place, ": choice is missing", kExpected);
   const std::string letter = choice->is_string() ? choice->get<std::string>() : "";
@@ -66,9 +76,7 @@ Verdicts Verdicts::Read(const std::filesystem::path& path, JudgeKind kind) {
   for (std::string_view text; lines.Next(text);) {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string place = file.Place(lines.number());
-    OrderedJson line = ParseOrderedJson(text, place);
-    if (!line.is_object())
-      ThrowInvalid(place, ": is a JSON ", line.type_name(), ", expected an object");
+    OrderedJson line = ParseVerdict(text, place);
     const std::string id = IdOf(line, place);
     kind == JudgeKind::kChoice ? CheckChoice(line, place) : CheckScore(line, place);
     if (!verdicts.lines_.emplace(id, std::move(line)).second)
