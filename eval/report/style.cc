@@ -52,9 +52,14 @@ tbody th { font-weight: 500; }
 .matrix td span { display: block; min-width: 2.2rem; }
 .shade { border-radius: .25rem; padding: .15rem .5rem; }
 svg { display: block; width: 100%; height: auto; }
-svg text { fill: var(--muted); font-size: 11px; }
+svg text { fill: var(--muted); font-size: 12px; }
 svg .axis { stroke: var(--line); stroke-width: 1; fill: none; }
 svg .fill { fill: var(--accent); }
+svg circle { stroke-width: 2; }
+svg .hollow { fill: var(--surface); }
+.labels text { /* readable over lines */
+  fill: inherit; stroke: var(--surface); stroke-width: 4px; stroke-linejoin: round; paint-order: stroke;
+}
 .axis-ends { display: flex; justify-content: space-between; color: var(--muted); font-size: .8rem; font-variant-numeric: tabular-nums; }
 .curves { display: grid; gap: 1rem 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 30rem)); }
 .legend { display: flex; flex-wrap: wrap; gap: .3rem 1rem; font-size: .9rem; }

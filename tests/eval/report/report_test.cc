@@ -358,10 +358,26 @@ TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
 // Scores end at 1, and so does their axis.
 TEST(Sweep, HasNoAxisBeyondWhatAScoreCanBe) {
   const Html html = Curves({{.points = {{.x = 1, .y = {0.95, 0, 1}}}}}, "x", "score", 1);
-  EXPECT_NE(html.text.find(">1.00<"), std::string::npos) << html.text;
-  EXPECT_NE(html.text.find(">0.00<"), std::string::npos);
-  EXPECT_EQ(html.text.find(">1.06<"), std::string::npos);
-  EXPECT_EQ(html.text.find(">-0.06<"), std::string::npos);
+  EXPECT_NE(html.text.find(">1.0<"), std::string::npos) << html.text;
+  EXPECT_NE(html.text.find(">0.0<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">1.2<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">-0.2<"), std::string::npos);
+}
+
+// Two curves at the same costs, as tokens often are.
+TEST(Sweep, HidesNoCurveBehindAnother) {
+  const EvalInterval score{0.9, 0.8, 1};
+  const Curve one{.name = "a", .points = {{.x = 157.25, .y = score}, {.x = 160, .y = score}}};
+  Curve other = one;
+  other.name = "b";
+  const std::string html = Curves({one, other}, "tokens", "score", 1).text;
+  std::set<std::string> places;
+  for (size_t at = 0; (at = html.find("<circle cx=", at)) != std::string::npos; ++at)
+    places.insert(html.substr(at, html.find(" r=", at) - at));
+  EXPECT_EQ(places.size(), 4u) << html;
+  EXPECT_NE(html.find("side by side"), std::string::npos);
+  EXPECT_NE(html.find("stroke-dasharray"), std::string::npos);
+  EXPECT_EQ(Curves({one}, "tokens", "score", 1).text.find("side by side"), std::string::npos);
 }
 
 TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {
