@@ -151,7 +151,7 @@ TEST(Report, LeadsWithTheNumberThatIsPublished) {
   const EvalTaskComparison compared = CompareEval({out, right}, {}).tasks.at(0);
   EXPECT_EQ(compared.metric, "mme");
   EXPECT_EQ(compared.score_after, 400);
-  EXPECT_EQ(compared.difference.value, 225);
+  EXPECT_EQ(compared.difference->value, 225);
   EXPECT_EQ(compared.better, 2);
 }
 
@@ -173,7 +173,7 @@ TEST(Report, TakesTurnsTogetherAndSaysWhichAreMissing) {
   EXPECT_EQ(report.tasks[0].incomplete_groups, 1);
   EXPECT_NE(report.html.find("incomplete: 3 of 4 answered, 1 groups left out"), std::string::npos);
   const EvalTaskComparison compared = CompareEval({out, part}, {}).tasks.at(0);
-  EXPECT_EQ(compared.difference.value, -1);
+  EXPECT_EQ(compared.difference->value, -1);
   EXPECT_EQ(compared.incomplete_groups, 1);
 }
 
@@ -378,6 +378,29 @@ TEST(Sweep, HidesNoCurveBehindAnother) {
   EXPECT_NE(html.find("side by side"), std::string::npos);
   EXPECT_NE(html.find("stroke-dasharray"), std::string::npos);
   EXPECT_EQ(Curves({one}, "tokens", "score", 1).text.find("side by side"), std::string::npos);
+}
+
+TEST(Sweep, MarksRunsThatAreNotOfAllSamples) {
+  const std::vector<std::string> answers = {"a0", "a1", "a2", "a3"};
+  const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
+  const auto answer = AnswersBut(answers, {1});
+  const std::string whole = finished.Run("whole", answer);
+  EXPECT_EQ(ReportEval({whole, whole}, {}).html.find("incomplete:"), std::string::npos);
+  const std::string part = finished.Run("part", [&](const std::string& prompt) {
+    if (prompt == "q0") throw Error(Code::kUnavailable, "nobody");
+    return answer(prompt);
+  });
+  const EvalReport report = ReportEval({whole, part}, {});
+  EXPECT_FALSE(report.tasks.at(0).incomplete());
+  EXPECT_TRUE(report.tasks.at(1).incomplete());
+  const size_t section = report.html.find("<h2>mine</h2>");
+  ASSERT_NE(section, std::string::npos);
+  const std::string below = report.html.substr(section);
+  EXPECT_NE(below.find("<span class=\"missing\">incomplete: 3 of 4 answered</span>"),
+            std::string::npos);
+  EXPECT_NE(below.find("class=\"hollow\""), std::string::npos);
+  EXPECT_NE(below.find("incomplete: 3 of 4 answered at "), std::string::npos);
+  EXPECT_NE(below.find("Rings with a star"), std::string::npos);
 }
 
 TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {
