@@ -50,7 +50,8 @@ Html Summary(const EvalComparison& comparison) {
       most = std::max({most, std::abs(task.difference->low), std::abs(task.difference->high)});
   }
   eval::Table table{.head = {"task", "before", "after", "difference (95 %)", "", "better", "worse",
-                             "p", "metric", "pairs", "left out"}};
+                             "p", "metric", "pairs", "left out"},
+                    .narrow = eval::Narrow::kCards};
   for (const EvalTaskComparison& task : comparison.tasks)
     table.rows.push_back(
         {Escaped(task.task) + Element("span", "folder", Escaped(task.after)),

@@ -123,7 +123,8 @@ Html CostCurves(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>
 Html CostTable(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>& estimates) {
   const size_t tasks = sweep.runs[0].run->tasks.size();
   Table table{.head = {"run", estimates[task].metric + " (95 %)", "", "tokens an answer",
-                       "seconds an answer"}};
+                       "seconds an answer"},
+              .narrow = Narrow::kCards};
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const RunFiles& run = *sweep.runs[i].run;
     const EvalEstimate& estimate = estimates[i * tasks + task];

@@ -13,7 +13,8 @@ Html Note(std::string_view text) { return Element("p", "note", Escaped(text)); }
 
 Html PartsTable(std::string_view what, const std::vector<PartScore>& parts) {
   if (parts.empty()) return {};
-  Table table{.head = {std::string(what), "score (95 %)", "", "metric", "samples", "groups"}};
+  Table table{.head = {std::string(what), "score (95 %)", "", "metric", "samples", "groups"},
+              .narrow = Narrow::kCards};
   for (const PartScore& part : parts)
     table.rows.push_back({Escaped(part.name), Interval(part.score),
                           IntervalBar(part.score, 0, part.most), Escaped(part.metric),
@@ -51,7 +52,8 @@ Html YesNoPart(const TaskReport& report) {
            Count(report.estimate.answered) +
            ", as each of the public scripts reads them. Yes is wanted for " +
            (report.wanted_yes_ratio ? Number(report.wanted_yes_ratio->value) : "–") + ".");
-  Table table{.head = {"parser", "accuracy (95 %)", "F1 of yes (95 %)", "yes ratio (95 %)"}};
+  Table table{.head = {"parser", "accuracy (95 %)", "F1 of yes (95 %)", "yes ratio (95 %)"},
+              .narrow = Narrow::kCards};
   Html matrices;
   for (const YesNoScore& score : report.yes_no) {
     const bool counts = score.parser == report.estimate.scorer;
@@ -218,7 +220,7 @@ Html TaskSection(const RunFiles& run, const TaskReport& report, const EvalReport
   if (!report.estimate.score) html += Note(WhyNoScore(report));
   html += PartsTable("scorer", report.scorers);
   if (report.chair_i) {
-    Table table{.head = {"", "share (95 %)", ""}};
+    Table table{.head = {"", "share (95 %)", ""}, .narrow = Narrow::kCards};
     table.rows.push_back({Escaped("hallucinated mentions (CHAIR_i)"), Interval(report.chair_i),
                           IntervalBar(report.chair_i, 0, 1)});
     html += Render(table);
@@ -236,7 +238,8 @@ Html ScoresTable(const std::vector<EvalEstimate>& tasks) {
   for (const EvalEstimate& task : tasks) runs.insert(task.run);
   const bool several = runs.size() > 1;
   Table table{.head = {"task", "score (95 %)", "", "metric", "scorer", "samples", "groups",
-                       "answered", "empty", "failed", "skipped"}};
+                       "answered", "empty", "failed", "skipped"},
+              .narrow = Narrow::kCards};
   for (const EvalEstimate& task : tasks) {
     Html name = Escaped(task.task);
     if (several) name += Element("span", "folder", Escaped(task.run));

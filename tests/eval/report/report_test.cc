@@ -144,7 +144,7 @@ TEST(Report, LeadsWithTheNumberThatIsPublished) {
   EXPECT_EQ(report.tasks[0].score->low, 50 + 50);  // one picture of each category drawn twice
   EXPECT_EQ(report.tasks[0].score->high, 200 + 50);
   EXPECT_EQ(report.tasks[0].most, 400);
-  EXPECT_NE(report.html.find("<td>mme</td>"), std::string::npos);
+  EXPECT_NE(report.html.find("<td data-column=\"metric\">mme</td>"), std::string::npos);
   const TaskReport parts = ReportOf(ReadRunFiles(out));
   EXPECT_EQ(parts.categories[1].score->value, 125) << parts.categories[1].name;
   const std::string right = finished.Run("right", AnswersBut(kMmeAnswers, {}));
@@ -401,6 +401,21 @@ TEST(Sweep, MarksRunsThatAreNotOfAllSamples) {
   EXPECT_NE(below.find("class=\"hollow\""), std::string::npos);
   EXPECT_NE(below.find("incomplete: 3 of 4 answered at "), std::string::npos);
   EXPECT_NE(below.find("Rings with a star"), std::string::npos);
+}
+
+// On a narrow page cells stand alone, with the names of their columns; the score is the first.
+TEST(Report, HasTheScoreBesideTheNameAndEveryColumnsNameInItsCells) {
+  const Finished finished(RowsOf({"a"}), kAnswer, R"("scorer": "exact_match")");
+  const std::string out = finished.Run("out", AnswersBut({"a"}, {}));
+  for (const std::string& html : {ReportEval({out}, {}).html, ReportEval({out, out}, {}).html}) {
+    EXPECT_NE(html.find("<th>task</th>\n<th>score (95 %)</th>"), std::string::npos);
+    EXPECT_NE(html.find("<table class=\"cards\">"), std::string::npos);
+    EXPECT_NE(html.find("<td data-column=\"score (95 %)\">"), std::string::npos);
+    EXPECT_NE(html.find("<td data-column=\"samples\">1</td>"), std::string::npos);
+  }
+  const std::string compared = ComparisonHtml(CompareEval({out, out}, {}));
+  EXPECT_NE(compared.find("<th>task</th>\n<th>before</th>\n<th>after</th>"), std::string::npos);
+  EXPECT_NE(compared.find("<td data-column=\"difference (95 %)\">"), std::string::npos);
 }
 
 TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {
