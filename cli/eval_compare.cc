@@ -9,6 +9,7 @@
 #include "binocle/eval_report.h"
 #include "cli/commands.h"
 #include "cli/eval_commands.h"
+#include "cli/eval_output.h"
 #include "cli/eval_resampling.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
@@ -30,6 +31,8 @@ struct CompareFlags {
 
   Overwrite may_overwrite() const { return overwrite ? Overwrite::kAllowed : Overwrite::kRefused; }
 };
+
+Json NumberJson(const std::optional<double>& number) { return number ? Json(*number) : Json(); }
 
 Json ChangeJson(const EvalChange& change) {
   return {{"id", change.id},
@@ -56,13 +59,16 @@ Json ComparisonJson(const EvalComparison& comparison) {
                      {"pairs", task.pairs},
                      {"groups", task.groups},
                      {"left_out", task.left_out},
+                     {"unscored_before", task.unscored_before},
+                     {"unscored_after", task.unscored_after},
                      {"incomplete_groups", task.incomplete_groups},
-                     {"score_before", task.score_before},
-                     {"score_after", task.score_after},
+                     {"incomplete", task.incomplete()},
+                     {"score_before", NumberJson(task.score_before)},
+                     {"score_after", NumberJson(task.score_after)},
                      {"difference", IntervalJson(task.difference)},
                      {"better", task.better},
                      {"worse", task.worse},
-                     {"p", task.p},
+                     {"p", NumberJson(task.p)},
                      {"exact", task.exact},
                      {"reworded", task.reworded},
                      {"changes", changes}});
@@ -103,19 +109,48 @@ void PrintChanges(const EvalTaskComparison& task) {
     std::printf("  and %zu more with another score\n", task.changes.size() - kMostChangesPrinted);
 }
 
+std::string Formatted(const char* format, double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+void PrintRow(const EvalTaskComparison& task) {
+  const auto& difference = task.difference;
+  const bool incomplete = task.incomplete();
+  const std::string change = difference ? Formatted("%+.4f", difference->value) : "-";
+  const std::string range = difference ? Formatted("%+.4f", difference->low) + " to " +
+                                             Formatted("%+.4f", difference->high)
+                                       : "-";
+  const std::string p = task.p ? Formatted("%.4g", *task.p) : "-";
+  std::printf("%-18s %-9s %7lld %8lld %10s %10s %11s %22s %7lld %7lld %9s  %s\n", task.task.c_str(),
+              task.metric.c_str(), static_cast<long long>(task.pairs),
+              static_cast<long long>(task.left_out),
+              ScoreText(task.score_before, incomplete).c_str(),
+              ScoreText(task.score_after, incomplete).c_str(), change.c_str(), range.c_str(),
+              static_cast<long long>(task.better), static_cast<long long>(task.worse), p.c_str(),
+              task.after.c_str());
+}
+
+// What is missing, and in which of the two runs.
+void PrintMissing(const EvalTaskComparison& task) {
+  if (!task.incomplete()) return;
+  const std::string name = task.task + ", " + task.after;
+  std::string text = task.pairs == 0 ? name + ": no sample has a score in both runs"
+                                     : IncompleteText(name, task.pairs, task.pairs + task.left_out,
+                                                      task.incomplete_groups);
+  if (task.left_out > 0)
+    text += "; without a score: " + std::to_string(task.unscored_before) + " before, " +
+            std::to_string(task.unscored_after) + " after";
+  std::printf("%s\n", text.c_str());
+}
+
 void PrintComparison(const EvalComparison& comparison) {
   if (!comparison.tasks.empty()) std::printf("before: %s\n", comparison.tasks[0].before.c_str());
-  std::printf("%-18s %-9s %7s %8s %9s %9s %11s %22s %7s %7s %9s  %s\n", "task", "metric", "pairs",
+  std::printf("%-18s %-9s %7s %8s %10s %10s %11s %22s %7s %7s %9s  %s\n", "task", "metric", "pairs",
               "left out", "before", "after", "difference", "95 %", "better", "worse", "p", "run");
-  for (const EvalTaskComparison& task : comparison.tasks) {
-    char range[48];
-    std::snprintf(range, sizeof range, "%+.4f to %+.4f", task.difference.low, task.difference.high);
-    std::printf("%-18s %-9s %7lld %8lld %9.4f %9.4f %+11.4f %22s %7lld %7lld %9.4g  %s\n",
-                task.task.c_str(), task.metric.c_str(), static_cast<long long>(task.pairs),
-                static_cast<long long>(task.left_out), task.score_before, task.score_after,
-                task.difference.value, range, static_cast<long long>(task.better),
-                static_cast<long long>(task.worse), task.p, task.after.c_str());
-  }
+  for (const EvalTaskComparison& task : comparison.tasks) PrintRow(task);
+  for (const EvalTaskComparison& task : comparison.tasks) PrintMissing(task);
   for (const std::string& settings : comparison.settings) {
     if (!settings.empty())
       std::printf("asked otherwise: %s\n", Error(Code::kUnknown, settings).message().c_str());

@@ -51,6 +51,11 @@ Json ResultJson(const EvalResult& result) {
   return json;
 }
 
+// As EvalEstimate::incomplete.
+bool IsIncomplete(const EvalTaskResult& task) {
+  return task.failed > 0 || task.incomplete_groups > 0;
+}
+
 void PrintTasks(const EvalResult& result) {
   std::printf("%-18s %-18s %-9s %10s %9s %8s %7s %7s %8s\n", "task", "scorer", "metric", "score",
               "samples", "answered", "failed", "empty", "skipped");
@@ -62,7 +67,12 @@ void PrintTasks(const EvalResult& result) {
                 static_cast<long long>(task.failed), static_cast<long long>(task.empty),
                 static_cast<long long>(task.skipped));
   }
-  PrintIncomplete(result.tasks);
+  for (const EvalTaskResult& task : result.tasks) {
+    if (!IsIncomplete(task)) continue;
+    const std::string line =
+        IncompleteText(task.task, task.answered, task.samples, task.incomplete_groups);
+    std::printf("%s\n", line.c_str());
+  }
   for (const EvalTaskResult& task : result.tasks) {
     if (!task.judge_file.empty())
       std::printf("for the judge of %s: %s\n", task.task.c_str(), task.judge_file.c_str());

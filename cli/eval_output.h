@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,21 +22,6 @@ void FinishEval(const std::string& command, const EvalResult& result, OutputForm
 std::string ScoreText(const std::optional<double>& score, bool incomplete);
 std::string IncompleteText(const std::string& task, int64_t answered, int64_t samples,
                            int64_t incomplete_groups);
-
-// Of results and of estimates alike.
-template <typename Task>
-bool IsIncomplete(const Task& task) {
-  return task.failed > 0 || task.incomplete_groups > 0;
-}
-template <typename Task>
-void PrintIncomplete(const std::vector<Task>& tasks) {
-  for (const Task& task : tasks) {
-    if (!IsIncomplete(task)) continue;
-    const std::string line =
-        IncompleteText(task.task, task.answered, task.samples, task.incomplete_groups);
-    std::printf("%s\n", line.c_str());
-  }
-}
 
 // Progress on stderr: rate, time left, what the caches had, the score so far.
 class EvalProgressLine {

@@ -51,6 +51,7 @@ Json EstimateJson(const EvalEstimate& task) {
 void PrintEstimates(const EvalReport& report, const std::string& out) {
   std::printf("%-18s %-18s %-9s %10s %22s %9s %8s  %s\n", "task", "scorer", "metric", "score",
               "95 %", "samples", "groups", "run");
+  const bool several = !report.tasks.empty() && report.tasks.front().run != report.tasks.back().run;
   for (const EvalEstimate& task : report.tasks) {
     char range[48] = "-";
     if (task.score)
@@ -58,11 +59,17 @@ void PrintEstimates(const EvalReport& report, const std::string& out) {
     const auto value = task.score ? std::optional(task.score->value) : std::nullopt;
     std::printf("%-18s %-18s %-9s %10s %22s %9lld %8lld  %s\n", task.task.c_str(),
                 task.scorer.c_str(), task.metric.c_str(),
-                ScoreText(value, IsIncomplete(task)).c_str(), range,
+                ScoreText(value, task.incomplete()).c_str(), range,
                 static_cast<long long>(task.samples), static_cast<long long>(task.groups),
                 task.run.c_str());
   }
-  PrintIncomplete(report.tasks);
+  for (const EvalEstimate& task : report.tasks) {
+    if (!task.incomplete()) continue;
+    const std::string name = several ? task.task + ", " + task.run : task.task;
+    const std::string line =
+        IncompleteText(name, task.answered, task.samples, task.incomplete_groups);
+    std::printf("%s\n", line.c_str());
+  }
   std::printf("report: %s\n", out.c_str());
 }
 

@@ -1,8 +1,12 @@
 #include "eval/report/charts.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
+
+#include "eval/report/axis.h"
+#include "eval/report/curve_layout.h"
 
 namespace binocle::eval {
 namespace {
@@ -57,106 +61,179 @@ Bars BarsOf(const std::vector<double>& values) {
   return bars;
 }
 
+constexpr double kTextWidth = 7.2;  // of a digit, with some room
+
+double TextWidth(std::string_view text) {
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  return kTextWidth * static_cast<double>(text.size() - static_cast<size_t>(std::count_if(
+                                                            text.begin(), text.end(), continues)));
+}
+
+// Costs: as far as they go, and no less than a twentieth of them.
+Axis CostAxis(const std::vector<Curve>& curves) {
+  double low = INFINITY;
+  double high = -INFINITY;
+  for (const Curve& curve : curves) {
+    for (const CurvePoint& point : curve.points) {
+      low = std::min(low, point.x);
+      high = std::max(high, point.x);
+    }
+  }
+  const double margin = 0.03 * (high - low);  // no point on the axis of scores
+  const double size = std::max(std::abs(low), std::abs(high));
+  return RoundAxis(std::max(std::min(low, 0.0), low - margin), high + margin,
+                   {.least_span = size > 0 ? size / 20 : 1, .floor = std::min(low, 0.0)});
+}
+
+Axis ScoreAxis(const std::vector<Curve>& curves, double most) {
+  double low = INFINITY;
+  double high = -INFINITY;
+  for (const Curve& curve : curves) {
+    for (const CurvePoint& point : curve.points) {
+      low = std::min({low, point.y.low, point.y.value});
+      high = std::max({high, point.y.high, point.y.value});
+    }
+  }
+  return RoundAxis(std::max(low, 0.0), std::min(high, most),
+                   {.least_span = most / 20, .floor = 0, .ceiling = most});
+}
+
 // The plot of curves within its margins.
 class Plot {
  public:
-  Plot(const std::vector<Curve>& curves, double most) {
-    for (const Curve& curve : curves) {
-      for (const CurvePoint& point : curve.points) {
-        x_.Take(point.x);
-        y_.Take(point.y.low);
-        y_.Take(point.y.high);
-      }
-    }
-    x_.Widen();
-    y_.Widen();
-    y_.low = std::max(y_.low, 0.0);
-    y_.high = std::min(y_.high, most);
+  static constexpr double kRight = 340, kTop = 38, kBottom = 224;
+
+  Plot(const std::vector<Curve>& curves, double most)
+      : x_(CostAxis(curves)), y_(ScoreAxis(curves, most)) {
+    double widest = 0;
+    for (const double mark : y_.marks) widest = std::max(widest, TextWidth(y_.Text(mark)));
+    left_ = widest + 8;
   }
-  double X(double x) const { return kLeft + (kRight - kLeft) * x_.Share(x); }
+  double left() const { return left_; }
+  double X(double x) const { return left_ + (kRight - left_) * x_.Share(x); }
   double Y(double y) const { return kBottom - (kBottom - kTop) * y_.Share(y); }
 
   Html Axes(std::string_view x_name, std::string_view y_name) const {
-    Html html = Line(kLeft, kBottom, kRight, kBottom, "class=\"axis\"");
-    for (int i = 0; i <= 4; ++i) {
-      const double x = x_.low + (x_.high - x_.low) * i / 4;
-      const double y = y_.low + (y_.high - y_.low) * i / 4;
-      html += Line(kLeft, Y(y), kRight, Y(y), "class=\"axis\"");
-      html += Label(kLeft - 6, Y(y) + 4, "end", Number(y, y_.Digits()));
-      if (i % 2 == 0)
-        html += Label(X(x), kBottom + 16, i == 4 ? "end" : "middle", Number(x, x_.Digits()));
+    Html html = Line(left_, kBottom, kRight, kBottom, "class=\"axis\"");
+    for (const double mark : y_.marks) {
+      html += Line(left_, Y(mark), kRight, Y(mark), "class=\"axis\"");
+      html += Label(left_ - 6, Y(mark) + 4, "end", y_.Text(mark));
     }
-    html += Label((kLeft + kRight) / 2, kBottom + 34, "middle", x_name);
-    return html + Label(4, 12, "start", y_name);
-  }
-
-  static constexpr double kLeft = 42, kRight = 350, kTop = 24, kBottom = 210;
-
- private:
-  struct Range {
-    double low = INFINITY;
-    double high = -INFINITY;
-
-    void Take(double value) {
-      low = std::min(low, value);
-      high = std::max(high, value);
+    for (size_t i = 0; i < x_.marks.size(); i += MarksApart()) {
+      const double at = X(x_.marks[i]);
+      const std::string text = x_.Text(x_.marks[i]);
+      html += Line(at, kBottom, at, kBottom + 4, "class=\"axis\"");
+      html += Label(std::min(at, kEdge - TextWidth(text) / 2), kBottom + 16, "middle", text);
     }
-    void Widen() {
-      const double margin = high > low ? 0.06 * (high - low) : std::max(0.05, 0.05 * std::abs(low));
-      low -= margin;
-      high += margin;
-    }
-    // As many as tell five marks along it apart.
-    int Digits() const {
-      return std::clamp(1 - static_cast<int>(std::floor(std::log10((high - low) / 4))), 0, 6);
-    }
-    double Share(double value) const { return (value - low) / (high - low); }
-  };
-  Range x_;
-  Range y_;
-};
-
-// Labels that are there already, so that none is written over another: all are in the table too.
-class Labels {
- public:
-  bool IsFree(double x, double y, size_t length) {
-    const double width = 6.5 * static_cast<double>(length);
-    for (const Box& box : boxes_) {
-      if (std::abs(box.y - y) < 12 && x < box.x + box.width && box.x < x + width) return false;
-    }
-    boxes_.push_back({x, y, width});
-    return true;
+    html += Label((left_ + kRight) / 2, kBottom + 34, "middle", x_name);
+    return html + Label(0, 12, "start", y_name);
   }
 
  private:
-  struct Box {
-    double x, y, width;
-  };
-  std::vector<Box> boxes_;
+  static constexpr double kEdge = 358;  // of the drawing, nearly
+
+  // Every mark below, or every second, …: as many as have room.
+  size_t MarksApart() const {
+    double widest = 0;
+    for (const double mark : x_.marks) widest = std::max(widest, TextWidth(x_.Text(mark)) + 10);
+    const double all = widest * static_cast<double>(x_.marks.size());
+    return static_cast<size_t>(std::max(1.0, std::ceil(all / (kRight - left_ + widest))));
+  }
+
+  Axis x_;
+  Axis y_;
+  double left_ = 0;
 };
 
-Html Draw(const Plot& plot, const Curve& curve, size_t number, Labels& labels) {
-  const std::string colour = "var(--s" + std::to_string(number % kColours) + ")";
-  std::string path;
-  Html points;
-  for (const CurvePoint& point : curve.points) {
-    const double x = plot.X(point.x);
-    const double y = plot.Y(point.y.value);
-    path += (path.empty() ? "M" : "L") + Number(x, 2) + " " + Number(y, 2);
-    points += Line(x, plot.Y(point.y.low), x, plot.Y(point.y.high),
-                   "stroke=\"" + colour + "\" stroke-opacity=\".5\" stroke-width=\"2\"");
-    points += Markup("<circle" + Attribute("cx", x) + Attribute("cy", y) + " r=\"4\" fill=\"" +
-                     colour + "\"><title>") +
-              Escaped(point.label + ": " + Number(point.y.value) + " at " + Short(point.x)) +
-              Markup("</title></circle>");
-    const double width = 6.5 * static_cast<double>(point.label.size());
-    const bool at_right = x + 7 + width > Plot::kRight + 8;
-    if (labels.IsFree(at_right ? x - 7 - width : x + 7, y, point.label.size()))
-      points += Label(at_right ? x - 7 : x + 7, y - 6, at_right ? "end" : "start", point.label);
+// A point where it is drawn.
+struct DrawnPoint {
+  const CurvePoint* point = nullptr;
+  size_t curve = 0;
+  double x = 0, low = 0, y = 0, high = 0;
+
+  Place place() const { return {x, y}; }
+};
+
+std::vector<DrawnPoint> PointsOf(const Plot& plot, const std::vector<Curve>& curves) {
+  std::vector<DrawnPoint> points;
+  std::vector<double> places;
+  for (size_t i = 0; i < curves.size(); ++i) {
+    for (const CurvePoint& point : curves[i].points) {
+      places.push_back(plot.X(point.x));
+      points.push_back({.point = &point,
+                        .curve = i,
+                        .low = plot.Y(point.y.low),
+                        .y = plot.Y(point.y.value),
+                        .high = plot.Y(point.y.high)});
+    }
   }
-  return Markup("<path d=\"" + path + "\" fill=\"none\" stroke=\"" + colour +
-                "\" stroke-width=\"2\"/>") +
-         points;
+  const std::vector<double> spread = SpreadEqual(places, plot.left() + 6, Plot::kRight - 6);
+  for (size_t i = 0; i < points.size(); ++i) points[i].x = spread[i];
+  return points;
+}
+
+std::string ColourOf(size_t curve) { return "var(--s" + std::to_string(curve % kColours) + ")"; }
+
+// Dashed in another way for each curve, so that one does not hide another that runs along it.
+std::string DashesOf(size_t curve) {
+  constexpr std::array<std::string_view, 4> kDashes = {"", "7 4", "2 3", "9 3 2 3"};
+  const std::string_view dashes = kDashes[curve % kDashes.size()];
+  return dashes.empty() ? "" : " stroke-dasharray=\"" + std::string(dashes) + "\"";
+}
+
+Html Joined(const std::vector<DrawnPoint>& points) {
+  Html html;
+  for (size_t i = 1; i < points.size(); ++i) {
+    const DrawnPoint& from = points[i - 1];
+    const DrawnPoint& to = points[i];
+    if (from.curve == to.curve)
+      html += Line(from.x, from.y, to.x, to.y,
+                   "stroke=\"" + ColourOf(to.curve) + "\" stroke-width=\"2\"" + DashesOf(to.curve));
+  }
+  return html;
+}
+
+Html Intervals(const std::vector<DrawnPoint>& points) {
+  Html html;
+  for (const DrawnPoint& one : points)
+    html += Line(one.x, one.low, one.x, one.high,
+                 "stroke=\"" + ColourOf(one.curve) + "\" stroke-opacity=\".5\" stroke-width=\"2\"");
+  return html;
+}
+
+Html Dots(const std::vector<DrawnPoint>& points) {
+  Html html;
+  for (const DrawnPoint& one : points) {
+    const CurvePoint& point = *one.point;
+    const std::string missing = point.missing.empty() ? "" : ", " + point.missing;
+    html +=
+        Markup("<circle" + Attribute("cx", one.x) + Attribute("cy", one.y) + " r=\"4\"" +
+               (point.missing.empty() ? "" : " class=\"hollow\"") + " fill=\"" +
+               ColourOf(one.curve) + "\" stroke=\"" + ColourOf(one.curve) + "\"><title>") +
+        Escaped(point.label + ": " + Number(point.y.value) + missing + " at " + Short(point.x)) +
+        Markup("</title></circle>");
+  }
+  return html;
+}
+
+// Those that find a place: all are in the table too.
+Html PointLabels(const std::vector<DrawnPoint>& points, const Plot& plot) {
+  LabelPlaces places({plot.left(), 15, Plot::kRight + 8, Plot::kBottom});
+  for (size_t i = 0; i < points.size(); ++i) {
+    const DrawnPoint& one = points[i];
+    places.AvoidPoint(one.place());
+    places.AvoidLine({one.x, one.low}, {one.x, one.high});
+    if (i > 0 && points[i - 1].curve == one.curve)
+      places.AvoidLine(points[i - 1].place(), one.place());
+  }
+  Html html;
+  for (const DrawnPoint& one : points) {
+    const std::string text = one.point->label + (one.point->missing.empty() ? "" : "*");
+    if (const auto box = places.Take(one.place(), TextWidth(text)))
+      html += Markup("<g fill=\"" + ColourOf(one.curve) + "\">") +
+              Label((box->left + box->right) / 2, box->bottom - 3, "middle", text) + Markup("</g>");
+  }
+  return Element("g", "labels", html);
 }
 
 }  // namespace
@@ -198,19 +275,25 @@ Html Histogram(std::string_view name, const std::vector<double>& values) {
 Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::string_view y_name,
             double most) {
   const Plot plot(curves, most);
-  Html drawn = plot.Axes(x_name, y_name);
+  const std::vector<DrawnPoint> points = PointsOf(plot, curves);
+  const Html drawn = plot.Axes(x_name, y_name) + Joined(points) + Intervals(points) + Dots(points) +
+                     PointLabels(points, plot);
   Html legend;
-  Labels labels;
   for (size_t i = 0; i < curves.size(); ++i) {
-    drawn += Draw(plot, curves[i], i, labels);
     if (!curves[i].name.empty())
-      legend += Markup("<span style=\"--c:var(--s" + std::to_string(i % kColours) + ")\">") +
-                Escaped(curves[i].name) + Markup("</span>");
+      legend += Markup("<span style=\"--c:" + ColourOf(i) + "\">") + Escaped(curves[i].name) +
+                Markup("</span>");
   }
   Html html =
       Element("div", "curve",
-              Markup("<svg viewBox=\"0 0 360 250\" role=\"img\">") + drawn + Markup("</svg>"));
+              Markup("<svg viewBox=\"0 0 360 264\" role=\"img\">") + drawn + Markup("</svg>"));
   if (!legend.text.empty()) html += Element("p", "legend", legend);
+  const bool moved = std::any_of(points.begin(), points.end(), [&](const DrawnPoint& one) {
+    return std::abs(one.x - plot.X(one.point->x)) > 1;
+  });
+  if (moved)
+    html += Element("p", "note",
+                    Escaped("Points that would lie over each other are drawn side by side."));
   return html;
 }
 

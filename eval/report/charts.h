@@ -15,12 +15,14 @@ struct CurvePoint {
   double x = 0;
   EvalInterval y;
   std::string label;
+  std::string
+      missing;  // what a score that is not of all samples is without; drawn as a ring then, with a star
 };
 struct Curve {
   std::string name;                // empty: of one curve
   std::vector<CurvePoint> points;  // in the order in which they are joined
 };
-// Points with their intervals, joined. Every curve has at least one point. Values of y lie between 0 and `most`, and the axis ends there.
+// Points with their intervals, joined; those of (nearly) the same x beside each other. Every curve has at least one point. Values of y lie between 0 and `most`, and the axis ends there.
 Html Curves(const std::vector<Curve>& curves, std::string_view x_name, std::string_view y_name,
             double most);
 

@@ -42,11 +42,11 @@ void CompareHeadlines(const std::vector<ScoredSample>& before,
   std::vector<Term> terms = TermsOf(was, before);
   for (size_t i = 0; i < terms.size(); ++i)
     terms[i].numerator = is.units[i].value - was.units[i].value;
-  out.score_before = was.value().value_or(0);
-  out.score_after = is.value().value_or(0);
+  out.score_before = was.value();
+  out.score_after = is.value();
   out.incomplete_groups = was.incomplete_groups;
   out.groups = GroupsOf(terms);
-  out.difference = Bootstrap(terms, resampling).value_or(EvalInterval{});
+  out.difference = Bootstrap(terms, resampling);
 }
 
 }  // namespace
@@ -67,6 +67,8 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
     const RunSample& is = *by_id.at(was.id);
     if (!was.score || !is.score) {
       ++out.left_out;
+      out.unscored_before += was.score ? 0 : 1;
+      out.unscored_after += is.score ? 0 : 1;
       continue;
     }
     AddPair(was, is, out);
@@ -74,9 +76,11 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
     scored_after.push_back({.sample = &was, .score = *is.score});
   }
   CompareHeadlines(scored_before, scored_after, resampling, out);
-  const Discordance test = McNemar(out.better, out.worse);
-  out.p = test.p;
-  out.exact = test.exact;
+  if (out.pairs > 0) {
+    const Discordance test = McNemar(out.better, out.worse);
+    out.p = test.p;
+    out.exact = test.exact;
+  }
   std::stable_sort(
       out.changes.begin(), out.changes.end(), [](const EvalChange& a, const EvalChange& b) {
         return std::abs(a.score_after - a.score_before) > std::abs(b.score_after - b.score_before);

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "eval/report/html.h"
+#include "eval/report/incomplete.h"
 
 namespace binocle {
 namespace {
@@ -19,13 +20,20 @@ constexpr size_t kMostChanges = 200;
 
 std::string Signed(double value) { return (value > 0 ? "+" : "") + Number(value); }
 
-Html Difference(const EvalInterval& d) {
+std::string NumberOrNone(const std::optional<double>& number) {
+  return number ? Number(*number) : "–";
+}
+
+Html Difference(const std::optional<EvalInterval>& difference) {
+  if (!difference) return eval::Markup("–");
+  const EvalInterval& d = *difference;
   return Element("span", "number", Escaped(Signed(d.value))) +
          Element("span", "interval", Escaped("(" + Signed(d.low) + " to " + Signed(d.high) + ")"));
 }
 
 std::string PText(const EvalTaskComparison& task) {
-  std::string p = task.p < 0.0001 ? "< 0.0001" : Number(task.p);
+  if (!task.p) return "–";
+  const std::string p = *task.p < 0.0001 ? "< 0.0001" : Number(*task.p);
   return p + (task.exact ? "" : " (χ²)");
 }
 
@@ -38,18 +46,20 @@ Html Summary(const EvalComparison& comparison) {
   std::map<std::string, double> reach;
   for (const EvalTaskComparison& task : comparison.tasks) {
     double& most = reach.try_emplace(task.metric, 0.01).first->second;
-    most = std::max({most, std::abs(task.difference.low), std::abs(task.difference.high)});
+    if (task.difference)
+      most = std::max({most, std::abs(task.difference->low), std::abs(task.difference->high)});
   }
-  eval::Table table{.head = {"task", "run", "metric", "before", "after", "difference (95 %)", "",
-                             "better", "worse", "p", "pairs", "left out"}};
+  eval::Table table{.head = {"task", "before", "after", "difference (95 %)", "", "better", "worse",
+                             "p", "metric", "pairs", "left out"},
+                    .narrow = eval::Narrow::kCards};
   for (const EvalTaskComparison& task : comparison.tasks)
     table.rows.push_back(
-        {Escaped(task.task), Escaped(task.after), Escaped(MetricOf(task)),
-         Escaped(Number(task.score_before)), Escaped(Number(task.score_after)),
-         Difference(task.difference),
+        {Escaped(task.task) + Element("span", "folder", Escaped(task.after)),
+         Escaped(NumberOrNone(task.score_before)), Escaped(NumberOrNone(task.score_after)),
+         Difference(task.difference) + eval::WhatIsMissing(task),
          eval::IntervalBar(task.difference, -reach[task.metric], reach[task.metric]),
          Escaped(Count(task.better)), Escaped(Count(task.worse)), Escaped(PText(task)),
-         Escaped(Count(task.pairs)), Escaped(Count(task.left_out))});
+         Escaped(MetricOf(task)), Escaped(Count(task.pairs)), Escaped(Count(task.left_out))});
   return eval::Render(table);
 }
 
@@ -87,9 +97,13 @@ Html Changes(const EvalTaskComparison& task, bool better) {
 }
 
 Html TaskSection(const EvalTaskComparison& task) {
-  const std::string about = task.scorer + ". " + Count(task.pairs) + " samples in " +
-                            Count(task.groups) + " groups; " + Count(task.reworded) +
-                            " more answers are other words with the same score.";
+  std::string about = task.scorer + ". " + Count(task.pairs) + " samples in " + Count(task.groups) +
+                      " groups; " + Count(task.reworded) +
+                      " more answers are other words with the same score.";
+  if (task.pairs == 0) about = task.scorer + ". No sample has a score in both runs.";
+  if (task.left_out > 0)
+    about += " Without a score: " + Count(task.unscored_before) + " before, " +
+             Count(task.unscored_after) + " after.";
   return Element("section", "",
                  Element("h2", "", Escaped(task.task)) +
                      Element("p", "note", Escaped(task.before + " → " + task.after)) +

@@ -40,6 +40,13 @@ double Percent(double value, double low, double high) {
   return 100 * std::clamp((value - low) / (high - low), 0.0, 1.0);
 }
 
+// With the column's name, for where it stands alone.
+Html Cell(const std::string& column, const Html& inside) {
+  if (column.empty()) return Element("td", "drawn", inside);
+  return Markup("<td data-column=\"") + Escaped(column) + Markup("\">") + inside +
+         Markup("</td>\n");
+}
+
 }  // namespace
 
 Html Markup(std::string_view markup) { return {std::string(markup)}; }
@@ -114,12 +121,13 @@ Html Render(const Table& table) {
   Html rows;
   for (const std::vector<Html>& cells : table.rows) {
     Html row;
-    for (size_t i = 0; i < cells.size(); ++i) row += Element(i == 0 ? "th" : "td", "", cells[i]);
+    for (size_t i = 0; i < cells.size(); ++i)
+      row += i == 0 ? Element("th", "", cells[i]) : Cell(table.head[i], cells[i]);
     rows += Element("tr", "", row);
   }
   return Element(
       "div", "scroll",
-      Element("table", "",
+      Element("table", table.narrow == Narrow::kCards ? "cards" : "",
               Element("thead", "", Element("tr", "", head)) + Element("tbody", "", rows)));
 }
 

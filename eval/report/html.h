@@ -44,11 +44,17 @@ Html Interval(const std::optional<EvalInterval>& interval);
 // The same drawn between `low` and `high`.
 Html IntervalBar(const std::optional<EvalInterval>& interval, double low, double high);
 
-struct Table {
-  std::vector<std::string> head;
-  std::vector<std::vector<Html>> rows;  // cells; the first of a row is its name
+// What becomes of a table on a screen as narrow as a telephone's.
+enum class Narrow : bool {
+  kTable,  // it is scrolled to the side
+  kCards,  // a row is a card: its name, and below it one cell after the other with the name of its column
 };
-// May be scrolled to the side where it is too wide.
+struct Table {
+  std::vector<std::string> head;        // empty where a cell is a drawing of the one before
+  std::vector<std::vector<Html>> rows;  // cells; the first of a row is its name
+  Narrow narrow = Narrow::kTable;
+};
+// May be scrolled to the side where it is too wide, and shows by a shadow that there is more: what matters most comes first.
 Html Render(const Table& table);
 
 // A picture as it is in a file; only PNG, JPEG and WebP of at most 8 MiB are shown, of others the caption with what they are.

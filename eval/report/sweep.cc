@@ -4,6 +4,7 @@
 #include <set>
 
 #include "eval/report/charts.h"
+#include "eval/report/incomplete.h"
 #include "eval/report/same_questions.h"
 
 namespace binocle::eval {
@@ -93,38 +94,47 @@ Html CostCurves(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>
   const size_t tasks = sweep.runs[0].run->tasks.size();
   const std::string axis = AxisOf(sweep);
   std::vector<Curve> curves;
+  bool any_missing = false;
   for (const SweepCurve& one : CurvesOf(sweep)) {
     Curve curve{.name = one.name};
     for (const size_t i : one.runs) {
       const SweptRun& run = sweep.runs[i];
       const auto cost = cost_of(*run.run, run.run->tasks[task]);
       if (!cost) return {};
-      const auto& score = estimates[i * tasks + task].score;
-      if (!score) continue;
+      const EvalEstimate& estimate = estimates[i * tasks + task];
+      if (!estimate.score) continue;
+      any_missing = any_missing || estimate.incomplete();
       const bool on_axis = !axis.empty() && run.settings.contains(axis);
-      curve.points.push_back(
-          {.x = *cost, .y = *score, .label = on_axis ? ValueText(run, axis) : LabelOf(sweep, run)});
+      curve.points.push_back({.x = *cost,
+                              .y = *estimate.score,
+                              .label = on_axis ? ValueText(run, axis) : LabelOf(sweep, run),
+                              .missing = MissingText(estimate)});
     }
     if (!curve.points.empty()) curves.push_back(std::move(curve));
   }
   if (curves.empty()) return {};
   Html html = Curves(curves, cost_name, estimates[task].metric, estimates[task].most);
-  if (!axis.empty()) html += Element("p", "note", Escaped("Numbers are " + ShortName(axis) + "."));
+  std::string note = axis.empty() ? "" : "Numbers are " + ShortName(axis) + ".";
+  if (any_missing) note += " Rings with a star are not of all samples.";
+  if (!note.empty()) html += Element("p", "note", Escaped(note));
   return Element("div", "", html);
 }
 
 Html CostTable(const Sweep& sweep, size_t task, const std::vector<EvalEstimate>& estimates) {
   const size_t tasks = sweep.runs[0].run->tasks.size();
   Table table{.head = {"run", estimates[task].metric + " (95 %)", "", "tokens an answer",
-                       "seconds an answer"}};
+                       "seconds an answer"},
+              .narrow = Narrow::kCards};
   for (size_t i = 0; i < sweep.runs.size(); ++i) {
     const RunFiles& run = *sweep.runs[i].run;
-    const auto& score = estimates[i * tasks + task].score;
-    table.rows.push_back(
-        {Escaped(LabelOf(sweep, sweep.runs[i])) + Element("span", "folder", Escaped(run.folder)),
-         Interval(score), IntervalBar(score, 0, estimates[i * tasks + task].most),
-         Escaped(Number(TokensPerAnswer(run.tasks[task]), 1)),
-         Escaped(run.seconds_per_answer ? Number(*run.seconds_per_answer) : "–")});
+    const EvalEstimate& estimate = estimates[i * tasks + task];
+    const std::string label = LabelOf(sweep, sweep.runs[i]);
+    Html name = Escaped(label);
+    if (label != run.folder) name += Element("span", "folder", Escaped(run.folder));
+    table.rows.push_back({name, Interval(estimate.score) + WhatIsMissing(estimate),
+                          IntervalBar(estimate.score, 0, estimate.most),
+                          Escaped(Number(TokensPerAnswer(run.tasks[task]), 1)),
+                          Escaped(run.seconds_per_answer ? Number(*run.seconds_per_answer) : "–")});
   }
   return Render(table);
 }

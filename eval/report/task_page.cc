@@ -4,6 +4,7 @@
 #include <set>
 
 #include "eval/report/charts.h"
+#include "eval/report/incomplete.h"
 
 namespace binocle::eval {
 namespace {
@@ -12,11 +13,12 @@ Html Note(std::string_view text) { return Element("p", "note", Escaped(text)); }
 
 Html PartsTable(std::string_view what, const std::vector<PartScore>& parts) {
   if (parts.empty()) return {};
-  Table table{.head = {std::string(what), "metric", "score (95 %)", "", "samples", "groups"}};
+  Table table{.head = {std::string(what), "score (95 %)", "", "metric", "samples", "groups"},
+              .narrow = Narrow::kCards};
   for (const PartScore& part : parts)
-    table.rows.push_back({Escaped(part.name), Escaped(part.metric), Interval(part.score),
-                          IntervalBar(part.score, 0, part.most), Escaped(Count(part.samples)),
-                          Escaped(Count(part.groups))});
+    table.rows.push_back({Escaped(part.name), Interval(part.score),
+                          IntervalBar(part.score, 0, part.most), Escaped(part.metric),
+                          Escaped(Count(part.samples)), Escaped(Count(part.groups))});
   return Render(table);
 }
 
@@ -50,7 +52,8 @@ Html YesNoPart(const TaskReport& report) {
            Count(report.estimate.answered) +
            ", as each of the public scripts reads them. Yes is wanted for " +
            (report.wanted_yes_ratio ? Number(report.wanted_yes_ratio->value) : "–") + ".");
-  Table table{.head = {"parser", "accuracy (95 %)", "F1 of yes (95 %)", "yes ratio (95 %)"}};
+  Table table{.head = {"parser", "accuracy (95 %)", "F1 of yes (95 %)", "yes ratio (95 %)"},
+              .narrow = Narrow::kCards};
   Html matrices;
   for (const YesNoScore& score : report.yes_no) {
     const bool counts = score.parser == report.estimate.scorer;
@@ -206,17 +209,6 @@ std::string WhyNoScore(const TaskReport& report) {
              : "There is no score: no sample was answered.";
 }
 
-// What a score that is not of all samples has below it.
-Html WhatIsMissing(const EvalEstimate& task) {
-  std::string missing;
-  if (task.failed > 0)
-    missing = "incomplete: " + Count(task.answered) + " of " + Count(task.samples) + " answered";
-  if (task.incomplete_groups > 0)
-    missing += (missing.empty() ? "incomplete: " : ", ") + Count(task.incomplete_groups) +
-               " groups left out";
-  return missing.empty() ? Html() : Element("span", "missing", Escaped(missing));
-}
-
 std::string MetricOf(const EvalEstimate& task) {
   return task.metric + (task.higher_is_better ? "" : " (lower is better)");
 }
@@ -228,7 +220,7 @@ Html TaskSection(const RunFiles& run, const TaskReport& report, const EvalReport
   if (!report.estimate.score) html += Note(WhyNoScore(report));
   html += PartsTable("scorer", report.scorers);
   if (report.chair_i) {
-    Table table{.head = {"", "share (95 %)", ""}};
+    Table table{.head = {"", "share (95 %)", ""}, .narrow = Narrow::kCards};
     table.rows.push_back({Escaped("hallucinated mentions (CHAIR_i)"), Interval(report.chair_i),
                           IntervalBar(report.chair_i, 0, 1)});
     html += Render(table);
@@ -245,17 +237,18 @@ Html ScoresTable(const std::vector<EvalEstimate>& tasks) {
   std::set<std::string> runs;
   for (const EvalEstimate& task : tasks) runs.insert(task.run);
   const bool several = runs.size() > 1;
-  Table table{.head = {"task", "metric", "score (95 %)", "", "scorer", "samples", "groups",
-                       "answered", "empty", "failed", "skipped"}};
-  if (several) table.head.insert(table.head.begin() + 1, "run");
+  Table table{.head = {"task", "score (95 %)", "", "metric", "scorer", "samples", "groups",
+                       "answered", "empty", "failed", "skipped"},
+              .narrow = Narrow::kCards};
   for (const EvalEstimate& task : tasks) {
-    std::vector<Html> row = {Escaped(task.task), Escaped(MetricOf(task)),
-                             Interval(task.score) + WhatIsMissing(task),
-                             IntervalBar(task.score, 0, task.most), Escaped(task.scorer)};
+    Html name = Escaped(task.task);
+    if (several) name += Element("span", "folder", Escaped(task.run));
+    std::vector<Html> row = {name, Interval(task.score) + WhatIsMissing(task),
+                             IntervalBar(task.score, 0, task.most), Escaped(MetricOf(task)),
+                             Escaped(task.scorer)};
     for (const int64_t count :
          {task.samples, task.groups, task.answered, task.empty, task.failed, task.skipped})
       row.push_back(Escaped(Count(count)));
-    if (several) row.insert(row.begin() + 1, Escaped(task.run));
     table.rows.push_back(std::move(row));
   }
   return Render(table);

@@ -4,7 +4,8 @@
 //   const binocle::EvalReport report = binocle::ReportEval({"out"}, {});
 //   std::ofstream("report.html") << report.html;
 //   for (const binocle::EvalTaskComparison& task : binocle::CompareEval({"plain", "var"}, {}).tasks)
-//     std::cout << task.task << ' ' << task.difference.value << " p=" << task.p << '\n';
+//     if (task.difference)
+//       std::cout << task.task << ' ' << task.difference->value << " p=" << *task.p << '\n';
 //
 // Intervals are percentiles of a bootstrap that draws groups of samples: those about the same pictures are drawn together. The same files
 // and seed give the same bytes.
@@ -54,6 +55,9 @@ struct EvalEstimate {
       0;  // left out of the score: a sample that belongs to them failed or is not there
   std::optional<EvalInterval> score;  // absent: nothing is scored
   double most = 1;                    // the largest that the score can be
+
+  // The score is not of all samples that were asked.
+  bool incomplete() const { return failed > 0 || incomplete_groups > 0; }
 };
 
 // A sample that a report shows, with what was asked.
@@ -118,17 +122,22 @@ struct EvalTaskComparison {
   std::string after;
   int64_t pairs = 0;
   int64_t groups = 0;
-  int64_t left_out = 0;           // failed, or not graded, in one of the two
-  int64_t incomplete_groups = 0;  // left out of scores and difference, not of better and worse
-  double score_before = 0;
-  double score_after = 0;
-  EvalInterval difference;  // after − before, paired
-  int64_t better = 0;       // discordant pairs, by the samples' scores
+  int64_t left_out = 0;         // failed, or not graded, in one of the two
+  int64_t unscored_before = 0;  // of these, in the first run; some may be so in both
+  int64_t unscored_after = 0;
+  int64_t incomplete_groups = 0;       // left out of scores and difference, not of better and worse
+  std::optional<double> score_before;  // over the pairs; absent: nothing is scored in both
+  std::optional<double> score_after;
+  std::optional<EvalInterval> difference;  // after − before, paired
+  int64_t better = 0;                      // discordant pairs, by the samples' scores
   int64_t worse = 0;
-  double p = 1;                     // McNemar's test, two-sided
+  std::optional<double> p;          // McNemar's test, two-sided; absent without pairs
   bool exact = true;                // binomial; false: χ² with continuity correction
   int64_t reworded = 0;             // other answers with the same score
   std::vector<EvalChange> changes;  // all better and worse ones, the largest first
+
+  // Scores and difference are not of all samples that were asked.
+  bool incomplete() const { return left_out > 0 || incomplete_groups > 0; }
 };
 
 struct EvalComparison {

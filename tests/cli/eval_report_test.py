@@ -48,9 +48,9 @@ class EvalReports(Folder):
         super().setUp()
         self.data = write_scenes(self.folder / "data", 4, 4)
 
-    def run_eval(self, out, *arguments):
-        result = run("eval", "run", "scenes", "--data", self.data, "--out", self.folder / out, *arguments, seconds=CALL_SECONDS)
-        self.assertEqual(result.status, 0, result.stderr)
+    def run_eval(self, out, *arguments, task="scenes", status=0):
+        result = run("eval", "run", task, "--data", self.data, "--out", self.folder / out, *arguments, seconds=CALL_SECONDS)
+        self.assertEqual(result.status, status, result.stderr)
         return self.folder / out
 
     def page(self, path):
@@ -236,6 +236,36 @@ class EvalCompare(EvalReports):
         table = run("eval", "compare", before, after).stdout.splitlines()
         self.assertEqual(table[0], f"before: {before}")
         self.assertRegex(table[2], r"^scenes +score +16 +0 +[\d.]+ +[\d.]+ +[-+][\d.]+ +[-+][\d.]+ to [-+][\d.]+ +\d+ +\d+ +")
+
+    def test_what_is_not_of_all_samples_is_marked(self):
+        before = self.run_eval("before")
+        picture = self.data / "0001.png"
+        picture.write_bytes(b"\0" * picture.stat().st_size)
+        after, page = self.run_eval("after", status=1), self.folder / "page.html"
+        table = run("eval", "compare", before, after, "--out", page).stdout.splitlines()
+        self.assertRegex(table[2], r"^scenes +score +12 +4 +[\d.]+\* +[\d.]+\* ")
+        self.assertEqual(table[3], f"* scenes, {after}: of 12 of 16 samples alone; without a score: 0 before, 4 after")
+        self.assertIn("incomplete: 12 of 16 in both runs", self.page(page).text)
+        task = run("eval", "compare", before, after, "--json").json["tasks"][0]
+        self.assertEqual((task["incomplete"], task["unscored_before"], task["unscored_after"]), (True, 0, 4))
+        self.assertFalse(run("eval", "compare", before, before, "--json").json["tasks"][0]["incomplete"])
+        report = run("eval", "report", before, after, "--out", page, "--overwrite").stdout.splitlines()
+        self.assertEqual(report[3], f"* scenes, {after}: of 12 of 16 samples alone")
+
+    def test_no_score_is_made_up_where_a_judge_has_not_graded(self):
+        task = json.loads((TESTS.parent / "eval" / "tasks" / "scenes.json").read_text())
+        for member in ("scorer", "also_scorers"):
+            task.pop(member, None)
+        path, page = self.write("judged.json", json.dumps(task | {"name": "judged", "judge": "wise"})), self.folder / "page.html"
+        before, after = self.run_eval("before", task=path), self.run_eval("after", task=path)
+        result = run("eval", "compare", before, after, "--out", page)
+        self.assertEqual(result.status, 0, result.stderr)
+        table = result.stdout.splitlines()
+        self.assertRegex(table[2], r"^judged +score +0 +16 +- +- +- +- +0 +0 +-  ")
+        self.assertEqual(table[3], f"judged, {after}: no sample has a score in both runs; without a score: 16 before, 16 after")
+        told = run("eval", "compare", before, after, "--json").json["tasks"][0]
+        self.assertEqual([told[member] for member in ("score_before", "score_after", "difference", "p")], [None] * 4)
+        self.assertNotIn("0.0000", self.page(page).text)
 
     def test_a_change_is_shown_where_the_texts_begin_to_differ(self):
         folders = [self.run_eval("before"), self.run_eval("after")]

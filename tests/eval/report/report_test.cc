@@ -144,14 +144,14 @@ TEST(Report, LeadsWithTheNumberThatIsPublished) {
   EXPECT_EQ(report.tasks[0].score->low, 50 + 50);  // one picture of each category drawn twice
   EXPECT_EQ(report.tasks[0].score->high, 200 + 50);
   EXPECT_EQ(report.tasks[0].most, 400);
-  EXPECT_NE(report.html.find("<td>mme</td>"), std::string::npos);
+  EXPECT_NE(report.html.find("<td data-column=\"metric\">mme</td>"), std::string::npos);
   const TaskReport parts = ReportOf(ReadRunFiles(out));
   EXPECT_EQ(parts.categories[1].score->value, 125) << parts.categories[1].name;
   const std::string right = finished.Run("right", AnswersBut(kMmeAnswers, {}));
   const EvalTaskComparison compared = CompareEval({out, right}, {}).tasks.at(0);
   EXPECT_EQ(compared.metric, "mme");
   EXPECT_EQ(compared.score_after, 400);
-  EXPECT_EQ(compared.difference.value, 225);
+  EXPECT_EQ(compared.difference->value, 225);
   EXPECT_EQ(compared.better, 2);
 }
 
@@ -173,7 +173,7 @@ TEST(Report, TakesTurnsTogetherAndSaysWhichAreMissing) {
   EXPECT_EQ(report.tasks[0].incomplete_groups, 1);
   EXPECT_NE(report.html.find("incomplete: 3 of 4 answered, 1 groups left out"), std::string::npos);
   const EvalTaskComparison compared = CompareEval({out, part}, {}).tasks.at(0);
-  EXPECT_EQ(compared.difference.value, -1);
+  EXPECT_EQ(compared.difference->value, -1);
   EXPECT_EQ(compared.incomplete_groups, 1);
 }
 
@@ -358,10 +358,64 @@ TEST(Sweep, JoinsRunsAlongTheSettingWithTheMostValues) {
 // Scores end at 1, and so does their axis.
 TEST(Sweep, HasNoAxisBeyondWhatAScoreCanBe) {
   const Html html = Curves({{.points = {{.x = 1, .y = {0.95, 0, 1}}}}}, "x", "score", 1);
-  EXPECT_NE(html.text.find(">1.00<"), std::string::npos) << html.text;
-  EXPECT_NE(html.text.find(">0.00<"), std::string::npos);
-  EXPECT_EQ(html.text.find(">1.06<"), std::string::npos);
-  EXPECT_EQ(html.text.find(">-0.06<"), std::string::npos);
+  EXPECT_NE(html.text.find(">1.0<"), std::string::npos) << html.text;
+  EXPECT_NE(html.text.find(">0.0<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">1.2<"), std::string::npos);
+  EXPECT_EQ(html.text.find(">-0.2<"), std::string::npos);
+}
+
+// Two curves at the same costs, as tokens often are.
+TEST(Sweep, HidesNoCurveBehindAnother) {
+  const EvalInterval score{0.9, 0.8, 1};
+  const Curve one{.name = "a", .points = {{.x = 157.25, .y = score}, {.x = 160, .y = score}}};
+  Curve other = one;
+  other.name = "b";
+  const std::string html = Curves({one, other}, "tokens", "score", 1).text;
+  std::set<std::string> places;
+  for (size_t at = 0; (at = html.find("<circle cx=", at)) != std::string::npos; ++at)
+    places.insert(html.substr(at, html.find(" r=", at) - at));
+  EXPECT_EQ(places.size(), 4u) << html;
+  EXPECT_NE(html.find("side by side"), std::string::npos);
+  EXPECT_NE(html.find("stroke-dasharray"), std::string::npos);
+  EXPECT_EQ(Curves({one}, "tokens", "score", 1).text.find("side by side"), std::string::npos);
+}
+
+TEST(Sweep, MarksRunsThatAreNotOfAllSamples) {
+  const std::vector<std::string> answers = {"a0", "a1", "a2", "a3"};
+  const Finished finished(RowsOf(answers), kAnswer, R"("scorer": "exact_match")");
+  const auto answer = AnswersBut(answers, {1});
+  const std::string whole = finished.Run("whole", answer);
+  EXPECT_EQ(ReportEval({whole, whole}, {}).html.find("incomplete:"), std::string::npos);
+  const std::string part = finished.Run("part", [&](const std::string& prompt) {
+    if (prompt == "q0") throw Error(Code::kUnavailable, "nobody");
+    return answer(prompt);
+  });
+  const EvalReport report = ReportEval({whole, part}, {});
+  EXPECT_FALSE(report.tasks.at(0).incomplete());
+  EXPECT_TRUE(report.tasks.at(1).incomplete());
+  const size_t section = report.html.find("<h2>mine</h2>");
+  ASSERT_NE(section, std::string::npos);
+  const std::string below = report.html.substr(section);
+  EXPECT_NE(below.find("<span class=\"missing\">incomplete: 3 of 4 answered</span>"),
+            std::string::npos);
+  EXPECT_NE(below.find("class=\"hollow\""), std::string::npos);
+  EXPECT_NE(below.find("incomplete: 3 of 4 answered at "), std::string::npos);
+  EXPECT_NE(below.find("Rings with a star"), std::string::npos);
+}
+
+// On a narrow page cells stand alone, with the names of their columns; the score is the first.
+TEST(Report, HasTheScoreBesideTheNameAndEveryColumnsNameInItsCells) {
+  const Finished finished(RowsOf({"a"}), kAnswer, R"("scorer": "exact_match")");
+  const std::string out = finished.Run("out", AnswersBut({"a"}, {}));
+  for (const std::string& html : {ReportEval({out}, {}).html, ReportEval({out, out}, {}).html}) {
+    EXPECT_NE(html.find("<th>task</th>\n<th>score (95 %)</th>"), std::string::npos);
+    EXPECT_NE(html.find("<table class=\"cards\">"), std::string::npos);
+    EXPECT_NE(html.find("<td data-column=\"score (95 %)\">"), std::string::npos);
+    EXPECT_NE(html.find("<td data-column=\"samples\">1</td>"), std::string::npos);
+  }
+  const std::string compared = ComparisonHtml(CompareEval({out, out}, {}));
+  EXPECT_NE(compared.find("<th>task</th>\n<th>before</th>\n<th>after</th>"), std::string::npos);
+  EXPECT_NE(compared.find("<td data-column=\"difference (95 %)\">"), std::string::npos);
 }
 
 TEST(Sweep, TakesWhatIsThereOrNotForOneSetting) {

@@ -1,0 +1,35 @@
+#include "eval/report/incomplete.h"
+
+namespace binocle::eval {
+namespace {
+
+// `samples` is empty where none is missing.
+std::string Text(const std::string& samples, int64_t groups) {
+  std::string text = samples;
+  if (groups > 0) text += (text.empty() ? "" : ", ") + Count(groups) + " groups left out";
+  return text.empty() ? "" : "incomplete: " + text;
+}
+
+Html Below(const std::string& text) {
+  return text.empty() ? Html() : Element("span", "missing", Escaped(text));
+}
+
+}  // namespace
+
+std::string MissingText(const EvalEstimate& task) {
+  const std::string samples =
+      task.failed > 0 ? Count(task.answered) + " of " + Count(task.samples) + " answered" : "";
+  return Text(samples, task.incomplete_groups);
+}
+
+Html WhatIsMissing(const EvalEstimate& task) { return Below(MissingText(task)); }
+
+Html WhatIsMissing(const EvalTaskComparison& task) {
+  const std::string samples =
+      task.left_out > 0
+          ? Count(task.pairs) + " of " + Count(task.pairs + task.left_out) + " in both runs"
+          : "";
+  return Below(Text(samples, task.incomplete_groups));
+}
+
+}  // namespace binocle::eval
