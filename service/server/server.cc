@@ -158,7 +158,7 @@ void CheckOptions(const ServerOptions& options) {
   CheckRange("workers", options.workers, 1, 256);
   constexpr int64_t kHour = 3'600'000;
   CheckRange("request_timeout", options.request_timeout.count(), 0, 24 * kHour);
-  CheckRange("stall_limit", options.stall_limit.count(), 1, kHour);
+  CheckRange("stall_limit", options.stall_limit.count(), 1000, kHour);
   CheckRange("keepalive_interval", options.keepalive_interval.count(), 1000, kHour);
   CheckRange("keepalive_timeout", options.keepalive_timeout.count(), 1000, kHour);
   CheckRange("keepalive_client_interval", options.keepalive_client_interval.count(), 0, kHour);
