@@ -22,6 +22,8 @@ class UploadStream::Reactor final : public grpc::ServerReadReactor<v1::UploadIma
 grpc::ServerReadReactor<v1::UploadImageRequest>* UploadStream::Begin(
     grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
     const ServiceContext& services, v1::UploadImageResponse* response) {
+  // Its pieces are watched one by one, so it is under way from the start.
+  if (call->refusal().ok()) call->Begin();
   const grpc::Status refusal = call->refusal();
   std::shared_ptr<UploadStream> stream(
       new UploadStream(context, std::move(call), services.images, response));
