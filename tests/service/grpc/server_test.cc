@@ -171,6 +171,30 @@ TEST_F(ServicesTest, ModelsAreFoundByName) {
   EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status).field_violations(0).field(), "model");
 }
 
+// As many as the options let models take, by default more than the 256 streams that gRPC's servers like to allow.
+TEST_F(ServicesTest, AConnectionFillsTheQueueAndHearsThatItIsFull) {
+  Start();
+  const int64_t most = GrpcServerOptions().max_requests;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<Reader>> readers;
+  for (int64_t i = 0; i < most; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    readers.push_back(Generate(*contexts.back(), "sleep"));
+  }
+  EXPECT_TRUE(Soon([&] { return backend_->running == most; }));
+  EXPECT_EQ(Ask("throw").error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  v1::GetServerInfoResponse info;
+  EXPECT_TRUE(models_->GetServerInfo(&context, {}, &info).ok());
+  for (const auto& request : contexts) request->TryCancel();
+  v1::GenerateResponse message;
+  for (const auto& reader : readers) {
+    while (reader->Read(&message)) continue;
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+}
+
 TEST_F(ServicesTest, AClientThatCancelsEndsItsRequest) {
   Start();
   grpc::ClientContext context;
