@@ -58,8 +58,10 @@ Error OfEmbedding(const Error& error, const EmbeddingInput& input) {
     const std::string name = "binocle.pooling";
     return Error(error.code(), name + message.substr(error.option().size()), name);
   }
-  if (message.starts_with("text: "))
-    return Error(error.code(), input.place + message.substr(4), input.place);
+  for (const std::string_view own : {"text: ", "prompt: "}) {
+    if (message.starts_with(own))
+      return Error(error.code(), input.place + ": " + message.substr(own.size()), input.place);
+  }
   if (message.starts_with(input.place))
     return Error(error.code(), message, message.substr(0, message.find_first_of(": ")));
   return error;

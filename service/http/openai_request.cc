@@ -218,6 +218,7 @@ EmbeddingRequest ParseEmbeddingRequest(std::string_view body, const RequestLimit
   const Fields fields(json, "");
   EmbeddingRequest embedding;
   embedding.model = ReadModel(fields);
+  RefuseOptions(fields);
   if (fields.Has("dimensions"))
     RefuseAt("dimensions", "is not supported: vectors have their length");
   const std::string format = fields.Text("encoding_format").value_or("float");
