@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -20,12 +21,63 @@ std::string At(const std::string& path, const YAML::Mark& mark) {
 
 [[noreturn]] void Fail(const std::string& path, const YAML::Node& node,
                        const std::string& message) {
-  throw Error(Code::kInvalidArgument, At(path, node.Mark()) + message);
+  throw UsageError{At(path, node.Mark()) + message};
 }
 
+constexpr const char* kExpected = ", expected a text, number, truth value or list";
+constexpr const char* kLeaveOut = " (leave the line out for the default)";
+
 std::string ScalarOf(const std::string& path, const std::string& key, const YAML::Node& node) {
-  if (!node.IsScalar()) Fail(path, node, key + " is no text, number or truth value");
+  if (!node.IsScalar()) {
+    const char* found = node.IsNull() ? "null" : node.IsMap() ? "a mapping" : "a list";
+    Fail(path, node, key + " is " + found + kExpected);
+  }
+  if (node.Scalar().empty()) Fail(path, node, key + " is empty" + kExpected + kLeaveOut);
   return node.Scalar();
+}
+
+// Where the quote at `begin` ends; npos: nowhere.
+size_t EndOfQuote(const std::string& text, size_t begin) {
+  const char quote = text[begin];
+  for (size_t i = begin + 1; i < text.size(); ++i) {
+    const bool twice = quote == '\'' && text.compare(i, 2, "''") == 0;
+    if (twice || (quote == '"' && text[i] == '\\')) {
+      ++i;
+    } else if (text[i] == quote) {
+      return i;
+    }
+  }
+  return std::string::npos;
+}
+
+// The library takes the rest of the file for the text of a quote that does not end, or tells of the last line: here it is told of the first.
+void CheckQuotes(const std::string& path, const std::string& text) {
+  bool flow = false;  // JSON, or YAML that looks like it
+  char last = '\n';   // that is no blank
+  // Behind `last` a value may begin; a key's colon wants a blank behind it, or belongs to a word.
+  const auto value_begins = [&](char before) {
+    constexpr std::string_view kMarks = "\n:-?[{,";
+    return kMarks.substr(0, flow ? 7 : 4).find(last) != std::string_view::npos &&
+           (flow || before != last || last == '\n');
+  };
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i], before = i == 0 ? '\n' : text[i - 1];
+    if (c == '#' && std::isspace(static_cast<unsigned char>(before)) != 0) {
+      i = std::min(text.find('\n', i), text.size()) - 1;
+    } else if ((c == '"' || c == '\'') && value_begins(before)) {
+      const size_t end = EndOfQuote(text, i);
+      if (end == std::string::npos) {
+        const auto line = 1 + std::count(text.begin(), text.begin() + static_cast<long>(i), '\n');
+        throw UsageError{path + ":" + std::to_string(line) +
+                         ": a quote begins and does not end, expected another " + c};
+      }
+      i = end;
+      last = c;
+    } else if (c != ' ' && c != '\t' && c != '\r') {
+      flow = flow || c == '[' || c == '{';
+      last = c;
+    }
+  }
 }
 
 // What the option is given, as words of a command line.
@@ -39,12 +91,16 @@ std::vector<std::string> ValuesOf(const std::string& path, const std::string& ke
 
 void Give(const std::string& path, const std::string& key, const YAML::Node& node,
           CLI::Option& option) {
-  if (option.count() > 0 || node.IsNull()) return;  // the command line goes first
+  const std::vector<std::string> values = ValuesOf(path, key, node);
+  if (option.count() > 0) return;  // the command line goes first
   const bool flag = option.get_expected_min() == 0;
+  const auto bad = std::find_if(values.begin(), values.end(), [](const std::string& value) {
+    return value != "true" && value != "false";
+  });
+  if (flag && bad != values.end())
+    Fail(path, node, key + " is " + *bad + ", expected true or false");
   try {
-    for (const std::string& value : ValuesOf(path, key, node)) {
-      if (flag && value != "true" && value != "false")
-        Fail(path, node, key + " is " + value + ", expected true or false");
+    for (const std::string& value : values) {
       if (!flag || value == "true") option.add_result(value);
     }
     if (option.count() > 0) option.run_callback();
@@ -68,13 +124,14 @@ ConfigMap::~ConfigMap() = default;
 
 ConfigMap ConfigMap::Read(const std::string& path) {
   const std::string text = ReadSmallFile(path);
+  CheckQuotes(path, text);
   try {
     YAML::Node root = YAML::Load(text);
     if (root.IsNull()) root = YAML::Node(YAML::NodeType::Map);
     if (!root.IsMap()) Fail(path, root, "is no mapping of options to values");
     return {path, std::make_shared<Node>(Node{root})};
   } catch (const YAML::Exception& error) {
-    throw Error(Code::kInvalidArgument, At(path, error.mark) + error.msg);
+    throw UsageError{At(path, error.mark) + error.msg};
   }
 }
 
@@ -83,6 +140,8 @@ void ConfigMap::Apply(CLI::App& command, const std::vector<std::string>& taken) 
   for (const auto& entry : node_->yaml) {
     const std::string key = ScalarOf(path_, "a key", entry.first);
     if (!seen.insert(key).second) Fail(path_, entry.first, key + " comes twice");
+    // A mistake, or a variable that was not set: `tokens:` must not open the server to everybody.
+    if (entry.second.IsNull()) Fail(path_, entry.first, key + " is null" + kExpected + kLeaveOut);
     if (std::find(taken.begin(), taken.end(), key) != taken.end()) continue;
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', '-');
@@ -95,7 +154,7 @@ void ConfigMap::Apply(CLI::App& command, const std::vector<std::string>& taken) 
 
 std::vector<ConfigMap> ConfigMap::Maps(const std::string& key) const {
   const YAML::Node list = node_->yaml[key];
-  if (!list || list.IsNull()) return {};
+  if (!list) return {};
   if (!list.IsSequence()) Fail(path_, list, key + " is no list");
   std::vector<ConfigMap> maps;
   for (const YAML::Node& node : list) {
@@ -106,6 +165,8 @@ std::vector<ConfigMap> ConfigMap::Maps(const std::string& key) const {
 }
 
 bool ConfigMap::Has(const std::string& key) const { return static_cast<bool>(node_->yaml[key]); }
+
+std::string ConfigMap::Place() const { return At(path_, node_->yaml.Mark()); }
 
 std::string ConfigMap::Text(const std::string& key) const {
   const YAML::Node node = node_->yaml[key];

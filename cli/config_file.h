@@ -11,13 +11,13 @@ namespace binocle::cli {
 // One mapping of the file.
 class ConfigMap {
  public:
-  // Reads the file, at most 1 MiB. NOT_FOUND, INVALID_ARGUMENT with the line.
+  // Reads the file, at most 1 MiB. NOT_FOUND; UsageError with the line where it is no YAML.
   static ConfigMap Read(const std::string& path);
   ConfigMap(const ConfigMap&);
   ~ConfigMap();
 
   // Gives the values to the command's options where the command line has not. UsageError with file and line for a key that is no option,
-  // for one that comes twice and for a value that the option refuses. `taken` are keys that the caller reads itself.
+  // for one that comes twice, has no value, or one that the option refuses. `taken` are keys that the caller reads itself.
   void Apply(CLI::App& command, const std::vector<std::string>& taken) const;
 
   // The mappings of a list; empty where there is none.
@@ -25,6 +25,8 @@ class ConfigMap {
   bool Has(const std::string& key) const;
   // "" where there is none.
   std::string Text(const std::string& key) const;
+  // "serve.yaml:7: ", where it begins.
+  std::string Place() const;
 
  private:
   struct Node;

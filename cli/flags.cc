@@ -104,7 +104,9 @@ void ModelFlags::Add(CLI::App& command) {
 
 void ModelFlags::AddBatching(CLI::App& command) {
   Group group(command, "Batching");
-  group.AddNumber("--max-sequences", options.max_sequences, "answers computed side by side");
+  group.AddNumber("--max-sequences", options.max_sequences,
+                  "answers computed side by side, 2 to 1024; one under guidance or VCD counts "
+                  "twice");
   group.AddNumber("--kv-tokens", options.kv_tokens,
                   "tokens whose keys and values there is room for (0: two contexts; serve: as many "
                   "as requests and memory allow)");

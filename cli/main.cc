@@ -19,7 +19,9 @@ namespace {
 constexpr int kExitError = 1;
 constexpr int kExitUsage = 2;
 constexpr const char* kExitStatuses =
-    "Exit status: 0 done; 1 failed; 2 the command line is wrong: a command, an option or a value.\n"
+    "Exit status: 0 done; 1 failed; 2 the command line, or a file of options, is wrong: a command, "
+    "an\n"
+    "option or a value.\n"
     "An error is one line on stderr, CODE: message.";
 
 int Report(const Error& error, int status) {

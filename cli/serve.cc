@@ -94,8 +94,18 @@ EngineOptions WithRoom(const ModelToServe& model) {
   return options;
 }
 
+// A file of tokens is configuration too: its faults, which belong to no option, end as those of options do.
+void CheckServer(const ServerOptions& options) {
+  try {
+    CheckOptions(options);
+  } catch (const Error& error) {
+    if (error.code() != Code::kInvalidArgument || !error.option().empty()) throw;
+    throw UsageError{error.message()};
+  }
+}
+
 void Check(const ServeFlags& flags) {
-  CheckOptions(OptionsOf(flags));
+  CheckServer(OptionsOf(flags));
   flags.Patience();
   CheckPortFile(flags.port_file);
   for (const ModelToServe& model : flags.Models()) {
@@ -145,7 +155,7 @@ void Serve(const ServeFlags& flags) {
   QuietGrpc();
   TakeFileDescriptors();
   const ServerOptions options = OptionsOf(flags);
-  CheckOptions(options);
+  CheckServer(options);
   const std::chrono::milliseconds patience = flags.Patience();
   const StopSignal signal;
   PortFile ports(flags.port_file);

@@ -30,6 +30,15 @@ int64_t BytesOr(const std::string& text, const char* option, int64_t otherwise) 
   return text == "0" ? 0 : ParseBytes(text, option);
 }
 
+// A size that is none is told with the place of its entry.
+EngineOptions OptionsIn(const ConfigMap& entry, const ModelFlags& flags) {
+  try {
+    return flags.Options();
+  } catch (const UsageError& error) {
+    throw UsageError{entry.Place() + error.message};
+  }
+}
+
 // "models/binocle-tiny/" is called binocle-tiny.
 std::string NameOf(const std::string& path) {
   const std::filesystem::path clean = std::filesystem::path(path).lexically_normal();
@@ -89,8 +98,9 @@ void ServeFlags::Add(CLI::App& command) {
   number("--max-connections", server_.max_connections, "of HTTP");
   number("--workers", server_.workers, "calls of Embed and Explain at a time");
   seconds("--request-timeout-seconds", request_timeout_,
-          "a request that takes longer fails (0: none does)");
-  seconds("--stall-seconds", stall_limit_, "a client that does not read for so long is cut off");
+          "a request that takes longer fails, 0 to 86400 (0: none does)");
+  seconds("--stall-seconds", stall_limit_,
+          "a client that does not read for so long, 1 to 3600, is cut off");
   seconds("--keepalive-seconds", keepalive_, "gRPC pings a silent client after so long");
   seconds("--keepalive-timeout-seconds", keepalive_timeout_,
           "and closes when no answer comes in this time");
@@ -122,9 +132,9 @@ void ServeFlags::ReadConfig(CLI::App& command) {
     options.remove_option(options.get_option("--model"));
     entry.Apply(options, {"name", "path"});
     const std::string path = entry.Text("path");
-    if (path.empty()) throw UsageError{config_ + ": one of models has no path"};
+    if (path.empty()) throw UsageError{entry.Place() + "has no path, expected one"};
     const std::string name = entry.Text("name");
-    configured_.push_back({name.empty() ? NameOf(path) : name, path, flags.Options()});
+    configured_.push_back({name.empty() ? NameOf(path) : name, path, OptionsIn(entry, flags)});
   }
 }
 
@@ -163,7 +173,7 @@ ServerOptions ServeFlags::Options() const {
   options.max_prompt_bytes = BytesOr(max_prompt_, "--max-prompt-bytes", options.max_prompt_bytes);
   options.image_store_bytes = BytesOr(image_store_, "--image-store", options.image_store_bytes);
   options.request_timeout = Milliseconds("--request-timeout-seconds", request_timeout_, 0, kDay);
-  options.stall_limit = Milliseconds("--stall-seconds", stall_limit_, 0.001, kHour);
+  options.stall_limit = Milliseconds("--stall-seconds", stall_limit_, 1, kHour);
   options.keepalive_interval = Milliseconds("--keepalive-seconds", keepalive_, 1, kHour);
   options.keepalive_timeout =
       Milliseconds("--keepalive-timeout-seconds", keepalive_timeout_, 1, kHour);

@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "binocle/image_file.h"
 #include "core/error.h"
 #include "core/mapped_file.h"
 #include "vision/exif.h"
@@ -45,6 +46,14 @@ Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const st
     Throw(Code::kResourceExhausted, where, ": not enough memory for ", header.width, " x ",
           header.height, " pixels");
   }
+}
+
+ImageFileInfo CheckImageFile(std::string_view bytes, int64_t max_pixels, const std::string& name) {
+  const ImageHeader header =
+      CheckImage(bytes, {.max_bytes = INT64_MAX, .max_pixels = max_pixels}, name);
+  return {.format = std::string(ImageFormatName(header.format)),
+          .width = header.width,
+          .height = header.height};
 }
 
 Image ReadImage(const std::filesystem::path& path, const DecodeOptions& options) {

@@ -43,9 +43,13 @@ ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
 //   UNIMPLEMENTED       a kind of picture named in image_header.h; any picture in a build without OpenCV
 Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const std::string& where);
 
-// The same from a regular file; also NOT_FOUND, PERMISSION_DENIED, and INVALID_ARGUMENT for a directory, pipe or
+// DecodeImage from a regular file; also NOT_FOUND, PERMISSION_DENIED, and INVALID_ARGUMENT for a directory, pipe or
 // device.
 Image ReadImage(const std::filesystem::path& path, const DecodeOptions& options);
+
+// What DecodeImage does before the first pixel.
+ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
+                       const std::string& where);
 
 namespace internal {
 // The codec behind DecodeImage (decode_opencv.cc or decode_none.cc): checked bytes to RGB, orientation as stored.

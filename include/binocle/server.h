@@ -49,7 +49,8 @@ struct ServerOptions {
 
   std::chrono::milliseconds request_timeout{
       0};  // 0 …: a request that takes longer fails; 0: none does
-  std::chrono::milliseconds stall_limit{30'000};  // 1 … 3600000: of a client that does not read
+  std::chrono::milliseconds stall_limit{
+      30'000};  // 1000 … 3600000: of a client that does not read, or does not send what it began
   // Pings that find dead peers; clients may ping as often as the last one. Their pairs: docs/service.md.
   std::chrono::milliseconds keepalive_interval{20'000};
   std::chrono::milliseconds keepalive_timeout{10'000};

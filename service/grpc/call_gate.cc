@@ -45,13 +45,20 @@ const char* ReasonOf(TokenList::Verdict verdict) {
 
 }  // namespace
 
-CallGate::Call::Call(std::shared_ptr<CallGate> gate, CallRecord record)
-    : gate_(std::move(gate)), record_(std::move(record)) {}
+CallGate::Call::Call(std::shared_ptr<CallGate> gate, CallKind kind, CallRecord record)
+    : gate_(std::move(gate)), kind_(kind), record_(std::move(record)) {}
 
 CallGate::Call::~Call() {
   record_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_);
   lease_.reset();
-  gate_->Leave(record_);
+  gate_->Leave(*this);
+}
+
+void CallGate::Call::Begin() {
+  const std::lock_guard lock(gate_->mutex_);
+  begun_ = true;
+  ++gate_->in_flight_;
+  gate_->CheckDraining(*this);
 }
 
 grpc::Status CallGate::Call::Broken() const {
@@ -78,20 +85,19 @@ std::shared_ptr<CallGate::Call> CallGate::Enter(grpc::CallbackServerContext& con
     record.trace_id = *trace_id;
     context.AddInitialMetadata("traceparent", std::string(trace));
   }
-  bool draining = false;
+  auto call = std::make_shared<Call>(shared_from_this(), kind, std::move(record));
   {
     const std::lock_guard lock(mutex_);
-    ++in_flight_;
-    draining = draining_;
+    CheckDraining(*call);
   }
-  auto call = std::make_shared<Call>(shared_from_this(), std::move(record));
-  if (draining && kind == CallKind::kRequest) {
-    call->refusal_ =
-        Refusal(Code::kUnavailable, "the server is about to stop", "DRAINING", kDrainRetry);
-  } else {
-    CheckToken(context, *call);
-  }
+  if (call->refusal_.ok() && kind != CallKind::kProbe) CheckToken(context, *call);
   return call;
+}
+
+void CallGate::CheckDraining(Call& call) const {
+  if (!draining_ || call.kind_ != CallKind::kRequest) return;
+  call.refusal_ =
+      Refusal(Code::kUnavailable, "the server is about to stop", "DRAINING", kDrainRetry);
 }
 
 void CallGate::CheckToken(const grpc::CallbackServerContext& context, Call& call) const {
@@ -111,8 +117,9 @@ void CallGate::CheckToken(const grpc::CallbackServerContext& context, Call& call
                {.violations = {}, .retry = decision.retry, .reason = ReasonOf(decision.verdict)});
 }
 
-void CallGate::Leave(const CallRecord& record) {
-  if (on_call_) on_call_(record);
+void CallGate::Leave(const Call& call) {
+  if (on_call_ && call.kind_ != CallKind::kProbe) on_call_(call.record_);
+  if (!call.begun_) return;
   const std::lock_guard lock(mutex_);
   if (--in_flight_ == 0) idle_.notify_all();
 }

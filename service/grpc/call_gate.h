@@ -1,4 +1,4 @@
-// Who may call: tokens, draining, and how many calls are under way. Every method passes here first.
+// Who may call: tokens, draining, and how many calls are under way. Every method passes here first, before its request has come.
 //
 // A call's request id (`x-request-id`, or one that is made) and its W3C trace context (`traceparent`) go back in the initial metadata and
 // into its record.
@@ -33,8 +33,8 @@ struct CallRecord {
   std::chrono::microseconds duration{0};
 };
 
-// Whether a call is refused while the server drains: requests are, questions about the server are not.
-enum class CallKind : bool { kQuestion, kRequest };
+// Requests are refused while the server drains, questions about it are not. Probes ask for no token either, and leave no record.
+enum class CallKind : uint8_t { kProbe, kQuestion, kRequest };
 
 class CallGate : public std::enable_shared_from_this<CallGate> {
  public:
@@ -44,13 +44,15 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
   // A call under way. Whoever works for it holds it; when the last one lets go it is over.
   class Call {
    public:
-    Call(std::shared_ptr<CallGate> gate, CallRecord record);
+    Call(std::shared_ptr<CallGate> gate, CallKind kind, CallRecord record);
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
 
     // OK, or why the call is refused.
     const grpc::Status& refusal() const { return refusal_; }
+    // The request has come: from now on the call is under way, and draining waits for it, unless that has begun and refuses it.
+    void Begin();
     const std::string& request_id() const { return record_.request_id; }
     // Of a call that ends because its transport does: the client has gone, or the server is shutting down.
     grpc::Status Broken() const;
@@ -61,6 +63,8 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
     friend class CallGate;
 
     const std::shared_ptr<CallGate> gate_;  // shared with the server
+    const CallKind kind_;
+    bool begun_ = false;
     CallRecord record_;
     grpc::Status refusal_;
     std::shared_ptr<TokenList::Lease> lease_;  // owned by this call alone
@@ -84,8 +88,9 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
   int64_t in_flight() const;
 
  private:
-  void Leave(const CallRecord& record);
-  // Sets the call's refusal or its lease.
+  void Leave(const Call& call);
+  // These two set the call's refusal, the second its lease too.
+  void CheckDraining(Call& call) const;
   void CheckToken(const grpc::CallbackServerContext& context, Call& call) const;
 
   const std::optional<TokenList> tokens_;

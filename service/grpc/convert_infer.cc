@@ -2,6 +2,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -104,8 +105,18 @@ std::optional<std::vector<std::string>> RawElements(std::string_view raw) {
   return elements;
 }
 
-std::vector<std::string> ElementsOf(const ModelInferRequest& from, int i, const std::string& path,
-                                    Violations& violations) {
+// -1: more than there may be.
+int64_t ElementsOfShape(const ModelInferRequest::InferInputTensor& input) {
+  int64_t elements = 1;
+  for (const int64_t extent : input.shape()) {
+    if (extent < 0 || extent > kMaxElements || (elements *= extent) > kMaxElements) return -1;
+  }
+  return elements;
+}
+
+// Nothing when they cannot be read, which has been told.
+std::optional<std::vector<std::string>> ElementsOf(const ModelInferRequest& from, int i,
+                                                   Violations& violations) {
   const auto& input = from.inputs(i);
   std::vector<std::string> elements;
   if (from.raw_input_contents_size() == 0) {
@@ -113,20 +124,17 @@ std::vector<std::string> ElementsOf(const ModelInferRequest& from, int i, const 
                     input.contents().bytes_contents().end());
   } else if (i < from.raw_input_contents_size()) {
     auto raw = RawElements(from.raw_input_contents(i));
-    if (!raw)
+    if (!raw) {
       violations.Add(Text("raw_input_contents[", i, "]"), "has lengths that do not fit its bytes");
-    elements = std::move(raw).value_or(std::vector<std::string>());
+      return std::nullopt;
+    }
+    elements = *std::move(raw);
   }
-  int64_t expected = 1;
-  for (const int64_t extent : input.shape()) {
-    if (extent < 0 || extent > kMaxElements || (expected *= extent) > kMaxElements) expected = -1;
-    if (expected < 0) break;
-  }
-  if (violations.empty() && expected != std::ssize(elements)) {
-    violations.Add(path + ".shape",
-                   Text("does not fit the ", elements.size(), " elements that came"));
-  }
-  return elements;
+  if (const int64_t expected = ElementsOfShape(input); expected == std::ssize(elements))
+    return elements;
+  violations.Add(Text("inputs[", i, "].shape"),
+                 Text("does not fit the ", elements.size(), " elements that came"));
+  return std::nullopt;
 }
 
 void TakeInput(const ModelInferRequest& from, int i, v1::AskRequest& to, Violations& violations) {
@@ -134,19 +142,22 @@ void TakeInput(const ModelInferRequest& from, int i, v1::AskRequest& to, Violati
   const std::string path = Text("inputs[", i, "]");
   if (input.datatype() != "BYTES") violations.Add(path + ".datatype", "is not BYTES");
   if (!input.parameters().empty()) violations.Add(path + ".parameters", "are not known");
-  std::vector<std::string> elements = ElementsOf(from, i, path, violations);
-  if (input.name() == "prompt") {
-    if (elements.size() != 1 || to.has_prompt()) {
-      violations.Add(path, "is a second prompt, expected one with one element");
-    } else if (ValidUtf8(elements[0]) != elements[0]) {
-      violations.Add(path, "is no UTF-8");
-    } else {
-      to.set_prompt(std::move(elements[0]));
-    }
-  } else if (input.name() == "image") {
-    for (std::string& element : elements) to.add_images()->set_data(std::move(element));
-  } else {
+  if (input.name() != "prompt" && input.name() != "image") {
     violations.Add(path + ".name", "is no input of this model, expected prompt or image");
+    return;
+  }
+  auto elements = ElementsOf(from, i, violations);
+  if (!elements) return;
+  if (input.name() == "image") {
+    for (std::string& element : *elements) to.add_images()->set_data(std::move(element));
+  } else if (to.has_prompt()) {
+    violations.Add(path, "is a second prompt, expected one");
+  } else if (elements->size() != 1) {
+    violations.Add(path, Text("has ", elements->size(), " elements, expected one prompt"));
+  } else if (ValidUtf8(elements->front()) != elements->front()) {
+    violations.Add(path, "is no UTF-8");
+  } else {
+    to.set_prompt(std::move(elements->front()));
   }
 }
 
@@ -199,21 +210,46 @@ v1::AskRequest AskRequestOf(const ModelInferRequest& from, Violations& violation
   return to;
 }
 
-Violations InferViolationsOf(const Violations& violations) {
-  Violations renamed;
-  for (const FieldViolation& violation : violations.list()) {
-    std::string field = violation.field;
-    if (field.starts_with("sampling.")) {
-      field = Text("parameters[", field.substr(9, field.find('[') - 9), "]");
-    } else if (field == "system") {
-      field = "parameters[system]";
-    } else if (field == "prompt") {
-      field = "inputs[prompt]";
-    } else if (field.starts_with("images")) {
-      field = "inputs[image]";
+InferFields InferFieldsOf(const ModelInferRequest& from) {
+  InferFields fields;
+  const bool raw = from.raw_input_contents_size() > 0;
+  for (int i = 0; i < from.inputs_size(); ++i) {
+    const std::string path = Text("inputs[", i, "]");
+    if (from.inputs(i).name() == "prompt") fields.prompt = path;
+    if (from.inputs(i).name() != "image") continue;
+    // A picture in raw contents has no path of its own: of how many there are, the shape tells.
+    const int64_t elements =
+        raw ? ElementsOfShape(from.inputs(i)) : from.inputs(i).contents().bytes_contents_size();
+    for (int64_t k = 0; k < elements; ++k) {
+      fields.images.push_back(raw ? Text("raw_input_contents[", i, "]")
+                                  : Text(path, ".contents.bytes_contents[", k, "]"));
     }
-    renamed.Add(std::move(field), violation.description, violation.code);
   }
+  return fields;
+}
+
+namespace {
+
+std::string InferFieldOf(const std::string& field, const InferFields& fields) {
+  if (field.starts_with("sampling."))
+    return Text("parameters[", field.substr(9, field.find('[') - 9), "]");
+  if (field == "system") return "parameters[system]";
+  if (field == "prompt") return fields.prompt;
+  constexpr std::string_view kImages = "images[";
+  size_t index = fields.images.size();
+  if (field.starts_with(kImages))
+    std::from_chars(field.data() + kImages.size(), field.data() + field.size(), index);
+  if (index < fields.images.size()) return fields.images[index];
+  return field.starts_with("images") ? "inputs" : field;
+}
+
+}  // namespace
+
+Violations InferViolationsOf(const std::vector<FieldViolation>& violations,
+                             const InferFields& fields) {
+  Violations renamed;
+  for (const FieldViolation& violation : violations)
+    renamed.Add(InferFieldOf(violation.field, fields), violation.description, violation.code);
   return renamed;
 }
 

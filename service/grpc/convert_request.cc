@@ -179,6 +179,19 @@ class PromptConverter {
   TextBudget texts_;
 };
 
+template <typename Proto>
+RequestFields FieldsOfProto(const Proto& request) {
+  size_t bytes = request.prompt().size();
+  for (const v1::Message& message : request.messages()) bytes += message.text().size();
+  RequestFields fields;
+  fields.prompt = request.has_prompt()           ? "prompt"
+                  : request.messages_size() == 1 ? "messages[0].text"
+                                                 : "messages";
+  fields.longest = request.system().size() > bytes ? "system" : fields.prompt;
+  fields.pictures = request.has_prompt() || request.images_size() > 0 ? "images" : "messages";
+  return fields;
+}
+
 FaithfulnessOptions FaithfulnessOf(const v1::FaithfulnessOptions& from, Violations& violations) {
   FieldChecks checks("faithfulness", violations);
   FaithfulnessOptions options;
@@ -209,6 +222,28 @@ Request RequestOf(const v1::GenerateRequest& from, const ConvertContext& context
 Request RequestOf(const v1::AskRequest& from, const ConvertContext& context,
                   Violations& violations) {
   return PromptConverter(from, context, violations).Convert();
+}
+
+RequestFields FieldsOf(const v1::GenerateRequest& request) { return FieldsOfProto(request); }
+RequestFields FieldsOf(const v1::AskRequest& request) { return FieldsOfProto(request); }
+RequestFields FieldsOf(const v1::ExplainRequest& request) { return FieldsOfProto(request); }
+
+Error InFields(const Error& error, const RequestFields& fields) {
+  const std::string& message = error.message();
+  if (!error.option().empty()) return error;
+  const std::string rest = message.substr(std::min(message.size(), message.find(": ") + 2));
+  const auto about = [&](const std::string& field, const char* join = "") {
+    return Error(error.code(), Text(field, ": ", join, rest));
+  };
+  if (message.starts_with("guidance: ")) return Error(error.code(), message, "guidance");
+  if (message.starts_with("request: has ")) return about(fields.pictures);
+  if (!message.starts_with("prompt: ")) return error;
+  // Of a length, which is that of all texts together.
+  const bool length =
+      rest.find(" tokens") != std::string::npos || rest.find(" bytes") != std::string::npos;
+  const std::string& field = length ? fields.longest : fields.prompt;
+  const bool one_of_several = length && (field == "system" || field == "messages");
+  return about(field, one_of_several ? "with the rest of the prompt " : "");
 }
 
 ExplainInput ExplainInputOf(const v1::ExplainRequest& from, const ConvertContext& context,

@@ -41,6 +41,19 @@ Request RequestOf(const v1::GenerateRequest& from, const ConvertContext& context
 Request RequestOf(const v1::AskRequest& from, const ConvertContext& context,
                   Violations& violations);
 
+// What the engine's errors about a whole prompt and its pictures are about, in the fields of one request.
+struct RequestFields {
+  std::string prompt;    // "prompt", "messages[0].text" or "messages"
+  std::string longest;   // it, or "system", where that has more bytes
+  std::string pictures;  // "images" or "messages"
+};
+RequestFields FieldsOf(const v1::GenerateRequest& request);
+RequestFields FieldsOf(const v1::AskRequest& request);
+RequestFields FieldsOf(const v1::ExplainRequest& request);
+
+// The same error with a message that begins with the field, "system: …", where the engine says "prompt: " and "request: ".
+Error InFields(const Error& error, const RequestFields& fields);
+
 struct ExplainInput {
   Request request;
   ExplainOptions options;

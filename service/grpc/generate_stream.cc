@@ -8,23 +8,53 @@
 namespace binocle {
 
 // Lives as long as gRPC calls it.
-class GenerateStream::Reactor final : public grpc::ServerWriteReactor<v1::GenerateResponse> {
+class GenerateStream::Reactor final : public Transport {
  public:
-  explicit Reactor(std::shared_ptr<GenerateStream> stream) : stream_(std::move(stream)) {}
+  Reactor(std::shared_ptr<GenerateStream> stream, Handle handle)
+      : stream_(std::move(stream)), handle_(std::move(handle)) {}
+  void Read() { StartRead(&request_); }
+  void OnReadDone(bool ok) override {
+    if (!stream_->TakeRequest(ok)) return;
+    const grpc::Status status = Guarded([&] { handle_(stream_, request_); });
+    if (!status.ok()) stream_->End(status);
+  }
   void OnWriteDone(bool ok) override { stream_->OnWriteDone(ok); }
   void OnCancel() override { stream_->OnCancel(); }
   void OnDone() override { delete this; }
 
  private:
-  std::shared_ptr<GenerateStream> stream_;
+  const std::shared_ptr<GenerateStream> stream_;
+  const Handle handle_;
+  v1::GenerateRequest request_;
 };
 
-std::shared_ptr<GenerateStream> GenerateStream::Begin(grpc::CallbackServerContext& context,
-                                                      std::shared_ptr<CallGate::Call> call,
-                                                      size_t max_queued) {
-  std::shared_ptr<GenerateStream> stream(new GenerateStream(context, std::move(call), max_queued));
-  stream->handed_ = stream->reactor_ = new Reactor(stream);
-  return stream;
+GenerateStream::Transport* GenerateStream::Begin(grpc::CallbackServerContext& context,
+                                                 const std::shared_ptr<CallGate::Call>& call,
+                                                 const ServiceContext& services, Handle handle) {
+  std::shared_ptr<GenerateStream> stream(new GenerateStream(context, call, services));
+  auto* reactor = new Reactor(stream, std::move(handle));
+  stream->reactor_ = reactor;
+  if (!call->refusal().ok()) {
+    stream->End(call->refusal());
+  } else {
+    services.stalls.Add(stream);
+    reactor->Read();
+  }
+  return reactor;
+}
+
+bool GenerateStream::TakeRequest(bool come) {
+  grpc::Status refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    due_.reset();
+    if (reactor_ == nullptr) return false;
+    if (come) call_->Begin();
+    refusal = come ? call_->refusal() : RequestIsMissing(*context_);
+  }
+  if (refusal.ok()) return true;
+  End(refusal);
+  return false;
 }
 
 void GenerateStream::Push(v1::GenerateResponse message) {
@@ -68,7 +98,9 @@ void GenerateStream::EndIfStalled(StallWatch::Clock::time_point before) {
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
-    if (reactor_ == nullptr || !writing_ || write_start_ > before) return;
+    if (reactor_ == nullptr) return;
+    if (due_ && *due_ <= before) cancel = Abort(RequestIsLate());
+    if (!writing_ || write_start_ > before) return;
     cancel = Abort(StatusOf(Error(Code::kCancelled, "the client has stopped reading")));
     context_->TryCancel();
   }
@@ -90,7 +122,7 @@ void GenerateStream::OnCancel() {
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
-    cancel = Abort(call_->Broken());
+    cancel = Abort(due_ ? RequestIsCut() : call_->Broken());
   }
   if (cancel) cancel();
 }

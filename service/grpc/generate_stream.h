@@ -1,4 +1,5 @@
-// One stream of Generate: what the engine tells goes through a bounded queue to a client that may be slow, stalled or gone.
+// One stream of Generate: its request is waited for, and what the engine tells goes through a bounded queue to a client that may be slow,
+// stalled or gone.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -14,6 +15,8 @@
 
 #include "binocle/v1/vision_language_service.pb.h"
 #include "service/grpc/call_gate.h"
+#include "service/grpc/request_due.h"
+#include "service/grpc/service_context.h"
 #include "service/grpc/stall_watch.h"
 
 namespace binocle {
@@ -21,12 +24,16 @@ namespace binocle {
 // Shared by the reactor, the engine's events and the watch. From any thread.
 class GenerateStream final : public StallWatch::Watched {
  public:
-  // The reactor goes to gRPC and deletes itself. A client that lets more than
-  // `max_queued` messages wait is cut off.
-  static std::shared_ptr<GenerateStream> Begin(grpc::CallbackServerContext& context,
-                                               std::shared_ptr<CallGate::Call> call,
-                                               size_t max_queued);
-  grpc::ServerWriteReactor<v1::GenerateResponse>* reactor() const { return handed_; }
+  using Transport = grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>;
+  // Called with the request when it has come, which is there as long as the stream. What it throws ends the stream.
+  using Handle = std::function<void(const std::shared_ptr<GenerateStream>& stream,
+                                    const v1::GenerateRequest& request)>;
+
+  // Refused calls end at once. The reactor goes to gRPC and deletes itself. A client that lets more than `max_queued_messages` of
+  // `services` wait is cut off.
+  static Transport* Begin(grpc::CallbackServerContext& context,
+                          const std::shared_ptr<CallGate::Call>& call,
+                          const ServiceContext& services, Handle handle);
 
   void Push(v1::GenerateResponse message);
   // The stream ends when what was pushed before has been written.
@@ -39,8 +46,13 @@ class GenerateStream final : public StallWatch::Watched {
   class Reactor;
 
   GenerateStream(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-                 size_t max_queued)
-      : context_(&context), call_(std::move(call)), max_queued_(max_queued) {}
+                 const ServiceContext& services)
+      : context_(&context),
+        call_(std::move(call)),
+        max_queued_(services.max_queued_messages),
+        due_(RequestDue(services.max_message_bytes)) {}
+  // False: there is no request to answer.
+  bool TakeRequest(bool come);
   void OnWriteDone(bool ok);
   void OnCancel();
   // Drops what waits and ends with `status`; `mutex_` is held. What it returns is to be called without it.
@@ -52,8 +64,8 @@ class GenerateStream final : public StallWatch::Watched {
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   const size_t max_queued_;
-  Reactor* reactor_ = nullptr;  // null once finished
-  grpc::ServerWriteReactor<v1::GenerateResponse>* handed_ = nullptr;
+  Transport* reactor_ = nullptr;                      // null once finished
+  std::optional<StallWatch::Clock::time_point> due_;  // of the request; none once it has come
   std::deque<v1::GenerateResponse> queue_;
   v1::GenerateResponse current_;  // being written
   bool writing_ = false;

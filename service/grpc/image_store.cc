@@ -108,11 +108,12 @@ void ImageUpload::Append(std::string_view chunk) {
   bytes_ += chunk;
 }
 
-std::string ImageUpload::Finish() {
+std::string ImageUpload::Finish(const std::function<void(std::string_view bytes)>& check) {
   if (expected_bytes_ > 0 && bytes() != expected_bytes_)
     ThrowAbout(kChunk, Text(": ", bytes(), " bytes, metadata.bytes tells ", expected_bytes_));
   if (!expected_id_.empty() && Sha256Hex(bytes_) != expected_id_)
     throw Error(Code::kDataLoss, Text(kId, " is another SHA-256 than that of the bytes"), kId);
+  if (check && !bytes_.empty()) check(bytes_);
   return store_.Put(std::move(bytes_));
 }
 

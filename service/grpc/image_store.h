@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -77,8 +78,9 @@ class ImageUpload {
   void ExpectId(std::string id);
   // INVALID_ARGUMENT as soon as the picture is too large or larger than expected, RESOURCE_EXHAUSTED when all uploads together are.
   void Append(std::string_view chunk);
-  // Puts the picture into the store and returns its id. INVALID_ARGUMENT when bytes are missing, DATA_LOSS when the id is another.
-  std::string Finish();
+  // Puts the picture into the store and returns its id. INVALID_ARGUMENT when bytes are missing, DATA_LOSS when the id is another, and what
+  // `check` throws of the bytes.
+  std::string Finish(const std::function<void(std::string_view bytes)>& check = {});
 
   int64_t bytes() const { return static_cast<int64_t>(bytes_.size()); }
 

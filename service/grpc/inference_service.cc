@@ -1,7 +1,7 @@
 #include "service/grpc/inference_service.h"
 
-#include <functional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "binocle/version.h"
@@ -10,105 +10,120 @@
 namespace binocle {
 namespace {
 
-grpc::ServerUnaryReactor* Finished(grpc::CallbackServerContext& context) {
-  grpc::ServerUnaryReactor* reactor = context.DefaultReactor();
-  reactor->Finish(grpc::Status::OK);
-  return reactor;
-}
-
-grpc::ServerUnaryReactor* Answered(const ServiceContext& services,
-                                   grpc::CallbackServerContext& context, const char* method,
-                                   const std::function<void()>& answer) {
-  const auto call = services.gate.Enter(context, method, CallKind::kQuestion);
-  const auto unary = UnaryCall::Begin(context, call, services.stalls);
-  unary->End(call->refusal().ok() ? Guarded(answer) : call->refusal());
-  return unary->reactor();
+// `field` has the name.
+const NamedModel& FindModel(const ServiceContext& services, const std::string& name,
+                            const char* field) {
+  constexpr std::string_view kOption = "model";
+  try {
+    return services.models.FindOrDefault(name);
+  } catch (const Error& error) {
+    if (error.option() != kOption) throw;
+    throw Error(error.code(), field + error.message().substr(kOption.size()), field);
+  }
 }
 
 const NamedModel& FindVersion(const ServiceContext& services, const std::string& name,
                               const std::string& version) {
   if (!version.empty() && version != "1")
-    throw Error(Code::kNotFound, "version is not 1, the one that there is");
-  return services.models.FindOrDefault(name);
+    throw Error(Code::kNotFound, "version is not 1, the one that there is", "version");
+  return FindModel(services, name, "name");
 }
 
 // The model is found by AskRequest::model; violations get the paths that the client knows.
 Request RequestFor(const v1::AskRequest& ask, const ConvertContext& context,
-                   Violations& violations) {
+                   const InferFields& fields, Violations& violations) {
   Violations found;
   Request request = RequestOf(ask, context, found);
-  violations = InferViolationsOf(found);
+  violations = InferViolationsOf(found.list(), fields);
   return request;
+}
+
+// What the engine says.
+grpc::Status InferStatusOf(const Error& error, const InferFields& fields) {
+  const Violations violations = InferViolationsOf(ViolationsOf(error), fields);
+  return violations.empty() ? StatusOf(error) : StatusOf(violations);
+}
+
+void HandleServerLive(const ServiceContext&, const grpc::CallbackServerContext&,
+                      const std::shared_ptr<UnaryCall>& call, const inference::ServerLiveRequest&,
+                      inference::ServerLiveResponse& response) {
+  response.set_live(true);
+  call->End(grpc::Status::OK);
+}
+
+void HandleServerReady(const ServiceContext& services, const grpc::CallbackServerContext&,
+                       const std::shared_ptr<UnaryCall>& call, const inference::ServerReadyRequest&,
+                       inference::ServerReadyResponse& response) {
+  response.set_ready(!services.gate.draining());
+  call->End(grpc::Status::OK);
+}
+
+void HandleModelReady(const ServiceContext& services, const grpc::CallbackServerContext&,
+                      const std::shared_ptr<UnaryCall>& call,
+                      const inference::ModelReadyRequest& request,
+                      inference::ModelReadyResponse& response) {
+  call->End(Guarded([&] {
+    try {
+      FindVersion(services, request.name(), request.version());
+      response.set_ready(!services.gate.draining());
+    } catch (const Error&) {
+      response.set_ready(false);
+    }
+  }));
+}
+
+void HandleServerMetadata(const ServiceContext&, const grpc::CallbackServerContext&,
+                          const std::shared_ptr<UnaryCall>& call,
+                          const inference::ServerMetadataRequest&,
+                          inference::ServerMetadataResponse& response) {
+  response.set_name("binocle");
+  response.set_version(Version());
+  call->End(grpc::Status::OK);
+}
+
+void HandleModelMetadata(const ServiceContext& services, const grpc::CallbackServerContext&,
+                         const std::shared_ptr<UnaryCall>& call,
+                         const inference::ModelMetadataRequest& request,
+                         inference::ModelMetadataResponse& response) {
+  call->End(Guarded([&] {
+    response = InferMetadataOf(FindVersion(services, request.name(), request.version()).name);
+  }));
+}
+
+void HandleModelInfer(const ServiceContext& services, const grpc::CallbackServerContext& context,
+                      const std::shared_ptr<UnaryCall>& call,
+                      const inference::ModelInferRequest& request,
+                      inference::ModelInferResponse& response) {
+  Violations violations;
+  const v1::AskRequest ask = AskRequestOf(request, violations);
+  if (!violations.empty()) return call->End(StatusOf(violations));
+  FindModel(services, request.model_name(), "model_name");
+  const InferFields fields = InferFieldsOf(request);
+  auto prepared = Prepare<Request>(
+      services, ask, [&](const auto& proto, const ConvertContext& from, Violations& found) {
+        return RequestFor(proto, from, fields, found);
+      });
+  if (!prepared.status.ok()) return call->End(prepared.status);
+  AskFor(context, *prepared.model, call,
+         {.request = std::move(prepared.value),
+          .fill = [&request, &response](
+                      v1::AskResponse& answer) { response = InferResponseOf(answer, request); },
+          .status_of =
+              [fields, own = FieldsOf(ask)](const Error& error) {
+                return InferStatusOf(InFields(error, own), fields);
+              }});
 }
 
 }  // namespace
 
-grpc::ServerUnaryReactor* InferenceServiceImpl::ServerLive(
-    grpc::CallbackServerContext* context, const inference::ServerLiveRequest*,
-    inference::ServerLiveResponse* response) {
-  response->set_live(true);
-  return Finished(*context);
-}
-
-grpc::ServerUnaryReactor* InferenceServiceImpl::ServerReady(
-    grpc::CallbackServerContext* context, const inference::ServerReadyRequest*,
-    inference::ServerReadyResponse* response) {
-  response->set_ready(!context_.gate.draining());
-  return Finished(*context);
-}
-
-grpc::ServerUnaryReactor* InferenceServiceImpl::ModelReady(
-    grpc::CallbackServerContext* context, const inference::ModelReadyRequest* request,
-    inference::ModelReadyResponse* response) {
-  return Answered(context_, *context, "ModelReady", [&] {
-    try {
-      FindVersion(context_, request->name(), request->version());
-      response->set_ready(!context_.gate.draining());
-    } catch (const Error&) {
-      response->set_ready(false);
-    }
-  });
-}
-
-grpc::ServerUnaryReactor* InferenceServiceImpl::ServerMetadata(
-    grpc::CallbackServerContext* context, const inference::ServerMetadataRequest*,
-    inference::ServerMetadataResponse* response) {
-  return Answered(context_, *context, "ServerMetadata", [&] {
-    response->set_name("binocle");
-    response->set_version(Version());
-  });
-}
-
-grpc::ServerUnaryReactor* InferenceServiceImpl::ModelMetadata(
-    grpc::CallbackServerContext* context, const inference::ModelMetadataRequest* request,
-    inference::ModelMetadataResponse* response) {
-  return Answered(context_, *context, "ModelMetadata", [&] {
-    *response = InferMetadataOf(FindVersion(context_, request->name(), request->version()).name);
-  });
-}
-
-grpc::ServerUnaryReactor* InferenceServiceImpl::ModelInfer(
-    grpc::CallbackServerContext* context, const inference::ModelInferRequest* request,
-    inference::ModelInferResponse* response) {
-  const auto call = context_.gate.Enter(*context, "ModelInfer", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
-  v1::AskRequest ask;
-  Violations violations;
-  grpc::Status status = call->refusal();
-  if (status.ok()) status = Guarded([&] { ask = AskRequestOf(*request, violations); });
-  if (status.ok() && !violations.empty()) status = StatusOf(violations);
-  Prepared<Request> prepared{.status = status, .model = nullptr, .value = {}};
-  if (status.ok()) prepared = Prepare<Request>(context_, *call, ask, RequestFor);
-  if (!prepared.status.ok()) {
-    unary->End(prepared.status);
-    return unary->reactor();
-  }
-  // gRPC's request is there until the call ends, and this runs before.
-  AskFor(*context, *prepared.model, unary, std::move(prepared.value),
-         [request, response](v1::AskResponse& answer) {
-           *response = InferResponseOf(answer, *request);
-         });
-  return unary->reactor();
+InferenceServiceImpl::InferenceServiceImpl(const ServiceContext& services)
+    : EarlyService(services) {
+  Serve("ServerLive", CallKind::kProbe, HandleServerLive);
+  Serve("ServerReady", CallKind::kProbe, HandleServerReady);
+  Serve("ModelReady", CallKind::kQuestion, HandleModelReady);
+  Serve("ServerMetadata", CallKind::kQuestion, HandleServerMetadata);
+  Serve("ModelMetadata", CallKind::kQuestion, HandleModelMetadata);
+  Serve("ModelInfer", CallKind::kRequest, HandleModelInfer);
 }
 
 }  // namespace binocle

@@ -6,19 +6,12 @@
 namespace binocle {
 namespace {
 
-// A question about the server: `answer` fills the response unless the call is refused or the request has fields that nobody knows.
+// A question about the server: `answer` fills the response unless the request has fields that nobody knows.
 template <typename Proto, typename Answer>
-grpc::ServerUnaryReactor* Answered(const ServiceContext& services,
-                                   grpc::CallbackServerContext& context, const char* method,
-                                   const Proto& request, const Answer& answer) {
-  const auto call = services.gate.Enter(context, method, CallKind::kQuestion);
-  const auto unary = UnaryCall::Begin(context, call, services.stalls);
+void AnswerQuestion(UnaryCall& call, const Proto& request, const Answer& answer) {
   Violations violations;
   CheckUnknownFields(request, violations);
-  grpc::Status status = call->refusal();
-  if (status.ok()) status = violations.empty() ? Guarded(answer) : StatusOf(violations);
-  unary->End(status);
-  return unary->reactor();
+  call.End(violations.empty() ? Guarded(answer) : StatusOf(violations));
 }
 
 v1::ServerLimits LimitsOf(const ServiceContext& services) {
@@ -45,38 +38,45 @@ v1::ImageStoreInfo ImagesOf(const ImageStore& store) {
   return info;
 }
 
+void HandleListModels(const ServiceContext& services, const grpc::CallbackServerContext&,
+                      const std::shared_ptr<UnaryCall>& call, const v1::ListModelsRequest& request,
+                      v1::ListModelsResponse& response) {
+  AnswerQuestion(*call, request, [&] {
+    for (const NamedModel& model : services.models.all())
+      *response.add_models() = ModelSummaryOf(model.backend->info(), model.name);
+  });
+}
+
+void HandleGetModel(const ServiceContext& services, const grpc::CallbackServerContext&,
+                    const std::shared_ptr<UnaryCall>& call, const v1::GetModelRequest& request,
+                    v1::GetModelResponse& response) {
+  AnswerQuestion(*call, request, [&] {
+    const NamedModel& model = services.models.FindOrDefault(request.model());
+    *response.mutable_model() = ModelOf(model.backend->info(), model.name,
+                                        request.tensors() ? WithTensors::kYes : WithTensors::kNo);
+  });
+}
+
+void HandleGetServerInfo(const ServiceContext& services, const grpc::CallbackServerContext&,
+                         const std::shared_ptr<UnaryCall>& call,
+                         const v1::GetServerInfoRequest& request,
+                         v1::GetServerInfoResponse& response) {
+  AnswerQuestion(*call, request, [&] {
+    response.set_version(Version());
+    response.set_start_time(services.start_time);
+    response.set_in_flight(services.gate.in_flight());
+    response.set_draining(services.gate.draining());
+    *response.mutable_limits() = LimitsOf(services);
+    *response.mutable_images() = ImagesOf(services.images);
+  });
+}
+
 }  // namespace
 
-grpc::ServerUnaryReactor* ModelServiceImpl::ListModels(grpc::CallbackServerContext* context,
-                                                       const v1::ListModelsRequest* request,
-                                                       v1::ListModelsResponse* response) {
-  return Answered(context_, *context, "ListModels", *request, [&] {
-    for (const NamedModel& model : context_.models.all())
-      *response->add_models() = ModelSummaryOf(model.backend->info(), model.name);
-  });
-}
-
-grpc::ServerUnaryReactor* ModelServiceImpl::GetModel(grpc::CallbackServerContext* context,
-                                                     const v1::GetModelRequest* request,
-                                                     v1::GetModelResponse* response) {
-  return Answered(context_, *context, "GetModel", *request, [&] {
-    const NamedModel& model = context_.models.FindOrDefault(request->model());
-    *response->mutable_model() = ModelOf(model.backend->info(), model.name,
-                                         request->tensors() ? WithTensors::kYes : WithTensors::kNo);
-  });
-}
-
-grpc::ServerUnaryReactor* ModelServiceImpl::GetServerInfo(grpc::CallbackServerContext* context,
-                                                          const v1::GetServerInfoRequest* request,
-                                                          v1::GetServerInfoResponse* response) {
-  return Answered(context_, *context, "GetServerInfo", *request, [&] {
-    response->set_version(Version());
-    response->set_start_time(context_.start_time);
-    response->set_in_flight(context_.gate.in_flight());
-    response->set_draining(context_.gate.draining());
-    *response->mutable_limits() = LimitsOf(context_);
-    *response->mutable_images() = ImagesOf(context_.images);
-  });
+ModelServiceImpl::ModelServiceImpl(const ServiceContext& services) : EarlyService(services) {
+  Serve("ListModels", CallKind::kQuestion, HandleListModels);
+  Serve("GetModel", CallKind::kQuestion, HandleGetModel);
+  Serve("GetServerInfo", CallKind::kQuestion, HandleGetServerInfo);
 }
 
 }  // namespace binocle

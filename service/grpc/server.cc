@@ -6,6 +6,7 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
 #include <array>
 #include <mutex>
 #include <utility>
@@ -23,7 +24,8 @@ namespace binocle {
 namespace {
 
 constexpr int kHandshakeMilliseconds = 10'000;
-constexpr int kStreamsOfAConnection = 256;
+// Of a connection, beside what the models and workers take: health, questions about the server, uploads, and refusals on their way.
+constexpr int64_t kSpareStreams = 64;
 constexpr int64_t kLeastReceiving = int64_t{256} << 20;
 
 // The libraries keep these for all servers of a process.
@@ -41,11 +43,20 @@ void PrepareLibraries() {
 
 GrpcServerOptions Checked(GrpcServerOptions options) {
   CheckRange("max_message_bytes", options.max_message_bytes, 1024, INT32_MAX);
+  CheckRange("max_requests", options.max_requests, 1, INT64_MAX / 2);
   CheckRange("workers", options.workers, 1, 256);
   CheckRange("max_queued_messages", static_cast<int64_t>(options.max_queued_messages), 1, 1 << 20);
   CheckRange("stall_limit", options.stall_limit.count(), 1, 3'600'000);
   options.images.max_image_bytes = options.limits.images.max_image_bytes;
   return options;
+}
+
+// A call beyond this waits at the client, in HTTP/2, and knows of no queue. One connection may therefore fill the queue and still hear that it
+// is full, and whether the server is well.
+int StreamsOfAConnection(const GrpcServerOptions& options) {
+  const int64_t streams = options.max_requests + options.workers +
+                          static_cast<int64_t>(options.max_queued_work) + kSpareStreams;
+  return static_cast<int>(std::min<int64_t>(streams, INT32_MAX));
 }
 
 int64_t SecondsNow() {
@@ -107,7 +118,7 @@ struct GrpcServer::Impl {
     SetKeepalive(options.keepalive, builder);
     // A connection that says nothing must not be kept for gRPC's two minutes: each has a file descriptor.
     builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, kHandshakeMilliseconds);
-    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kStreamsOfAConnection);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, StreamsOfAConnection(options));
     // What clients may have under way into the server, messages half received included; beyond it gRPC cuts calls off.
     grpc::ResourceQuota quota("binocle");
     quota.Resize(static_cast<size_t>(std::max(kLeastReceiving, 8 * options.max_message_bytes)));

@@ -48,6 +48,7 @@ struct GrpcServerOptions {
   size_t max_queued_messages = 1024;              // 1 …: of one stream
   std::chrono::milliseconds stall_limit{
       30'000};                  // a client may keep a write or an upload waiting for so long
+  int64_t max_requests = 272;   // 1 …: that all models together take, queued and running
   int workers = 2;              // 1 … 256: Embed and Explain run on these
   size_t max_queued_work = 16;  // and so many wait
   CallGate::OnCall on_call;     // may be empty

@@ -17,18 +17,20 @@ std::string ServedImages::ByUri(const std::string& uri) {
 }
 
 void AskFor(const grpc::CallbackServerContext& context, const NamedModel& model,
-            const std::shared_ptr<UnaryCall>& call, Request request,
-            const std::function<void(v1::AskResponse&)>& fill) {
+            const std::shared_ptr<UnaryCall>& call, Question question) {
   SubmissionEvents events;
-  events.on_finished = [call, fill, name = model.name](const Response& response) {
+  events.on_finished = [call, fill = std::move(question.fill),
+                        name = model.name](const Response& response) {
     v1::AskResponse answer;
     const grpc::Status status = Guarded([&] { answer = AskResponseOf(response, name); });
     call->End(status, [&] {
       if (status.ok()) fill(answer);
     });
   };
-  events.on_error = [call](const Error& error) { call->End(StatusOf(error)); };
-  SubmitFor(context, model, call, std::move(request), std::move(events));
+  events.on_error = [call, status_of = std::move(question.status_of)](const Error& error) {
+    call->End(status_of(error));
+  };
+  SubmitFor(context, model, call, std::move(question.request), std::move(events));
 }
 
 }  // namespace binocle

@@ -57,12 +57,11 @@ struct Prepared {
   Converted value;
 };
 
-// `convert` is called as (request, ConvertContext, Violations) unless the call was refused.
+// `convert` is called as (request, ConvertContext, Violations).
 template <typename Converted, typename Proto, typename Convert>
-Prepared<Converted> Prepare(const ServiceContext& context, const CallGate::Call& call,
-                            const Proto& request, const Convert& convert) {
-  Prepared<Converted> prepared{.status = call.refusal(), .model = nullptr, .value = {}};
-  if (!prepared.status.ok()) return prepared;
+Prepared<Converted> Prepare(const ServiceContext& context, const Proto& request,
+                            const Convert& convert) {
+  Prepared<Converted> prepared;
   Violations violations;
   prepared.status = Guarded([&] {
     prepared.model = &context.models.FindOrDefault(request.model());
@@ -75,25 +74,35 @@ Prepared<Converted> Prepare(const ServiceContext& context, const CallGate::Call&
   return prepared;
 }
 
-// Submits a request whose call is a UnaryCall or a GenerateStream: its deadline is the call's, and the call's end cancels it. What the
-// backend throws ends the call.
+// Submits a request whose call is a UnaryCall or a GenerateStream: its deadline is the call's, and the call's end cancels it. An error that
+// the backend throws is an event too.
 template <typename Caller>
 void SubmitFor(const grpc::CallbackServerContext& context, const NamedModel& model,
                const std::shared_ptr<Caller>& caller, Request request, SubmissionEvents events) {
   request.deadline = DeadlineOf(context);
+  const std::function<void(const Error&)> on_error = events.on_error;
   ModelBackend::Cancel cancel;
-  const grpc::Status status =
-      Guarded([&] { cancel = model.backend->Submit(std::move(request), std::move(events)); });
-  if (!status.ok()) {
-    caller->End(status);
-  } else {
-    caller->SetCancel(std::move(cancel));
-  }
+  const grpc::Status status = Guarded([&] {
+    try {
+      cancel = model.backend->Submit(std::move(request), std::move(events));
+    } catch (const Error& error) {
+      on_error(error);
+    }
+  });
+  if (!status.ok()) caller->End(status);
+  if (cancel) caller->SetCancel(std::move(cancel));
 }
 
-// Runs one question to its end. `fill` makes the answer, which it may take apart, the response of the call.
+struct Question {
+  Request request;
+  // Makes the answer, which it may take apart, the response of the call.
+  std::function<void(v1::AskResponse&)> fill;
+  // Of what the engine says, about the fields that the client knows.
+  std::function<grpc::Status(const Error&)> status_of;
+};
+
+// Runs one question to its end.
 void AskFor(const grpc::CallbackServerContext& context, const NamedModel& model,
-            const std::shared_ptr<UnaryCall>& call, Request request,
-            const std::function<void(v1::AskResponse&)>& fill);
+            const std::shared_ptr<UnaryCall>& call, Question question);
 
 }  // namespace binocle

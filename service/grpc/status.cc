@@ -111,18 +111,18 @@ std::string Details(const Error& error, const std::string& message, const Status
 
 }  // namespace
 
+std::vector<FieldViolation> ViolationsOf(const Error& error) {
+  if (!error.option().empty())
+    return {{.field = FieldOf(error), .description = DescriptionOf(error), .code = error.code()}};
+  const std::string_view path = PathOf(error);
+  if (path.empty()) return {};
+  return {{.field = std::string(path),
+           .description = error.message().substr(path.size() + 2),
+           .code = error.code()}};
+}
+
 grpc::Status StatusOf(const Error& error, StatusDetails details) {
-  if (details.violations.empty() && !error.option().empty()) {
-    details.violations.push_back(
-        {.field = FieldOf(error), .description = DescriptionOf(error), .code = error.code()});
-  }
-  if (details.violations.empty() && error.option().empty()) {
-    if (const std::string_view path = PathOf(error); !path.empty()) {
-      details.violations.push_back({.field = std::string(path),
-                                    .description = error.message().substr(path.size() + 2),
-                                    .code = error.code()});
-    }
-  }
+  if (details.violations.empty()) details.violations = ViolationsOf(error);
   // Who must change the request does not help himself by sending it again.
   const bool later = details.violations.empty() && (error.code() == Code::kResourceExhausted ||
                                                     error.code() == Code::kUnavailable);

@@ -22,6 +22,9 @@ struct StatusDetails {
   std::string reason;  // google.rpc.ErrorInfo, domain "binocle"; empty: none
 };
 
+// What an error says of a request's fields, as StatusOf tells it; none where it is about none.
+std::vector<FieldViolation> ViolationsOf(const Error& error);
+
 // The one function that makes a status of an error. An error about an option (Error::option) gets a violation with that option's path in
 // the requests of binocle.v1, and so does one whose message begins with such a path ("images[0]: is no picture"), unless `details` has
 // violations. Details are kept below 4 KiB, half of what clients take as metadata.

@@ -2,47 +2,48 @@
 
 #include <utility>
 
+#include "service/grpc/request_due.h"
+
 namespace binocle {
 
-// Lives as long as gRPC calls it.
-class UnaryCall::Reactor final : public grpc::ServerUnaryReactor {
- public:
-  explicit Reactor(std::shared_ptr<UnaryCall> call) : call_(std::move(call)) {}
-  void OnCancel() override { call_->Cancel(); }
-  void OnDone() override {
-    call_->Done();
-    delete this;
-  }
-
- private:
-  std::shared_ptr<UnaryCall> call_;
-};
-
-std::shared_ptr<UnaryCall> UnaryCall::Begin(grpc::CallbackServerContext& context,
-                                            std::shared_ptr<CallGate::Call> call,
-                                            StallWatch& stalls) {
-  std::shared_ptr<UnaryCall> unary(new UnaryCall(context, std::move(call)));
-  unary->reactor_ = unary->handed_ = new Reactor(unary);
-  stalls.Add(unary);
-  return unary;
-}
+UnaryCall::UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
+                     Transport& transport, StallWatch::Clock::time_point request_due)
+    : context_(&context), call_(std::move(call)), transport_(&transport), due_(request_due) {}
 
 void UnaryCall::End(const grpc::Status& status, const std::function<void()>& fill) {
   // What these hold may hold this call: it goes after the lock.
   std::function<void()> cancel;
   const std::lock_guard lock(mutex_);
-  if (reactor_ == nullptr) return;
+  if (transport_ == nullptr) return;
   if (fill) fill();
   cancel = std::exchange(cancel_, nullptr);
-  grpc::ServerUnaryReactor* reactor = std::exchange(reactor_, nullptr);
+  Transport* transport = std::exchange(transport_, nullptr);
   call_->End(status);
   end_ = StallWatch::Clock::now();
-  reactor->Finish(status);
+  transport->SendEnd(status);
 }
 
 void UnaryCall::EndIfStalled(StallWatch::Clock::time_point before) {
-  const std::lock_guard lock(mutex_);
-  if (context_ != nullptr && end_ && *end_ <= before) context_->TryCancel();
+  {
+    const std::lock_guard lock(mutex_);
+    if (context_ != nullptr && end_ && *end_ <= before) context_->TryCancel();
+    if (!due_ || *due_ > before) return;
+  }
+  End(RequestIsLate());
+}
+
+bool UnaryCall::TakeRequest(bool come) {
+  grpc::Status refusal;
+  {
+    const std::lock_guard lock(mutex_);
+    due_.reset();
+    if (transport_ == nullptr) return false;
+    if (come) call_->Begin();
+    refusal = come ? call_->refusal() : RequestIsMissing(*context_);
+  }
+  if (refusal.ok()) return true;
+  End(refusal);
+  return false;
 }
 
 void UnaryCall::Done() {
@@ -54,7 +55,7 @@ void UnaryCall::SetCancel(std::function<void()> cancel) {
   {
     const std::lock_guard lock(mutex_);
     if (!cancelled_) {
-      if (reactor_ != nullptr) cancel_ = std::move(cancel);
+      if (transport_ != nullptr) cancel_ = std::move(cancel);
       return;
     }
   }
@@ -63,18 +64,20 @@ void UnaryCall::SetCancel(std::function<void()> cancel) {
 
 bool UnaryCall::ended() const {
   const std::lock_guard lock(mutex_);
-  return reactor_ == nullptr;
+  return transport_ == nullptr;
 }
 
 void UnaryCall::Cancel() {
   std::function<void()> cancel;
+  bool whole = false;
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
+    whole = !due_;
     cancel = std::exchange(cancel_, nullptr);
   }
   if (cancel) cancel();
-  End(call_->Broken());
+  End(whole ? call_->Broken() : RequestIsCut());
 }
 
 }  // namespace binocle

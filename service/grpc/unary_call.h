@@ -1,8 +1,8 @@
-// The end of a unary call, which several may want to bring about: the engine, a worker, a client that goes away.
+// A unary call: its request is waited for, and its end is one that several may want to bring about: the engine, a worker, a client that
+// goes away.
 #pragma once
 
 #include <grpcpp/server_context.h>
-#include <grpcpp/support/server_callback.h>
 #include <grpcpp/support/status.h>
 
 #include <functional>
@@ -18,32 +18,41 @@ namespace binocle {
 // Shared by the reactor and by whoever works for the call. From any thread.
 class UnaryCall : public StallWatch::Watched {
  public:
-  // The reactor goes to gRPC and deletes itself. A client that does not read the response is cut off by `stalls`.
-  static std::shared_ptr<UnaryCall> Begin(grpc::CallbackServerContext& context,
-                                          std::shared_ptr<CallGate::Call> call, StallWatch& stalls);
-  grpc::ServerUnaryReactor* reactor() const { return handed_; }
+  // What gRPC has of the call, whatever its messages are; there until OnDone.
+  class Transport {
+   public:
+    Transport() = default;
+    Transport(const Transport&) = delete;
+    Transport& operator=(const Transport&) = delete;
+    virtual ~Transport() = default;
+    // Sends the status, and the response where it is OK.
+    virtual void SendEnd(const grpc::Status& status) = 0;
+  };
+
+  // The client may send its request until `request_due` and the watch's limit.
+  UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
+            Transport& transport, StallWatch::Clock::time_point request_due);
 
   // Ends the call, unless it has ended. `fill` writes the response, which is the call's no longer once it has ended.
   void End(const grpc::Status& status, const std::function<void()>& fill = {});
   // Kept until the call ends, and called when the client goes away first; at once when it has gone.
   void SetCancel(std::function<void()> cancel);
   bool ended() const;
+  // Ends a call whose request does not come; cuts off a client that does not read the response.
   void EndIfStalled(StallWatch::Clock::time_point before) override;
 
- private:
-  class Reactor;
-
-  UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call)
-      : context_(&context), call_(std::move(call)) {}
+  // Of the reactor. False: there is no request to answer.
+  bool TakeRequest(bool come);
   void Cancel();
   void Done();
 
+ private:
   mutable std::mutex mutex_;                          // guards what follows
   grpc::CallbackServerContext* context_;              // null once gRPC is done with the call
-  std::optional<StallWatch::Clock::time_point> end_;  // when the response was handed over
   std::shared_ptr<CallGate::Call> call_;              // shared with nobody who outlives the call
-  grpc::ServerUnaryReactor* reactor_ = nullptr;       // null once ended
-  grpc::ServerUnaryReactor* handed_ = nullptr;
+  Transport* transport_;                              // null once ended
+  std::optional<StallWatch::Clock::time_point> due_;  // of the request; none once it has come
+  std::optional<StallWatch::Clock::time_point> end_;  // when the response was handed over
   std::function<void()> cancel_;
   bool cancelled_ = false;
 };

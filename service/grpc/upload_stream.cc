@@ -2,10 +2,24 @@
 
 #include <utility>
 
+#include "binocle/image_file.h"
 #include "service/grpc/status.h"
 #include "service/grpc/violations.h"
 
 namespace binocle {
+namespace {
+
+// An id is a promise that a request may name it: what no request could use gets none.
+void CheckPicture(std::string_view bytes, int64_t max_pixels) {
+  constexpr const char* kField = "chunk";
+  try {
+    CheckImageFile(bytes, max_pixels, kField);
+  } catch (const Error& error) {
+    throw Error(error.code(), error.message(), kField);
+  }
+}
+
+}  // namespace
 
 // Lives as long as gRPC calls it.
 class UploadStream::Reactor final : public grpc::ServerReadReactor<v1::UploadImageRequest> {
@@ -22,9 +36,11 @@ class UploadStream::Reactor final : public grpc::ServerReadReactor<v1::UploadIma
 grpc::ServerReadReactor<v1::UploadImageRequest>* UploadStream::Begin(
     grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
     const ServiceContext& services, v1::UploadImageResponse* response) {
+  // Its pieces are watched one by one, so it is under way from the start.
+  if (call->refusal().ok()) call->Begin();
   const grpc::Status refusal = call->refusal();
   std::shared_ptr<UploadStream> stream(
-      new UploadStream(context, std::move(call), services.images, response));
+      new UploadStream(context, std::move(call), services, response));
   auto* reactor = new Reactor(stream);
   const std::lock_guard lock(stream->mutex_);
   stream->reactor_ = reactor;
@@ -56,7 +72,8 @@ void UploadStream::OnReadDone(bool ok) {
       throw Error(Code::kCancelled, "the client has gone, or has stopped sending");
     } else {
       response_->set_bytes(upload_->bytes());
-      response_->set_id(upload_->Finish());
+      response_->set_id(
+          upload_->Finish([&](std::string_view bytes) { CheckPicture(bytes, max_pixels_); }));
     }
   });
   if (!ok || !status.ok()) {

@@ -30,10 +30,11 @@ class UploadStream final : public StallWatch::Watched {
   class Reactor;
 
   UploadStream(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-               ImageStore& store, v1::UploadImageResponse* response)
+               const ServiceContext& services, v1::UploadImageResponse* response)
       : context_(&context),
         call_(std::move(call)),
-        upload_(std::in_place, store),
+        max_pixels_(services.max_image_pixels),
+        upload_(std::in_place, services.images),
         response_(response) {}
   void OnReadDone(bool ok);
   void OnCancel();
@@ -45,9 +46,10 @@ class UploadStream final : public StallWatch::Watched {
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   Reactor* reactor_ = nullptr;            // null once finished
-  std::optional<ImageUpload> upload_;     // dropped at the end, with the room it holds
-  v1::UploadImageResponse* response_;     // gRPC's, there as long as reactor_ is
-  v1::UploadImageRequest piece_;          // being read
+  const int64_t max_pixels_;
+  std::optional<ImageUpload> upload_;  // dropped at the end, with the room it holds
+  v1::UploadImageResponse* response_;  // gRPC's, there as long as reactor_ is
+  v1::UploadImageRequest piece_;       // being read
   bool first_ = true;
   StallWatch::Clock::time_point read_start_;
 };

@@ -11,7 +11,7 @@ namespace binocle {
 namespace {
 
 SubmissionEvents EventsOf(const std::shared_ptr<GenerateStream>& stream, const std::string& id,
-                          const std::string& model) {
+                          const std::string& model, const RequestFields& fields) {
   // Events do not throw: memory that runs out ends the stream.
   const auto push = [stream](const auto& make) {
     const grpc::Status status = Guarded([&] { stream->Push(make()); });
@@ -26,7 +26,9 @@ SubmissionEvents EventsOf(const std::shared_ptr<GenerateStream>& stream, const s
     push([&] { return FinishedOf(response); });
     stream->End(grpc::Status::OK);
   };
-  events.on_error = [stream](const Error& error) { stream->End(StatusOf(error)); };
+  events.on_error = [stream, fields](const Error& error) {
+    stream->End(StatusOf(InFields(error, fields)));
+  };
   return events;
 }
 
@@ -49,25 +51,49 @@ void RunOnWorker(const ServiceContext& services, const grpc::CallbackServerConte
     call->End(StatusOf(Error(Code::kResourceExhausted, "too many calls wait for a worker")));
 }
 
+// An engine embeds one thing and calls it "text" or "prompt", or says what the model does not take: of several, which.
+template <typename Embed>
+Embedding Naming(const std::string& path, const Embed& embed) {
+  try {
+    return embed();
+  } catch (const Error& error) {
+    const std::string& message = error.message();
+    for (const std::string_view own : {"text: ", "prompt: "}) {
+      if (message.starts_with(own))
+        throw Error(error.code(), Text(path, ": ", message.substr(own.size())));
+    }
+    if (message.ends_with("takes no pictures"))
+      throw Error(error.code(), Text(path, ": ", message));
+    throw;
+  }
+}
+
 v1::EmbedResponse Embedded(const NamedModel& model, const EmbedInput& input,
                            const ModelBackend::KeepGoing& keep_going) {
   v1::EmbedResponse response;
   response.set_model(model.name);
+  ModelBackend& backend = *model.backend;
   for (const ImageInput& image : input.images) {
-    *response.add_images() =
-        EmbeddingToProto(model.backend->EmbedImage(image, input.options, keep_going));
+    *response.add_images() = EmbeddingToProto(
+        Naming(image.path, [&] { return backend.EmbedImage(image, input.options, keep_going); }));
   }
   for (size_t i = 0; i < input.texts.size(); ++i) {
-    try {
-      *response.add_texts() =
-          EmbeddingToProto(model.backend->EmbedText(input.texts[i], input.options, keep_going));
-    } catch (const Error& error) {
-      // "text: has 600 tokens …": of several, which.
-      if (!error.message().starts_with("text: ")) throw;
-      throw Error(error.code(), Text("texts[", i, "]", error.message().substr(4)));
-    }
+    *response.add_texts() = EmbeddingToProto(Naming(Text("texts[", i, "]"), [&] {
+      return backend.EmbedText(input.texts[i], input.options, keep_going);
+    }));
   }
   return response;
+}
+
+v1::ExplainResponse Explained(const NamedModel& model, const ExplainInput& input,
+                              const RequestFields& fields,
+                              const ModelBackend::KeepGoing& keep_going) {
+  try {
+    return ExplainResponseOf(model.backend->Explain(input.request, input.options, keep_going),
+                             model.name);
+  } catch (const Error& error) {
+    throw InFields(error, fields);
+  }
 }
 
 constexpr auto kRequestOf = [](const auto& request, const ConvertContext& context,
@@ -75,81 +101,76 @@ constexpr auto kRequestOf = [](const auto& request, const ConvertContext& contex
   return RequestOf(request, context, violations);
 };
 
+void HandleGenerate(const ServiceContext& services, const grpc::CallbackServerContext& context,
+                    const std::shared_ptr<GenerateStream>& stream,
+                    const v1::GenerateRequest& request) {
+  auto prepared = Prepare<Request>(services, request, kRequestOf);
+  if (!prepared.status.ok()) return stream->End(prepared.status);
+  SubmissionEvents events = EventsOf(stream, request.id(), prepared.model->name, FieldsOf(request));
+  SubmitFor(context, *prepared.model, stream, std::move(prepared.value), std::move(events));
+}
+
+void HandleAsk(const ServiceContext& services, const grpc::CallbackServerContext& context,
+               const std::shared_ptr<UnaryCall>& call, const v1::AskRequest& request,
+               v1::AskResponse& response) {
+  auto prepared = Prepare<Request>(services, request, kRequestOf);
+  if (!prepared.status.ok()) return call->End(prepared.status);
+  AskFor(context, *prepared.model, call,
+         {.request = std::move(prepared.value),
+          .fill = [&response](v1::AskResponse& answer) { response.Swap(&answer); },
+          .status_of = [fields = FieldsOf(request)](
+                           const Error& error) { return StatusOf(InFields(error, fields)); }});
+}
+
+void HandleEmbed(const ServiceContext& services, const grpc::CallbackServerContext& context,
+                 const std::shared_ptr<UnaryCall>& call, const v1::EmbedRequest& request,
+                 v1::EmbedResponse& response) {
+  auto prepared = Prepare<EmbedInput>(services, request, EmbedInputOf);
+  if (!prepared.status.ok()) return call->End(prepared.status);
+  RunOnWorker(services, context, call,
+              [model = *prepared.model, input = std::move(prepared.value),
+               &response](const ModelBackend::KeepGoing& keep_going) {
+                auto made = std::make_shared<v1::EmbedResponse>(Embedded(model, input, keep_going));
+                return [made, &response] { response.Swap(made.get()); };
+              });
+}
+
+void HandleExplain(const ServiceContext& services, const grpc::CallbackServerContext& context,
+                   const std::shared_ptr<UnaryCall>& call, const v1::ExplainRequest& request,
+                   v1::ExplainResponse& response) {
+  auto prepared = Prepare<ExplainInput>(services, request, ExplainInputOf);
+  if (!prepared.status.ok()) return call->End(prepared.status);
+  RunOnWorker(services, context, call,
+              [model = *prepared.model, input = std::move(prepared.value),
+               fields = FieldsOf(request), &response](const ModelBackend::KeepGoing& keep_going) {
+                auto made = std::make_shared<v1::ExplainResponse>(
+                    Explained(model, input, fields, keep_going));
+                return [made, &response] { response.Swap(made.get()); };
+              });
+}
+
 }  // namespace
 
-grpc::ServerWriteReactor<v1::GenerateResponse>* VisionLanguageServiceImpl::Generate(
-    grpc::CallbackServerContext* context, const v1::GenerateRequest* request) {
-  const auto call = context_.gate.Enter(*context, "Generate", CallKind::kRequest);
-  const auto stream = GenerateStream::Begin(*context, call, context_.max_queued_messages);
-  auto prepared = Prepare<Request>(context_, *call, *request, kRequestOf);
-  if (!prepared.status.ok()) {
-    stream->End(prepared.status);
-  } else {
-    context_.stalls.Add(stream);
-    SubmissionEvents events = EventsOf(stream, request->id(), prepared.model->name);
-    SubmitFor(*context, *prepared.model, stream, std::move(prepared.value), std::move(events));
-  }
-  return stream->reactor();
-}
-
-grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Ask(grpc::CallbackServerContext* context,
-                                                         const v1::AskRequest* request,
-                                                         v1::AskResponse* response) {
-  const auto call = context_.gate.Enter(*context, "Ask", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
-  auto prepared = Prepare<Request>(context_, *call, *request, kRequestOf);
-  if (!prepared.status.ok()) {
-    unary->End(prepared.status);
-  } else {
-    AskFor(*context, *prepared.model, unary, std::move(prepared.value),
-           [response](v1::AskResponse& answer) { response->Swap(&answer); });
-  }
-  return unary->reactor();
-}
-
-grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Embed(grpc::CallbackServerContext* context,
-                                                           const v1::EmbedRequest* request,
-                                                           v1::EmbedResponse* response) {
-  const auto call = context_.gate.Enter(*context, "Embed", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
-  auto prepared = Prepare<EmbedInput>(context_, *call, *request, EmbedInputOf);
-  if (!prepared.status.ok()) {
-    unary->End(prepared.status);
-    return unary->reactor();
-  }
-  RunOnWorker(context_, *context, unary,
-              [model = *prepared.model, input = std::move(prepared.value),
-               response](const ModelBackend::KeepGoing& keep_going) {
-                auto made = std::make_shared<v1::EmbedResponse>(Embedded(model, input, keep_going));
-                return [made, response] { response->Swap(made.get()); };
-              });
-  return unary->reactor();
-}
-
-grpc::ServerUnaryReactor* VisionLanguageServiceImpl::Explain(grpc::CallbackServerContext* context,
-                                                             const v1::ExplainRequest* request,
-                                                             v1::ExplainResponse* response) {
-  const auto call = context_.gate.Enter(*context, "Explain", CallKind::kRequest);
-  const auto unary = UnaryCall::Begin(*context, call, context_.stalls);
-  auto prepared = Prepare<ExplainInput>(context_, *call, *request, ExplainInputOf);
-  if (!prepared.status.ok()) {
-    unary->End(prepared.status);
-    return unary->reactor();
-  }
-  RunOnWorker(context_, *context, unary,
-              [model = *prepared.model, input = std::move(prepared.value),
-               response](const ModelBackend::KeepGoing& keep_going) {
-                auto made = std::make_shared<v1::ExplainResponse>(ExplainResponseOf(
-                    model.backend->Explain(input.request, input.options, keep_going), model.name));
-                return [made, response] { response->Swap(made.get()); };
-              });
-  return unary->reactor();
+VisionLanguageServiceImpl::VisionLanguageServiceImpl(const ServiceContext& services)
+    : EarlyService(services) {
+  Begin<v1::GenerateRequest, v1::GenerateResponse>(
+      "Generate", [&services](grpc::CallbackServerContext* context) {
+        const auto call = services.gate.Enter(*context, "Generate", CallKind::kRequest);
+        return GenerateStream::Begin(
+            *context, call, services,
+            [&services, context](const auto& stream, const v1::GenerateRequest& request) {
+              HandleGenerate(services, *context, stream, request);
+            });
+      });
+  Serve("Ask", CallKind::kRequest, HandleAsk);
+  Serve("Embed", CallKind::kRequest, HandleEmbed);
+  Serve("Explain", CallKind::kRequest, HandleExplain);
 }
 
 grpc::ServerReadReactor<v1::UploadImageRequest>* VisionLanguageServiceImpl::UploadImage(
     grpc::CallbackServerContext* context, v1::UploadImageResponse* response) {
-  auto call = context_.gate.Enter(*context, "UploadImage", CallKind::kRequest);
-  return UploadStream::Begin(*context, std::move(call), context_, response);
+  auto call = services_.gate.Enter(*context, "UploadImage", CallKind::kRequest);
+  return UploadStream::Begin(*context, std::move(call), services_, response);
 }
 
 }  // namespace binocle

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace binocle::http {
 namespace {
@@ -71,6 +72,7 @@ Connection::Connection(socket_t socket, int stop_fd, const std::atomic<bool>& hu
 
 bool Connection::AwaitRequest() {
   phase_ = Phase::kHead;
+  chunks_.reset();
   phase_bytes_ = static_cast<int64_t>(buffer_.size() - taken_);
   const auto deadline = Clock::now() + limits_.idle;
   while (taken_ == buffer_.size()) {
@@ -89,8 +91,25 @@ bool Connection::AwaitRequest() {
   return true;
 }
 
-void Connection::BeginBody() {
+std::optional<std::string_view> Connection::PeekHead() {
+  constexpr std::string_view kEnd = "\r\n\r\n";
+  size_t looked = 0;  // no end begins before it
+  for (;;) {
+    const std::string_view come = std::string_view(buffer_).substr(taken_);
+    const size_t end = come.find(kEnd, looked);
+    if (end != std::string_view::npos) return come.substr(0, end);
+    looked = come.size() - std::min(come.size(), kEnd.size() - 1);
+    if (!Fill()) return std::nullopt;
+  }
+}
+
+void Connection::ReplaceInHead(size_t at, size_t size, std::string_view text) {
+  buffer_.replace(taken_ + at, size, text);
+}
+
+void Connection::BeginBody(BodyForm form) {
   phase_ = Phase::kBody;
+  if (form == BodyForm::kChunked) chunks_.emplace();
   phase_start_ = Clock::now();
   phase_bytes_ = 0;
 }
@@ -106,19 +125,21 @@ Clock::time_point Connection::ReadDeadline() {
 
 bool Connection::Fill() {
   if (phase_ == Phase::kHead && phase_bytes_ >= kMaxHeadBytes) return false;
-  buffer_.resize(kReadBytes);
-  taken_ = 0;
+  buffer_.erase(0, std::exchange(taken_, 0));
+  const size_t kept = buffer_.size();
+  buffer_.resize(kept + kReadBytes);
   ssize_t got = -1;
   for (;;) {
-    got = recv(socket_, buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    got = recv(socket_, buffer_.data() + kept, kReadBytes, MSG_DONTWAIT);
     if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) break;
     const Clock::time_point deadline = ReadDeadline();
     const Clock::time_point look = std::min(deadline, Clock::now() + kLookAgain);
     if (Await(socket_, POLLIN, look) == 0 && look == deadline) break;
   }
-  buffer_.resize(got > 0 ? static_cast<size_t>(got) : 0);
-  phase_bytes_ += static_cast<int64_t>(buffer_.size());
-  return got > 0;
+  const size_t come = got > 0 ? static_cast<size_t>(got) : 0;
+  buffer_.resize(kept + come);
+  phase_bytes_ += static_cast<int64_t>(come);
+  return come > 0;
 }
 
 bool Connection::PeerIsGone() const {
@@ -135,6 +156,7 @@ ssize_t Connection::read(char* ptr, size_t size) {
   const size_t count = std::min(size, buffer_.size() - taken_);
   std::memcpy(ptr, buffer_.data() + taken_, count);
   taken_ += count;
+  if (chunks_ && !chunks_->Accept({ptr, count})) return -1;
   return static_cast<ssize_t>(count);
 }
 

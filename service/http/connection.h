@@ -10,6 +10,9 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
+
+#include "service/http/chunk_framing.h"
 
 namespace binocle::http {
 
@@ -33,8 +36,16 @@ class Connection : public httplib::Stream {
 
   // Waits for the first byte of a request; false: there will be none.
   bool AwaitRequest();
-  // Reads after this belong to the body.
-  void BeginBody();
+  // The head of the request, without its empty line, before it is read; none: it does not come whole, as those who read on will find.
+  // Points into what ReplaceInHead and reads change.
+  std::optional<std::string_view> PeekHead();
+  void ReplaceInHead(size_t at, size_t size, std::string_view text);
+
+  // Reads after this belong to the body. One in chunks fails where its framing does.
+  enum class BodyForm : bool { kPlain, kChunked };
+  void BeginBody(BodyForm form);
+  // Why a body in chunks is none; empty: it may be.
+  std::string body_fault() const { return chunks_ ? chunks_->fault() : std::string(); }
   // The client has closed its side, or the connection is broken.
   bool PeerIsGone() const;
   // Answers still on their way arrive although the client is sending: stops writing, then discards what comes for a while.
@@ -56,7 +67,7 @@ class Connection : public httplib::Stream {
  private:
   enum class Phase { kHead, kBody };
 
-  // False: the time is over, the connection broken, or the head too long.
+  // Adds to what is not taken. False: the time is over, the connection broken, or the head too long.
   bool Fill();
   Clock::time_point ReadDeadline();
 
@@ -70,7 +81,8 @@ class Connection : public httplib::Stream {
   int64_t phase_bytes_ = 0;
   int64_t bytes_written_ = 0;
   bool broken_ = false;
-  std::string buffer_;  // read but not taken
+  std::optional<ChunkFraming> chunks_;  // of the body that is being read
+  std::string buffer_;                  // read but not taken
   size_t taken_ = 0;
 };
 

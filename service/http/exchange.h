@@ -27,7 +27,7 @@ class Exchange {
   // Names in any case; empty: there is none.
   virtual std::string Header(const std::string& name) const = 0;
 
-  // The whole body, at most once. Throws BodyIsTooLarge, BodyIsCut.
+  // The whole body, at most once. Throws BodyIsTooLarge, BodyIsCut, BodyIsMalformed.
   virtual std::string ReadBody() = 0;
   // The client has closed the connection. On any thread.
   virtual bool PeerIsGone() const = 0;
@@ -47,5 +47,8 @@ struct BodyIsTooLarge {
   int64_t limit = 0;
 };
 struct BodyIsCut {};
+struct BodyIsMalformed {
+  std::string why;
+};
 
 }  // namespace binocle::http

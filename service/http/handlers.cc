@@ -51,12 +51,30 @@ class Place {
   WorkPlaces& places_;
 };
 
-// The same error about the body's name for the option.
-Error OfEmbedding(const Error& error) {
-  const std::string& option = error.option();
-  if (option != "pooling" || !error.message().starts_with(option)) return error;
-  const std::string name = "binocle.pooling";
-  return Error(error.code(), name + error.message().substr(option.size()), name);
+// The same error about the body's name for what it is about: the engine calls a text "text" and a picture by its place.
+Error OfEmbedding(const Error& error, const EmbeddingInput& input) {
+  const std::string& message = error.message();
+  if (error.option() == "pooling" && message.starts_with("pooling")) {
+    const std::string name = "binocle.pooling";
+    return Error(error.code(), name + message.substr(error.option().size()), name);
+  }
+  for (const std::string_view own : {"text: ", "prompt: "}) {
+    if (message.starts_with(own))
+      return Error(error.code(), input.place + ": " + message.substr(own.size()), input.place);
+  }
+  if (message.starts_with(input.place))
+    return Error(error.code(), message, message.substr(0, message.find_first_of(": ")));
+  return error;
+}
+
+Embedding EmbeddingOf(ModelBackend& model, const EmbeddingInput& input,
+                      const EmbeddingOptions& options, const ModelBackend::KeepGoing& keep_going) {
+  try {
+    return input.image ? model.EmbedImage(*input.image, options, keep_going)
+                       : model.EmbedText(input.text, options, keep_going);
+  } catch (const Error& error) {
+    throw OfEmbedding(error, input);
+  }
 }
 
 }  // namespace
@@ -110,13 +128,11 @@ void HandleEmbeddings(ServerState& state, Exchange& exchange) {
   const Place place(state, watch);
   std::vector<Embedding> embeddings;
   try {
-    for (const EmbeddingInput& input : request.inputs) {
-      embeddings.push_back(input.image ? model.EmbedImage(*input.image, request.options, keep_going)
-                                       : model.EmbedText(input.text, request.options, keep_going));
-    }
-  } catch (const Error& error) {
+    for (const EmbeddingInput& input : request.inputs)
+      embeddings.push_back(EmbeddingOf(model, input, request.options, keep_going));
+  } catch (const Error&) {
     watch.CheckClient();
-    throw OfEmbedding(error);
+    throw;
   }
   ReplyJson(exchange, 200, EmbeddingsJson(request, embeddings));
 }

@@ -102,13 +102,17 @@ std::string RequestId(const Exchange& exchange) {
   return word ? given : "req_" + RandomId();
 }
 
-HttpError OfStatus(int status) {
+HttpError OfStatus(int status, const std::string& why) {
   const char* message = status == 413   ? "the body is too large"
                         : status == 414 ? "the path is too long"
                         : status == 503 ? "the server has as many connections as it takes"
                                         : "this is no HTTP request that is understood here";
   const char* type = status >= 500 ? "server_error" : "invalid_request_error";
-  return {.status = status, .message = message, .type = type, .param = {}, .code = "refused"};
+  return {.status = status,
+          .message = why.empty() ? message : message + (": " + why),
+          .type = type,
+          .param = {},
+          .code = "refused"};
 }
 
 }  // namespace
@@ -133,7 +137,8 @@ struct HttpServer::Impl {
         listening,
         Listener::Handlers{
             .handle = [this](Exchange& exchange) { Handle(exchange); },
-            .refuse = [](int status) { return Line(ErrorJson(OfStatus(status))); },
+            .refuse = [](int status,
+                         const std::string& why) { return Line(ErrorJson(OfStatus(status, why))); },
             .finished = [this](const FinishedExchange& finished) { Finished(finished); }});
   }
 
@@ -162,6 +167,8 @@ void HttpServer::Impl::Handle(Exchange& exchange) {
   } catch (const BodyIsCut&) {
     if (state.draining) return ReplyError(exchange, Draining());
     ReplyError(exchange, ToHttpError(Error(Code::kInvalidArgument, "the body ends too early")));
+  } catch (const BodyIsMalformed& body) {
+    ReplyError(exchange, ToHttpError(Error(Code::kInvalidArgument, "the body: " + body.why)));
   } catch (const HttpError& error) {
     ReplyError(exchange, error);
   } catch (const Error& error) {

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <optional>
 #include <utility>
@@ -15,6 +15,7 @@
 #include "binocle/error.h"
 #include "service/common/descriptors.h"
 #include "service/http/connection_threads.h"
+#include "service/http/request_head.h"
 
 namespace binocle::http {
 namespace {
@@ -28,6 +29,7 @@ constexpr size_t kMaxPathBytes =
 // request; nothing outside this file sees it.
 struct Current {
   Connection* connection = nullptr;
+  RequestHead head;
   bool handled = false;       // by us, not refused by the library
   bool body_is_left = false;  // on the connection, which can serve no other request then
   bool closing = false;
@@ -41,13 +43,13 @@ bool IsBodyExpected(const httplib::Request& request) {
   return request.has_header("Content-Length") || request.has_header("Transfer-Encoding");
 }
 
+// They are digits: ReadHead has seen to it.
 int64_t ContentLength(const httplib::Request& request) {
   if (!request.has_header("Content-Length")) return 0;
   const std::string text = request.get_header_value("Content-Length");
-  const bool digits =
-      !text.empty() && text.size() <= 18 &&
-      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-  return digits ? std::stoll(text) : INT64_MAX;
+  int64_t length = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), length);
+  return error == std::errc() ? length : INT64_MAX;
 }
 
 // The library's own allow several processes to share a port, so that a second server would seem to start.
@@ -62,6 +64,16 @@ bool IsHost(const std::string& host) {
   if (getaddrinfo(host.c_str(), nullptr, nullptr, &found) != 0) return false;
   freeaddrinfo(found);
   return true;
+}
+
+// The library knows no absolute-form targets; it is given the path.
+RequestHead TakeHead(Connection& connection) {
+  const std::optional<std::string_view> come = connection.PeekHead();
+  if (!come) return {};  // the library comes to the same end, and answers
+  RequestHead head = ReadHead(*come);
+  if (head.authority_size > 0)
+    connection.ReplaceInHead(head.authority_at, head.authority_size, head.has_path ? "" : "/");
+  return head;
 }
 
 class SinkStream : public EventStream {
@@ -92,7 +104,8 @@ class Listener::HttplibExchange : public Exchange {
     std::string body;
     if (reader_ == nullptr || !IsBodyExpected(request_)) return body;
     if (ContentLength(request_) > max_body_bytes_) throw BodyIsTooLarge{max_body_bytes_};
-    current->connection->BeginBody();
+    current->connection->BeginBody(current->head.chunked ? Connection::BodyForm::kChunked
+                                                         : Connection::BodyForm::kPlain);
     bool fits = true;
     body.reserve(static_cast<size_t>(std::min<int64_t>(ContentLength(request_), max_body_bytes_)));
     const bool whole = (*reader_)([&](const char* data, size_t size) {
@@ -103,6 +116,7 @@ class Listener::HttplibExchange : public Exchange {
     // The library sets a status of its own when reading ends early.
     response_.status = -1;
     if (!fits) throw BodyIsTooLarge{max_body_bytes_};
+    if (std::string why = connection_.body_fault(); !why.empty()) throw BodyIsMalformed{why};
     if (!whole) throw BodyIsCut{};
     current->body_is_left = false;
     return body;
@@ -217,14 +231,15 @@ void Listener::SetHandlers() {
   set_error_handler(Handler([this](const httplib::Request&, httplib::Response& response) {
     if (current->handled) return;
     current->body_is_left = true;
-    response.set_content(handlers_.refuse(response.status), "application/json");
+    response.set_content(handlers_.refuse(response.status, current->head.fault),
+                         "application/json");
   }));
   // A body that will be refused is not asked for.
   set_expect_100_continue_handler(
       [this](const httplib::Request& request, httplib::Response& response) {
-        if (ContentLength(request) <= options_.max_body_bytes) return 100;
-        response.status = 413;
-        return 413;
+        const bool faulty = !current->head.fault.empty();
+        if (!faulty && ContentLength(request) <= options_.max_body_bytes) return 100;
+        return response.status = faulty ? 400 : 413;
       });
   set_post_routing_handler(Handler([this](const httplib::Request& request,
                                           httplib::Response& response) {
@@ -250,12 +265,9 @@ void Listener::Handle(const httplib::Request& request, httplib::Response& respon
   current->finished.handled = true;
   current->body_is_left = IsBodyExpected(request);
   HttplibExchange exchange(request, response, reader, options_.max_body_bytes);
-  // Two ways to tell where a request ends are two requests to somebody: RFC 9112, 6.3.
-  if (request.get_header_value_count("Content-Length") +
-          request.get_header_value_count("Transfer-Encoding") >
-      1) {
-    current->body_is_left = true;
-    return exchange.Reply(400, handlers_.refuse(400), "application/json");
+  if (const std::string& fault = current->head.fault; !fault.empty()) {
+    current->body_is_left = true;  // if there is one: nobody knows where this request ends
+    return exchange.Reply(400, handlers_.refuse(400, fault), "application/json");
   }
   handlers_.handle(exchange);
 }
@@ -298,6 +310,7 @@ Listener::Rest Listener::Serve(Connection& connection) {
     current = &now;
     const int64_t written = connection.bytes_written();
     const auto start = Clock::now();
+    now.head = TakeHead(connection);
     bool last = false;
     const bool whole = process_request(connection, /*close_connection=*/false, last, setup);
     going_on = whole && !last && !now.closing && !connection.broken();
@@ -313,7 +326,7 @@ Listener::Rest Listener::Serve(Connection& connection) {
 
 void Listener::RefuseConnection(socket_t sock) {
   ++refused_;
-  const std::string body = handlers_.refuse(503);
+  const std::string body = handlers_.refuse(503, {});
   const std::string reply =
       "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
       "Connection: close\r\nContent-Length: " +

@@ -44,8 +44,9 @@ class Listener : private httplib::Server {
  public:
   struct Handlers {
     std::function<void(Exchange&)> handle;
-    // What the library itself refuses (a head that is none, a method it does not know): the status is given, the body is the handler's.
-    std::function<std::string(int status)> refuse;
+    // What is refused before it is handled (a head that is none, a method that the library does not know): the status is given, and why
+    // where that is known; the body is the handler's.
+    std::function<std::string(int status, const std::string& why)> refuse;
     std::function<void(const FinishedExchange&)> finished;
   };
 

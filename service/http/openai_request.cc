@@ -139,13 +139,14 @@ std::string PlaceInMessage(const std::string& message) {
 EmbeddingInput ReadInput(const Json& input, const std::string& place, const RequestLimits& limits) {
   if (input.is_string()) {
     if (input.get_ref<const std::string&>().empty()) FailAt(place, input, "text that is not empty");
-    return {.text = input.get<std::string>(), .image = {}};
+    return {.place = place, .text = input.get<std::string>(), .image = {}};
   }
   if (input.is_number() || input.is_array())
     RefuseAt(place, "holds token ids, which are not supported: send text");
   const Fields part(input, place);
   const std::string type = part.RequiredText("type");
-  if (type == "image_url") return {.text = {}, .image = ReadImagePart(part, limits)};
+  if (type == "image_url")
+    return {.place = place, .text = {}, .image = ReadImagePart(part, limits)};
   if (type != "text") part.Fail("type", "text or image_url");
   const Json* text = part.Find("text");
   if (text == nullptr || !text->is_string()) part.Fail("text", "a string");
@@ -217,6 +218,7 @@ EmbeddingRequest ParseEmbeddingRequest(std::string_view body, const RequestLimit
   const Fields fields(json, "");
   EmbeddingRequest embedding;
   embedding.model = ReadModel(fields);
+  RefuseOptions(fields);
   if (fields.Has("dimensions"))
     RefuseAt("dimensions", "is not supported: vectors have their length");
   const std::string format = fields.Text("encoding_format").value_or("float");

@@ -46,8 +46,9 @@ struct ExplainRequest {
 };
 ExplainRequest ParseExplainRequest(std::string_view body, const RequestLimits& limits);
 
-// One of the two.
+// A text or an image.
 struct EmbeddingInput {
+  std::string place;  // in the body: "input[1]"
   std::string text;
   std::optional<ImageInput> image;
 };

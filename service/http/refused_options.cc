@@ -8,7 +8,10 @@ namespace {
 
 // Values with which an option does nothing.
 enum class Harmless {
-  kZero,         // a number: a penalty
+  kZero,  // a number: a penalty
+  kOne,   // a number: a factor
+  kOff,   // a number of 0 or below: how many
+  kTrue,
   kEmpty,        // a list or an object without members, or false
   kNone,         // "none" or "auto": which of no tools to call
   kMedium,       // "medium"
@@ -46,9 +49,9 @@ constexpr Option kOptions[] = {
     {"verbosity", Harmless::kMedium, kUnsupported},
     {"web_search_options", Harmless::kNever, "is not supported: nothing is fetched"},
     // Ours, one level too high.
-    {"top_k", Harmless::kNever, kOurs},
-    {"min_p", Harmless::kNever, kOurs},
-    {"repetition_penalty", Harmless::kNever, kOurs},
+    {"top_k", Harmless::kOff, kOurs},
+    {"min_p", Harmless::kZero, kOurs},
+    {"repetition_penalty", Harmless::kOne, kOurs},
     {"interventions", Harmless::kNever, kOurs},
     {"constraint", Harmless::kNever, kOurs},
     {"prompt_format", Harmless::kNever, kOurs},
@@ -60,6 +63,8 @@ constexpr Option kOptions[] = {
     {"pai", Harmless::kNever, kOurs},
     {"guidance", Harmless::kNever, kOurs},
     {"vcd", Harmless::kNever, kOurs},
+    {"pooling", Harmless::kNever, kOurs},
+    {"normalize", Harmless::kNever, kOurs},
     {"max_new_tokens", Harmless::kNever, "is not supported, expected max_tokens"},
     {"system", Harmless::kNever, "is not supported, expected a message of that role"},
     {"stop_sequences", Harmless::kEmpty, "is not supported, expected stop"},
@@ -72,25 +77,73 @@ constexpr Option kOptions[] = {
     {"regex", Harmless::kNever, kConstraint},
     {"grammar", Harmless::kNever, kConstraint},
     {"json_schema", Harmless::kEmpty, kConstraint},
-    {"best_of", Harmless::kNever, kUnsupported},
+    {"format", Harmless::kNever, kConstraint},
+    {"guided_whitespace_pattern", Harmless::kNever, kConstraint},
+    {"structural_tag", Harmless::kNever, kConstraint},
+    {"grammar_lazy", Harmless::kEmpty, kConstraint},
+    {"best_of", Harmless::kOne, kUnsupported},
     {"use_beam_search", Harmless::kEmpty, kUnsupported},
-    {"length_penalty", Harmless::kNever, kUnsupported},
+    {"length_penalty", Harmless::kOne, kUnsupported},
+    {"early_stopping", Harmless::kEmpty, kUnsupported},
+    {"do_sample", Harmless::kNever, "is not supported, expected temperature: 0 is greedy"},
+    {"num_beams", Harmless::kOne, kUnsupported},
     {"min_tokens", Harmless::kZero, kUnsupported},
+    {"min_new_tokens", Harmless::kZero, kUnsupported},
+    {"min_length", Harmless::kZero, kUnsupported},
+    {"max_length", Harmless::kNever, "is not supported, expected max_tokens"},
+    {"n_predict", Harmless::kNever, "is not supported, expected max_tokens"},
+    {"num_predict", Harmless::kNever, "is not supported, expected max_tokens"},
+    {"max_output_tokens", Harmless::kNever, "is not supported, expected max_tokens"},
+    {"thinking_budget", Harmless::kNever, kUnsupported},
+    {"t_max_predict_ms", Harmless::kOff, kUnsupported},
+    {"n_indent", Harmless::kZero, kUnsupported},
     {"ignore_eos", Harmless::kEmpty, kUnsupported},
     {"stop_token_ids", Harmless::kEmpty, kUnsupported},
+    {"include_stop_str_in_output", Harmless::kEmpty, kUnsupported},
+    {"no_stop_trim", Harmless::kEmpty, kUnsupported},
     {"bad_words", Harmless::kEmpty, kUnsupported},
-    {"typical_p", Harmless::kNever, kUnsupported},
-    {"tfs_z", Harmless::kNever, kUnsupported},
+    {"allowed_token_ids", Harmless::kEmpty, kUnsupported},
+    {"logits_processors", Harmless::kEmpty, kUnsupported},
+    {"custom_logit_processor", Harmless::kNever, kUnsupported},
+    {"samplers", Harmless::kEmpty, kUnsupported},
+    {"skip_special_tokens", Harmless::kTrue, kUnsupported},
+    {"spaces_between_special_tokens", Harmless::kTrue, kUnsupported},
+    {"typical_p", Harmless::kOne, kUnsupported},
+    {"tfs_z", Harmless::kOne, kUnsupported},
+    {"dynatemp_range", Harmless::kZero, kUnsupported},
+    {"top_n_sigma", Harmless::kOff, kUnsupported},
+    {"min_keep", Harmless::kZero, kUnsupported},
     {"mirostat", Harmless::kZero, kUnsupported},
-    {"repeat_penalty", Harmless::kNever, kUnsupported},
+    {"repeat_penalty", Harmless::kOne,
+     "is not supported; binocle.repetition_penalty is what there is"},
+    {"watermark", Harmless::kEmpty, kUnsupported},
+    {"prompt", Harmless::kNever, "is not supported, expected messages"},
+    {"images", Harmless::kEmpty, "is not supported, expected parts of a message"},
+    {"image_data", Harmless::kEmpty, "is not supported, expected parts of a message"},
+    {"suffix", Harmless::kNever, kUnsupported},
+    {"template", Harmless::kNever, kUnsupported},
+    {"options", Harmless::kEmpty, "is not supported: its members belong beside messages"},
     {"echo", Harmless::kEmpty, kUnsupported},
+    {"return_full_text", Harmless::kEmpty, kUnsupported},
+    {"truncate", Harmless::kNever, kUnsupported},
+    {"truncate_prompt_tokens", Harmless::kNever, kUnsupported},
+    {"prompt_logprobs", Harmless::kNever, kUnsupported},
+    {"return_tokens_as_token_ids", Harmless::kEmpty, kUnsupported},
+    {"add_generation_prompt", Harmless::kTrue, kUnsupported},
+    {"add_special_tokens", Harmless::kNever, kUnsupported},
     {"chat_template", Harmless::kNever,
      "is not supported; binocle.prompt_format raw is what there is"},
     {"chat_template_kwargs", Harmless::kEmpty, kUnsupported},
     {"continue_final_message", Harmless::kEmpty, kUnsupported},
     {"mm_processor_kwargs", Harmless::kEmpty, kUnsupported},
     {"documents", Harmless::kEmpty, kUnsupported},
-    {"thinking", Harmless::kNever, kUnsupported},
+    {"thinking", Harmless::kEmpty, kUnsupported},
+    {"think", Harmless::kEmpty, kUnsupported},
+    {"reasoning", Harmless::kEmpty, kUnsupported},
+    {"enable_thinking", Harmless::kEmpty, kUnsupported},
+    {"lora", Harmless::kEmpty, kUnsupported},
+    {"lora_path", Harmless::kNever, kUnsupported},
+    {"adapter_id", Harmless::kNever, kUnsupported},
     {"no_repeat_ngram_size", Harmless::kZero, kUnsupported},
     {"ebnf", Harmless::kNever, kConstraint},
     {"stop_regex", Harmless::kNever, kUnsupported},
@@ -102,6 +155,9 @@ constexpr Option kOptions[] = {
 bool IsHarmless(const Json& value, Harmless harmless) {
   switch (harmless) {
     case Harmless::kZero: return value.is_number() && value.get<double>() == 0;
+    case Harmless::kOne: return value.is_number() && value.get<double>() == 1;
+    case Harmless::kOff: return value.is_number() && value.get<double>() <= 0;
+    case Harmless::kTrue: return value == Json(true);
     case Harmless::kEmpty: return (value.is_structured() && value.empty()) || value == Json(false);
     case Harmless::kNone: return value == Json("none") || value == Json("auto");
     case Harmless::kMedium: return value == Json("medium");

@@ -83,6 +83,16 @@ int64_t Most(const std::vector<ServedModel>& models, int64_t EngineOptions::*lim
   return most;
 }
 
+// What wait and what run, in all models.
+int64_t MostRequests(const std::vector<ServedModel>& models) {
+  int64_t most = 0;
+  for (const ServedModel& model : models) {
+    const EngineOptions& options = model.engine->options();
+    most += options.max_queued_requests + options.max_sequences;
+  }
+  return most;
+}
+
 std::string FingerprintOf(const Engine& engine) {
   const ModelInfo& info = engine.info();
   const EngineOptions& options = engine.options();
@@ -158,7 +168,7 @@ void CheckOptions(const ServerOptions& options) {
   CheckRange("workers", options.workers, 1, 256);
   constexpr int64_t kHour = 3'600'000;
   CheckRange("request_timeout", options.request_timeout.count(), 0, 24 * kHour);
-  CheckRange("stall_limit", options.stall_limit.count(), 1, kHour);
+  CheckRange("stall_limit", options.stall_limit.count(), 1000, kHour);
   CheckRange("keepalive_interval", options.keepalive_interval.count(), 1000, kHour);
   CheckRange("keepalive_timeout", options.keepalive_timeout.count(), 1000, kHour);
   CheckRange("keepalive_client_interval", options.keepalive_client_interval.count(), 0, kHour);
@@ -194,6 +204,7 @@ struct Server::Impl {
     to.max_message_bytes = options.max_message_bytes;
     to.max_image_pixels = Most(served, &EngineOptions::max_image_pixels);
     to.stall_limit = options.stall_limit;
+    to.max_requests = MostRequests(served);
     to.workers = static_cast<int>(options.workers);
     to.on_call = [log = log, metrics = metrics](const CallRecord& call) {
       const bool ok = call.code == grpc::StatusCode::OK;

@@ -44,18 +44,27 @@ class Check(Checking):
         for text, line, what in [("listen: none\nmax_picturs: 3\n", 2, "max_picturs is not an option of a configuration"), ("\nmax_images: three\n", 2, "--max-images is three, expected an integer.*"),
                                  ("workers: 2\nworkers: 3\n", 2, "workers comes twice"), ("check: true\n", 1, "check is not an option of a configuration"),
                                  (f"models:\n - path: {LLAVA}\n   listen: x\n", 3, "listen is not an option of a configuration"), ("a: [1\n", 2, ".*"), ("- a\n", 1, "is no mapping.*"),
-                                 ("workers: {a: 1}\n", 1, "workers is no text.*")]:
+                                 ("workers: {a: 1}\n", 1, "workers is a mapping, expected a text, number, truth value or list"), ("models:\n - name: a\n", 2, "has no path, expected one"),
+                                 (f"models:\n - path: {LLAVA}\n   memory_limit: many\n", 2, "--memory-limit is many, expected .*"),
+                                 (f"models:\n - path: {LLAVA}\n   name:\n", 3, "name is null, expected a text.*"), ("models:\n", 1, "models is null, expected .*"),
+                                 ("listen: none\nworkers: null\n", 2, "workers is null, expected a text, number, truth value or list .leave the line out for the default."),
+                                 ("tokens: ~\n", 1, "tokens is null, .*"), ("http: none\ntokens:\n", 2, "tokens is null, .*"), ('tokens: ""\n', 1, "tokens is empty, .*"), ("allow_files: [null]\n", 1, "allow_files is null, .*"),
+                                 ('log: none # it\'s "fine"\nhttp: "none\nworkers: 2\n', 2, "a quote begins and does not end, expected another \""), ("a: 'b''\n", 1, "a quote begins .*"),
+                                 ("log: none\nworkers: 2\ntokens: 'x\n", 3, "a quote begins .*"), ('{"log": "none", "http": "none}', 1, "a quote begins .*")]:
             with self.subTest(text=text):
                 path = self.write("bad.yaml", text)
-                self.refused(rf"INVALID_ARGUMENT: {path}:{line}: {what}", "--config", path)
-        path = self.write("bad.yaml", "models:\n - name: a\n")
-        self.refused(rf"INVALID_ARGUMENT: {path}: one of models has no path", "--config", path, status=2)
+                self.refused(rf"INVALID_ARGUMENT: {path}:{line}: {what}", "--config", path, status=2)
+        self.refused(rf"INVALID_ARGUMENT: {path}:1: a quote .*", "--config", path, "--http", "none", status=2)
+        path = self.write("bad.yaml", "workers: null\n")
+        self.refused(rf"INVALID_ARGUMENT: {path}:1: workers is null.*", "--config", path, "--workers", "2", status=2)
         self.refused("NOT_FOUND: none.yaml: cannot be read", "--config", "none.yaml")
 
     def test_values_and_what_they_name(self):
         for status, line, arguments in [
             (2, "INVALID_ARGUMENT: --workers is 0, expected 1 to 256", ["--workers", "0"]),
-            (2, "INVALID_ARGUMENT: --stall-seconds is 0, expected 0.001 to 3600", ["--stall-seconds", "0"]),
+            (2, "INVALID_ARGUMENT: --stall-seconds is 0, expected 1 to 3600", ["--stall-seconds", "0"]),
+            (2, "INVALID_ARGUMENT: --stall-seconds is 0.999, expected 1 to 3600", ["--stall-seconds", "0.999"]),
+            (2, "INVALID_ARGUMENT: --max-sequences is 1, expected 2 to 1024", ["--max-sequences", "1"]),
             (2, "INVALID_ARGUMENT: --drain-seconds is -1, expected 0 to 86400", ["--drain-seconds", "-1"]),
             (2, "INVALID_ARGUMENT: --keepalive-seconds is 0.5, expected 1 to 3600", ["--keepalive-seconds", "0.5"]),
             (2, "INVALID_ARGUMENT: --listen is 127.0.0.1, expected HOST:PORT .*", ["--listen", "127.0.0.1"]),
@@ -77,7 +86,7 @@ class Check(Checking):
                            ("secret-of-alice\nsecret-of-alice rpm=1\n", r"\S+:2: the token was there before"), ("secret-of-alice rpm=0\n", r"\S+:1: a limit is no number .*"), ("\n", r"\S+: has no token")]:
             with self.subTest(text=text):
                 path = self.write("tokens", text)
-                self.refused(f"INVALID_ARGUMENT: {line}", "--tokens", path)
+                self.refused(f"INVALID_ARGUMENT: {line}", "--tokens", path, status=2)
                 self.assertNotIn("secret", self.check("--tokens", path).stderr)
 
     def test_ports_that_are_taken(self):

@@ -174,7 +174,22 @@ TEST(BadBodies, WithOptionsThatWouldChangeTheAnswer) {
         "belongs into the object binocle"},
        {R"({"guided_choice": ["a"]})", 400, "guided_choice", "binocle.constraint"},
        {R"({"stop_token_ids": [5]})", 400, "stop_token_ids", "is not supported"},
-       {R"({"best_of": 2})", 400, "best_of", "is not supported"}});
+       {R"({"best_of": 2})", 400, "best_of", "is not supported"},
+       {R"({"guided_json": {"type": "object"}})", 400, "guided_json", "binocle.constraint"},
+       {R"({"guided_regex": "a+"})", 400, "guided_regex", "binocle.constraint"},
+       {R"({"grammar": "root ::= x"})", 400, "grammar", "binocle.constraint"},
+       {R"({"add_generation_prompt": false})", 400, "add_generation_prompt", "is not supported"},
+       {R"({"continue_final_message": true})", 400, "continue_final_message", "is not supported"},
+       {R"({"echo": true})", 400, "echo", "is not supported"},
+       {R"({"allowed_token_ids": [1]})", 400, "allowed_token_ids", "is not supported"},
+       {R"({"skip_special_tokens": false})", 400, "skip_special_tokens", "is not supported"},
+       {R"({"typical_p": 0.9})", 400, "typical_p", "is not supported"},
+       {R"({"repeat_penalty": 1.1})", 400, "repeat_penalty", "binocle.repetition_penalty"},
+       {R"({"dynatemp_range": 0.5})", 400, "dynatemp_range", "is not supported"},
+       {R"({"n_predict": 5})", 400, "n_predict", "expected max_tokens"},
+       {R"({"do_sample": true})", 400, "do_sample", "expected temperature"},
+       {R"({"prompt": "Hi"})", 400, "prompt", "expected messages"},
+       {R"({"truncate_prompt_tokens": 9})", 400, "truncate_prompt_tokens", "is not supported"}});
 }
 
 TEST(BadBodies, WithMessagesOutOfShape) {

@@ -200,10 +200,13 @@ Explanation FakeBackend::Explain(const Request& request, const ExplainOptions&,
 
 Embedding FakeBackend::EmbedImage(const ImageInput& image, const EmbeddingOptions&,
                                   const KeepGoing&) {
+  if (image.bytes->size() < 8) throw Error(Code::kInvalidArgument, image.path + ": is no picture");
   return EmbeddingOf(image.bytes->size());
 }
 Embedding FakeBackend::EmbedText(const std::string& text, const EmbeddingOptions&,
                                  const KeepGoing&) {
+  if (text.find_first_not_of(' ') == std::string::npos)
+    throw Error(Code::kInvalidArgument, "text: is blank");
   return EmbeddingOf(text.size());
 }
 

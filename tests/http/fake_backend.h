@@ -41,7 +41,7 @@ class FakeBackend : public ModelBackend {
   // Words of the echo, each with a spot of attention that wanders over the picture.
   Explanation Explain(const Request& request, const ExplainOptions& options,
                       const KeepGoing& keep_going) override;
-  // {length of the text or picture, 0.5, -0.25}
+  // {length of the text or picture, 0.5, -0.25}; errors, in an engine's words, for a blank text and a picture of less than 8 bytes.
   Embedding EmbedImage(const ImageInput& image, const EmbeddingOptions& options,
                        const KeepGoing& keep_going) override;
   Embedding EmbedText(const std::string& text, const EmbeddingOptions& options,

@@ -227,11 +227,68 @@ TEST(HttpConnections, BodiesOverTheLimit) {
       Exchange1(server.port(), head + "Expect: 100-continue\r\nContent-Length: 100000\r\n\r\n");
   EXPECT_EQ(asked.status, 413);
   EXPECT_EQ(Json::parse(asked.body)["error"]["type"], "invalid_request_error");
-  // Lengths that are none.
-  for (const char* length : {"99999999999999999999", "-1", "abc"})
-    EXPECT_GE(Exchange1(server.port(), head + "Content-Length: " + length + "\r\n\r\n{}").status,
-              400)
-        << length;
+  const RawReply endless =
+      Exchange1(server.port(), head + "Content-Length: 99999999999999999999\r\n\r\n{}");
+  EXPECT_EQ(endless.status, 413);
+}
+
+// What the server says to `request`, and that it closes the connection behind it.
+void ExpectRefusedAndClosed(int port, const std::string& request, const std::string& message) {
+  RawClient client(port);
+  client.Send(request);
+  const RawReply reply = client.ReadReply();
+  EXPECT_EQ(reply.status, 400) << request;
+  EXPECT_EQ(reply.headers.at("connection"), "close");
+  const Json error = Json::parse(reply.body)["error"];
+  EXPECT_EQ(error["type"], "invalid_request_error");
+  EXPECT_NE(error["message"].get<std::string>().find(message), std::string::npos) << reply.body;
+  EXPECT_EQ(client.ReadAll(), "") << request;
+}
+
+TEST(HttpConnections, HeadsThatDeceiveAreRefusedAndEnd) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {}, {});
+  const std::string line = "POST /v1/chat/completions HTTP/1.1\r\n";
+  const std::string head = line + "Host: x\r\nContent-Type: application/json\r\n";
+  const std::string more = GetText("/healthz");  // which is part of the body to somebody
+  for (const char* length : {"-3", "abc", "+5", ""})
+    ExpectRefusedAndClosed(server.port(), head + "Content-Length: " + length + "\r\n\r\n{}" + more,
+                           "Content-Length is");
+  ExpectRefusedAndClosed(server.port(),
+                         head + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}" + more,
+                         "Content-Length is \"2\" and again \"3\"");
+  ExpectRefusedAndClosed(server.port(), head + "Expect: 100-continue\r\nContent-Length: -3\r\n\r\n",
+                         "digits");
+  ExpectRefusedAndClosed(server.port(), "GET /healthz HTTP/1.1\r\n\r\n" + more, "Host is missing");
+  ExpectRefusedAndClosed(server.port(), GetText("/healthz", "Host: y\r\n") + more,
+                         "Host is there twice");
+}
+
+TEST(HttpConnections, ChunksThatAreNoneAreRefusedAndEnd) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {}, {});
+  const std::string head =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
+      "application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* size : {"-5", "-1", "x", "0x2", "2y"})
+    ExpectRefusedAndClosed(server.port(), head + size + "\r\n{}\r\n0\r\n\r\n", "a chunk's size is");
+  ExpectRefusedAndClosed(server.port(), head + "1\r\n{}\r\n0\r\n\r\n", "does not end where");
+}
+
+TEST(HttpConnections, AbsoluteTargetsAreAccepted) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {}, {});
+  RawClient client(server.port());
+  const auto status = [&](const std::string& target) {
+    client.Send("GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n");
+    return client.ReadReply().status;
+  };
+  EXPECT_EQ(status("http://x/v1/models"), 200);
+  EXPECT_EQ(status("HTTP://x:80/v1/models/org%2Fother?a=b"), 200);
+  EXPECT_EQ(status("http://x"), 200);
+  EXPECT_EQ(status("http://x/v1/none"), 404);
+  client.Send("GET http://user@x/v1/models HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(client.ReadReply().status, 400);
 }
 
 TEST(HttpConnections, ChunkedBodiesAreRead) {

@@ -192,6 +192,22 @@ TEST(HttpServer, Embeddings) {
   EXPECT_EQ(json["data"][1]["embedding"][0], testing::SmallPng().size());
 }
 
+TEST(HttpServer, AnEmbeddingsErrorNamesItsInput) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {}, {});
+  const auto error = [&](const Json& input) {
+    const Json body = {{"model", "fake"}, {"input", input}};
+    return Json::parse(
+        Exchange1(server.port(), PostText("/v1/embeddings", body.dump())).body)["error"];
+  };
+  EXPECT_EQ(error(" ")["param"], "input");
+  EXPECT_EQ(error(Json::array({"four", " "}))["param"], "input[1]");
+  EXPECT_EQ(error(Json::array({"four", " "}))["message"], "input[1]: is blank");
+  EXPECT_EQ(error(Json::array({"four", TextPart(" ")}))["param"], "input[1].text");
+  EXPECT_EQ(error(Json::array({"a", ImagePart("data:image/png;base64,AAAA")}))["param"],
+            "input[1].image_url.url");
+}
+
 TEST(HttpServer, Explains) {
   FakeBackend backend;
   const HttpServer server(Served(backend), {}, {});
@@ -252,7 +268,7 @@ TEST(HttpServer, OtherPathsAndMethodsGetJson) {
     EXPECT_EQ(reply.status, 405) << method;
     EXPECT_FALSE(reply.headers.contains("access-control-allow-origin"));
   }
-  EXPECT_EQ(Exchange1(server.port(), "BREW / HTTP/1.1\r\n\r\n").status, 400);
+  EXPECT_EQ(Exchange1(server.port(), "BREW / HTTP/1.1\r\nHost: x\r\n\r\n").status, 400);
 }
 
 TEST(HttpServer, BodiesAreJsonByTheirLabel) {

@@ -117,7 +117,10 @@ TEST(ChatRequest, WhatDoesNothingIsNoReasonToRefuse) {
   Json body = ChatBody();
   body.update(Json::parse(
       R"({"tools": [], "tool_choice": "none", "functions": [], "logit_bias": {}, "presence_penalty": 0,
-    "frequency_penalty": 0.0, "modalities": ["text"], "ignore_eos": false, "reasoning_effort": "none"})"));
+    "frequency_penalty": 0.0, "modalities": ["text"], "ignore_eos": false, "reasoning_effort": "none", "top_k": -1, "min_p": 0,
+    "repetition_penalty": 1.0, "echo": false, "add_generation_prompt": true, "continue_final_message": false,
+    "skip_special_tokens": true, "typical_p": 1, "best_of": 1, "mirostat": 0, "guided_json": null, "cache_prompt": true,
+    "guided_decoding_backend": "auto", "request_id": "a", "some_day": {"any": "thing"}})"));
   EXPECT_NO_THROW(Parse(body));
 }
 

@@ -5,6 +5,7 @@
 //   "flood"            deltas of 16 KiB as fast as they are taken, until cancelled
 //   "sleep"            nothing, until cancelled or the deadline
 //   "fail CODE"        on_error with that code
+//   "refuse MESSAGE"   on_error with INVALID_ARGUMENT and that message
 //   "throw"            Submit, Explain and Embed throw RESOURCE_EXHAUSTED
 #pragma once
 
@@ -91,6 +92,10 @@ class FakeBackend final : public ModelBackend {
       int code = 0;
       words >> code;
       events.on_error(Error(static_cast<Code>(code), "failed"));
+      return;
+    }
+    if (verb == "refuse") {
+      events.on_error(Error(Code::kInvalidArgument, request.messages[0].text.substr(7)));
       return;
     }
     if (events.on_started) events.on_started({.prompt_tokens = 7, .image_tokens = 3});

@@ -63,6 +63,8 @@ TEST(Infer, FaultsHaveTheirPlaces) {
   EXPECT_THAT(FaultsOf(prompt + "parameters { key: 'system' value { int64_param: 1 } }"),
               ElementsAre("parameters[system]"));
   EXPECT_THAT(FaultsOf(prompt + prompt), ElementsAre("inputs[1]"));
+  EXPECT_THAT(FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 0 }"),
+              ElementsAre("inputs[0]"));
   EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'gone' datatype: 'BYTES' shape: 0 }"),
               ElementsAre("inputs[1].name"));
   EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'image' datatype: 'FP32' shape: 0 }"),
@@ -74,7 +76,7 @@ TEST(Infer, FaultsHaveTheirPlaces) {
   EXPECT_THAT(FaultsOf(prompt + "outputs { name: 'gone' }"), ElementsAre("outputs[0].name"));
   EXPECT_THAT(FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 1 } raw_input_contents: "
                        "'\\007\\000\\000\\000say'"),
-              ElementsAre("raw_input_contents[0]", "inputs[0]"));
+              ElementsAre("raw_input_contents[0]"));
 }
 
 TEST(WorkerPool, RunsWhatFitsAndRefusesTheRest) {

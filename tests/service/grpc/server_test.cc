@@ -92,6 +92,57 @@ TEST_F(ServicesTest, BadRequestsAreToldWithTheirFields) {
   EXPECT_EQ(details.field_violations(2).field(), "sampling.temperature");
 }
 
+TEST_F(ServicesTest, WhatTheEngineSaysIsAboutFieldsOfTheRequest) {
+  Start();
+  const auto violation = [](const grpc::Status& status) {
+    const auto bad = DetailOf<google::rpc::BadRequest>(status);
+    return bad.field_violations_size() == 1
+               ? bad.field_violations(0).field() + "|" + bad.field_violations(0).description()
+               : bad.DebugString();
+  };
+  const auto ask = [&](const std::string& text) {
+    grpc::ClientContext context;
+    return violation(stub_->Ask(&context, testing::Parse<v1::AskRequest>(text), &answer_));
+  };
+  const std::string tokens = "refuse prompt: has 600 tokens (0 pictures), expected at most 511";
+  EXPECT_EQ(ask("prompt: '" + tokens + "'"),
+            "prompt|has 600 tokens (0 pictures), expected at most 511");
+  EXPECT_EQ(ask("prompt: '" + tokens + "' system: '" + std::string(999, 'a') + "'"),
+            "system|with the rest of the prompt has 600 tokens (0 pictures), expected at most 511");
+  EXPECT_EQ(ask("messages { role: ROLE_USER text: '" + tokens + "' }"),
+            "messages[0].text|has 600 tokens (0 pictures), expected at most 511");
+  EXPECT_EQ(ask("prompt: 'refuse prompt: has 2 <image> marks, expected 0' system: '" +
+                std::string(999, 'a') + "'"),
+            "prompt|has 2 <image> marks, expected 0");
+  EXPECT_EQ(ask("prompt: 'refuse request: has 1 pictures, expected none: a text model' images { "
+                "data: '1' }"),
+            "images|has 1 pictures, expected none: a text model");
+  EXPECT_EQ(ask("prompt: 'refuse guidance: nothing is left of the prompt'"),
+            "interventions.guidance|nothing is left of the prompt");
+
+  const auto infer = [&](const std::string& prompt) {
+    auto request = testing::Parse<inference::ModelInferRequest>(R"(
+        inputs { name: 'image' datatype: 'BYTES' shape: 2 contents { bytes_contents: '1' bytes_contents: '2' } }
+        inputs { name: 'prompt' datatype: 'BYTES' shape: 1 contents { } })");
+    request.mutable_inputs(1)->mutable_contents()->add_bytes_contents(prompt);
+    grpc::ClientContext context;
+    inference::ModelInferResponse response;
+    const grpc::Status status = infer_->ModelInfer(&context, request, &response);
+    return status.error_message() + "|" + violation(status);
+  };
+  EXPECT_EQ(infer("refuse prompt: is empty"), "inputs[1] is empty|inputs[1]|is empty");
+  EXPECT_EQ(infer("refuse images[1]: is no picture"),
+            "inputs[0].contents.bytes_contents[1] is no picture|"
+            "inputs[0].contents.bytes_contents[1]|is no picture");
+  grpc::ClientContext context;
+  inference::ModelInferResponse response;
+  const auto gone = testing::Parse<inference::ModelInferRequest>(
+      "model_name: 'gone' inputs { name: 'prompt' datatype: 'BYTES' shape: 1 "
+      "contents { bytes_contents: 'a' } }");
+  EXPECT_EQ(violation(infer_->ModelInfer(&context, gone, &response)),
+            "model_name|is gone, expected one of: fake, other");
+}
+
 TEST_F(ServicesTest, ErrorsOfTheModelKeepTheirCodes) {
   Start();
   EXPECT_EQ(Ask("fail 9").error_code(), grpc::StatusCode::FAILED_PRECONDITION);
@@ -118,6 +169,30 @@ TEST_F(ServicesTest, ModelsAreFoundByName) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(status.error_message(), HasSubstr("expected one of: fake, other"));
   EXPECT_EQ(DetailOf<google::rpc::BadRequest>(status).field_violations(0).field(), "model");
+}
+
+// As many as the options let models take, by default more than the 256 streams that gRPC's servers like to allow.
+TEST_F(ServicesTest, AConnectionFillsTheQueueAndHearsThatItIsFull) {
+  Start();
+  const int64_t most = GrpcServerOptions().max_requests;
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<Reader>> readers;
+  for (int64_t i = 0; i < most; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    readers.push_back(Generate(*contexts.back(), "sleep"));
+  }
+  EXPECT_TRUE(Soon([&] { return backend_->running == most; }));
+  EXPECT_EQ(Ask("throw").error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
+  v1::GetServerInfoResponse info;
+  EXPECT_TRUE(models_->GetServerInfo(&context, {}, &info).ok());
+  for (const auto& request : contexts) request->TryCancel();
+  v1::GenerateResponse message;
+  for (const auto& reader : readers) {
+    while (reader->Read(&message)) continue;
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
 }
 
 TEST_F(ServicesTest, AClientThatCancelsEndsItsRequest) {
@@ -322,8 +397,18 @@ TEST_F(ServicesTest, CompressedMessagesAreRefusedUnread) {
     EXPECT_EQ(stub_->Ask(&context, request, &answer_).error_code(),
               grpc::StatusCode::UNIMPLEMENTED);
   }
-  EXPECT_TRUE(records().empty());
+  for (const CallRecord& record : records()) EXPECT_EQ(record.code, grpc::StatusCode::CANCELLED);
   EXPECT_TRUE(Ask("say a").ok());
+}
+
+TEST_F(ServicesTest, AMessageThatIsNoneIsTheClientsFault) {
+  Start();
+  v1::AskRequest request;
+  request.set_model("\xff");  // no UTF-8, so that it cannot be read
+  grpc::ClientContext context;
+  const grpc::Status status = stub_->Ask(&context, request, &answer_);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("the request is missing"));
 }
 
 TEST_F(ServicesTest, OptionsThatCannotBeAreRefused) {

@@ -14,6 +14,33 @@ using testing::Parse;
 using testing::ServerTest;
 using testing::Soon;
 
+// A PNG whose header tells these sides; its pixels are nobody's business here.
+std::string Png(uint32_t width, uint32_t height) {
+  const auto big_endian = [](uint32_t value) {
+    std::string bytes;
+    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(value >> shift);
+    return bytes;
+  };
+  const auto chunk = [&](const std::string& typed) {
+    uint32_t crc = ~0U;
+    for (const char c : typed) {
+      crc ^= static_cast<uint8_t>(c);
+      for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ ((crc & 1) != 0 ? 0xEDB88320U : 0);
+    }
+    return big_endian(static_cast<uint32_t>(typed.size() - 4)) + typed + big_endian(~crc);
+  };
+  return "\x89PNG\r\n\x1a\n" +
+         chunk("IHDR" + big_endian(width) + big_endian(height) + std::string("\x08\x02\0\0\0", 5)) +
+         chunk("IDAT") + chunk("IEND");
+}
+
+// In protobuf's text format.
+std::string Chunk(const std::string& bytes) {
+  v1::UploadImageRequest piece;
+  piece.set_chunk(bytes);
+  return piece.ShortDebugString();
+}
+
 class UploadTest : public ServerTest {
  protected:
   // Sends messages in protobuf's text format and says what came of it.
@@ -32,17 +59,19 @@ class UploadTest : public ServerTest {
 
 TEST_F(UploadTest, AnUploadedPictureIsAskedAboutByItsId) {
   Start();
-  const std::string id = Sha256Hex("abcdef");
-  ASSERT_TRUE(
-      Upload({"metadata { bytes: 6 id: '" + id + "' }", "chunk: 'abc'", "chunk: 'def'"}).ok());
+  const std::string picture = Png(1, 1), id = Sha256Hex(picture);
+  const std::string bytes = std::to_string(picture.size());
+  ASSERT_TRUE(Upload({"metadata { bytes: " + bytes + " id: '" + id + "' }",
+                      Chunk(picture.substr(0, 20)), Chunk(picture.substr(20))})
+                  .ok());
   EXPECT_EQ(uploaded_.id(), id);
-  EXPECT_EQ(uploaded_.bytes(), 6);
+  EXPECT_EQ(std::to_string(uploaded_.bytes()), bytes);
   grpc::ClientContext context;
   v1::AskRequest request;
   request.set_prompt("say yes");
   request.add_images()->set_id(id);
   ASSERT_TRUE(stub_->Ask(&context, request, &answer_).ok());
-  EXPECT_EQ(backend_->last().messages[0].images[0].bytes, "abcdef");
+  EXPECT_EQ(backend_->last().messages[0].images[0].bytes, picture);
   EXPECT_EQ(server_->images().entries, 1);
 }
 
@@ -75,6 +104,26 @@ TEST_F(UploadTest, BadUploadsAreRefusedAndLeaveNothing) {
   EXPECT_TRUE(Soon([&] { return server_->in_flight() == 0; }));
   EXPECT_EQ(server_->images().entries, 0);
   EXPECT_EQ(server_->images().pending_bytes, 0);
+}
+
+TEST_F(UploadTest, WhatIsNoPictureGetsNoId) {
+  GrpcServerOptions options;
+  options.max_image_pixels = 100;
+  Start(std::move(options));
+  const auto expect = [&](const std::string& bytes, const char* words, grpc::StatusCode code) {
+    const grpc::Status status = Upload({Chunk(bytes)});
+    EXPECT_EQ(status.error_code(), code) << status.error_message();
+    const auto bad = DetailOf<google::rpc::BadRequest>(status);
+    ASSERT_EQ(bad.field_violations_size(), 1) << status.error_message();
+    EXPECT_EQ(bad.field_violations(0).field(), "chunk");
+    EXPECT_THAT(bad.field_violations(0).description(), HasSubstr(words));
+  };
+  expect("%PDF-1.7 and more", "PDF", grpc::StatusCode::INVALID_ARGUMENT);
+  expect("no picture at all", "expected", grpc::StatusCode::INVALID_ARGUMENT);
+  expect(Png(1, 1).substr(0, 50), "", grpc::StatusCode::INVALID_ARGUMENT);
+  expect(Png(11, 10), "11 x 10 pixels, the limit is 100", grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_TRUE(Upload({Chunk(Png(10, 10))}).ok());
+  EXPECT_EQ(server_->images().entries, 1);
 }
 
 TEST_F(UploadTest, AnUploadThatIsCancelledLeavesNothing) {

@@ -1,0 +1,105 @@
+// Methods of one request, which are called as soon as their call begins and wait for the request themselves.
+//
+// gRPC begins unary and server-streaming methods when the request is there; until then it holds the call for as long as the client answers
+// pings, and nothing that 1.51 offers sees it: interceptors and context allocators run afterwards, deadlines are the client's. To a server a
+// unary call is a stream with one message each way, and grpc::Service can have it so ("streamed" methods). Tokens are looked at before
+// a byte of a request is waited for, too.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+#include <grpcpp/impl/codegen/server_callback_handlers.h>
+#include <grpcpp/support/server_callback.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "service/grpc/request_due.h"
+#include "service/grpc/service_context.h"
+
+namespace binocle {
+
+// Answers one request; `request` and `response` are there until the call has ended.
+template <typename Request, typename Response>
+using UnaryHandle = void (*)(const ServiceContext& services,
+                             const grpc::CallbackServerContext& context,
+                             const std::shared_ptr<UnaryCall>& call, const Request& request,
+                             Response& response);
+
+// Lives as long as gRPC calls it.
+template <typename Request, typename Response>
+class UnaryReactor final : public grpc::ServerBidiReactor<Request, Response>,
+                           public UnaryCall::Transport {
+ public:
+  using Handle = UnaryHandle<Request, Response>;
+
+  UnaryReactor(const ServiceContext& services, grpc::CallbackServerContext& context,
+               const std::shared_ptr<CallGate::Call>& call, Handle handle)
+      : services_(services),
+        context_(context),
+        handle_(handle),
+        call_(std::make_shared<UnaryCall>(context, call, *this,
+                                          RequestDue(services.max_message_bytes))) {
+    if (!call->refusal().ok()) {
+      call_->End(call->refusal());
+    } else {
+      services.stalls.Add(call_);
+      this->StartRead(&request_);
+    }
+  }
+
+  void SendEnd(const grpc::Status& status) override {
+    if (status.ok()) return this->StartWriteAndFinish(&response_, {}, status);
+    this->Finish(status);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!call_->TakeRequest(ok)) return;
+    const grpc::Status status =
+        Guarded([&] { handle_(services_, context_, call_, request_, response_); });
+    if (!status.ok()) call_->End(status);
+  }
+  void OnCancel() override { call_->Cancel(); }
+  void OnDone() override {
+    call_->Done();
+    delete this;
+  }
+
+ private:
+  const ServiceContext& services_;
+  grpc::CallbackServerContext& context_;
+  const Handle handle_;
+  const std::shared_ptr<UnaryCall> call_;
+  Request request_;
+  Response response_;
+};
+
+// `Proto` is what protoc makes of a service: v1::ModelService.
+template <typename Proto, typename Base = typename Proto::Service>
+class EarlyService : public Base {
+ protected:
+  explicit EarlyService(const ServiceContext& services) : services_(services) {}
+
+  template <typename Request, typename Response>
+  void Serve(const char* method, CallKind kind, UnaryHandle<Request, Response> handle) {
+    Begin<Request, Response>(method, [=, &services = services_](auto* context) {
+      return new UnaryReactor<Request, Response>(
+          services, *context, services.gate.Enter(*context, method, kind), handle);
+    });
+  }
+
+  // `begin` makes the reactor of a call.
+  template <typename Request, typename Response, typename Make>
+  void Begin(const char* method, const Make& begin) {
+    const std::string name = std::string(Proto::service_full_name()) + "." + method;
+    const int index =
+        google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name)->index();
+    using Handler = grpc::internal::CallbackBidiHandler<Request, Response>;
+    this->MarkMethodStreamed(index, new Handler(begin));
+    this->MarkMethodCallback(index, new Handler(begin));  // takes the place of the other
+  }
+
+  const ServiceContext& services_;
+};
+
+}  // namespace binocle

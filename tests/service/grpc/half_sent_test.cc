@@ -1,0 +1,172 @@
+// Calls whose request never becomes whole, by a client that otherwise is a good one: it answers pings.
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/service/grpc/server_testing.h"
+
+namespace binocle {
+namespace {
+
+using ::testing::HasSubstr;
+using testing::ServerTest;
+using testing::Soon;
+
+enum Frame : uint8_t { kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6 };
+constexpr uint8_t kAck = 1, kEndStream = 1, kEndHeaders = 4;
+
+std::string FrameOf(Frame type, uint8_t flags, uint32_t stream, const std::string& payload) {
+  const auto size = static_cast<uint32_t>(payload.size());
+  std::string frame;
+  for (const uint32_t byte : {size >> 16, size >> 8, size, uint32_t{type}, uint32_t{flags},
+                              stream >> 24, stream >> 16, stream >> 8, stream})
+    frame += static_cast<char>(byte);
+  return frame + payload;
+}
+
+// HPACK without tables: literals of new names.
+std::string HeadersOf(const std::vector<std::pair<std::string, std::string>>& headers) {
+  std::string block;
+  for (const auto& [name, value] : headers) {
+    block += '\0';
+    for (const std::string& text : {name, value}) block += static_cast<char>(text.size()) + text;
+  }
+  return block;
+}
+
+// HTTP/2 by hand, one call.
+class HalfClient {
+ public:
+  explicit HalfClient(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + FrameOf(kSettings, 0, 0, ""));
+  }
+  ~HalfClient() { close(socket_); }
+  HalfClient(const HalfClient&) = delete;
+  HalfClient& operator=(const HalfClient&) = delete;
+
+  // The head of a message of 100 bytes, and `bytes` of them.
+  void BeginCall(const std::string& path, size_t bytes) {
+    Send(FrameOf(kHeaders, kEndHeaders, 1,
+                 HeadersOf({{":method", "POST"},
+                            {":scheme", "http"},
+                            {":path", path},
+                            {":authority", "test"},
+                            {"content-type", "application/grpc"},
+                            {"te", "trailers"}})) +
+         FrameOf(kData, 0, 1, std::string("\0\0\0\0\x64", 5) + std::string(bytes, '\0')));
+  }
+
+  // Answers pings until the server has ended the call.
+  bool WaitForEnd(std::chrono::seconds patience = std::chrono::seconds(10)) {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    while (std::chrono::steady_clock::now() < deadline) {
+      pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+      if (poll(&ready, 1, 20) <= 0) continue;
+      char bytes[4096];
+      const ssize_t got = recv(socket_, bytes, sizeof bytes, 0);
+      if (got <= 0) return false;
+      buffer_.append(bytes, static_cast<size_t>(got));
+      while (buffer_.size() >= 9 && buffer_.size() >= 9 + Length())
+        if (TakeFrame()) return true;
+    }
+    return false;
+  }
+  int pings() const { return pings_; }
+
+ private:
+  size_t Length() const {
+    const auto at = [&](size_t i) { return static_cast<size_t>(static_cast<uint8_t>(buffer_[i])); };
+    return at(0) << 16 | at(1) << 8 | at(2);
+  }
+  // True: it is the call's end.
+  bool TakeFrame() {
+    const size_t length = Length();
+    const char type = buffer_[3], flags = buffer_[4], stream = buffer_[8];
+    const std::string payload = buffer_.substr(9, length);
+    buffer_.erase(0, 9 + length);
+    if (type == kSettings && (flags & kAck) == 0) Send(FrameOf(kSettings, kAck, 0, ""));
+    if (type == kPing && (flags & kAck) == 0) {
+      ++pings_;
+      Send(FrameOf(kPing, kAck, 0, payload));
+    }
+    return stream == 1 && (type == kReset || (type == kHeaders && (flags & kEndStream) != 0));
+  }
+  void Send(const std::string& bytes) {
+    EXPECT_EQ(send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+
+  const int socket_;
+  std::string buffer_;
+  int pings_ = 0;
+};
+
+class HalfSentTest : public ServerTest {
+ protected:
+  static GrpcServerOptions Impatient() {
+    GrpcServerOptions options;
+    options.stall_limit = std::chrono::milliseconds(400);
+    options.max_message_bytes = 64 << 10;  // a sixteenth of a second
+    options.keepalive.interval = std::chrono::milliseconds(100);
+    return options;
+  }
+};
+
+TEST_F(HalfSentTest, ACallEndsWhoseRequestDoesNotCome) {
+  Start(Impatient());
+  for (const char* method :
+       {"/binocle.v1.VisionLanguageService/Ask", "/binocle.v1.VisionLanguageService/Generate",
+        "/binocle.v1.ModelService/ListModels", "/inference.GRPCInferenceService/ModelInfer",
+        "/inference.GRPCInferenceService/ServerLive"}) {
+    HalfClient client(server_->port());
+    client.BeginCall(method, 10);
+    EXPECT_TRUE(client.WaitForEnd()) << method;
+    EXPECT_GE(client.pings(), 1) << method;
+  }
+  ASSERT_TRUE(Soon([&] { return records().size() == 4; }));  // probes leave none
+  for (const CallRecord& record : records()) {
+    EXPECT_EQ(record.code, grpc::StatusCode::DEADLINE_EXCEEDED) << record.method;
+    EXPECT_THAT(record.message, HasSubstr("has not come whole in time"));
+    EXPECT_GE(record.duration, std::chrono::milliseconds(400));
+  }
+  EXPECT_TRUE(Ask("say a").ok());
+}
+
+TEST_F(HalfSentTest, ACallThatHasNotBegunDoesNotKeepTheServer) {
+  Start();
+  HalfClient client(server_->port());
+  client.BeginCall("/binocle.v1.VisionLanguageService/Ask", 10);
+  EXPECT_FALSE(client.WaitForEnd(std::chrono::seconds(1)));
+  EXPECT_EQ(server_->in_flight(), 0);
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_TRUE(server_->Drain(std::chrono::seconds(20)));
+  server_->Stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+}
+
+TEST_F(HalfSentTest, WhoMayNotCallIsToldBeforeHisRequestComes) {
+  GrpcServerOptions options;
+  options.tokens = TokenList::Parse("secret-one", "tokens");
+  Start(std::move(options));
+  HalfClient client(server_->port());
+  client.BeginCall("/binocle.v1.VisionLanguageService/Ask", 10);
+  EXPECT_TRUE(client.WaitForEnd(std::chrono::seconds(5)));
+  ASSERT_TRUE(Soon([&] { return records().size() == 1; }));
+  EXPECT_EQ(records()[0].code, grpc::StatusCode::UNAUTHENTICATED);
+}
+
+}  // namespace
+}  // namespace binocle
