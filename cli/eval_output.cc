@@ -17,6 +17,11 @@ std::string ShardName(const EvalResult& result) {
   return std::to_string(result.shard.index) + "/" + std::to_string(result.shard.count);
 }
 
+// As EvalEstimate::incomplete.
+bool IsIncomplete(const EvalTaskResult& task) {
+  return task.failed > 0 || task.incomplete_groups > 0;
+}
+
 // Failed samples of all tasks; of a shard, those of this process.
 int64_t FailedSamples(const EvalResult& result) {
   if (IsShard(result)) return result.progress.failed;
@@ -43,17 +48,11 @@ Json ResultJson(const EvalResult& result) {
     if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
     tasks.push_back(std::move(json));
   }
-  const bool complete =
-      result.complete && FailedSamples(result) == 0 &&
-      std::none_of(result.tasks.begin(), result.tasks.end(), IsIncomplete<EvalTaskResult>);
+  const bool complete = result.complete && FailedSamples(result) == 0 &&
+                        std::none_of(result.tasks.begin(), result.tasks.end(), IsIncomplete);
   Json json = {{"complete", complete}, {"results_file", result.results_file}, {"tasks", tasks}};
   if (IsShard(result)) json["shard"] = ShardName(result);
   return json;
-}
-
-// As EvalEstimate::incomplete.
-bool IsIncomplete(const EvalTaskResult& task) {
-  return task.failed > 0 || task.incomplete_groups > 0;
 }
 
 void PrintTasks(const EvalResult& result) {

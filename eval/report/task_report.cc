@@ -155,7 +155,7 @@ EvalEstimate EstimateTask(const RunFiles& run, const RunTask& task,
           .empty = count("empty"),
           .skipped = task.about.at("skipped").at("skipped").get<int64_t>(),
           .groups = all.groups,
-          .incomplete_groups = all.incomplete_groups,
+          .incomplete_groups = count("incomplete_groups"),
           .score = waits ? std::nullopt : all.score,
           .most = all.most};
 }

@@ -39,9 +39,10 @@ void CheckScore(const OrderedJson& line, const std::string& place) {
 
 void CheckChoice(const OrderedJson& line, const std::string& place) {
   constexpr const char* kExpected = ", expected a capital letter, or null for none of the options";
-  if (line.contains("score")) ThrowInvalid(place, ": has a score, expected a choice alone");
   const auto choice = line.find("choice");
   if (choice == line.end()) ThrowInvalid(place, ": choice is missing", kExpected);
+  if (line.contains("score"))
+    ThrowInvalid(place, ": has a choice and a score, expected a choice alone");
   const std::string letter = choice->is_string() ? choice->get<std::string>() : "";
   const bool is_letter = letter.size() == 1 && letter[0] >= 'A' && letter[0] <= 'Z';
   if (!is_letter && !choice->is_null())

@@ -57,6 +57,23 @@ TEST(Headline, IsTheScorersOwnNumber) {
   }
 }
 
+TEST(Headline, LeavesOutGroupsOfWhichASampleFailed) {
+  const HeadlineLine right{.score = 1, .group = "a", .options = 2};
+  const HeadlineLine failed{.score = {}, .group = "b", .options = 2};
+  HeadlineLine half = right;
+  half.group = "c";
+  HeadlineLine other_half = failed;
+  other_half.group = "c";
+  const std::vector<HeadlineLine> lines = {right, right, failed, failed, half, other_half};
+  for (const char* scorer : {"mmbench_letter", "mme"}) {
+    const HeadlineUnits units = UnitsOf(scorer, lines);
+    EXPECT_EQ(units.units.size(), 1u) << scorer;
+    EXPECT_EQ(units.incomplete_groups, 2) << scorer;
+  }
+  EXPECT_EQ(UnitsOf("exact_match", lines).value(), 1);
+  EXPECT_EQ(UnitsOf("exact_match", lines).units.size(), 3u);
+}
+
 TEST(Headline, OfCaptionsCountsWhatIsWrong) {
   EXPECT_EQ(HeadlineOf("chair").metric, "chair_s");
   EXPECT_FALSE(HeadlineOf("chair").higher_is_better);

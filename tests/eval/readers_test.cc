@@ -374,6 +374,17 @@ TEST(MmeFolders, PairTextsWithPicturesInBothLayouts) {
                   "a tab, an answer"));
 }
 
+TEST(MmeFolders, TellWhatIsEmpty) {
+  DataFolder folder;
+  Problems problems;
+  folder.Write("mme/count/0001.txt", "Is there one?\tYes\n");
+  folder.Write("mme/count/0002.txt", "\n");
+  folder.Write("mme/scene/0001.jpg", "x");
+  EXPECT_EQ(AllRows(kMme, folder, problems).size(), 1u);
+  EXPECT_THAT(Messages(problems), ElementsAre("scene: has no texts, expected one for each picture",
+                                              "count/0002.txt: is empty, expected two questions"));
+}
+
 TEST(MmeFolders, RefusesAFolderWithoutTexts) {
   DataFolder folder;
   Problems problems;

@@ -103,7 +103,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const binocle::v1::AskRequest ask = binocle::AskRequestOf(proto, v);
             Violations inner;
             if (v.empty()) request(ask, context, inner);
-            if (!inner.empty()) CheckFaults(binocle::InferViolationsOf(inner));
+            if (!inner.empty())
+              CheckFaults(binocle::InferViolationsOf(inner.list(), binocle::InferFieldsOf(proto)));
             binocle::InferResponseOf(binocle::v1::AskResponse(), proto);
           });
   }

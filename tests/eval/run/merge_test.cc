@@ -77,7 +77,8 @@ TEST(MergeEval, RefusesWhatIsNotAllOfOneRun) {
   refused({path("journal_0_of_3.jsonl"), path("journal_2_of_3.jsonl")}, "shards are missing: 1/3");
   std::filesystem::copy(path("journal_1_of_3.jsonl"), small.out("s") / "copy.jsonl");
   refused({small.out("s").string(), path("copy.jsonl")}, "is shard 1/3, which ");
-  RunShard(small, "s", {0, 2});
+  RunShard(small, "t", {0, 2});
+  std::filesystem::copy(small.out("t") / "journal_0_of_2.jsonl", small.out("s"));
   refused({small.out("s").string()}, "is shard 0/3, expected one of 2");
   std::filesystem::remove(path("journal_0_of_2.jsonl"));
   EvalRun other = small.Make("other");
@@ -185,6 +186,9 @@ TEST(JudgeEval, ReadsChoicesThatTheScorerCannot) {
   refused(R"({"id": "s1", "choice": "b"})",
           "v.jsonl:1: choice is \"b\", expected a capital letter");
   refused(R"({"id": "s1", "score": 1})", "v.jsonl:1: choice is missing");
+  refused(R"({"id": "s1", "choice": "B", "score": 1})", "v.jsonl:1: has a choice and a score");
+  refused(R"({"id": "s1", "choice": "B", "choice": "A"})", "v.jsonl:1: choice is given twice");
+  refused(R"({"id": "s1", "cho)", "v.jsonl:1: not valid JSON");
   refused(s1 + "\n" + R"({"id": "s2", "choice": "C"})",
           "the choice for s2 is C, expected one of 2 options");
   refused(s1 + "\n" + R"({"id": "s2", "choice": "B"})" + "\n" + R"({"id": "s0", "choice": "A"})",

@@ -289,6 +289,27 @@ TEST(RunEval, TakesTheFirstSamplesOfALimit) {
             Json({{"original", 6}, {"effective", 4}}));
 }
 
+// A scheduler that is asked to do part 0 of 4 again may call it the whole.
+TEST(RunEval, RefusesAFolderThatHoldsPartsOfAnotherDivision) {
+  const SmallRun small(3, 2);
+  Answering model;
+  EvalRun run = small.Make();
+  run.shard = {.index = 1, .count = 2};
+  RunEval(run, model.Ask());
+  for (const EvalShard other : {EvalShard{0, 1}, EvalShard{1, 3}}) {
+    run.shard = other;
+    const Error error = Thrown([&] { RunEval(run, model.Ask()); });
+    EXPECT_EQ(error.code(), Code::kFailedPrecondition);
+    EXPECT_THAT(error.message(), HasSubstr("holds journal_1_of_2.jsonl, a part of 2"));
+  }
+  run.shard = {.index = 0, .count = 2};
+  RunEval(run, model.Ask());
+  // What a merge into the same folder writes is in nobody's way.
+  MergeEval({run.out}, run.out);
+  RunEval(run, model.Ask());
+  EXPECT_EQ(model.asked.size(), 6u);
+}
+
 TEST(RunEval, GroupsPicturesAcrossTasks) {
   SmallRun small(2, 1);
   small.WriteTask("other");
