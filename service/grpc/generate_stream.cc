@@ -47,7 +47,7 @@ bool GenerateStream::TakeRequest(bool come) {
   grpc::Status refusal;
   {
     const std::lock_guard lock(mutex_);
-    due_.reset();
+    since_.reset();
     if (reactor_ == nullptr) return false;
     if (come) call_->Begin();
     refusal = come ? call_->refusal() : RequestIsMissing(*context_);
@@ -99,7 +99,7 @@ void GenerateStream::EndIfStalled(StallWatch::Clock::time_point before) {
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr) return;
-    if (due_ && *due_ <= before) cancel = Abort(RequestIsLate());
+    if (since_ && *since_ <= before) cancel = Abort(RequestIsLate());
     if (!writing_ || write_start_ > before) return;
     cancel = Abort(StatusOf(Error(Code::kCancelled, "the client has stopped reading")));
     context_->TryCancel();
@@ -122,7 +122,7 @@ void GenerateStream::OnCancel() {
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
-    cancel = Abort(due_ ? RequestIsCut() : call_->Broken());
+    cancel = Abort(since_ ? RequestIsCut() : call_->Broken());
   }
   if (cancel) cancel();
 }

@@ -15,7 +15,7 @@
 
 #include "binocle/v1/vision_language_service.pb.h"
 #include "service/grpc/call_gate.h"
-#include "service/grpc/request_due.h"
+#include "service/grpc/request_wait.h"
 #include "service/grpc/service_context.h"
 #include "service/grpc/stall_watch.h"
 
@@ -50,7 +50,7 @@ class GenerateStream final : public StallWatch::Watched {
       : context_(&context),
         call_(std::move(call)),
         max_queued_(services.max_queued_messages),
-        due_(RequestDue(services.max_message_bytes)) {}
+        since_(StallWatch::Clock::now()) {}
   // False: there is no request to answer.
   bool TakeRequest(bool come);
   void OnWriteDone(bool ok);
@@ -64,8 +64,9 @@ class GenerateStream final : public StallWatch::Watched {
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   const size_t max_queued_;
-  Transport* reactor_ = nullptr;                      // null once finished
-  std::optional<StallWatch::Clock::time_point> due_;  // of the request; none once it has come
+  Transport* reactor_ = nullptr;  // null once finished
+  std::optional<StallWatch::Clock::time_point>
+      since_;  // waits for the request; none once it has come
   std::deque<v1::GenerateResponse> queue_;
   v1::GenerateResponse current_;  // being written
   bool writing_ = false;

@@ -14,7 +14,6 @@
 #include <string>
 #include <utility>
 
-#include "service/grpc/request_due.h"
 #include "service/grpc/service_context.h"
 
 namespace binocle {
@@ -38,8 +37,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Request, Response>,
       : services_(services),
         context_(context),
         handle_(handle),
-        call_(std::make_shared<UnaryCall>(context, call, *this,
-                                          RequestDue(services.max_message_bytes))) {
+        call_(std::make_shared<UnaryCall>(context, call, *this)) {
     if (!call->refusal().ok()) {
       call_->End(call->refusal());
     } else {

@@ -23,7 +23,8 @@ void StallWatch::Add(std::weak_ptr<Watched> watched) {
 
 void StallWatch::Run() {
   std::unique_lock lock(mutex_);
-  while (!stopped_.wait_for(lock, limit_ / 4, [&] { return stop_; })) {
+  const auto pause = limit_ / 10;
+  while (!stopped_.wait_for(lock, pause, [&] { return stop_; })) {
     std::vector<std::shared_ptr<Watched>> alive;
     std::erase_if(watched_, [&](const std::weak_ptr<Watched>& watched) {
       alive.push_back(watched.lock());
@@ -32,7 +33,7 @@ void StallWatch::Run() {
       return gone;
     });
     lock.unlock();
-    for (const auto& watched : alive) watched->EndIfStalled(Clock::now() - limit_);
+    for (const auto& watched : alive) watched->EndIfStalled(Clock::now() - (limit_ - pause));
     alive.clear();
     lock.lock();
   }

@@ -24,7 +24,7 @@ class StallWatch {
     virtual void EndIfStalled(Clock::time_point before) = 0;
   };
 
-  // Clients may stall for `limit`, and up to a quarter more until somebody looks.
+  // Clients may stall for `limit`, or a tenth less: nobody looks all the time.
   explicit StallWatch(std::chrono::milliseconds limit);
   ~StallWatch();
   StallWatch(const StallWatch&) = delete;

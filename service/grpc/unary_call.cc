@@ -2,13 +2,16 @@
 
 #include <utility>
 
-#include "service/grpc/request_due.h"
+#include "service/grpc/request_wait.h"
 
 namespace binocle {
 
 UnaryCall::UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-                     Transport& transport, StallWatch::Clock::time_point request_due)
-    : context_(&context), call_(std::move(call)), transport_(&transport), due_(request_due) {}
+                     Transport& transport)
+    : context_(&context),
+      call_(std::move(call)),
+      transport_(&transport),
+      since_(StallWatch::Clock::now()) {}
 
 void UnaryCall::End(const grpc::Status& status, const std::function<void()>& fill) {
   // What these hold may hold this call: it goes after the lock.
@@ -27,7 +30,7 @@ void UnaryCall::EndIfStalled(StallWatch::Clock::time_point before) {
   {
     const std::lock_guard lock(mutex_);
     if (context_ != nullptr && end_ && *end_ <= before) context_->TryCancel();
-    if (!due_ || *due_ > before) return;
+    if (!since_ || *since_ > before) return;
   }
   End(RequestIsLate());
 }
@@ -36,7 +39,7 @@ bool UnaryCall::TakeRequest(bool come) {
   grpc::Status refusal;
   {
     const std::lock_guard lock(mutex_);
-    due_.reset();
+    since_.reset();
     if (transport_ == nullptr) return false;
     if (come) call_->Begin();
     refusal = come ? call_->refusal() : RequestIsMissing(*context_);
@@ -73,7 +76,7 @@ void UnaryCall::Cancel() {
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
-    whole = !due_;
+    whole = !since_;
     cancel = std::exchange(cancel_, nullptr);
   }
   if (cancel) cancel();

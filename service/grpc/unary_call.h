@@ -29,9 +29,9 @@ class UnaryCall : public StallWatch::Watched {
     virtual void SendEnd(const grpc::Status& status) = 0;
   };
 
-  // The client may send its request until `request_due` and the watch's limit.
+  // The client may send its request for the watch's limit.
   UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-            Transport& transport, StallWatch::Clock::time_point request_due);
+            Transport& transport);
 
   // Ends the call, unless it has ended. `fill` writes the response, which is the call's no longer once it has ended.
   void End(const grpc::Status& status, const std::function<void()>& fill = {});
@@ -47,11 +47,12 @@ class UnaryCall : public StallWatch::Watched {
   void Done();
 
  private:
-  mutable std::mutex mutex_;                          // guards what follows
-  grpc::CallbackServerContext* context_;              // null once gRPC is done with the call
-  std::shared_ptr<CallGate::Call> call_;              // shared with nobody who outlives the call
-  Transport* transport_;                              // null once ended
-  std::optional<StallWatch::Clock::time_point> due_;  // of the request; none once it has come
+  mutable std::mutex mutex_;              // guards what follows
+  grpc::CallbackServerContext* context_;  // null once gRPC is done with the call
+  std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the call
+  Transport* transport_;                  // null once ended
+  std::optional<StallWatch::Clock::time_point>
+      since_;  // waits for the request; none once it has come
   std::optional<StallWatch::Clock::time_point> end_;  // when the response was handed over
   std::function<void()> cancel_;
   bool cancelled_ = false;

@@ -1,14 +1,9 @@
-#include "service/grpc/request_due.h"
+#include "service/grpc/request_wait.h"
 
 #include "binocle/error.h"
 #include "service/grpc/status.h"
 
 namespace binocle {
-
-StallWatch::Clock::time_point RequestDue(int64_t max_message_bytes) {
-  return StallWatch::Clock::now() +
-         std::chrono::milliseconds(max_message_bytes * 1000 / kLeastBytesPerSecond);
-}
 
 grpc::Status RequestIsLate() {
   return StatusOf(Error(Code::kDeadlineExceeded, "the request has not come whole in time"));
