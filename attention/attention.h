@@ -7,7 +7,8 @@
 // of an image. Scores never exist as a matrix: a block of rows walks over the pages of 64 keys with a running maximum and sum.
 //
 // Every row is computed from its own query and its own pages in page order, so a row's result does not depend, bit for bit, on which
-// rows share the call, on how a prompt is cut into chunks, or on the number of threads. A run without variant and segments costs and
+// rows share the call, on how a prompt is cut into chunks, or on the number of threads, as long as keys and values are finite: a weight of 0
+// does not take a later row's NaN away. A run without variant and segments costs and
 // gives exactly what plain attention does.
 // Reference: attention_ref.cc (the explicit matrix in double). Derivations: attention/README.md.
 #pragma once

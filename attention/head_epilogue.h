@@ -4,7 +4,7 @@
 //   MixOwnValue   z_th ← z_th + f_th · v_t,kv(h)      the row's own value, as if it looked at itself more
 //
 //   z [T, H·d] f32 in place    v [T, K·d] f32, H a multiple of K    f [T, H] f32    rows may be strided
-// A factor of 1 (GateHeads) or 0 (MixOwnValue) leaves the head bit for bit. Reference: head_epilogue_ref.cc.
+// A factor of 1 (GateHeads) or 0 (MixOwnValue) leaves the head bit for bit. Reference: tests/attention/head_epilogue_test.cc.
 #pragma once
 
 #include "core/exec.h"

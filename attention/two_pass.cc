@@ -84,8 +84,12 @@ void TwoPassAttention::RunBlock(Exec& ex, const TensorView& q, float scale, cons
   }
   for (int64_t r = 0; r < rows; ++r) {
     float* to = out.row(b.begin + r / b.heads) + (b.first_head + r % b.heads) * head_dim_;
-    for (int64_t i = 0; i < head_dim_; ++i)
-      to[i] = scratch.o.row(i / kPanelWidth)[r * kPanelWidth + i % kPanelWidth] / sums[r];
+    const float inverse = 1 / sums[r];
+    for (int64_t p = 0; p < value_panels_; ++p) {
+      const float* from = scratch.o.row(p) + r * kPanelWidth;
+      const int64_t columns = std::min(kPanelWidth, head_dim_ - p * kPanelWidth);
+      for (int64_t i = 0; i < columns; ++i) to[p * kPanelWidth + i] = from[i] * inverse;
+    }
   }
 }
 

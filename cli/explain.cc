@@ -18,6 +18,7 @@ void Run(const ExplainFlags& flags, const ModelFlags& model) {
   flags.Check("binocle explain");
   const Request request = flags.MakeRequest();
   ExplainOptions options = flags.MakeOptions();
+  CheckOptions(options);
 
   const ExplanationFolder folder(flags);
   const EngineOptions engine_options = model.Options();

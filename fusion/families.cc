@@ -111,7 +111,7 @@ LayerPlan OverridePlan(LayerPlan plan, const LayerOverrides& overrides) {
   } else if (overrides.composite_layers) {
     const auto [first, last] = *overrides.composite_layers;
     if (first < 0 || last < first || last >= layers) {
-      ThrowOption("composite_layers", "is ", first, "-", last, ", expected a range within 0-",
+      ThrowOption("composite_layers", "is ", first, "-", last, ", expected first-last within 0-",
                   layers - 1, " (the model has ", layers, " layers)");
     }
     for (int64_t l = 0; l < layers; ++l)

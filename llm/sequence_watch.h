@@ -85,7 +85,7 @@ class SequenceWatch {
   void PutImage(const ImageKv& image, int64_t first_position);
   // The rows of `run` are about to enter `layer`: marks the sinks among them. x [T, D].
   void EnterLayer(Exec& ex, int64_t layer, const QueryRun& run, const TensorView& x);
-  // Appends `run`, cut where its rows differ in what happens to them. `text`: no row is at an image position.
+  // Appends `run`, cut where its rows differ in what happens to them. kText: no row is at an image position.
   enum class Rows : uint8_t { kText, kVisual };
   void Cut(int64_t layer, Rows rows, const QueryRun& run, std::vector<QueryRun>& out);
   // One of the runs that Cut made has been through its attention.

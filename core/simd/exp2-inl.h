@@ -27,8 +27,8 @@ inline constexpr float kLog2E = 1.44269504088896341F;
 template <class D, class V>
 HWY_INLINE V Exp2(D d, V t) {
   const hn::Rebind<uint32_t, D> bits;
-  // Adding 1.5·2^23 leaves n in the low bits of the sum.
-  const auto magic = hn::Set(d, 12582912.0F);
+  // Adding 1.5·2^23 + 127 leaves n + 127 in the low bits of the sum, where it is the exponent of 2^n.
+  const auto magic = hn::Set(d, 12583039.0F);
   const auto shifted = hn::Add(t, magic);
   const auto f = hn::Sub(t, hn::Sub(shifted, magic));
   auto p = hn::MulAdd(f, hn::Set(d, 0.00132647272F), hn::Set(d, 0.00967151264F));
@@ -36,9 +36,8 @@ HWY_INLINE V Exp2(D d, V t) {
   p = hn::MulAdd(f, p, hn::Set(d, 0.240222421F));
   p = hn::MulAdd(f, p, hn::Set(d, 0.693146978F));
   p = hn::MulAdd(f, p, hn::Set(d, 1.0F));
-  const auto exponent = hn::ShiftLeft<23>(hn::BitCast(bits, shifted));
-  const auto power = hn::BitCast(d, hn::Add(hn::BitCast(bits, p), exponent));
-  return hn::IfThenZeroElse(hn::Le(t, hn::Set(d, -126.0F)), power);
+  const auto power = hn::BitCast(d, hn::ShiftLeft<23>(hn::BitCast(bits, shifted)));
+  return hn::IfThenZeroElse(hn::Le(t, hn::Set(d, -126.0F)), hn::Mul(p, power));
 }
 
 }  // namespace binocle::HWY_NAMESPACE

@@ -25,8 +25,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr int64_t kPanel = 64;
 
-// 32 vector registers allow 6 × 4 accumulators, 16 allow 3 × 4.
-#if HWY_TARGET <= HWY_AVX3 && HWY_TARGET != HWY_SCALAR
+// AVX-512's 32 vector registers allow 6 × 4 accumulators; 16 allow 3 × 4.
+#if HWY_TARGET <= HWY_AVX3
 inline constexpr int kPanelRows = 6;
 #else
 inline constexpr int kPanelRows = 3;
@@ -116,7 +116,7 @@ HWY_NOINLINE void PanelTail(PanelArgs p, int64_t rows) {
     case 1: PanelRowsOf<1, kStore>(p); break;
     case 2: PanelRowsOf<2, kStore>(p); break;
     case 3: PanelRowsOf<3, kStore>(p); break;
-#if HWY_TARGET <= HWY_AVX3 && HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET <= HWY_AVX3
     case 4: PanelRowsOf<4, kStore>(p); break;
     case 5: PanelRowsOf<5, kStore>(p); break;
 #endif

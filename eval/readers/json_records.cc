@@ -4,30 +4,18 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "eval/readers/json_scan.h"
 
 namespace binocle::eval {
 namespace {
 
-constexpr size_t kLongestName = 1000;
-constexpr std::string_view kBlanks = " \t\r\n";
+constexpr int64_t kMostBroken = 100'000;
+constexpr size_t kMostNames = 1000;
+constexpr size_t kLongestKey = 1000;
+constexpr size_t kNone = std::string_view::npos;
 
-struct TextEnd {
-  size_t position;  // behind the text, or the end of its line
-  bool closed;
-};
-
-TextEnd EndOfText(std::string_view json, size_t position) {
-  for (++position; position < json.size(); ++position) {
-    const char c = json[position];
-    if (c == '\\' && position + 1 < json.size() && json[position + 1] != '\n') {
-      ++position;
-    } else if (c == '"') {
-      return {position + 1, true};
-    } else if (c == '\n') {
-      return {position, false};
-    }
-  }
-  return {json.size(), false};
+std::string_view WithoutBlanksBehind(std::string_view text) {
+  return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
 }
 
 }  // namespace
@@ -37,35 +25,45 @@ JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::st
     : file_(file),
       problems_(problems),
       text_(file.text()),
-      scope_(member.empty() ? Scope::kFile : Scope::kMember),
+      where_(where),
       member_(member),
-      suspicious_(!Json::accept(text_)) {
-  if (scope_ == Scope::kMember) FindMember(where, member);
+      scope_(member.empty() ? Scope::kFile : Scope::kMember),
+      is_json_(Json::accept(text_)) {
+  if (scope_ == Scope::kMember && !FindMember())
+    ThrowInvalid(where, ": has no ", member, ", expected a list of records there");
   SkipBlanks();
-  if (Peek() != '[' && Peek() != '{')
+  if (!AtList())
     ThrowInvalid(where, ": ", member.empty() ? "the file" : member, " begins with ",
                  position_ < text_.size() ? Printable(text_.substr(position_, 1)) : "nothing",
                  ", expected a JSON list or object of records");
+  OpenList();
+}
+
+void JsonRecords::OpenList() {
   opening_ = Peek();
   closing_ = opening_ == '{' ? '}' : ']';
   ++position_;
 }
 
-void JsonRecords::FindMember(const std::string& where, std::string_view member) {
+bool JsonRecords::FindMember() {
   Skip('{');
   for (SkipBlanks(); Peek() == '"'; SkipBlanks()) {
-    if (TakeKey() == member) return;
-    TakeValue('}');
+    if (TakeKey() == member_) return true;
+    const JsonScan value = ScanValue(text_, position_);
+    if (!value.sound) {
+      // Whatever is broken there, the list may be whole.
+      const size_t name = text_.find('"' + member_ + '"', position_);
+      if (name == kNone) return false;
+      position_ = name;
+      continue;
+    }
+    position_ = value.end;
     Skip(',');
   }
-  ThrowInvalid(where, ": has no ", member, ", expected a list of records there");
+  return false;
 }
 
-size_t JsonRecords::AfterBlanks(size_t position) const {
-  return std::min(text_.find_first_not_of(kBlanks, position), text_.size());
-}
-
-void JsonRecords::SkipBlanks() { position_ = AfterBlanks(position_); }
+void JsonRecords::SkipBlanks() { position_ = AfterBlanks(text_, position_); }
 
 bool JsonRecords::Skip(char c) {
   SkipBlanks();
@@ -74,9 +72,20 @@ bool JsonRecords::Skip(char c) {
   return is_next;
 }
 
+// Whether there was one. More than one are reported together.
+bool JsonRecords::SkipCommas() {
+  if (!Skip(',')) return false;
+  SkipBlanks();
+  if (Peek() != ',') return true;
+  Report("has a comma too many, expected a record");
+  while (Skip(',')) {
+  }
+  return true;
+}
+
 std::string JsonRecords::TakeKey() {
   const size_t begin = position_;
-  position_ = EndOfText(text_, position_).position;
+  position_ = ScanText(text_, position_).end;
   const std::string_view quoted = text_.substr(begin, position_ - begin);
   Skip(':');
   SkipBlanks();
@@ -84,124 +93,138 @@ std::string JsonRecords::TakeKey() {
   return key.is_string() ? key.get<std::string>() : std::string(quoted);
 }
 
-// Up to a comma or `closing` outside of all brackets, or to another record behind its object. A closing bracket closes what was opened last
-// with its kind, and where none was it is passed over.
-JsonRecords::Value JsonRecords::TakeValue(char closing) {
-  const size_t begin = position_;
-  std::string open;  // what would close each bracket that is open
-  bool sound = Peek() == '{';
-  bool ended = false;
-  while (position_ < text_.size() && !ended) {
-    const char c = text_[position_];
-    if (open.empty() && (c == ',' || c == closing)) break;
-    if (c == '"') {
-      const TextEnd end = EndOfText(text_, position_);
-      sound = sound && end.closed;
-      position_ = end.position;
-      continue;
-    }
-    if (c == '{' && position_ > begin &&
-        (open.empty() || (suspicious_ && has_learnt_ && LooksLikeRecord(position_)))) {
-      position_ = std::max(WithKeyBefore(position_), begin + 1);
-      sound = false;
-      break;
-    }
-    if (c == '{') open += '}';
-    if (c == '[') open += ']';
-    ++position_;
-    if (c != '}' && c != ']') continue;
-    const size_t at = open.rfind(c);
-    sound = sound && at != std::string::npos && at + 1 == open.size();
-    if (at != std::string::npos) open.resize(at);
-    const size_t next = AfterBlanks(position_);
-    ended = open.empty() && c == '}' && next < text_.size() &&
-            (text_[next] == '{' || (closing == '}' && text_[next] == '"'));
-  }
-  sound = sound && open.empty() && position_ < text_.size();
-  const std::string_view text = text_.substr(begin, position_ - begin);
-  return {text.substr(0, text.find_last_not_of(kBlanks) + 1), sound};
-}
-
 std::string_view JsonRecords::TakeRecord() {
   const size_t begin = position_;
-  const Value value = TakeValue(closing_);
-  if (!has_learnt_) Learn(value);
-  if (value.sound || !suspicious_) return value.text;
-  const size_t next = FindRecord(begin + 1);
-  // Where a record's brace is missing its members look like more records, of no objects.
-  const bool lost_its_brace = opening_ == '{' && text_[begin] != '{' && next < text_.size();
-  if (next >= position_ && !lost_its_brace) return value.text;
-  position_ = next;
-  return text_.substr(begin, next - begin);
-}
-
-JsonRecords::Member JsonRecords::MemberAt(size_t position) const {
-  const size_t begin = AfterBlanks(position);
-  if (begin >= text_.size() || text_[begin] != '"') return {};
-  const TextEnd end = EndOfText(text_.substr(0, begin + kLongestName), begin);
-  const size_t colon = AfterBlanks(end.position);
-  if (!end.closed || colon >= text_.size() || text_[colon] != ':') return {};
-  return {text_.substr(begin, end.position - begin), AfterBlanks(colon + 1)};
-}
-
-// The one behind `member`, where its value is a text or a number.
-JsonRecords::Member JsonRecords::MemberAfter(const Member& member) const {
-  const std::string_view near = text_.substr(0, member.value + kLongestName);
-  const bool is_text = member.value < near.size() && near[member.value] == '"';
-  const size_t end =
-      is_text ? EndOfText(near, member.value).position : near.find_first_of(",}]\n", member.value);
-  const size_t comma = AfterBlanks(std::min(end, near.size()));
-  if (comma >= text_.size() || text_[comma] != ',') return {};
-  return MemberAt(comma + 1);
-}
-
-void JsonRecords::Learn(const Value& record) {
-  const Member first = MemberAt(static_cast<size_t>(record.text.data() - text_.data()) + 1);
-  const Json fields = Json::parse(record.text, nullptr, /*allow_exceptions=*/false);
-  has_learnt_ = record.sound && fields.is_object() && fields.size() >= 2;
-  first_name_ = first.name;
-  other_names_.clear();
-  if (has_learnt_) {
-    for (const auto& [name, value] : fields.items()) other_names_.insert('"' + name + '"');
-    other_names_.erase(std::string(first_name_));
-  } else if (!first.name.empty()) {
-    if (const Member second = MemberAfter(first); !second.name.empty())
-      other_names_.emplace(second.name);
+  const JsonScan value = ScanValue(text_, begin);
+  const size_t next = AfterBlanks(text_, value.end);
+  const char follows = next < text_.size() ? text_[next] : '\0';
+  if (is_json_ && value.sound) {
+    position_ = value.end;
+    return text_.substr(begin, value.end - begin);
   }
+  const bool is_object = text_[begin] == '{';
+  const size_t swallowed = value.sound && is_object ? FindSwallowed(begin, value.end) : kNone;
+  const bool comma_is_missing =
+      is_object && (follows == '{' || (opening_ == '{' && BraceBehindKey(next) != kNone));
+  const bool ends =
+      follows == ',' || follows == closing_ || next == text_.size() || comma_is_missing;
+  if (value.sound && ends && is_object && swallowed == kNone) {
+    position_ = value.end;
+    const std::string_view record = text_.substr(begin, value.end - begin);
+    Learn(record);
+    if (comma_is_missing) Report("a comma is missing between this record and the next");
+    return record;
+  }
+  if (++broken_ > kMostBroken)
+    ThrowInvalid(where_, ": has more than ", kMostBroken, " broken records, expected JSON");
+  // Only what it holds is wrong; a list is most likely a bracket too many.
+  const bool is_apart = value.sound && ends && swallowed == kNone && text_[begin] != '[';
+  position_ = is_apart ? value.end : swallowed != kNone ? swallowed : FindRecord(begin);
+  if (position_ == text_.size()) position_ = std::max(value.end, begin + 1);
+  return WithoutBlanksBehind(text_.substr(begin, position_ - begin));
 }
 
-bool JsonRecords::LooksLikeRecord(size_t brace) const {
-  const Member first = MemberAt(brace + 1);
-  if (first.name.empty()) return false;
-  if (first_name_.empty()) return true;
-  if (first.name != first_name_) return false;
-  const char value = first.value < text_.size() ? text_[first.value] : '\0';
-  return other_names_.empty() || value == '{' || value == '[' ||
-         other_names_.contains(std::string(MemberAfter(first).name));
+size_t JsonRecords::FindRecord(size_t begin) {
+  auto indent = IndentOf(begin);
+  // The first record may share its line with the list's bracket.
+  if (!indent && names_.all.empty()) indent = IndentOfNextLine(begin);
+  const size_t on_line = indent ? FindLine(*indent, begin + 1) : text_.size();
+  return on_line < text_.size() ? on_line : FindLikeness(begin + 1);
 }
 
-size_t JsonRecords::FindRecord(size_t from) {
-  if (from >= searched_from_ && from <= next_record_) return next_record_;
-  searched_from_ = from;
-  size_t brace = text_.find('{', from);
-  while (brace != std::string_view::npos && !LooksLikeRecord(brace))
-    brace = text_.find('{', brace + 1);
-  next_record_ = brace == std::string_view::npos ? text_.size() : WithKeyBefore(brace);
-  return next_record_ = std::max(next_record_, from);
+std::optional<std::string_view> JsonRecords::IndentOfNextLine(size_t position) const {
+  const size_t end = text_.find('\n', position);
+  if (end == kNone) return std::nullopt;
+  const size_t first = text_.find_first_not_of(" \t", end + 1);
+  return text_.substr(end + 1, first == kNone ? 0 : first - end - 1);
 }
 
-// Where `"key" :` in front of it begins, in an object of records.
-size_t JsonRecords::WithKeyBefore(size_t brace) const {
-  if (opening_ != '{') return brace;
-  const auto before = [&](size_t position) {
-    return text_.find_last_not_of(kBlanks, position - 1);
-  };
-  const size_t colon = before(brace);
-  if (colon == std::string_view::npos || colon == 0 || text_[colon] != ':') return brace;
-  const size_t quote = before(colon);
-  if (quote == std::string_view::npos || quote == 0 || text_[quote] != '"') return brace;
-  const size_t begin = text_.rfind('"', quote - 1);
-  return begin != std::string_view::npos && quote - begin < kLongestName ? begin : brace;
+std::optional<std::string_view> JsonRecords::IndentOf(size_t begin) const {
+  const size_t line = begin == 0 ? 0 : text_.rfind('\n', begin - 1) + 1;
+  const size_t first = AfterBlanks(text_, line);
+  const size_t colon = AfterBlanks(text_, ScanText(text_, first).end);
+  const bool is_key = opening_ == '{' && colon < begin && text_[colon] == ':' &&
+                      AfterBlanks(text_, colon + 1) == begin;
+  if (first != begin && !is_key) return std::nullopt;
+  return text_.substr(line, first - line);
+}
+
+size_t JsonRecords::FindLine(std::string_view indent, size_t from) {
+  if (indent == line_indent_ && line_search_.Has(from)) return line_search_.found;
+  line_indent_ = indent;
+  line_search_ = {.from = from, .found = text_.size()};
+  for (size_t end = text_.find('\n', from); end != kNone; end = text_.find('\n', end + 1)) {
+    const size_t begin = end + 1 + indent.size();
+    if (text_.substr(end + 1, indent.size()) != indent || begin >= text_.size()) continue;
+    if (opening_ == '{' ? BraceBehindKey(begin) == kNone : text_[begin] != '{') continue;
+    line_search_.found = begin;
+    break;
+  }
+  return line_search_.found;
+}
+
+size_t JsonRecords::FindLikeness(size_t from) {
+  if (likeness_search_.Has(from)) return likeness_search_.found;
+  likeness_search_ = {.from = from, .found = text_.size()};
+  const char first = opening_ == '{' ? '"' : '{';
+  for (size_t at = text_.find(first, from); at != kNone; at = text_.find(first, at + 1)) {
+    const size_t brace = opening_ == '{' ? BraceBehindKey(at) : at;
+    if (brace == kNone || !IsLikeness(brace, names_)) continue;
+    likeness_search_.found = at;
+    break;
+  }
+  return likeness_search_.found;
+}
+
+bool JsonRecords::IsLikeness(size_t brace, const Names& names) const {
+  const JsonScan value = ScanValue(text_, brace);
+  if (!value.sound) return false;
+  const Json fields = Json::parse(text_.substr(brace, value.end - brace), nullptr,
+                                  /*allow_exceptions=*/false);
+  if (!fields.is_object() || fields.empty()) return false;
+  if (names.all.empty()) return fields.size() >= 2;
+  size_t known = 0;
+  for (const auto& [name, member] : fields.items()) known += names.all.count(name);
+  return 2 * known >= fields.size() && 2 * known >= names.fewest;
+}
+
+size_t JsonRecords::BraceBehindKey(size_t position) const {
+  const JsonScan key = ScanText(text_.substr(0, position + kLongestKey), position);
+  const size_t colon = AfterBlanks(text_, key.end);
+  if (!key.sound || colon >= text_.size() || text_[colon] != ':') return kNone;
+  const size_t brace = AfterBlanks(text_, colon + 1);
+  return brace < text_.size() && text_[brace] == '{' ? brace : kNone;
+}
+
+size_t JsonRecords::FindSwallowed(size_t begin, size_t end) const {
+  if (opening_ != '{') return kNone;
+  const auto indent = IndentOf(begin);
+  Names own;  // of the members so far, where no record is known yet
+  size_t at = AfterBlanks(text_, begin + 1);
+  while (at < end && text_[at] == '"') {
+    const size_t brace = BraceBehindKey(at);
+    const size_t key_end = ScanText(text_, at).end;
+    const size_t value = AfterBlanks(text_, AfterBlanks(text_, key_end) + 1);
+    if (brace != kNone && (!indent || IndentOf(brace) == indent) &&
+        !(names_.all.empty() && own.all.empty()) &&
+        IsLikeness(brace, names_.all.empty() ? own : names_))
+      return at;
+    own.all.emplace(text_.substr(at + 1, key_end - at - 2));
+    own.fewest = own.all.size();
+    at = AfterBlanks(text_, AfterBlanks(text_, ScanValue(text_, value).end) + 1);
+  }
+  return kNone;
+}
+
+void JsonRecords::Learn(std::string_view record) {
+  if (names_.all.size() >= kMostNames) return;
+  const Json fields = Json::parse(record, nullptr, /*allow_exceptions=*/false);
+  if (!fields.is_object() || fields.empty()) return;
+  const size_t before = names_.all.size();
+  const size_t fewest = before == 0 ? fields.size() : std::min(names_.fewest, fields.size());
+  for (const auto& [name, value] : fields.items()) names_.all.insert(name);
+  if (names_.all.size() != before || fewest != names_.fewest) likeness_search_ = {};
+  names_.fewest = fewest;
 }
 
 void JsonRecords::CountLines() {
@@ -216,6 +239,7 @@ void JsonRecords::Report(const std::string& what) {
 }
 
 bool JsonRecords::IsEnd() {
+  if (is_json_) return true;
   const size_t behind = position_;
   SkipBlanks();
   bool is_end = position_ >= text_.size();
@@ -223,9 +247,10 @@ bool JsonRecords::IsEnd() {
     const bool has_comma = Skip(',');
     SkipBlanks();
     is_end = has_comma ? Peek() == '"' : Peek() == '}';
-    // Another member whose value looks like a record is one.
-    if (is_end && has_comma && opening_ == '{' && !first_name_.empty())
-      is_end = FindRecord(position_) != position_;
+    if (is_end && has_comma && opening_ == '{' && !names_.all.empty()) {
+      const size_t brace = BraceBehindKey(position_);
+      is_end = brace == kNone || !IsLikeness(brace, names_);
+    }
   }
   position_ = behind;
   if (is_end) return true;
@@ -239,28 +264,36 @@ bool JsonRecords::IsEnd() {
 bool JsonRecords::PassOtherMembers() {
   while (Skip(',')) {
     SkipBlanks();
-    if (Peek() == '"' && TakeKey() == member_ && (Peek() == '[' || Peek() == '{')) {
+    const std::string key = Peek() == '"' ? TakeKey() : "";
+    if (key == member_ && AtList()) {
       Report(member_ + " stands there twice; it is read as more records");
-      opening_ = Peek();
-      closing_ = opening_ == '{' ? '}' : ']';
-      ++position_;
+      OpenList();
       return true;
     }
-    TakeValue('}');
+    const JsonScan value = ScanValue(text_, position_);
+    position_ = value.end;
+    if (!value.sound) {
+      if (!is_json_) Report(Printable(key, 60) + " is no JSON; nothing is read from there on");
+      return false;
+    }
   }
   Skip('}');
   SkipBlanks();
   if (position_ >= text_.size()) return false;
   Report(
-      "the file goes on behind its object, expected its end; what looks like records is read as "
-      "more of them");
-  position_ = FindRecord(position_);
-  return position_ < text_.size();
+      "the file goes on behind its object, expected its end; records there are read as more of the "
+      "list");
+  Skip(',');
+  SkipBlanks();
+  if (opening_ == '[' && Peek() == '{' && IsLikeness(position_, names_)) return true;
+  if (!FindMember() || !AtList()) return false;
+  OpenList();
+  return true;
 }
 
 std::optional<JsonRecord> JsonRecords::Next() {
   while (!ended_) {
-    Skip(',');
+    SkipCommas();
     SkipBlanks();
     CountLines();
     if (position_ >= text_.size()) {
@@ -271,7 +304,7 @@ std::optional<JsonRecord> JsonRecords::Next() {
       ended_ = IsEnd();
       if (ended_ && scope_ == Scope::kMember) ended_ = !PassOtherMembers();
     } else {
-      JsonRecord record{.line = line_, .number = ++number_};
+      JsonRecord record{.key = {}, .text = {}, .line = line_, .number = ++number_};
       if (opening_ == '{' && Peek() == '"') record.key = TakeKey();
       record.text = TakeRecord();
       return record;

@@ -3,10 +3,10 @@
 //   {"info": …, "questions": [{"question_id": 1, …}, …]}     JsonRecords(file, where, "questions", problems)
 //   {"201307251": {"question": …}, …}                         JsonRecords(file, where, "", problems)
 //
-// Only marks and texts are looked at to find where a record ends; what is in it is parsed by whoever takes it. A file that is no JSON is
-// read with suspicion: a record ends where another one seems to begin, at a brace, the first name of the records before and another of
-// their names. So one broken record costs no others. A list that is closed before its file ends, or that stands there twice, is reported,
-// and what follows is read on as records of it: rows are never lost in silence.
+// A file that is JSON is read as it is. In one that is none a broken record is looked through to where the next one begins: on a line of
+// its own that begins like the broken one's, or, where records share lines, at an object with the names of the records before. So one
+// broken record costs no others. A list that is closed before its file ends, or that stands there twice, is reported, and what follows is
+// read on as records of it: rows are not lost in silence. What is in a record is parsed by whoever takes it.
 #pragma once
 
 #include <cstddef>
@@ -31,70 +31,80 @@ struct JsonRecord {
 class JsonRecords {
  public:
   // `member` names the list in the file's object; empty: the file is the list. `where` is what errors call the file. Throws
-  // INVALID_ARGUMENT where there is no such list. The file and `problems` must outlive it.
+  // INVALID_ARGUMENT where there is no such list. The file and `problems` must outlive it. Reads the file once, to see whether it is
+  // JSON.
   JsonRecords(const TextFile& file, const std::string& where, std::string_view member,
               Problems& problems);
 
-  // Nothing after the last record; what is wrong with the list itself is among the problems then.
+  // Nothing after the last record; what is wrong with the list itself is among the problems then. Throws INVALID_ARGUMENT where so much
+  // is broken that the file is no list of records.
   std::optional<JsonRecord> Next();
 
  private:
-  enum class Scope {
-    kFile,
-    kMember
-  };  // what the list is: the whole file, or a member of its object
+  // The whole file, or a member of its object.
+  enum class Scope { kFile, kMember };
+
+  // Of sound records.
+  struct Names {
+    std::set<std::string> all;
+    size_t fewest = 0;  // of one of them
+  };
 
   char Peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
-  size_t AfterBlanks(size_t position) const;
   void SkipBlanks();
   // Whether `c` is next, which is passed then; blanks in front of it are passed in any case.
   bool Skip(char c);
-  void FindMember(const std::string& where, std::string_view member);
+  bool SkipCommas();
+  // Passes what is in front of the list in its object. False: there is none.
+  bool FindMember();
+  void OpenList();
+  bool AtList() const { return Peek() == '[' || Peek() == '{'; }
   std::string TakeKey();
-  struct Value {
-    std::string_view text;
-    bool
-        sound;  // brackets and texts fit, it is an object, and a comma, the list's end or another record follows
-  };
-  Value TakeValue(char closing);
   std::string_view TakeRecord();
-  // Of a member that begins at `position` with `"name" :`; otherwise the name is empty.
-  struct Member {
-    std::string_view name;  // with its marks
-    size_t value = 0;
-  };
-  Member MemberAt(size_t position) const;
-  Member MemberAfter(const Member& member) const;
-  void Learn(const Value& record);
-  bool LooksLikeRecord(size_t brace) const;
-  // The first such place from `from` on, with the key before it; the end of the file where there is none.
-  size_t FindRecord(size_t from);
-  size_t WithKeyBefore(size_t brace) const;
+  // The next one behind a record that begins at `begin`; the end of the file where there is none.
+  size_t FindRecord(size_t begin);
+  size_t FindLine(std::string_view indent, size_t from);
+  size_t FindLikeness(size_t from);
+  // The blanks in front of the record that begins at `begin`, its key included, where nothing else is in front of it on its line.
+  std::optional<std::string_view> IndentOf(size_t begin) const;
+  std::optional<std::string_view> IndentOfNextLine(size_t position) const;
+  // Whether a whole object is there whose names are, by and large, those of records.
+  bool IsLikeness(size_t brace, const Names& names) const;
+  // Of `"key": {`; otherwise npos.
+  size_t BraceBehindKey(size_t position) const;
+  // In an object of records, where one lacks its end: the first of its members that is a record. Otherwise npos.
+  size_t FindSwallowed(size_t begin, size_t end) const;
+  void Learn(std::string_view record);
   void CountLines();
   void Report(const std::string& what);
   // Behind the mark that closes the list: whether it is the list's end. Otherwise it is reported and passed.
   bool IsEnd();
-  // Whether records follow, in what follows the list in its object or behind it.
+  // Whether the list goes on, in what follows it in its object or behind it.
   bool PassOtherMembers();
 
   const TextFile& file_;
   Problems& problems_;
   std::string_view text_;
-  Scope scope_;
+  std::string where_;
   std::string member_;
+  Scope scope_;
+  bool is_json_;
   size_t position_ = 0;
   size_t counted_ = 0;  // line ends in front of here are in line_
   int64_t line_ = 1;
   int64_t number_ = 0;
+  int64_t broken_ = 0;
   char opening_ = '[';
   char closing_ = ']';
   bool ended_ = false;
-  bool suspicious_ = false;  // the file is no JSON
-  bool has_learnt_ = false;
-  std::string_view
-      first_name_;  // of the first record that is sound, or of a broken one until there is one
-  std::set<std::string> other_names_;           // of the same
-  size_t searched_from_ = 0, next_record_ = 0;  // what FindRecord found last
+  Names names_;  // in files that are no JSON
+  // What was searched last: from there on, this is the first that was found.
+  struct Search {
+    size_t from = std::string_view::npos, found = 0;
+    bool Has(size_t position) const { return from <= position && position <= found; }
+  };
+  Search line_search_, likeness_search_;
+  std::string_view line_indent_;  // of line_search_
 };
 
 }  // namespace binocle::eval

@@ -42,6 +42,9 @@ struct ExplainOptions {
   std::optional<FaithfulnessOptions> faithfulness;  // absent: not measured
 };
 
+// What Explain throws for ranges that no model changes: INVALID_ARGUMENT, and Error::option() names the option.
+BINOCLE_EXPORT void CheckOptions(const ExplainOptions& options);
+
 // Where some rows looked: means over the rows that gave the tokens, the chosen layers and heads, of the softmax weights that made the
 // output (the request's interventions included).
 struct AttentionMap {

@@ -18,16 +18,13 @@ void CheckExplain(const Request& request, const ExplainOptions& options) {
   if (PicturesOf(request).empty()) ThrowInvalid("explain: needs a picture, the request has none");
   if (request.generation.n != 1)
     ThrowOption("n", "is ", request.generation.n, ", expected 1: one answer is explained");
-  CheckOption("cosine", options.cosine, 0, 1);
-  if (!options.faithfulness) return;
-  CheckOption("blocks", options.faithfulness->blocks, 4, 1024);
-  CheckOption("curve_points", options.faithfulness->curve_points, 2, 1024);
+  CheckOptions(options);
 }
 
 Layers LayersOf(const ExplainOptions& options, const LlamaConfig& config) {
   const Layers layers = options.layers.value_or(Layers{0, config.layers - 1});
   if (layers.first < 0 || layers.first > layers.last || layers.last >= config.layers) {
-    ThrowOption("layers", "is ", layers.first, "-", layers.last, ", expected a range within 0-",
+    ThrowOption("layers", "is ", layers.first, "-", layers.last, ", expected first-last within 0-",
                 config.layers - 1);
   }
   return layers;
@@ -316,6 +313,13 @@ void Watch(const EngineAccess& engine, const Request& request, const ExplainOpti
 }
 
 }  // namespace
+
+void CheckOptions(const ExplainOptions& options) {
+  CheckOption("cosine", options.cosine, 0, 1);
+  if (!options.faithfulness) return;
+  CheckOption("blocks", options.faithfulness->blocks, 4, 1024);
+  CheckOption("curve_points", options.faithfulness->curve_points, 2, 1024);
+}
 
 Explanation ExplainRequest(const EngineAccess& engine, const Request& request,
                            const ExplainOptions& options, const Observer& observer) {

@@ -36,7 +36,7 @@ Layers LayersOr(const char* option, const std::optional<Layers>& layers, Layers 
   const Layers chosen = layers.value_or(fallback);
   if (chosen.first < 0 || chosen.last >= count || chosen.first > chosen.last) {
     ThrowValue(option, "layers", "is ", chosen.first, "-", chosen.last, layers ? "" : " by default",
-               ", expected a range within 0-", count - 1);
+               ", expected first-last within 0-", count - 1);
   }
   return chosen;
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -117,10 +118,12 @@ TEST(Attention, AnUndefinedScoreIsNotHidden) {
   Exec ex(1);
   Attention(ex, p.args(Mask::kNone), p.out, p.lse);
   const Tensor want = p.out.Clone();
-  p.q.row(0)[3] = NAN;
-  Attention(ex, p.args(Mask::kNone), p.out, p.lse);
-  EXPECT_TRUE(std::isnan(p.out.row(0)[0]));
-  EXPECT_TRUE(std::isnan(p.lse.row(0)[0]));
+  for (const uint32_t bits : {0x7FC00000U, 0x7FC00001U, 0x7FFFFFFFU, 0xFFFFFFFFU}) {
+    p.q.row(0)[3] = std::bit_cast<float>(bits);
+    Attention(ex, p.args(Mask::kNone), p.out, p.lse);
+    EXPECT_TRUE(std::isnan(p.out.row(0)[0])) << bits;
+    EXPECT_TRUE(std::isnan(p.lse.row(0)[0])) << bits;
+  }
   EXPECT_TRUE(SameBits(p.out.view().Rows(1, 2), want.view().Rows(1, 2)));
   p.pool.layer(0).key_page(p.runs[0].pages[1], 0)[5] = NAN;
   Attention(ex, p.args(Mask::kNone), p.out, p.lse);

@@ -171,8 +171,8 @@ TEST(JsonFile, ReadsOnBehindTheListAndSaysSo) {
                "{\"data\": [{\"q\": 1}], \"more\": {\"x\": [2]}}\n{\"data\": [{\"q\": 2}]}");
   EXPECT_THAT(Column(AllRows(kJsonData, folder, objects), "q"), ElementsAre("1", "2"));
   EXPECT_THAT(Messages(objects),
-              ElementsAre("a.json:2: the file goes on behind its object, expected its end; what "
-                          "looks like records is read as more of them"));
+              ElementsAre("a.json:2: the file goes on behind its object, expected its end; "
+                          "records there are read as more of the list"));
   Problems twice, early;
   folder.Write("a.json",
                "{\"data\": [{\"q\": 1}],\n\"data\": [{\"q\": 2}], \"more\": [{\"q\": 3}]}");

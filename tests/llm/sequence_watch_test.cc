@@ -113,6 +113,9 @@ TEST(RhoBoundsSinks, IsAnotherTestOfHeads) {
   EXPECT_NE(VarBySinkShare(params, mostly_content), SegmentGains{});
   EXPECT_EQ(VarBySinkShare(params, mostly_sinks), SegmentGains{});
   EXPECT_NE(VarByContentShare(params, mostly_sinks), SegmentGains{}) << "0.4 is more than rho";
+  const VarParams quarter{.p = 0.5F, .rho = 0.25F, .mass = 0.1F};
+  const SegmentMasses at_rho{.content = 0.375F, .visual_sink = 0.125F};
+  EXPECT_NE(VarBySinkShare(quarter, at_rho), SegmentGains{}) << "no more than rho";
 }
 
 TEST(NeedsVisualSink, ALayerWithoutOneIsLeftAlone) {
@@ -129,8 +132,14 @@ TEST(RowsAfterPictures, RowsBeforeKeepPlainAttention) {
   EXPECT_THAT(w.Ruled(), ElementsAre(false, false, true, true));
 }
 
+// p_is_kept and last_layer: tests/service/intervention_plan_test.cc.
 TEST(ReleasedForm, HasAllOfThem) {
+  Watching at_tau(kReleasedForm, 2);
+  at_tau.Enter(2, 1e4F);
+  EXPECT_EQ(at_tau.Class(2), kVisualKey);
   Watching w(kReleasedForm);
+  w.Enter(0, 1);
+  EXPECT_THAT(w.Ruled(), ElementsAre(false, false, false, false)) << "no visual sink";
   w.Enter(2, 1);
   w.Enter(6, 1);
   EXPECT_THAT(w.Ruled(), ElementsAre(false, false, true, true));

@@ -207,8 +207,9 @@ TEST(AttentionOptions, ContradictionsAreNamed) {
     request.attention = attention;
     return ErrorOf([&] { engine.Generate(request); });
   };
-  EXPECT_THAT(error_of(Composite(Layers{1, 9}, {})),
-              HasSubstr("INVALID_ARGUMENT: composite_layers is 1-9, expected a range within 0-3"));
+  EXPECT_THAT(
+      error_of(Composite(Layers{1, 9}, {})),
+      HasSubstr("INVALID_ARGUMENT: composite_layers is 1-9, expected first-last within 0-3"));
   EXPECT_THAT(error_of(Composite(Layers{2, 1}, {})), HasSubstr("composite_layers is 2-1"));
   EXPECT_THAT(error_of({.kind = AttentionKind::kStock, .composite_layers = Layers{0, 1}}),
               HasSubstr("composite_layers goes with composite attention, not stock"));

@@ -163,7 +163,7 @@ TEST(Interventions, WhatMeansNothingIsRefused) {
   i = Var();
   i.var->layers.reset();
   EXPECT_EQ(ErrorOf(engine, Question(i)),
-            "INVALID_ARGUMENT: var.layers is 2-1 by default, expected a range within 0-2");
+            "INVALID_ARGUMENT: var.layers is 2-1 by default, expected first-last within 0-2");
   i = {};
   i.pai = PaiOptions{.alpha = NAN, .layers = Layers{0, 1}};
   EXPECT_EQ(ErrorOf(engine, Question(i)), "INVALID_ARGUMENT: pai.alpha is nan, expected -10 to 10");
