@@ -41,6 +41,9 @@ std::string Brief(const Json& value) {
 template <typename Value>
 Value Parse(std::string_view text, const std::string& where) {
   CheckDepth(text, where);
+  // The parser takes it for the end.
+  if (text.find('\0') != std::string_view::npos)
+    ThrowInvalid(where, ": not valid JSON: has a NUL byte");
   try {
     return Value::parse(text);
   } catch (const Json::exception& e) {

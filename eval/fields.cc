@@ -48,6 +48,8 @@ Json ParseAnswerLine(std::string_view line) {
       ThrowInvalid(value.get<std::string>(), " is given twice");
     return true;
   };
+  // The parser takes it for the end.
+  if (line.find('\0') != std::string_view::npos) ThrowInvalid("not valid JSON: has a NUL byte");
   try {
     Json json = Json::parse(line, check);
     if (!json.is_object()) ThrowInvalid("is a JSON ", json.type_name(), ", expected an object");

@@ -9,7 +9,7 @@
 namespace binocle::eval {
 namespace {
 
-constexpr int64_t kMostBroken = 100'000;
+constexpr int64_t kMostBroken = 10'000;
 constexpr size_t kMostNames = 1000;
 constexpr size_t kLongestKey = 1000;
 constexpr size_t kNone = std::string_view::npos;
@@ -28,7 +28,7 @@ JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::st
       where_(where),
       member_(member),
       scope_(member.empty() ? Scope::kFile : Scope::kMember),
-      is_json_(Json::accept(text_)) {
+      is_json_(text_.find('\0') == kNone && Json::accept(text_)) {
   if (scope_ == Scope::kMember && !FindMember())
     ThrowInvalid(where, ": has no ", member, ", expected a list of records there");
   SkipBlanks();
@@ -108,7 +108,7 @@ std::string_view JsonRecords::TakeRecord() {
       is_object && (follows == '{' || (opening_ == '{' && BraceBehindKey(next) != kNone));
   const bool ends =
       follows == ',' || follows == closing_ || next == text_.size() || comma_is_missing;
-  if (value.sound && ends && is_object && swallowed == kNone) {
+  if (value.sound && ends && is_object && swallowed == kNone && !IsCutAt(next)) {
     position_ = value.end;
     const std::string_view record = text_.substr(begin, value.end - begin);
     Learn(record);
@@ -122,6 +122,16 @@ std::string_view JsonRecords::TakeRecord() {
   position_ = is_apart ? value.end : swallowed != kNone ? swallowed : FindRecord(begin);
   if (position_ == text_.size()) position_ = std::max(value.end, begin + 1);
   return WithoutBlanksBehind(text_.substr(begin, position_ - begin));
+}
+
+// Whether a comma and members of the record itself follow: it has a brace too many.
+bool JsonRecords::IsCutAt(size_t comma) const {
+  if (comma >= text_.size() || text_[comma] != ',') return false;
+  const size_t name = AfterBlanks(text_, comma + 1);
+  const JsonScan scan = ScanText(text_.substr(0, name + kLongestKey), name);
+  const size_t colon = AfterBlanks(text_, scan.end);
+  if (!scan.sound || colon >= text_.size() || text_[colon] != ':') return false;
+  return opening_ == '[' || BraceBehindKey(name) == kNone;
 }
 
 size_t JsonRecords::FindRecord(size_t begin) {

@@ -61,6 +61,7 @@ class JsonRecords {
   bool AtList() const { return Peek() == '[' || Peek() == '{'; }
   std::string TakeKey();
   std::string_view TakeRecord();
+  bool IsCutAt(size_t comma) const;
   // The next one behind a record that begins at `begin`; the end of the file where there is none.
   size_t FindRecord(size_t begin);
   size_t FindLine(std::string_view indent, size_t from);

@@ -44,7 +44,6 @@ void CompareHeadlines(const std::vector<ScoredSample>& before,
     terms[i].numerator = is.units[i].value - was.units[i].value;
   out.score_before = was.value();
   out.score_after = is.value();
-  out.incomplete_groups = was.incomplete_groups;
   out.groups = GroupsOf(terms);
   out.difference = Bootstrap(terms, resampling);
 }
@@ -63,8 +62,13 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
   // Those that both runs have a score of. What belongs together is told by the first run's samples, so that both have the same units.
   std::vector<ScoredSample> scored_before;
   std::vector<ScoredSample> scored_after;
+  std::vector<HeadlineLine> lines;  // of all samples
   for (const RunSample& was : before.samples) {
     const RunSample& is = *by_id.at(was.id);
+    lines.push_back({.score = is.score ? was.score : std::nullopt,
+                     .category = was.category,
+                     .group = was.together,
+                     .options = was.options});
     if (!was.score || !is.score) {
       ++out.left_out;
       out.unscored_before += was.score ? 0 : 1;
@@ -76,6 +80,7 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
     scored_after.push_back({.sample = &was, .score = *is.score});
   }
   CompareHeadlines(scored_before, scored_after, resampling, out);
+  out.incomplete_groups = UnitsOf(out.scorer, lines).incomplete_groups;
   if (out.pairs > 0) {
     const Discordance test = McNemar(out.better, out.worse);
     out.p = test.p;

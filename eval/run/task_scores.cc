@@ -132,7 +132,11 @@ std::vector<TaskScores::Summary> TaskScores::Summaries() const {
     if (scorer.mean.count() == 0) return;
     // Groups may lack a sample that failed or that the limit left out.
     OrderedJson all = OrderedJson::parse(scorer.scoring.Summary(IncompleteGroups::kLeftOut));
-    summaries.push_back({scorer.name, std::move(all["summary"]), scorer.mean});
+    OrderedJson& members = all["summary"];
+    // The scorer has not seen those of which every sample failed.
+    if (members.contains("incomplete_groups"))
+      members["incomplete_groups"] = UnitsOf(scorer.name, lines_).incomplete_groups;
+    summaries.push_back({scorer.name, std::move(members), scorer.mean});
   };
   for (const Scorer& scorer : scorers_) add(scorer);
   if (open_) add(*open_);

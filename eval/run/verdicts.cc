@@ -35,6 +35,8 @@ void CheckScore(const OrderedJson& line, const std::string& place) {
   if (score == line.end()) ThrowInvalid(place, ": score is missing, expected a number, 0 to 1");
   if (!score->is_number() || score->get<double>() < 0 || score->get<double>() > 1)
     ThrowInvalid(place, ": score is ", Printable(score->dump(), 40), ", expected a number, 0 to 1");
+  if (line.contains("choice"))
+    ThrowInvalid(place, ": has a score and a choice, expected a score alone");
 }
 
 void CheckChoice(const OrderedJson& line, const std::string& place) {

@@ -52,6 +52,17 @@ TEST(Jsonl, ReportsDamagedLinesAndGoesOn) {
   EXPECT_EQ(problems.Summary().dump(), R"({"skipped":4,"syntax":3,"encoding":1})");
 }
 
+TEST(Jsonl, TellsANulByteWhichParsersTakeForTheEnd) {
+  DataFolder folder;
+  Problems problems;
+  const std::string nul(1, '\0');
+  folder.Write("a.jsonl", "{\"q\": 1}\n{\"q\": 2}" + nul + "{\"q\": 3}\n{\"q\": 4}\n");
+  EXPECT_THAT(
+      Column(AllRows({.format = DataFormat::kJsonl, .files = {"a.jsonl"}}, folder, problems), "q"),
+      ElementsAre("1", "4"));
+  EXPECT_THAT(Messages(problems), ElementsAre("a.jsonl:2: not valid JSON: has a NUL byte"));
+}
+
 TEST(Jsonl, RefusesALineOf100MegabytesWithoutReadingIt) {
   DataFolder folder;
   folder.Write("a.jsonl", "{\"q\": 1}\n");
@@ -228,6 +239,28 @@ TEST(JsonFile, OneWrongMarkCostsTwoRowsAtMostAndIsReported) {
     ASSERT_LE(lost, 2) << broken << "\n" << ::testing::PrintToString(rows);
     ASSERT_LE(lost, problems.count() + nameless) << broken;
   }
+}
+
+// A file that is JSON is read as it is, and what is wrong elsewhere in one that is none makes no rows of other lists or of nested objects.
+TEST(JsonFile, TakesNoRowsFromElsewhere) {
+  const auto read = [](const std::string& text) {
+    DataFolder folder;
+    Problems problems;
+    folder.Write("a.json", text);
+    return Column(AllRows(kJsonData, folder, problems), "q");
+  };
+  const std::string rows =
+      R"([{"q": 1, "a": 2, "t": [{"q": 8, "a": 2, "t": 3}]}, {"q": 2, "a": 2, "t": 3}])";
+  const std::string list = "{\"data\": " + rows + ", \"test\": [{\"q\": 9, \"a\": 2, \"t\": 3}";
+  for (const char* end : {"]}", ", NaN]}", ", {\"q\": \"open}]}", "]} x"})
+    EXPECT_THAT(read(list + end), ElementsAre("1", "2")) << end;
+  EXPECT_THAT(read(R"({"data": {"k": {"q": 1, "a": 2}}, "example": {"q": 9, "a": 2}})"),
+              ElementsAre("1"));
+  EXPECT_THAT(
+      read("{\"data\": [\n" + rows.substr(1, rows.find(", {\"q\": 2") - 1) +
+           ",\n{\"q\": 7, \"a\": \"open, \"t\": [{\"q\": 6, \"a\": 2, \"t\": 3}]},\n{\"q\": 3, "
+           "\"a\": 2, \"t\": 3}]}"),
+      ElementsAre("1", "3"));
 }
 
 TEST(JsonFile, RefusesAFileWithoutTheList) {
