@@ -1,4 +1,5 @@
 // binocle serve: models behind gRPC and HTTP, until SIGTERM.
+#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -151,7 +152,15 @@ void TakeFileDescriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// What pictures took goes back to the system when they do. glibc would learn from the first large ones to keep such blocks.
+void ReturnLargeBlocks() {
+#ifdef M_MMAP_THRESHOLD
+  mallopt(M_MMAP_THRESHOLD, 256 << 10);
+#endif
+}
+
 void Serve(const ServeFlags& flags) {
+  ReturnLargeBlocks();
   QuietGrpc();
   TakeFileDescriptors();
   const ServerOptions options = OptionsOf(flags);

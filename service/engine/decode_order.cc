@@ -5,7 +5,7 @@
 namespace binocle {
 namespace {
 
-constexpr double kSecondsPerPixel = 3e-8;  // of a JPEG on one core
+constexpr double kSecondsPerPixel = 1e-6;
 
 bool ComesBefore(const DecodeOrder::Entry& a, const DecodeOrder::Entry& b) {
   const auto turn = [](const DecodeOrder::Entry& e) {
@@ -27,7 +27,8 @@ std::optional<DecodeOrder::Entry> DecodeOrder::Take() {
   const bool large_too = decoding_large_ + 1 < limits_.decoders || limits_.decoders == 1;
   auto next = waiting_.end();
   for (auto entry = waiting_.begin(); entry != waiting_.end(); ++entry) {
-    if (IsLarge(*entry) && !large_too) continue;
+    const bool too_many = decoding_ > 0 && decoding_pixels_ + entry->pixels > limits_.most_pixels;
+    if (too_many || (IsLarge(*entry) && !large_too)) continue;
     if (next == waiting_.end() || ComesBefore(*entry, *next)) next = entry;
   }
   if (next == waiting_.end()) return {};
@@ -35,12 +36,14 @@ std::optional<DecodeOrder::Entry> DecodeOrder::Take() {
   waiting_.erase(next);
   ++decoding_;
   decoding_large_ += IsLarge(taken) ? 1 : 0;
+  decoding_pixels_ += taken.pixels;
   return taken;
 }
 
 void DecodeOrder::Decoded(const Entry& entry, int64_t bytes) {
   --decoding_;
   decoding_large_ -= IsLarge(entry) ? 1 : 0;
+  decoding_pixels_ -= entry.pixels;
   ahead_bytes_ += bytes;
 }
 

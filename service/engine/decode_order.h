@@ -1,8 +1,8 @@
 // Whose pictures are decoded next: an order by itself, without threads or pixels.
 //
-// By priority, then by arrival, as if a request came later by the time that its pixels take: small pictures overtake large ones, and no
-// request is overtaken for ever. A request of many pixels leaves one decoder free for others. Nothing more is decoded while what is
-// decoded and has not yet gone through the towers is above a limit.
+// By priority, then by arrival, as if a request came a second later for each megapixel: small pictures overtake large ones, and no request
+// is overtaken for ever. Requests above two megapixels, which photographs are, leave one decoder free for others. Nothing more is decoded
+// while what is decoded and has not yet gone through the towers is above a limit, and no two requests at once that are huge together.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@ namespace binocle {
 class DecodeOrder {
  public:
   struct Limits {
-    int64_t decoders = 2;                      // at a time
-    int64_t large_pixels = 16'000'000;         // requests of more: one decoder less
+    int64_t decoders = 3;                      // at a time
+    int64_t large_pixels = 2'000'000;          // requests of more: one decoder less
+    int64_t most_pixels = 128'000'000;         // at a time, of more than one request
     int64_t ahead_bytes = int64_t{128} << 20;  // of decoded pictures that wait
   };
   struct Entry {
@@ -40,7 +41,7 @@ class DecodeOrder {
 
   Limits limits_;
   std::vector<Entry> waiting_;
-  int64_t decoding_ = 0, decoding_large_ = 0;
+  int64_t decoding_ = 0, decoding_large_ = 0, decoding_pixels_ = 0;
   int64_t ahead_bytes_ = 0;
 };
 

@@ -76,10 +76,14 @@ Embedding EmbedPicture(const EngineAccess& engine, const ImageInput& image,
   if (options.pooling == Pooling::kClassToken) output = ClassOutput::kLast;
   if (options.pooling == Pooling::kPooled) output = ClassOutput::kPooled;
   if (output && m.model.config().takes_pictures()) CheckClassOutput(m.model, *output);
+  const auto check = [&] {
+    if (observer.keep_going && !observer.keep_going()) ThrowCancelled();
+  };
+  check();
   const ModelPixels pixels = m.images.ReadPixels(image);
   Tensor rows;
   engine.Use([&] {
-    if (observer.keep_going && !observer.keep_going()) ThrowCancelled();
+    check();
     rows = output ? m.model.ClassToken(m.exec, pixels, *output) : m.images.Visual(m.exec, pixels);
   });
   return EmbeddingOf(rows, options, m.model.tokens_per_image());

@@ -273,13 +273,15 @@ void Engine::Impl::Read(const std::shared_ptr<PendingRequest>& pending) {
 // How many bytes they take.
 int64_t Engine::Impl::DecodePictures(const std::shared_ptr<PendingRequest>& pending) {
   if (pending->over()) return 0;
-  const std::optional<Error> error = ErrorOf([&] { pending->prepared->DecodePictures(images); });
+  const auto wanted = [&] { return !pending->over() && !preparation.closed(); };
+  const std::optional<Error> error =
+      ErrorOf([&] { pending->prepared->DecodePictures(images, wanted); });
   if (error && pending->Take()) Refuse(pending, *error);
   return pending->prepared->decoded_bytes();
 }
 
 void Engine::Impl::HandOver(const std::shared_ptr<PendingRequest>& pending) {
-  if (pending->over() || !pending->Take()) return;
+  if (pending->over() || preparation.closed() || !pending->Take()) return;
   const std::optional<Error> error = ErrorOf([&] {
     auto live = std::make_shared<LiveRequest>(loaded(), std::move(pending->prepared),
                                               pending->events, RequestHooks{}, pending->number);

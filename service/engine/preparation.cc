@@ -45,7 +45,7 @@ void PreparationQueue::Encoded(int64_t bytes) {
     const std::lock_guard lock(mutex_);
     order_.Encoded(bytes);
   }
-  wake_.notify_one();
+  wake_.notify_all();
 }
 
 // The next thing to do, taken; empty: nothing now. Under the lock.
@@ -89,6 +89,11 @@ void PreparationQueue::Close() {
     closed_ = true;
   }
   wake_.notify_all();
+}
+
+bool PreparationQueue::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
 }
 
 PreparationThreads::PreparationThreads(PreparationQueue& queue, int threads) : queue_(queue) {

@@ -57,12 +57,13 @@ class PreparationQueue {
   bool Work();
   // Forgets everything that waits.
   void Close();
+  bool closed() const;
 
  private:
   void Encoded(int64_t bytes);
   std::function<void()> Next();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::vector<Reading> readings_;  // by arrival
   DecodeOrder order_;

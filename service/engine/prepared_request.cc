@@ -64,8 +64,10 @@ int64_t PreparedRequest::pixels_to_decode() const {
   return pixels;
 }
 
-void PreparedRequest::DecodePictures(const ImageEncoder& encoder) {
+void PreparedRequest::DecodePictures(const ImageEncoder& encoder,
+                                     const std::function<bool()>& keep_going) {
   for (ImageEncoder::Waiting& waiting : waiting_images) {
+    if (keep_going && !keep_going()) return;
     encoder.Decode(waiting);
     if (!interventions.vcd) continue;
     noised_pixels.push_back(waiting.pixels.empty() ? encoder.PixelsOf(waiting)

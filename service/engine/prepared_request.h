@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -25,8 +26,8 @@ struct PreparedRequest {
 
   // What DecodePictures has to decode, in pixels of the files. 0: nothing, the cache has all.
   int64_t pixels_to_decode() const;
-  // To be done before the request's turn. Throws what decoding throws.
-  void DecodePictures(const ImageEncoder& images);
+  // To be done before the request's turn; stops between two pictures where `keep_going` says so. Throws what decoding throws.
+  void DecodePictures(const ImageEncoder& images, const std::function<bool()>& keep_going = {});
   // Of the decoded pictures.
   int64_t decoded_bytes() const;
 

@@ -41,6 +41,7 @@ void RunOnWorker(const ServiceContext& services, const grpc::CallbackServerConte
   const auto deadline = DeadlineOf(context);
   const auto late = [deadline] { return deadline && CallGate::Clock::now() >= *deadline; };
   const bool posted = services.workers.Post([call, late, work = std::move(work)] {
+    if (call->ended()) return;
     std::function<void()> fill;
     grpc::Status status = Guarded([&] { fill = work([&] { return !call->ended() && !late(); }); });
     if (!status.ok() && late())

@@ -110,14 +110,17 @@ void Connection::ReplaceInHead(size_t at, size_t size, std::string_view text) {
 void Connection::BeginBody(BodyForm form) {
   phase_ = Phase::kBody;
   if (form == BodyForm::kChunked) chunks_.emplace();
-  phase_start_ = Clock::now();
+  phase_start_ = last_come_ = Clock::now();
   phase_bytes_ = 0;
 }
 
 Clock::time_point Connection::ReadDeadline() {
   const bool head = phase_ == Phase::kHead;
+  // A body comes at a least speed, and without long pauses: what came quickly buys no time to be silent.
   const Clock::time_point deadline =
-      phase_start_ + (head ? limits_.head : limits_.body + TimeOf(phase_bytes_));
+      head
+          ? phase_start_ + limits_.head
+          : std::min(phase_start_ + limits_.body + TimeOf(phase_bytes_), last_come_ + limits_.body);
   if (!hurry_) return deadline;
   if (!hurried_) hurried_ = Clock::now();
   return std::min(deadline, *hurried_ + (head ? kHurryHead : kHurryBody));
@@ -139,6 +142,7 @@ bool Connection::Fill() {
   const size_t come = got > 0 ? static_cast<size_t>(got) : 0;
   buffer_.resize(kept + come);
   phase_bytes_ += static_cast<int64_t>(come);
+  if (come > 0) last_come_ = Clock::now();
   return come > 0;
 }
 

@@ -78,6 +78,7 @@ class Connection : public httplib::Stream {
   ConnectionLimits limits_;
   Phase phase_ = Phase::kHead;
   Clock::time_point phase_start_;
+  Clock::time_point last_come_;  // bytes, or the phase
   int64_t phase_bytes_ = 0;
   int64_t bytes_written_ = 0;
   bool broken_ = false;

@@ -262,13 +262,13 @@ void Listener::SetHandlers() {
 void Listener::Handle(const httplib::Request& request, httplib::Response& response,
                       const httplib::ContentReader* reader) {
   current->handled = true;
-  current->finished.handled = true;
   current->body_is_left = IsBodyExpected(request);
   HttplibExchange exchange(request, response, reader, options_.max_body_bytes);
   if (const std::string& fault = current->head.fault; !fault.empty()) {
     current->body_is_left = true;  // if there is one: nobody knows where this request ends
     return exchange.Reply(400, handlers_.refuse(400, fault), "application/json");
   }
+  current->finished.handled = true;
   handlers_.handle(exchange);
 }
 

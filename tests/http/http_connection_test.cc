@@ -262,6 +262,7 @@ TEST(HttpConnections, HeadsThatDeceiveAreRefusedAndEnd) {
   ExpectRefusedAndClosed(server.port(), "GET /healthz HTTP/1.1\r\n\r\n" + more, "Host is missing");
   ExpectRefusedAndClosed(server.port(), GetText("/healthz", "Host: y\r\n") + more,
                          "Host is there twice");
+  EXPECT_EQ(server.stats().active, 0) << "draining counts on it";
 }
 
 TEST(HttpConnections, ChunksThatAreNoneAreRefusedAndEnd) {
