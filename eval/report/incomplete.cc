@@ -4,7 +4,7 @@ namespace binocle::eval {
 namespace {
 
 // `samples` is empty where none is missing.
-std::string Text(const std::string& samples, int64_t groups) {
+std::string Joined(const std::string& samples, int64_t groups) {
   std::string text = samples;
   if (groups > 0) text += (text.empty() ? "" : ", ") + Count(groups) + " groups left out";
   return text.empty() ? "" : "incomplete: " + text;
@@ -19,7 +19,7 @@ Html Below(const std::string& text) {
 std::string MissingText(const EvalEstimate& task) {
   const std::string samples =
       task.failed > 0 ? Count(task.answered) + " of " + Count(task.samples) + " answered" : "";
-  return Text(samples, task.incomplete_groups);
+  return Joined(samples, task.incomplete_groups);
 }
 
 Html WhatIsMissing(const EvalEstimate& task) { return Below(MissingText(task)); }
@@ -29,7 +29,7 @@ Html WhatIsMissing(const EvalTaskComparison& task) {
       task.left_out > 0
           ? Count(task.pairs) + " of " + Count(task.pairs + task.left_out) + " in both runs"
           : "";
-  return Below(Text(samples, task.incomplete_groups));
+  return Below(Joined(samples, task.incomplete_groups));
 }
 
 }  // namespace binocle::eval

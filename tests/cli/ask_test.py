@@ -155,7 +155,7 @@ class Pipes(Answers):
 
     def test_the_help_says_what_statuses_and_logprobs_are(self):
         text = " ".join(run("ask", "--help").stdout.split())
-        self.assertIn("Exit status: 0 done; 1 failed; 2 the command line is wrong", text)
+        self.assertIn("Exit status: 0 done; 1 failed; 2 the command line, or a file of options, is wrong", text)
         self.assertIn("natural logarithms of the K most probable tokens at each step, before sampling filters", text)
         self.assertIn("relative picture paths begin in its folder", text)
 
