@@ -65,10 +65,7 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
   std::vector<HeadlineLine> lines;  // of all samples
   for (const RunSample& was : before.samples) {
     const RunSample& is = *by_id.at(was.id);
-    lines.push_back({.score = is.score ? was.score : std::nullopt,
-                     .category = was.category,
-                     .group = was.together,
-                     .options = was.options});
+    lines.push_back(HeadlineLineOf(was, is.score ? was.score : std::nullopt));
     if (!was.score || !is.score) {
       ++out.left_out;
       out.unscored_before += was.score ? 0 : 1;

@@ -13,13 +13,16 @@ std::vector<ScoredSample> ScoredSamplesOf(const RunTask& task) {
   return scored;
 }
 
+HeadlineLine HeadlineLineOf(const RunSample& sample, std::optional<double> score) {
+  return {.score = score,
+          .category = sample.category,
+          .group = sample.together,
+          .options = sample.options};
+}
+
 HeadlineUnits UnitsOf(std::string_view scorer, const std::vector<ScoredSample>& samples) {
   std::vector<HeadlineLine> lines;
-  for (const ScoredSample& one : samples)
-    lines.push_back({.score = one.score,
-                     .category = one.sample->category,
-                     .group = one.sample->together,
-                     .options = one.sample->options});
+  for (const ScoredSample& one : samples) lines.push_back(HeadlineLineOf(*one.sample, one.score));
   return UnitsOf(scorer, lines);
 }
 

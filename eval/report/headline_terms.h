@@ -1,6 +1,7 @@
 // What a task is known by (eval/headline.h), from samples of a run.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct ScoredSample {
 // The samples that have a score of the scorer that counts, or of the judge.
 std::vector<ScoredSample> ScoredSamplesOf(const RunTask& task);
 
+// What a sample's score counts as, or that it has none.
+HeadlineLine HeadlineLineOf(const RunSample& sample, std::optional<double> score);
 HeadlineUnits UnitsOf(std::string_view scorer, const std::vector<ScoredSample>& samples);
 
 // The units for Bootstrap: each is drawn with the samples that have the pictures of its first one. `units` are those of `samples`.

@@ -22,28 +22,39 @@ void DecodeOrder::Remove(int64_t id) {
   std::erase_if(waiting_, [&](const Entry& entry) { return entry.id == id; });
 }
 
+// The first of the large ones and the first of the others compete. A large one that may not go holds up those behind it, or it never went.
 std::optional<DecodeOrder::Entry> DecodeOrder::Take() {
   if (decoding_ >= limits_.decoders || ahead_bytes_ >= limits_.ahead_bytes) return {};
-  const bool large_too = decoding_large_ + 1 < limits_.decoders || limits_.decoders == 1;
-  auto next = waiting_.end();
+  auto large = waiting_.end(), next = waiting_.end();
   for (auto entry = waiting_.begin(); entry != waiting_.end(); ++entry) {
-    const bool too_many = decoding_ > 0 && decoding_pixels_ + entry->pixels > limits_.most_pixels;
-    if (too_many || (IsLarge(*entry) && !large_too)) continue;
-    if (next == waiting_.end() || ComesBefore(*entry, *next)) next = entry;
+    auto& first = IsLarge(*entry) ? large : next;
+    if (first == waiting_.end() || ComesBefore(*entry, *first)) first = entry;
   }
+  const bool large_may = large != waiting_.end() && MayGo(*large);
+  if (large_may && (next == waiting_.end() || ComesBefore(*large, *next))) next = large;
   if (next == waiting_.end()) return {};
   const Entry taken = *next;
   waiting_.erase(next);
   ++decoding_;
-  decoding_large_ += IsLarge(taken) ? 1 : 0;
-  decoding_pixels_ += taken.pixels;
+  if (IsLarge(taken)) {
+    ++decoding_large_;
+    large_pixels_ += taken.pixels;
+  }
   return taken;
+}
+
+bool DecodeOrder::MayGo(const Entry& large) const {
+  if (decoding_large_ == 0) return true;
+  return decoding_large_ + 1 < limits_.decoders &&
+         large_pixels_ + large.pixels <= limits_.most_pixels;
 }
 
 void DecodeOrder::Decoded(const Entry& entry, int64_t bytes) {
   --decoding_;
-  decoding_large_ -= IsLarge(entry) ? 1 : 0;
-  decoding_pixels_ -= entry.pixels;
+  if (IsLarge(entry)) {
+    --decoding_large_;
+    large_pixels_ -= entry.pixels;
+  }
   ahead_bytes_ += bytes;
 }
 

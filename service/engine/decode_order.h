@@ -14,9 +14,9 @@ namespace binocle {
 class DecodeOrder {
  public:
   struct Limits {
-    int64_t decoders = 3;                      // at a time
-    int64_t large_pixels = 2'000'000;          // requests of more: one decoder less
-    int64_t most_pixels = 128'000'000;         // at a time, of more than one request
+    int64_t decoders = 3;               // at a time
+    int64_t large_pixels = 2'000'000;   // requests of more: one decoder less
+    int64_t most_pixels = 128'000'000;  // of large requests at a time, where there is more than one
     int64_t ahead_bytes = int64_t{128} << 20;  // of decoded pictures that wait
   };
   struct Entry {
@@ -38,10 +38,12 @@ class DecodeOrder {
 
  private:
   bool IsLarge(const Entry& entry) const { return entry.pixels > limits_.large_pixels; }
+  bool MayGo(const Entry& large) const;
 
   Limits limits_;
   std::vector<Entry> waiting_;
-  int64_t decoding_ = 0, decoding_large_ = 0, decoding_pixels_ = 0;
+  int64_t decoding_ = 0, decoding_large_ = 0;
+  int64_t large_pixels_ = 0;  // of those decoding_large_
   int64_t ahead_bytes_ = 0;
 };
 

@@ -81,8 +81,9 @@ struct Framing {
 std::string FaultOfLine(std::string_view line, Framing& framing) {
   const size_t colon = line.find(':');
   const std::string_view name = line.substr(0, colon);
-  // The value stays unsaid: it may be a key.
-  if (colon == std::string_view::npos || !IsToken(name) || !IsValue(line.substr(colon)))
+  // The value stays unsaid: it may be a key. So does a line that may be one's.
+  if (colon == std::string_view::npos) return "a header line has no colon, expected NAME: VALUE";
+  if (!IsToken(name) || !IsValue(line.substr(colon)))
     return Text("a header line begins with ", Quoted(name), ", expected NAME: VALUE");
   const std::string_view value = Trimmed(line.substr(colon + 1));
   if (IsCaselessly(name, "Host")) ++framing.hosts;

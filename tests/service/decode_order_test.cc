@@ -70,6 +70,24 @@ TEST(DecodeOrder, HugeOnesTogetherAreDecodedOneAfterTheOther) {
   EXPECT_EQ(Turns(order), (std::vector<int64_t>{2, 3})) << "alone it may be above the limit";
 }
 
+TEST(DecodeOrder, PhotographsDoNotKeepAHugeOneWaitingForEver) {
+  DecodeOrder order({.decoders = 3, .most_pixels = 120'000'000});
+  order.Add({.id = 0, .arrival = 0, .pixels = 12 * kSmall});
+  order.Add({.id = 1, .arrival = 0, .pixels = 2 * kLarge});
+  // One photograph is always under way, and another one waits; small ones come and go.
+  auto decoding = order.Take();
+  for (int64_t id = 2; id < 1000; id += 2) {
+    order.Add({.id = id, .arrival = static_cast<double>(id), .pixels = 12 * kSmall});
+    order.Add({.id = id + 1, .arrival = static_cast<double>(id), .pixels = kSmall});
+    const auto other = order.Take();
+    ASSERT_TRUE(decoding && other);
+    order.Decoded(*decoding, 0);
+    if (decoding->id == 1 || other->id == 1) return;
+    decoding = other;
+  }
+  FAIL() << "it never had its turn";
+}
+
 TEST(DecodeOrder, NoMoreThanTheDecodersAtATimeAndOneServesAll) {
   DecodeOrder two({.decoders = 2}), one({.decoders = 1});
   for (int64_t id = 0; id < 3; ++id) {
