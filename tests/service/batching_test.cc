@@ -172,7 +172,8 @@ TEST_P(Batching, BeingSentBackInTheMiddleChangesNothing) {
   const EngineOptions options{
       .context_tokens = 192, .prefill_chunk_tokens = 16, .max_sequences = 8, .kv_tokens = 448};
   int64_t preemptions = 0;
-  for (uint64_t seed = 400; seed < 403; ++seed)
+  // Whether requests meet is a matter of time: on a busy machine they may come in one by one.
+  for (uint64_t seed = 400; seed < 403 || (preemptions == 0 && seed < 430); ++seed)
     preemptions += ExpectAlike(options, 15, seed).preemptions;
   EXPECT_GT(preemptions, 0);
 }
