@@ -30,16 +30,18 @@ struct OnlineSoftmax {
   float* q;           // [R, d], scaled
   float* o;           // [R, stride], not yet divided by the sum
   float* s;           // [pages, R, 64] scores, then weights
-  float* correction;  // [pages, R]
+  float* correction;  // [pages, R rounded up to lanes]
   float* max;         // [R]
+  float* page_max;    // [R]
   float* sums;        // [R, lanes], their total is the row's sum
 
   OnlineSoftmax(Carver& carver, int64_t d)
       : q(carver.Take(kBlockRows * d)),
         o(carver.Take(kBlockRows * ValueStride(d))),
         s(carver.Take(kBlockRows * kPageTokens)),
-        correction(carver.Take(kBlockRows)),
+        correction(carver.Take(kBlockRows * kLanes)),
         max(carver.Take(kBlockRows)),
+        page_max(carver.Take(kBlockRows)),
         sums(carver.Take(kBlockRows * kLanes)) {}
 };
 
@@ -55,39 +57,52 @@ HWY_INLINE void Hide(Visible visible, float* s) {
   for (int64_t j = visible.end; j < kPageTokens; ++j) s[j] = kLowest;
 }
 
-// max and 64 scores: the largest. After a few pages that is nearly always max, which one comparison shows; a maximum over the lanes would
-// make the exponentials wait.
-HWY_INLINE float MaxOf(const float* s, float max) {
+HWY_INLINE float MaxOf(const float* s) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto tile_max = hn::Load(d, s);
-  for (int64_t j = lanes; j < kPageTokens; j += lanes)
-    tile_max = hn::Max(tile_max, hn::Load(d, s + j));
-  if (hn::AllTrue(d, hn::Le(tile_max, hn::Set(d, max)))) return max;
-  return std::max(max, hn::GetLane(hn::MaxOfLanes(d, tile_max)));
+  auto max = hn::Load(d, s);
+#pragma GCC unroll 4
+  for (int64_t j = lanes; j < kPageTokens; j += lanes) max = hn::Max(max, hn::Load(d, s + j));
+  return hn::GetLane(hn::MaxOfLanes(d, max));
 }
 
-// s ← exp(s − max). Moves max and the row's lanes of sums, and returns what o must be scaled by.
-HWY_INLINE float SoftmaxStep(float* s, float& max, float* sums) {
+// max ← max(max, page_max) and what o must be scaled by, exp(old max − max), for all rows at once: one row after the other waits for its
+// exponential wherever its maximum moves. Returns whether any moved.
+HWY_INLINE bool MoveMax(const float* page_max, int64_t rows, float* max, float* correction) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const float new_max = MaxOf(s, max);
-  if (new_max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
+  const auto log2e = hn::Set(d, kLog2E), one = hn::Set(d, 1.0F);
+  bool moved = false;
+  for (int64_t r = 0; r < rows; r += lanes) {
+    const auto old_max = hn::Load(d, max + r);
+    const auto new_max = hn::Max(old_max, hn::Load(d, page_max + r));
+    const auto same = hn::Eq(old_max, new_max);  // −∞ both: their difference would be NaN
+    const auto scale = Exp2(d, hn::Mul(hn::Sub(old_max, new_max), log2e));
+    hn::Store(new_max, d, max + r);
+    hn::Store(hn::IfThenElse(same, one, scale), d, correction + r);
+    moved = moved || !hn::AllTrue(d, same);
+  }
+  return moved;
+}
+
+// s ← exp(s − max), added to the row's lanes of sums.
+HWY_INLINE void Exponentials(float* s, float max, float correction, float* sums) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  if (max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
     if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sums[0] = NAN;
     std::fill(s, s + kPageTokens, 0.0F);
-    return 1.0F;
+    return;
   }
-  const auto shift = hn::Set(d, new_max), log2e = hn::Set(d, kLog2E);
-  auto tile_sum = hn::Zero(d);
+  const auto shift = hn::Set(d, max), log2e = hn::Set(d, kLog2E);
+  auto page_sum = hn::Zero(d);
+#pragma GCC unroll 4
   for (int64_t j = 0; j < kPageTokens; j += lanes) {
     const auto p = Exp2(d, hn::Mul(hn::Sub(hn::Load(d, s + j), shift), log2e));
     hn::Store(p, d, s + j);
-    tile_sum = hn::Add(tile_sum, p);
+    page_sum = hn::Add(page_sum, p);
   }
-  const float correction = max == new_max ? 1.0F : std::exp2((max - new_max) * kLog2E);
-  hn::Store(hn::MulAdd(hn::Load(d, sums), hn::Set(d, correction), tile_sum), d, sums);
-  max = new_max;
-  return correction;
+  hn::Store(hn::MulAdd(hn::Load(d, sums), hn::Set(d, correction), page_sum), d, sums);
 }
 
 HWY_INLINE float SumOf(const float* sums) {
@@ -95,11 +110,14 @@ HWY_INLINE float SumOf(const float* sums) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Load(d, sums)));
 }
 
-HWY_INLINE void Scale(float* x, int64_t width, float factor) {
+// out ← x·factor; out may be x.
+HWY_INLINE void Multiply(const float* x, int64_t width, float factor, float* out) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t i = 0; i < width; i += lanes)
-    hn::Store(hn::Mul(hn::Load(d, x + i), hn::Set(d, factor)), d, x + i);
+  int64_t i = 0;
+  for (; i + lanes <= width; i += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, out + i);
+  for (; i < width; ++i) out[i] = x[i] * factor;
 }
 
 template <typename Variant>
@@ -144,11 +162,12 @@ class BlockKernel {
  private:
   // A page of keys and values and its place in the stretch.
   struct Page {
-    int64_t index;      // in the sequence
-    int64_t first_key;  // index · 64
-    int64_t r0, rows;   // rows [r0, r0 + rows) of the block see something of it
-    float* s;           // [R, 64] scores, then weights
-    float* correction;  // [R] what o is scaled by before the page is added
+    int64_t index;       // in the sequence
+    int64_t first_key;   // index · 64
+    int64_t r0, rows;    // rows [r0, r0 + rows) of the block see something of it
+    float* s;            // [R, 64] scores, then weights
+    float* correction;   // [R] what o is scaled by before the page is added
+    bool moved = false;  // some correction is not 1
   };
 
   // Where memory bounds, reading must not stop where pages meet, nor while scores become weights: 2 to 3 % of a decode step.
@@ -167,6 +186,7 @@ class BlockKernel {
   }
 
   int64_t rows() const { return (b_.end - b_.begin) * b_.heads; }
+  int64_t padded_rows() const { return (rows() + kLanes - 1) / kLanes * kLanes; }
 
   Page PageOf(int64_t first, int64_t i) {
     const int64_t first_key = (first + i) * kPageTokens;
@@ -177,7 +197,7 @@ class BlockKernel {
             .r0 = (begin - b_.begin) * b_.heads,
             .rows = (b_.end - begin) * b_.heads,
             .s = state_.s + i * rows() * kPageTokens,
-            .correction = state_.correction + i * rows()};
+            .correction = state_.correction + i * padded_rows()};
   }
   int32_t Stored(const Page& p) const { return b_.run->pages[static_cast<size_t>(p.index)]; }
 
@@ -188,10 +208,11 @@ class BlockKernel {
         const int64_t at = (b_.first_head + h) * d_;
         float* row = state_.q + r * d_;
         ReadQuery(b_.args->q, b_.run->first_row + i, at, d_, row);
-        for (int64_t c = 0; c < d_; ++c) row[c] *= b_.args->scale;
-        state_.max[r] = kLowest;
+        Multiply(row, d_, b_.args->scale, row);
       }
     }
+    std::fill_n(state_.max, padded_rows(), kLowest);
+    std::fill_n(state_.page_max, padded_rows(), kLowest);
     std::memset(state_.sums, 0, static_cast<size_t>(r * kLanes) * sizeof(float));
     std::memset(state_.o, 0, static_cast<size_t>(r * stride_) * sizeof(float));
     if (segments_) segments_->Clear(r);
@@ -219,6 +240,7 @@ class BlockKernel {
 
   // P = exp(variant(S) − max)
   void Weights(const Page& p) {
+    std::fill_n(state_.page_max, p.r0, kLowest);
     int64_t r = p.r0;
     for (int64_t i = b_.begin + p.r0 / b_.heads; i < b_.end; ++i) {
       const Visible visible = VisibleOf(i, p.first_key);
@@ -226,9 +248,12 @@ class BlockKernel {
         float* s = p.s + r * kPageTokens;
         ApplyVariant(variant_, b_.first_head + h, p.first_key, visible.end, s);
         Hide(visible, s);
-        p.correction[r] = SoftmaxStep(s, state_.max[r], state_.sums + r * kLanes);
+        state_.page_max[r] = MaxOf(s);
       }
     }
+    MoveMax(state_.page_max, rows(), state_.max, p.correction);
+    for (r = p.r0; r < rows(); ++r)
+      Exponentials(p.s + r * kPageTokens, state_.max[r], p.correction[r], state_.sums + r * kLanes);
   }
 
   // O = O·correction + P·V
@@ -237,7 +262,8 @@ class BlockKernel {
     const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
     for (int64_t r = p.r0; r < p.r0 + p.rows; ++r) {
       if (p.correction[r] == 1.0F) continue;
-      Scale(state_.o + r * stride_, stride_, p.correction[r]);
+      float* o = state_.o + r * stride_;
+      Multiply(o, stride_, p.correction[r], o);
       if (segments_) segments_->Rescale(r, p.correction[r]);
     }
     const int64_t width = p.rows == 1 ? stride_ : kPanel;  // one row reads values in their order
@@ -265,7 +291,7 @@ class BlockKernel {
         const float sum = SumOf(state_.sums + r * kLanes);
         const bool none = sum == 0;  // −∞ for every key
         const float inverse = none ? 0.0F : 1.0F / sum;
-        for (int64_t c = 0; c < d_; ++c) out[c] = state_.o[r * stride_ + c] * inverse;
+        Multiply(state_.o + r * stride_, d_, inverse, out);
         b_.lse.row(row)[head] = none ? kLowest : state_.max[r] + std::log(sum);
         if (!segments_) continue;
         const SegmentMasses m = segments_->Masses(r, inverse);
@@ -345,7 +371,7 @@ int64_t AttentionScratch(int64_t head_dim) {
   constexpr int64_t kMostLanes = 16;
   const int64_t stride = ValueStride(head_dim);
   // The running state and a page; the sums of segments.
-  const int64_t state = kBlockRows * (head_dim + stride + kPageTokens + 2 + kMostLanes);
+  const int64_t state = kBlockRows * (head_dim + stride + kPageTokens + 2 + 2 * kMostLanes);
   const int64_t segments = kPageTokens + kBlockRows * (kPageTokens + 2 * stride);
   return state + kPageTokens * stride + segments + Carver::kMostSlack;
 }

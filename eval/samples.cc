@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 #include "core/error.h"
@@ -118,7 +119,14 @@ std::string GroupOf(const Json& row, const Columns& columns) {
 }
 
 std::string IdOf(const Json& row, const Columns& columns) {
-  if (!columns.id.empty()) return NonEmptyText(row, columns.id);
+  constexpr double kMostExact = 9007199254740992;  // 2^53: larger ones may be another's number too
+  if (!columns.id.empty()) {
+    const Json& id = Column(row, columns.id);
+    if (id.is_number_float() && std::abs(id.get<double>()) > kMostExact)
+      ThrowInvalid("column ", columns.id, " is ", id.dump(),
+                   ", which is not exact, expected a text or a number of 64 bits");
+    return NonEmptyText(row, columns.id);
+  }
   return TextOr(row, "_file") + "-" + TextOr(row, "_row");
 }
 

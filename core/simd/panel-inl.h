@@ -60,6 +60,7 @@ HWY_INLINE void PanelStrip(const PanelArgs& p, int64_t column) {
     for (int v = 0; v < V; ++v) acc[r][v] = hn::Zero(d);
   }
   const float* b = p.b + column;
+#pragma GCC unroll 4
   for (int64_t k = 0; k < p.depth; ++k, b += p.ldb) {
     Vec bk[V];
 #pragma GCC unroll 8

@@ -101,8 +101,9 @@ class DelimitedReader : public RowReader {
         separator_(separator),
         limits_(source.limits),
         problems_(source.problems) {
-    if (file_.text().find('\n') == std::string_view::npos &&
-        file_.text().find('\r') != std::string_view::npos)
+    const std::string_view text = file_.text();
+    const size_t cr = text.find('\r'), lf = text.find('\n');
+    if (cr < lf && cr + 1 != lf)
       ThrowInvalid(source.path.string(), ": its lines end with CR alone, expected LF or CR LF");
     const auto head = scanner_.Next();
     if (!head || !head->closed || !IsUtf8(head->text))
@@ -139,13 +140,13 @@ class DelimitedReader : public RowReader {
   bool IsWhole(const Cells& cells) {
     const std::string place = file_.Place(cells.line);
     if (cells.text.size() > limits_.row_bytes) {
-      problems_.Add(Damage::kTooLong, place,
-                    "has " + std::to_string(cells.text.size()) + " bytes, expected at most " +
-                        std::to_string(limits_.row_bytes));
+      problems_.AddTooLong(place, cells.text.size(), limits_.row_bytes);
     } else if (!cells.closed) {
       problems_.Add(Damage::kSyntax, place, "a cell in quotes does not end as one");
     } else if (!IsUtf8(cells.text)) {
       problems_.Add(Damage::kEncoding, place, "is not UTF-8");
+    } else if (cells.text.find('\0') != std::string_view::npos) {
+      problems_.Add(Damage::kSyntax, place, "has a NUL byte");
     } else if (cells.values.size() != columns_.size()) {
       problems_.Add(Damage::kSyntax, place,
                     "has " + std::to_string(cells.values.size()) + " cells, expected " +

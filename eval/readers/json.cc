@@ -14,36 +14,22 @@ class JsonReader : public RowReader {
   JsonReader(const RowSource& source, const std::string& records)
       : file_(source.path, source.name),
         stem_(source.path.stem().string()),
-        records_(file_, source.path.string(), records, source.problems),
-        limits_(source.limits),
-        problems_(source.problems) {}
+        records_(file_, source.path.string(), records, source.limits, source.problems) {}
 
   std::optional<Row> Next() override {
-    while (auto record = records_.Next()) {
-      const std::string place =
-          file_.Place(record->line) + ": record " + std::to_string(record->number);
-      if (record->text.size() > limits_.row_bytes) {
-        problems_.Add(Damage::kTooLong, place,
-                      "has " + std::to_string(record->text.size()) + " bytes, expected at most " +
-                          std::to_string(limits_.row_bytes));
-        continue;
-      }
-      auto fields = ParseRecord(record->text, place, problems_);
-      if (!fields) continue;
-      (*fields)["_file"] = stem_;
-      (*fields)["_row"] = record->number - 1;
-      if (!record->key.empty()) (*fields)["_key"] = record->key;
-      return Row{std::move(*fields), place};
-    }
-    return std::nullopt;
+    auto record = records_.Next();
+    if (!record) return std::nullopt;
+    Row row{std::move(record->fields), std::move(record->place)};
+    row.fields["_file"] = stem_;
+    row.fields["_row"] = record->number - 1;
+    if (!record->key.empty()) row.fields["_key"] = record->key;
+    return row;
   }
 
  private:
   TextFile file_;
   std::string stem_;
   JsonRecords records_;
-  ReaderLimits limits_;
-  Problems& problems_;
 };
 
 std::string KeyOf(const Json& fields, std::string_view member) {
@@ -60,21 +46,14 @@ class VqaReader : public RowReader {
       : questions_(source, "questions"),
         annotations_(annotations, annotations.filename().string()),
         problems_(source.problems) {
-    JsonRecords records(annotations_, annotations.string(), "annotations", problems_);
+    JsonRecords records(annotations_, annotations.string(), "annotations", source.limits,
+                        problems_);
     while (auto record = records.Next()) {
-      const std::string place = PlaceOf(*record);
-      const auto fields = record->text.size() <= source.limits.row_bytes
-                              ? ParseRecord(record->text, place, problems_)
-                              : std::nullopt;
-      if (record->text.size() > source.limits.row_bytes)
-        problems_.Add(Damage::kTooLong, place,
-                      "has " + std::to_string(record->text.size()) + " bytes, expected at most " +
-                          std::to_string(source.limits.row_bytes));
-      if (!fields) continue;
-      const std::string key = KeyOf(*fields, "question_id");
+      const std::string& place = record->place;
+      const std::string key = KeyOf(record->fields, "question_id");
       if (key.empty()) {
         problems_.Add(Damage::kColumn, place, "question_id is missing or no integer or text");
-      } else if (!by_question_.emplace(key, *record).second) {
+      } else if (!by_question_.emplace(key, record->text).second) {
         problems_.Add(Damage::kDuplicateId, place, "question_id " + key + " has an annotation");
       }
     }
@@ -89,23 +68,20 @@ class VqaReader : public RowReader {
                       "question_id " + key + " has no annotation in " + annotations_.name());
         continue;
       }
-      // Parsed without error when the file was opened.
-      const Json annotation = Json::parse(found->second.text);
-      for (const auto& [name, value] : annotation.items()) row->fields.emplace(name, value);
+      // It has been read once, but a file may change meanwhile.
+      const auto annotation = ParseRecord(found->second, row->place + ": annotation", problems_);
+      if (!annotation) continue;
+      for (const auto& [name, value] : annotation->items()) row->fields.emplace(name, value);
       return row;
     }
     return std::nullopt;
   }
 
  private:
-  std::string PlaceOf(const JsonRecord& record) const {
-    return annotations_.Place(record.line) + ": record " + std::to_string(record.number);
-  }
-
   JsonReader questions_;
   TextFile annotations_;
   Problems& problems_;
-  std::unordered_map<std::string, JsonRecord> by_question_;
+  std::unordered_map<std::string, std::string_view> by_question_;
 };
 
 }  // namespace

@@ -9,29 +9,34 @@
 namespace binocle::eval {
 namespace {
 
-constexpr int64_t kMostBroken = 10'000;
-constexpr size_t kMostNames = 1000;
-constexpr size_t kLongestKey = 1000;
-constexpr size_t kNone = std::string_view::npos;
+// Of a text that may hold more than one value, up to its first fault.
+JsonScan ScanWhole(std::string_view text) {
+  JsonScan whole = ScanValue(text, AfterBlanks(text, 0));
+  if (!whole.sound()) return whole;
+  whole.end = AfterBlanks(text, whole.end);
+  if (whole.end < text.size()) whole.expected = "the end of the file";
+  return whole;
+}
 
-std::string_view WithoutBlanksBehind(std::string_view text) {
-  return text.substr(0, text.find_last_not_of(" \t\r\n") + 1);
+std::string TextOfName(std::string_view quoted) {
+  const Json name = Json::parse(quoted, nullptr, /*allow_exceptions=*/false);
+  return name.is_string() ? name.get<std::string>() : std::string(quoted);
 }
 
 }  // namespace
 
 JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::string_view member,
-                         Problems& problems)
+                         const ReaderLimits& limits, Problems& problems)
     : file_(file),
       problems_(problems),
+      limits_(limits),
       text_(file.text()),
       where_(where),
       member_(member),
-      scope_(member.empty() ? Scope::kFile : Scope::kMember),
-      is_json_(text_.find('\0') == kNone && Json::accept(text_)) {
-  if (scope_ == Scope::kMember && !FindMember())
-    ThrowInvalid(where, ": has no ", member, ", expected a list of records there");
+      whole_(ScanWhole(text_)) {
   SkipBlanks();
+  if (!member_.empty() && !FindMember() && (whole_.sound() || !FindMemberBehindFault()))
+    FailWithoutList();
   if (!AtList())
     ThrowInvalid(where, ": ", member.empty() ? "the file" : member, " begins with ",
                  position_ < text_.size() ? Printable(text_.substr(position_, 1)) : "nothing",
@@ -39,286 +44,257 @@ JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::st
   OpenList();
 }
 
+// Names in objects within other members are passed with these.
+bool JsonRecords::FindMember() {
+  if (Peek() != '{') return false;
+  ++position_;
+  while (true) {
+    SkipBlanks();
+    const size_t begin = position_;
+    const JsonScan name = ScanName(text_, begin);
+    if (!name.sound()) return false;
+    position_ = name.end;
+    const std::string_view quoted = text_.substr(begin, ScanText(text_, begin).end - begin);
+    if (TextOfName(quoted) == member_) return true;
+    const JsonScan value = ScanValue(text_, position_);
+    if (!value.sound()) return false;
+    position_ = AfterBlanks(text_, value.end);
+    if (Peek() != ',') return false;
+    ++position_;
+  }
+}
+
+// What is in front of the list is broken. Where its name begins a list once and nowhere else, that is the list.
+bool JsonRecords::FindMemberBehindFault() {
+  const std::string quoted = '"' + member_ + '"';
+  std::optional<size_t> found;
+  for (size_t at = text_.find(quoted); at != std::string_view::npos;
+       at = text_.find(quoted, at + 1)) {
+    const JsonScan name = ScanName(text_, at);
+    if (!name.sound() || name.end >= text_.size() || text_[name.end] != '[') continue;
+    if (found) return false;
+    found = name.end;
+  }
+  if (!found) return false;
+  position_ = *found;
+  return true;
+}
+
+void JsonRecords::FailWithoutList() const {
+  const int64_t line =
+      1 + std::count(text_.begin(), text_.begin() + static_cast<std::ptrdiff_t>(whole_.end), '\n');
+  if (whole_.sound())
+    ThrowInvalid(where_, ": has no ", member_, ", expected a list of records there");
+  ThrowInvalid(where_, ":", line, ": not valid JSON: expected ", whole_.expected,
+               "; no list of records called ", member_, " can be told from what else is there");
+}
+
 void JsonRecords::OpenList() {
   opening_ = Peek();
   closing_ = opening_ == '{' ? '}' : ']';
+  if (!whole_.sound()) {
+    lines_ = RecordLines::Detect(text_, position_, member_.empty());
+    // One that merely ends too early is sound up to there.
+    if (opening_ == '{' && !lines_ && whole_.end < text_.size())
+      ThrowInvalid(
+          file_.Place(LineOf(whole_.end)), ": not valid JSON: expected ", whole_.expected,
+          "; records of an object that do not begin lines of their own cannot be told from "
+          "what is in them");
+  }
   ++position_;
 }
 
-bool JsonRecords::FindMember() {
-  Skip('{');
-  for (SkipBlanks(); Peek() == '"'; SkipBlanks()) {
-    if (TakeKey() == member_) return true;
-    const JsonScan value = ScanValue(text_, position_);
-    if (!value.sound) {
-      // Whatever is broken there, the list may be whole.
-      const size_t name = text_.find('"' + member_ + '"', position_);
-      if (name == kNone) return false;
-      position_ = name;
-      continue;
-    }
-    position_ = value.end;
-    Skip(',');
+int64_t JsonRecords::LineOf(size_t position) {
+  if (position < counted_) {
+    line_ = 1;
+    counted_ = 0;
   }
-  return false;
-}
-
-void JsonRecords::SkipBlanks() { position_ = AfterBlanks(text_, position_); }
-
-bool JsonRecords::Skip(char c) {
-  SkipBlanks();
-  const bool is_next = Peek() == c;
-  if (is_next) ++position_;
-  return is_next;
-}
-
-// Whether there was one. More than one are reported together.
-bool JsonRecords::SkipCommas() {
-  if (!Skip(',')) return false;
-  SkipBlanks();
-  if (Peek() != ',') return true;
-  Report("has a comma too many, expected a record");
-  while (Skip(',')) {
-  }
-  return true;
-}
-
-std::string JsonRecords::TakeKey() {
-  const size_t begin = position_;
-  position_ = ScanText(text_, position_).end;
-  const std::string_view quoted = text_.substr(begin, position_ - begin);
-  Skip(':');
-  SkipBlanks();
-  const Json key = Json::parse(quoted, nullptr, /*allow_exceptions=*/false);
-  return key.is_string() ? key.get<std::string>() : std::string(quoted);
-}
-
-std::string_view JsonRecords::TakeRecord() {
-  const size_t begin = position_;
-  const JsonScan value = ScanValue(text_, begin);
-  const size_t next = AfterBlanks(text_, value.end);
-  const char follows = next < text_.size() ? text_[next] : '\0';
-  if (is_json_ && value.sound) {
-    position_ = value.end;
-    return text_.substr(begin, value.end - begin);
-  }
-  const bool is_object = text_[begin] == '{';
-  const size_t swallowed = value.sound && is_object ? FindSwallowed(begin, value.end) : kNone;
-  const bool comma_is_missing =
-      is_object && (follows == '{' || (opening_ == '{' && BraceBehindKey(next) != kNone));
-  const bool ends =
-      follows == ',' || follows == closing_ || next == text_.size() || comma_is_missing;
-  if (value.sound && ends && is_object && swallowed == kNone && !IsCutAt(next)) {
-    position_ = value.end;
-    const std::string_view record = text_.substr(begin, value.end - begin);
-    Learn(record);
-    if (comma_is_missing) Report("a comma is missing between this record and the next");
-    return record;
-  }
-  if (++broken_ > kMostBroken)
-    ThrowInvalid(where_, ": has more than ", kMostBroken, " broken records, expected JSON");
-  // Only what it holds is wrong; a list is most likely a bracket too many.
-  const bool is_apart = value.sound && ends && swallowed == kNone && text_[begin] != '[';
-  position_ = is_apart ? value.end : swallowed != kNone ? swallowed : FindRecord(begin);
-  if (position_ == text_.size()) position_ = std::max(value.end, begin + 1);
-  return WithoutBlanksBehind(text_.substr(begin, position_ - begin));
-}
-
-// Whether a comma and members of the record itself follow: it has a brace too many.
-bool JsonRecords::IsCutAt(size_t comma) const {
-  if (comma >= text_.size() || text_[comma] != ',') return false;
-  const size_t name = AfterBlanks(text_, comma + 1);
-  const JsonScan scan = ScanText(text_.substr(0, name + kLongestKey), name);
-  const size_t colon = AfterBlanks(text_, scan.end);
-  if (!scan.sound || colon >= text_.size() || text_[colon] != ':') return false;
-  return opening_ == '[' || BraceBehindKey(name) == kNone;
-}
-
-size_t JsonRecords::FindRecord(size_t begin) {
-  auto indent = IndentOf(begin);
-  // The first record may share its line with the list's bracket.
-  if (!indent && names_.all.empty()) indent = IndentOfNextLine(begin);
-  const size_t on_line = indent ? FindLine(*indent, begin + 1) : text_.size();
-  return on_line < text_.size() ? on_line : FindLikeness(begin + 1);
-}
-
-std::optional<std::string_view> JsonRecords::IndentOfNextLine(size_t position) const {
-  const size_t end = text_.find('\n', position);
-  if (end == kNone) return std::nullopt;
-  const size_t first = text_.find_first_not_of(" \t", end + 1);
-  return text_.substr(end + 1, first == kNone ? 0 : first - end - 1);
-}
-
-std::optional<std::string_view> JsonRecords::IndentOf(size_t begin) const {
-  const size_t line = begin == 0 ? 0 : text_.rfind('\n', begin - 1) + 1;
-  const size_t first = AfterBlanks(text_, line);
-  const size_t colon = AfterBlanks(text_, ScanText(text_, first).end);
-  const bool is_key = opening_ == '{' && colon < begin && text_[colon] == ':' &&
-                      AfterBlanks(text_, colon + 1) == begin;
-  if (first != begin && !is_key) return std::nullopt;
-  return text_.substr(line, first - line);
-}
-
-size_t JsonRecords::FindLine(std::string_view indent, size_t from) {
-  if (indent == line_indent_ && line_search_.Has(from)) return line_search_.found;
-  line_indent_ = indent;
-  line_search_ = {.from = from, .found = text_.size()};
-  for (size_t end = text_.find('\n', from); end != kNone; end = text_.find('\n', end + 1)) {
-    const size_t begin = end + 1 + indent.size();
-    if (text_.substr(end + 1, indent.size()) != indent || begin >= text_.size()) continue;
-    if (opening_ == '{' ? BraceBehindKey(begin) == kNone : text_[begin] != '{') continue;
-    line_search_.found = begin;
-    break;
-  }
-  return line_search_.found;
-}
-
-size_t JsonRecords::FindLikeness(size_t from) {
-  if (likeness_search_.Has(from)) return likeness_search_.found;
-  likeness_search_ = {.from = from, .found = text_.size()};
-  const char first = opening_ == '{' ? '"' : '{';
-  for (size_t at = text_.find(first, from); at != kNone; at = text_.find(first, at + 1)) {
-    const size_t brace = opening_ == '{' ? BraceBehindKey(at) : at;
-    if (brace == kNone || !IsLikeness(brace, names_)) continue;
-    likeness_search_.found = at;
-    break;
-  }
-  return likeness_search_.found;
-}
-
-bool JsonRecords::IsLikeness(size_t brace, const Names& names) const {
-  const JsonScan value = ScanValue(text_, brace);
-  if (!value.sound) return false;
-  const Json fields = Json::parse(text_.substr(brace, value.end - brace), nullptr,
-                                  /*allow_exceptions=*/false);
-  if (!fields.is_object() || fields.empty()) return false;
-  if (names.all.empty()) return fields.size() >= 2;
-  size_t known = 0;
-  for (const auto& [name, member] : fields.items()) known += names.all.count(name);
-  return 2 * known >= fields.size() && 2 * known >= names.fewest;
-}
-
-size_t JsonRecords::BraceBehindKey(size_t position) const {
-  const JsonScan key = ScanText(text_.substr(0, position + kLongestKey), position);
-  const size_t colon = AfterBlanks(text_, key.end);
-  if (!key.sound || colon >= text_.size() || text_[colon] != ':') return kNone;
-  const size_t brace = AfterBlanks(text_, colon + 1);
-  return brace < text_.size() && text_[brace] == '{' ? brace : kNone;
-}
-
-size_t JsonRecords::FindSwallowed(size_t begin, size_t end) const {
-  if (opening_ != '{') return kNone;
-  const auto indent = IndentOf(begin);
-  Names own;  // of the members so far, where no record is known yet
-  size_t at = AfterBlanks(text_, begin + 1);
-  while (at < end && text_[at] == '"') {
-    const size_t brace = BraceBehindKey(at);
-    const size_t key_end = ScanText(text_, at).end;
-    const size_t value = AfterBlanks(text_, AfterBlanks(text_, key_end) + 1);
-    if (brace != kNone && (!indent || IndentOf(brace) == indent) &&
-        !(names_.all.empty() && own.all.empty()) &&
-        IsLikeness(brace, names_.all.empty() ? own : names_))
-      return at;
-    own.all.emplace(text_.substr(at + 1, key_end - at - 2));
-    own.fewest = own.all.size();
-    at = AfterBlanks(text_, AfterBlanks(text_, ScanValue(text_, value).end) + 1);
-  }
-  return kNone;
-}
-
-void JsonRecords::Learn(std::string_view record) {
-  if (names_.all.size() >= kMostNames) return;
-  const Json fields = Json::parse(record, nullptr, /*allow_exceptions=*/false);
-  if (!fields.is_object() || fields.empty()) return;
-  const size_t before = names_.all.size();
-  const size_t fewest = before == 0 ? fields.size() : std::min(names_.fewest, fields.size());
-  for (const auto& [name, value] : fields.items()) names_.all.insert(name);
-  if (names_.all.size() != before || fewest != names_.fewest) likeness_search_ = {};
-  names_.fewest = fewest;
-}
-
-void JsonRecords::CountLines() {
   line_ += std::count(text_.begin() + static_cast<std::ptrdiff_t>(counted_),
-                      text_.begin() + static_cast<std::ptrdiff_t>(position_), '\n');
-  counted_ = position_;
+                      text_.begin() + static_cast<std::ptrdiff_t>(position), '\n');
+  counted_ = position;
+  return line_;
 }
 
-void JsonRecords::Report(const std::string& what) {
-  CountLines();
-  problems_.Add(Damage::kSyntax, file_.Place(line_), what);
+void JsonRecords::Note(const std::string& what) {
+  told_ = true;
+  problems_.Add(Damage::kNote, file_.Place(LineOf(position_)), what);
 }
 
-bool JsonRecords::IsEnd() {
-  if (is_json_) return true;
-  const size_t behind = position_;
-  SkipBlanks();
-  bool is_end = position_ >= text_.size();
-  if (scope_ == Scope::kMember && !is_end) {
-    const bool has_comma = Skip(',');
+// A fault that costs records, nobody knows how many.
+void JsonRecords::Lose(const std::string& what) {
+  told_ = true;
+  problems_.Add(Damage::kSyntax, file_.Place(LineOf(position_)), what);
+}
+
+bool JsonRecords::FindRecord() {
+  for (int64_t commas = 0; !ended_;) {
     SkipBlanks();
-    is_end = has_comma ? Peek() == '"' : Peek() == '}';
-    if (is_end && has_comma && opening_ == '{' && !names_.all.empty()) {
-      const size_t brace = BraceBehindKey(position_);
-      is_end = brace == kNone || !IsLikeness(brace, names_);
+    if (lines_ && position_ >= limit_ && number_ > 0 && position_ < text_.size()) {
+      if (lines_->IsRecord(position_)) return TakeLine(commas > 0);
+      if (Peek() != closing_) {
+        Lose(std::string("expected ") + closing_ + " in front of this; what follows is not read");
+        ended_ = true;
+        break;
+      }
     }
-  }
-  position_ = behind;
-  if (is_end) return true;
-  Report(std::string("a ") + closing_ +
-         " closes the list before the end of the file; what follows is read as more of it");
-  Skip(',');
-  Skip(opening_);
-  return false;
-}
-
-bool JsonRecords::PassOtherMembers() {
-  while (Skip(',')) {
-    SkipBlanks();
-    const std::string key = Peek() == '"' ? TakeKey() : "";
-    if (key == member_ && AtList()) {
-      Report(member_ + " stands there twice; it is read as more records");
-      OpenList();
+    if (Peek() == ',') {
+      if (++commas > 1 || number_ == 0) Note("has a comma too many, expected a record");
+      ++position_;
+    } else if (Peek() == closing_) {
+      if (commas > 0) Note("has a comma too many, expected a record");
+      CloseList();
+    } else if (position_ >= text_.size()) {
+      Lose(std::string("the file ends within the list, expected ") + closing_);
+      ended_ = true;
+    } else {
+      if (needs_comma_ && commas == 0) Note("a comma is missing in front of this record");
       return true;
     }
-    const JsonScan value = ScanValue(text_, position_);
-    position_ = value.end;
-    if (!value.sound) {
-      if (!is_json_) Report(Printable(key, 60) + " is no JSON; nothing is read from there on");
-      return false;
-    }
   }
-  Skip('}');
-  SkipBlanks();
-  if (position_ >= text_.size()) return false;
-  Report(
-      "the file goes on behind its object, expected its end; records there are read as more of the "
-      "list");
-  Skip(',');
-  SkipBlanks();
-  if (opening_ == '[' && Peek() == '{' && IsLikeness(position_, names_)) return true;
-  if (!FindMember() || !AtList()) return false;
-  OpenList();
+  return false;
+}
+
+// At a line of a record. Some put the comma there.
+bool JsonRecords::TakeLine(bool has_comma) {
+  const size_t behind = AfterBlanks(text_, position_ + 1);
+  const bool comma_first = Peek() == ',' && At(behind) == (opening_ == '{' ? '"' : '{');
+  if (comma_first) position_ = behind;
+  if (needs_comma_ && !has_comma && !comma_first)
+    Note("a comma is missing in front of this record");
   return true;
+}
+
+bool JsonRecords::EndsList(size_t behind) const {
+  if (member_.empty()) return behind == text_.size();
+  if (At(behind) == '}') return true;
+  const size_t name = AfterBlanks(text_, behind + 1);
+  if (At(behind) != ',' || !ScanName(text_, name).sound()) return false;
+  // A member that is laid out as the records are is one more of them.
+  return !(opening_ == '{' && lines_ && lines_->are_deeper() && lines_->IsRecord(name));
+}
+
+// In a file that is JSON.
+void JsonRecords::NoteSecondList() {
+  if (member_.empty()) return;
+  for (SkipBlanks(); Peek() == ','; SkipBlanks()) {
+    position_ = AfterBlanks(text_, position_ + 1);
+    const std::string_view name =
+        text_.substr(position_, ScanText(text_, position_).end - position_);
+    if (TextOfName(name) == member_) Note(member_ + " stands there twice; the first one is read");
+    position_ = ScanValue(text_, ScanName(text_, position_).end).end;
+  }
+}
+
+void JsonRecords::CloseList() {
+  const size_t behind = AfterBlanks(text_, ++position_);
+  ended_ = true;
+  if (whole_.sound()) return NoteSecondList();
+  if (!EndsList(behind)) {
+    const size_t next = At(behind) == ',' ? AfterBlanks(text_, behind + 1) : behind;
+    const bool goes_on = lines_ && lines_->IsRecord(next);
+    const size_t line = goes_on ? next : lines_ ? lines_->NextBehind(position_) : text_.size();
+    ended_ = !lines_ || !lines_->IsRecord(line);
+    const std::string what = std::string("a ") + closing_ +
+                             " closes the list and the file goes on; what follows is " +
+                             (ended_    ? "not read"
+                              : goes_on ? "read as more of it"
+                                        : "read as more of it from the next line on");
+    goes_on ? Note(what) : Lose(what);
+    needs_comma_ = false;
+    position_ = line;
+  } else if (!told_) {
+    position_ = whole_.end;
+    const std::string what = std::string("not valid JSON: expected ") + whole_.expected;
+    // A member of the object around the list may be one of its own, cut off by a } too many.
+    const bool sure = opening_ == '[' || (lines_ && lines_->are_deeper());
+    sure ? Note(what + "; the list is read as it is") : Lose(what + "; the list may end too early");
+  }
+}
+
+bool JsonRecords::BeginsRecord(size_t position) const {
+  if (opening_ == '[') return At(position) == '{';
+  if (lines_) return lines_->IsRecord(position);
+  const JsonScan name = ScanName(text_, position);
+  return name.sound() && At(name.end) == '{';
+}
+
+const char* JsonRecords::FaultBehind(const Element& element, size_t position) const {
+  const size_t next = AfterBlanks(text_, position);
+  if (next >= text_.size() || At(next) == closing_) return nullptr;
+  const bool comma = At(next) == ',';
+  const size_t record = comma ? AfterBlanks(text_, next + 1) : next;
+  if (record >= limit_ || At(record) == closing_) return nullptr;
+  if (opening_ == '{' && lines_) return "a comma and the next record on a line of its own";
+  if (BeginsRecord(record) && (comma || element.text[0] == '{')) return nullptr;
+  if (!comma || opening_ == '{') return "a comma and a record, or the list's end";
+  // A number, say, which is no record but a value; not a name, which shows a } too many.
+  const JsonScan value = ScanValue(text_, record);
+  const char behind = At(AfterBlanks(text_, value.end));
+  return value.sound() && (behind == ',' || behind == ']') ? nullptr : "a record";
+}
+
+std::optional<JsonRecords::Element> JsonRecords::TakeElement(const std::string& place) {
+  const size_t begin = position_;
+  if (begin >= limit_) limit_ = lines_ ? lines_->NextBehind(begin) : text_.size();
+  const std::string_view text = text_.substr(0, limit_);
+  Element element;
+  JsonScan scan{begin};
+  if (opening_ == '{') {
+    scan = ScanName(text, begin);
+    if (scan.sound()) element.key = text.substr(begin, ScanText(text, begin).end - begin);
+  }
+  if (scan.sound()) {
+    const size_t value = scan.end;
+    scan = ScanValue(text, value);
+    if (scan.sound()) element.text = text.substr(value, scan.end - value);
+  }
+  position_ = scan.end;
+  needs_comma_ = true;
+  if (whole_.sound()) return element;
+  if (scan.sound()) scan.expected = FaultBehind(element, scan.end);
+  if (scan.sound()) return element;
+  ReportBroken(begin, scan, place);
+  // The next one may be on the same line only where records need not begin lines.
+  position_ = limit_;
+  needs_comma_ = false;
+  ended_ = !lines_ || !(lines_->IsRecord(limit_) || At(limit_) == closing_);
+  return std::nullopt;
+}
+
+void JsonRecords::ReportBroken(size_t begin, const JsonScan& scan, const std::string& place) {
+  told_ = true;
+  std::string what = "not valid JSON: expected " + std::string(scan.expected);
+  const auto at = text_.begin() + static_cast<std::ptrdiff_t>(begin);
+  const int64_t lines = std::count(
+      at, at + static_cast<std::ptrdiff_t>(std::min(scan.end, text_.size()) - begin), '\n');
+  if (lines > 0) what += " in line " + std::to_string(LineOf(begin) + lines);
+  if (!lines_) {
+    what += "; where records share lines it cannot be told where the next one begins: " +
+            std::to_string(text_.size() - begin) + " bytes are not read";
+  }
+  problems_.Add(Damage::kSyntax, place, what);
 }
 
 std::optional<JsonRecord> JsonRecords::Next() {
-  while (!ended_) {
-    SkipCommas();
-    SkipBlanks();
-    CountLines();
-    if (position_ >= text_.size()) {
-      Report(std::string("the file ends within the list, expected ") + closing_);
-      ended_ = true;
-    } else if (Peek() == closing_) {
-      ++position_;
-      ended_ = IsEnd();
-      if (ended_ && scope_ == Scope::kMember) ended_ = !PassOtherMembers();
-    } else {
-      JsonRecord record{.key = {}, .text = {}, .line = line_, .number = ++number_};
-      if (opening_ == '{' && Peek() == '"') record.key = TakeKey();
-      record.text = TakeRecord();
-      return record;
+  while (FindRecord()) {
+    JsonRecord record;
+    record.number = ++number_;
+    record.place = file_.Place(LineOf(position_)) + ": record " + std::to_string(number_);
+    const std::optional<Element> element = TakeElement(record.place);
+    if (!element) continue;
+    if (element->text.size() > limits_.row_bytes) {
+      problems_.AddTooLong(record.place, element->text.size(), limits_.row_bytes);
+      continue;
     }
+    auto fields = ParseRecord(element->text, record.place, problems_);
+    if (!fields) {
+      told_ = true;
+      continue;
+    }
+    record.fields = std::move(*fields);
+    record.text = element->text;
+    record.key = TextOfName(element->key);
+    return record;
   }
   return std::nullopt;
 }

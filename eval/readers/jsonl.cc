@@ -20,9 +20,12 @@ class JsonlReader : public RowReader {
       if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
       const std::string place = file_.Place(lines_.number());
       if (line.size() > limits_.row_bytes) {
-        problems_.Add(Damage::kTooLong, place,
-                      "has " + std::to_string(line.size()) + " bytes, expected at most " +
-                          std::to_string(limits_.row_bytes));
+        problems_.AddTooLong(place, line.size(), limits_.row_bytes);
+        continue;
+      }
+      if (line.find("}\r") != std::string_view::npos) {
+        problems_.Add(Damage::kSyntax, place,
+                      "holds lines that end with CR alone, expected LF or CR LF");
         continue;
       }
       auto fields = ParseRecord(line, place, problems_);

@@ -39,7 +39,8 @@ class MmeReader : public RowReader {
       const fs::path questions = category / "questions_answers_YN";
       const size_t before = texts_.size();
       for (const fs::path& path : Sorted(IsFolder(questions) ? questions : category)) {
-        if (path.extension() == ".txt") texts_.push_back({category.filename().string(), path});
+        if (path.extension() == ".txt" && !IsFolder(path))
+          texts_.push_back({category.filename().string(), path});
       }
       if (texts_.size() == before)
         problems_.Add(Damage::kSyntax, category.filename().string(),
@@ -88,7 +89,8 @@ class MmeReader : public RowReader {
     try {
       ReadText(text);
     } catch (const Error& error) {
-      problems_.Add(Damage::kEncoding, name_, error.message());
+      const bool is_there = error.code() != Code::kNotFound;
+      problems_.Add(is_there ? Damage::kEncoding : Damage::kSyntax, name_, error.message());
     }
   }
 
@@ -103,9 +105,7 @@ class MmeReader : public RowReader {
       if (line.find_first_not_of(" \t") == std::string_view::npos) continue;
       const size_t tab = line.rfind('\t');
       if (line.size() > limits_.row_bytes) {
-        problems_.Add(Damage::kTooLong, place,
-                      "has " + std::to_string(line.size()) + " bytes, expected at most " +
-                          std::to_string(limits_.row_bytes));
+        problems_.AddTooLong(place, line.size(), limits_.row_bytes);
       } else if (!IsUtf8(line)) {
         problems_.Add(Damage::kEncoding, place, "is not UTF-8");
       } else if (tab == std::string_view::npos) {

@@ -9,7 +9,7 @@ namespace binocle::eval {
 
 std::string_view DamageName(Damage damage) {
   static constexpr std::array<std::string_view, kDamages> kNames = {
-      "syntax", "too long", "encoding", "column", "duplicate id", "image"};
+      "syntax", "too long", "encoding", "column", "duplicate id", "image", "note"};
   return kNames[static_cast<size_t>(damage)];
 }
 
@@ -18,8 +18,13 @@ void Problems::Add(Damage damage, const std::string& place, const std::string& w
   if (kept_.size() < kMaxKept) kept_.push_back({damage, place + ": " + Printable(what, 400)});
 }
 
+void Problems::AddTooLong(const std::string& place, size_t bytes, size_t most) {
+  Add(Damage::kTooLong, place,
+      "has " + std::to_string(bytes) + " bytes, expected at most " + std::to_string(most));
+}
+
 int64_t Problems::count() const {
-  return std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
+  return std::accumulate(counts_.begin(), counts_.end(), int64_t{0}) - count(Damage::kNote);
 }
 
 OrderedJson Problems::Summary() const {

@@ -25,8 +25,9 @@ struct ReaderLimits {
   size_t row_bytes = size_t{64} << 20;  // of one line, record or TSV row
 };
 
-enum class Damage { kSyntax, kTooLong, kEncoding, kColumn, kDuplicateId, kImage };
-inline constexpr size_t kDamages = 6;
+// A note is about a file: what is wrong with it there costs no row that could be read.
+enum class Damage { kSyntax, kTooLong, kEncoding, kColumn, kDuplicateId, kImage, kNote };
+inline constexpr size_t kDamages = 7;
 
 // "bad syntax" and so on.
 std::string_view DamageName(Damage damage);
@@ -41,12 +42,14 @@ class Problems {
   static constexpr size_t kMaxKept = 1000;
 
   void Add(Damage damage, const std::string& place, const std::string& what);
+  void AddTooLong(const std::string& place, size_t bytes, size_t most);
 
+  // Of rows that are skipped.
   int64_t count() const;
   int64_t count(Damage damage) const { return counts_[static_cast<size_t>(damage)]; }
   // The first kMaxKept, in the order of the rows.
   const std::vector<Problem>& kept() const { return kept_; }
-  // {"skipped": 3, "image": 2, "duplicate id": 1}: kinds that did not occur are left out.
+  // {"skipped": 3, "image": 2, "duplicate id": 1}: kinds that did not occur are left out. Notes are not among the skipped.
   OrderedJson Summary() const;
 
  private:

@@ -9,7 +9,9 @@ namespace binocle::eval {
 
 TextFile::TextFile(const std::filesystem::path& path, std::string name)
     : file_(path), name_(std::move(name)), text_(file_.bytes()) {
-  if (text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF"))
+  // With a mark, or as the first character, which is ASCII in all of our formats, shows.
+  const bool is_wide = text_.size() > 1 && (text_[0] == '\0') != (text_[1] == '\0');
+  if (text_.starts_with("\xFF\xFE") || text_.starts_with("\xFE\xFF") || is_wide)
     ThrowInvalid(file_.path(), ": is UTF-16 or UTF-32, expected UTF-8");
   if (text_.starts_with("\xEF\xBB\xBF")) text_.remove_prefix(3);
 }

@@ -1,5 +1,6 @@
 #include "service/grpc/vision_language_service.h"
 
+#include <optional>
 #include <utility>
 
 #include "service/common/text.h"
@@ -37,19 +38,21 @@ SubmissionEvents EventsOf(const std::shared_ptr<GenerateStream>& stream, const s
 using Work = std::function<std::function<void()>(const ModelBackend::KeepGoing&)>;
 
 void RunOnWorker(const ServiceContext& services, const grpc::CallbackServerContext& context,
-                 const std::shared_ptr<UnaryCall>& call, Work work) {
+                 const std::shared_ptr<UnaryCall>& call, WorkerPool::About about, Work work) {
   const auto deadline = DeadlineOf(context);
   const auto late = [deadline] { return deadline && CallGate::Clock::now() >= *deadline; };
-  const bool posted = services.workers.Post([call, late, work = std::move(work)] {
+  const auto task = [call, late, work = std::move(work)] {
     if (call->ended()) return;
     std::function<void()> fill;
     grpc::Status status = Guarded([&] { fill = work([&] { return !call->ended() && !late(); }); });
     if (!status.ok() && late())
       status = StatusOf(Error(Code::kDeadlineExceeded, "the call's deadline has passed"));
     call->End(status, fill);
-  });
-  if (!posted)
-    call->End(StatusOf(Error(Code::kResourceExhausted, "too many calls wait for a worker")));
+  };
+  const std::optional<int64_t> number = services.workers.Post(about, task);
+  if (!number)
+    return call->End(StatusOf(Error(Code::kResourceExhausted, "too many calls wait for a worker")));
+  call->SetCancel([&workers = services.workers, number] { workers.Drop(*number); });
 }
 
 // An engine embeds one thing and calls it "text" or "prompt", or says what the model does not take: of several, which.
@@ -128,7 +131,9 @@ void HandleEmbed(const ServiceContext& services, const grpc::CallbackServerConte
                  v1::EmbedResponse& response) {
   auto prepared = Prepare<EmbedInput>(services, request, EmbedInputOf);
   if (!prepared.status.ok()) return call->End(prepared.status);
-  RunOnWorker(services, context, call,
+  const auto about =
+      prepared.value.images.empty() ? WorkerPool::About::kWords : WorkerPool::About::kPictures;
+  RunOnWorker(services, context, call, about,
               [model = *prepared.model, input = std::move(prepared.value),
                &response](const ModelBackend::KeepGoing& keep_going) {
                 auto made = std::make_shared<v1::EmbedResponse>(Embedded(model, input, keep_going));
@@ -141,7 +146,7 @@ void HandleExplain(const ServiceContext& services, const grpc::CallbackServerCon
                    v1::ExplainResponse& response) {
   auto prepared = Prepare<ExplainInput>(services, request, ExplainInputOf);
   if (!prepared.status.ok()) return call->End(prepared.status);
-  RunOnWorker(services, context, call,
+  RunOnWorker(services, context, call, WorkerPool::About::kPictures,
               [model = *prepared.model, input = std::move(prepared.value),
                fields = FieldsOf(request), &response](const ModelBackend::KeepGoing& keep_going) {
                 auto made = std::make_shared<v1::ExplainResponse>(

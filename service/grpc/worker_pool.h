@@ -1,11 +1,14 @@
-// A few threads for calls that block.
+// A few threads for calls that block, and one more for calls about words alone, which so never wait for the pictures of others.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -13,24 +16,40 @@ namespace binocle {
 
 class WorkerPool {
  public:
-  // At most `max_queued` tasks wait while all threads are busy.
+  enum class About : uint8_t { kWords, kPictures };
+
+  // At most `threads` tasks about pictures run at a time. Of each kind at most `max_queued` wait while no thread may take them.
   WorkerPool(int threads, size_t max_queued);
   // Runs what is queued, and waits for it.
   ~WorkerPool();
   WorkerPool(const WorkerPool&) = delete;
   WorkerPool& operator=(const WorkerPool&) = delete;
 
-  // False when the queue is full: the task will not run. Tasks do not throw.
-  bool Post(std::function<void()> task);
+  // The task's number; none when its queue is full: it will not run. Tasks do not throw.
+  std::optional<int64_t> Post(About about, std::function<void()> task);
+  // Forgets a task that has not begun; of others nothing happens.
+  void Drop(int64_t number);
 
  private:
+  struct Task {
+    int64_t number = 0;
+    About about = About::kWords;
+    std::function<void()> run;
+  };
+  using Queue = std::deque<Task>;
+
   void Run();
+  Queue& of(About about) { return waiting_[static_cast<size_t>(about)]; }
+  size_t IdleFor(About about) const;
+  std::optional<Task> Next();
 
   const size_t max_queued_;
+  const size_t picture_threads_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  std::deque<std::function<void()>> tasks_;
-  size_t idle_ = 0;
+  std::array<Queue, 2> waiting_;
+  size_t busy_ = 0, busy_with_pictures_ = 0;
+  int64_t next_number_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;
 };

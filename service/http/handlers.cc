@@ -38,17 +38,19 @@ class GoneWatch {
 // Holds one of the server's places for as long as the work takes.
 class Place {
  public:
-  Place(ServerState& state, GoneWatch& watch) : places_(state.places) {
-    if (places_.Take([&] { return watch.KeepGoing(); })) return;
+  Place(ServerState& state, WorkPlaces::About about, GoneWatch& watch)
+      : places_(state.places), about_(about) {
+    if (places_.Take(about, [&] { return watch.KeepGoing(); })) return;
     watch.CheckClient();
     throw Error(Code::kUnavailable, "the server is shutting down");
   }
-  ~Place() { places_.Give(); }
+  ~Place() { places_.Give(about_); }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
  private:
   WorkPlaces& places_;
+  WorkPlaces::About about_;
 };
 
 // The same error about the body's name for what it is about: the engine calls a text "text" and a picture by its place.
@@ -79,28 +81,36 @@ Embedding EmbeddingOf(ModelBackend& model, const EmbeddingInput& input,
 
 }  // namespace
 
-bool WorkPlaces::Take(const std::function<bool()>& keep_going) {
+bool WorkPlaces::IsFree(About about) const {
+  if (about == About::kPictures && taken_by_pictures_ == places_) return false;
+  return taken_ < places_ + 1;
+}
+
+bool WorkPlaces::Take(About about, const std::function<bool()>& keep_going) {
   constexpr std::chrono::milliseconds kLook{50};
   std::unique_lock lock(mutex_);
-  if (free_ == 0 && waiting_ >= max_waiting_) {
+  if (!IsFree(about) && WaitingOf(about) >= max_waiting_) {
     throw Error(Code::kResourceExhausted,
-                "queue: " + std::to_string(waiting_) + " requests wait, as many as may");
+                "queue: " + std::to_string(WaitingOf(about)) + " requests wait, as many as may");
   }
-  ++waiting_;
+  ++WaitingOf(about);
   bool going_on = true;
-  while (free_ == 0 && going_on) {
+  while (!IsFree(about) && going_on) {
     changed_.wait_for(lock, kLook);
     going_on = keep_going();
   }
-  --waiting_;
-  if (going_on) --free_;
-  return going_on;
+  --WaitingOf(about);
+  if (!going_on) return false;
+  ++taken_;
+  if (about == About::kPictures) ++taken_by_pictures_;
+  return true;
 }
 
-void WorkPlaces::Give() {
+void WorkPlaces::Give(About about) {
   const std::lock_guard lock(mutex_);
-  ++free_;
-  changed_.notify_one();
+  --taken_;
+  if (about == About::kPictures) --taken_by_pictures_;
+  changed_.notify_all();
 }
 
 void ReplyJson(Exchange& exchange, int status, const Json& json) {
@@ -125,7 +135,10 @@ void HandleEmbeddings(ServerState& state, Exchange& exchange) {
   ModelBackend& model = *state.models.Find(request.model).backend;
   GoneWatch watch(state, exchange);
   const auto keep_going = [&] { return watch.KeepGoing(); };
-  const Place place(state, watch);
+  const bool pictures = std::any_of(request.inputs.begin(), request.inputs.end(),
+                                    [](const EmbeddingInput& i) { return i.image.has_value(); });
+  const Place place(state, pictures ? WorkPlaces::About::kPictures : WorkPlaces::About::kWords,
+                    watch);
   std::vector<Embedding> embeddings;
   try {
     for (const EmbeddingInput& input : request.inputs)
@@ -141,7 +154,7 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
   ExplainRequest request = ParseExplainRequest(exchange.ReadBody(), state.options.limits);
   ModelBackend& model = *state.models.Find(request.chat.model).backend;
   GoneWatch watch(state, exchange);
-  const Place place(state, watch);
+  const Place place(state, WorkPlaces::About::kPictures, watch);
   try {
     const Explanation explanation =
         model.Explain(request.chat.request, request.options, [&] { return watch.KeepGoing(); });

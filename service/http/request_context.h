@@ -1,6 +1,7 @@
 // What handlers share: the models, the options, and the server's state.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -14,20 +15,28 @@
 
 namespace binocle::http {
 
-// Places for work that a connection's thread does itself.
+// Places for work that a connection's thread does itself, and one more for work on words alone, which so never waits for the pictures
+// of others.
 class WorkPlaces {
  public:
-  WorkPlaces(int64_t places, int64_t max_waiting) : free_(places), max_waiting_(max_waiting) {}
+  enum class About : uint8_t { kWords, kPictures };
+
+  // Of each kind at most `max_waiting` wait.
+  WorkPlaces(int64_t places, int64_t max_waiting) : places_(places), max_waiting_(max_waiting) {}
 
   // Waits for a place; false when `keep_going` says no. Throws RESOURCE_EXHAUSTED where too many wait.
-  bool Take(const std::function<bool()>& keep_going);
-  void Give();
+  bool Take(About about, const std::function<bool()>& keep_going);
+  void Give(About about);
 
  private:
+  bool IsFree(About about) const;
+  int64_t& WaitingOf(About about) { return waiting_[static_cast<size_t>(about)]; }
+
+  const int64_t places_, max_waiting_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  int64_t free_, waiting_ = 0;
-  const int64_t max_waiting_;
+  int64_t taken_ = 0, taken_by_pictures_ = 0;
+  std::array<int64_t, 2> waiting_{};
 };
 
 struct ServerState {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eval/readers/readers.h"
+#include "eval/readers/values.h"
 
 namespace binocle::eval {
 
@@ -43,6 +44,12 @@ inline std::vector<Row> AllRows(const DataFiles& data, const DataFolder& folder,
   std::vector<Row> rows;
   while (auto row = reader->Next()) rows.push_back(std::move(*row));
   return rows;
+}
+
+inline std::vector<std::string> Column(const std::vector<Row>& rows, const std::string& column) {
+  std::vector<std::string> texts;
+  for (const Row& row : rows) texts.push_back(TextOf(row.fields.at(column), column));
+  return texts;
 }
 
 inline std::vector<std::string> Messages(const Problems& problems) {

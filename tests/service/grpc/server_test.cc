@@ -317,6 +317,43 @@ TEST_F(ServicesTest, WorkersAreFewAndADeadlineFreesThem) {
   EXPECT_TRUE(Soon([&] { return backend_->running == 0 && server_->in_flight() == 0; }));
 }
 
+TEST_F(ServicesTest, WordsDoNotWaitForPicturesAndTheCancelledHoldNoPlace) {
+  GrpcServerOptions options;
+  options.workers = 1;
+  options.max_queued_work = 1;
+  Start(std::move(options));
+  v1::ExplainRequest request;
+  request.set_prompt("sleep");
+  request.add_images()->set_data("1");
+  const auto explain = [&](grpc::ClientContext& context, int milliseconds) {
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::milliseconds(milliseconds));
+    v1::ExplainResponse explanation;
+    return stub_->Explain(&context, request, &explanation).error_code();
+  };
+  grpc::ClientContext running, waiting, refused, next, words;
+  std::thread sleeper([&] { explain(running, 60'000); });
+  EXPECT_TRUE(Soon([&] { return backend_->running == 1; }));
+  grpc::StatusCode code_of_waiting;
+  std::thread waiter([&] { code_of_waiting = explain(waiting, 60'000); });
+  EXPECT_TRUE(Soon([&] { return server_->in_flight() == 2; }));
+  EXPECT_EQ(explain(refused, 60'000), grpc::StatusCode::RESOURCE_EXHAUSTED);
+
+  v1::EmbedRequest embed;
+  embed.add_texts("abc");
+  v1::EmbedResponse vectors;
+  EXPECT_TRUE(stub_->Embed(&words, embed, &vectors).ok());
+
+  waiting.TryCancel();
+  waiter.join();
+  EXPECT_EQ(code_of_waiting, grpc::StatusCode::CANCELLED);
+  EXPECT_TRUE(Soon([&] { return server_->in_flight() == 1; }));
+  EXPECT_EQ(explain(next, 200), grpc::StatusCode::DEADLINE_EXCEEDED) << "it waited";
+  running.TryCancel();
+  sleeper.join();
+  EXPECT_TRUE(Soon([&] { return backend_->running == 0 && server_->in_flight() == 0; }));
+}
+
 TEST_F(ServicesTest, KServeAsksTheSameModel) {
   Start();
   grpc::ClientContext live_context, ready_context, metadata_context, infer_context, bad_context;
