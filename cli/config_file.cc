@@ -89,10 +89,11 @@ std::vector<std::string> ValuesOf(const std::string& path, const std::string& ke
   return values;
 }
 
-void Give(const std::string& path, const std::string& key, const YAML::Node& node,
+// Whether the option has its values from here.
+bool Give(const std::string& path, const std::string& key, const YAML::Node& node,
           CLI::Option& option) {
   const std::vector<std::string> values = ValuesOf(path, key, node);
-  if (option.count() > 0) return;  // the command line goes first
+  if (option.count() > 0) return false;  // the command line goes first
   const bool flag = option.get_expected_min() == 0;
   const auto bad = std::find_if(values.begin(), values.end(), [](const std::string& value) {
     return value != "true" && value != "false";
@@ -109,6 +110,7 @@ void Give(const std::string& path, const std::string& key, const YAML::Node& nod
   } catch (const CLI::Error& error) {
     Fail(path, node, error.what());
   }
+  return option.count() > 0;
 }
 
 }  // namespace
@@ -124,6 +126,8 @@ ConfigMap::~ConfigMap() = default;
 
 ConfigMap ConfigMap::Read(const std::string& path) {
   const std::string text = ReadSmallFile(path);
+  if (text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF"))
+    throw UsageError{path + ": is UTF-16 or UTF-32, expected UTF-8"};
   CheckQuotes(path, text);
   try {
     YAML::Node root = YAML::Load(text);
@@ -135,7 +139,9 @@ ConfigMap ConfigMap::Read(const std::string& path) {
   }
 }
 
-void ConfigMap::Apply(CLI::App& command, const std::vector<std::string>& taken) const {
+std::map<std::string, std::string> ConfigMap::Apply(CLI::App& command,
+                                                    const std::vector<std::string>& taken) const {
+  std::map<std::string, std::string> places;
   std::set<std::string> seen;
   for (const auto& entry : node_->yaml) {
     const std::string key = ScalarOf(path_, "a key", entry.first);
@@ -148,8 +154,9 @@ void ConfigMap::Apply(CLI::App& command, const std::vector<std::string>& taken) 
     CLI::Option* option = command.get_option_no_throw("--" + name);
     if (option == nullptr || name == "help" || name == "config" || name == "check")
       Fail(path_, entry.first, key + " is not an option of a configuration");
-    Give(path_, key, entry.second, *option);
+    if (Give(path_, key, entry.second, *option)) places["--" + name] = At(path_, entry.first.Mark());
   }
+  return places;
 }
 
 std::vector<ConfigMap> ConfigMap::Maps(const std::string& key) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,8 +18,10 @@ class ConfigMap {
   ~ConfigMap();
 
   // Gives the values to the command's options where the command line has not. UsageError with file and line for a key that is no option,
-  // for one that comes twice, has no value, or one that the option refuses. `taken` are keys that the caller reads itself.
-  void Apply(CLI::App& command, const std::vector<std::string>& taken) const;
+  // for one that comes twice, has no value, or one that the option refuses. `taken` are keys that the caller reads itself. Returns where
+  // the options that were given values have them: "--max-images" at "serve.yaml:7: ".
+  std::map<std::string, std::string> Apply(CLI::App& command,
+                                           const std::vector<std::string>& taken) const;
 
   // The mappings of a list; empty where there is none.
   std::vector<ConfigMap> Maps(const std::string& key) const;

@@ -1,5 +1,6 @@
 #include "cli/flags.h"
 
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
@@ -72,6 +73,13 @@ CLI::Validator NotEmpty(const std::string& name, const std::string& expected) {
     return "";
   };
   return CLI::Validator(check, "");
+}
+
+std::string AsTyped(const Error& error) {
+  std::string name = error.option();
+  const std::string rest = error.message().substr(name.size());
+  std::replace(name.begin(), name.end(), '_', '-');
+  return "--" + name + rest;
 }
 
 CLI::Validator IsInteger(const std::string& option) { return IsNumber<int64_t>(option); }

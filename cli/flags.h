@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "binocle/error.h"
 #include "binocle/engine.h"
 #include "cli/constraint_flags.h"
 #include "cli/intervention_flags.h"
@@ -47,6 +48,9 @@ CLI::Validator NotEmpty(const std::string& name, const std::string& expected);
 
 // Refuses what is no decimal integer of 64 bits: "--rounds is two, expected an integer of 64 bits".
 CLI::Validator IsInteger(const std::string& option);
+
+// What an error about an option says, with the option as it is typed: max_new_tokens is --max-new-tokens.
+std::string AsTyped(const Error& error);
 
 // "512M", "2.5GiB", "1000000"; throws UsageError naming `option`.
 int64_t ParseBytes(const std::string& text, const std::string& option);

@@ -11,6 +11,7 @@
 #include "binocle/error.h"
 #include "binocle/version.h"
 #include "cli/commands.h"
+#include "cli/flags.h"
 #include "cli/output.h"
 
 namespace binocle::cli {
@@ -30,14 +31,10 @@ int Report(const Error& error, int status) {
   return status;
 }
 
-// An error about an option calls it as it is typed: max_new_tokens is --max-new-tokens here. What an option names, and is not there or
-// taken, is not the option.
+// What an option names, and is not there or taken, is not the option.
 int ReportOption(const Error& error) {
-  std::string name = error.option();
-  const std::string rest = error.message().substr(name.size());
-  std::replace(name.begin(), name.end(), '_', '-');
   const bool named = error.code() == Code::kNotFound || error.code() == Code::kUnavailable;
-  return Report(Error(error.code(), "--" + name + rest), named ? kExitError : kExitUsage);
+  return Report(Error(error.code(), AsTyped(error)), named ? kExitError : kExitUsage);
 }
 
 // The words of the command line, the last one first, as the library wants them. `--stop=` alone is an empty value; the library would

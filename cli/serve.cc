@@ -1,5 +1,4 @@
 // binocle serve: models behind gRPC and HTTP, until SIGTERM.
-#include <malloc.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -18,6 +17,8 @@
 
 #include "binocle/server.h"
 #include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/freed_memory.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/quiet_grpc.h"
@@ -105,12 +106,24 @@ void CheckServer(const ServerOptions& options) {
   }
 }
 
+// Option values that a model's entry in the configuration has out of range are told with its place.
+template <typename F>
+auto InItsEntry(const ModelToServe& model, const F& load) {
+  try {
+    return load();
+  } catch (const Error& error) {
+    if (model.place.empty() || error.option().empty()) throw;
+    throw UsageError{model.place + AsTyped(error)};
+  }
+}
+
 void Check(const ServeFlags& flags) {
   CheckServer(OptionsOf(flags));
   flags.Patience();
   CheckPortFile(flags.port_file);
   for (const ModelToServe& model : flags.Models()) {
-    const ModelInfo info = Engine::Check(model.path, WithRoom(model));
+    const ModelInfo info =
+        InItsEntry(model, [&] { return Engine::Check(model.path, WithRoom(model)); });
     std::cout << model.name << ": " << model.path << ", " << info.parameters << " parameters, "
               << (info.planned_bytes >> 20) << " MiB\n";
   }
@@ -121,8 +134,9 @@ void Check(const ServeFlags& flags) {
 std::vector<ServedModel> Load(const ServeFlags& flags) {
   std::vector<ServedModel> models;
   for (const ModelToServe& model : flags.Models()) {
-    models.push_back(
-        {model.name, std::make_shared<Engine>(Engine::Load(model.path, WithRoom(model)))});
+    models.push_back({model.name, InItsEntry(model, [&] {
+                        return std::make_shared<Engine>(Engine::Load(model.path, WithRoom(model)));
+                      })});
   }
   return models;
 }
@@ -152,15 +166,9 @@ void TakeFileDescriptors() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// What pictures took goes back to the system when they do. glibc would learn from the first large ones to keep such blocks.
-void ReturnLargeBlocks() {
-#ifdef M_MMAP_THRESHOLD
-  mallopt(M_MMAP_THRESHOLD, 256 << 10);
-#endif
-}
-
 void Serve(const ServeFlags& flags) {
-  ReturnLargeBlocks();
+  constexpr std::chrono::seconds kLook{5};
+  FreedMemory freed;
   QuietGrpc();
   TakeFileDescriptors();
   const ServerOptions options = OptionsOf(flags);
@@ -170,7 +178,7 @@ void Serve(const ServeFlags& flags) {
   PortFile ports(flags.port_file);
   const std::unique_ptr<Server> server = Server::Start(Load(flags), options);
   ports.Write(*server);
-  signal.Wait();
+  while (!signal.WaitFor(kLook)) freed.GiveBack();
   Stop(*server, ports, signal, patience);
 }
 
@@ -182,8 +190,14 @@ void AddServe(CLI::App& app) {
   flags->Add(*command);
   command->callback([flags, command] {
     flags->ReadConfig(*command);
-    if (flags->check) return Check(*flags);
-    Serve(*flags);
+    try {
+      return flags->check ? Check(*flags) : Serve(*flags);
+    } catch (const UsageError& error) {
+      throw UsageError{flags->WithPlace(error.message)};
+    } catch (const Error& error) {
+      if (error.code() != Code::kInvalidArgument || error.option().empty()) throw;
+      throw UsageError{flags->WithPlace(AsTyped(error))};
+    }
   });
 }
 

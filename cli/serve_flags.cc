@@ -22,7 +22,13 @@ std::chrono::milliseconds Milliseconds(const char* option, double seconds, doubl
     message << option << " is " << seconds << ", expected " << low << " to " << high;
     throw UsageError{message.str()};
   }
-  return std::chrono::milliseconds(std::llround(seconds * 1000));
+  const std::chrono::milliseconds rounded(std::llround(seconds * 1000));
+  if (rounded.count() == 0 && seconds > 0) {
+    std::ostringstream message;  // 0 may mean something else
+    message << option << " is " << seconds << ", expected 0 or 0.001 to " << high;
+    throw UsageError{message.str()};
+  }
+  return rounded;
 }
 
 int64_t BytesOr(const std::string& text, const char* option, int64_t otherwise) {
@@ -71,11 +77,14 @@ void ServeFlags::Add(CLI::App& command) {
       ->capture_default_str()
       ->group("Server");
 
-  text("--tls-certificate", server_.tls_certificate, "PEM file; gRPC speaks TLS", "Access");
-  text("--tls-key", server_.tls_key, "PEM file of its key", "Access");
-  text("--tls-client-ca", server_.tls_client_ca, "PEM file; clients need a certificate of it",
-       "Access");
-  text("--tokens", server_.tokens, "file of bearer tokens and their limits", "Access");
+  // An empty name, of a variable that was not set, must not open the server to everybody.
+  const auto file = [&](const char* option, std::string& value, const char* what) {
+    command.add_option(option, value, what)->check(NotEmpty(option, "a file"))->group("Access");
+  };
+  file("--tls-certificate", server_.tls_certificate, "PEM file; gRPC speaks TLS");
+  file("--tls-key", server_.tls_key, "PEM file of its key");
+  file("--tls-client-ca", server_.tls_client_ca, "PEM file; clients need a certificate of it");
+  file("--tokens", server_.tokens, "file of bearer tokens and their limits");
   command
       .add_option("--allow-files", server_.allow_files,
                   "directory whose files requests may name by file: URIs (repeatable)")
@@ -123,7 +132,7 @@ void ServeFlags::ReadConfig(CLI::App& command) {
   const ConfigMap config = ConfigMap::Read(config_);
   if (config.Has("model") && config.Has("models"))
     throw UsageError{config_ + ": has model and models, expected one of them"};
-  config.Apply(command, {"models"});
+  places_ = config.Apply(command, {"models"});
   for (const ConfigMap& entry : config.Maps("models")) {
     ModelFlags flags = model_;
     CLI::App options;
@@ -134,8 +143,14 @@ void ServeFlags::ReadConfig(CLI::App& command) {
     const std::string path = entry.Text("path");
     if (path.empty()) throw UsageError{entry.Place() + "has no path, expected one"};
     const std::string name = entry.Text("name");
-    configured_.push_back({name.empty() ? NameOf(path) : name, path, OptionsIn(entry, flags)});
+    configured_.push_back(
+        {name.empty() ? NameOf(path) : name, path, OptionsIn(entry, flags), entry.Place()});
   }
+}
+
+std::string ServeFlags::WithPlace(const std::string& message) const {
+  const auto place = places_.find(message.substr(0, message.find_first_of(" :")));
+  return place == places_.end() ? message : place->second + message;
 }
 
 std::vector<ModelToServe> ServeFlags::Models() const {
@@ -146,12 +161,12 @@ std::vector<ModelToServe> ServeFlags::Models() const {
     const size_t equals = model.find('=');
     const bool named = equals != std::string::npos && equals > 0 && equals < model.find('/');
     const std::string path = named ? model.substr(equals + 1) : model;
-    models.push_back({named ? model.substr(0, equals) : NameOf(path), path, options});
+    models.push_back({named ? model.substr(0, equals) : NameOf(path), path, options, ""});
   }
   if (models.empty()) models = configured_;
   if (models.empty()) {
     const std::string path = model_.Path();
-    models.push_back({NameOf(path), path, options});
+    models.push_back({NameOf(path), path, options, ""});
   }
   std::set<std::string> names;
   for (const ModelToServe& model : models) {

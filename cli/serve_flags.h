@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ModelToServe {
   std::string name;
   std::string path;
   EngineOptions options;
+  std::string place;  // of its entry in the configuration, "serve.yaml:7: "; otherwise empty
 };
 
 class ServeFlags {
@@ -30,6 +32,9 @@ class ServeFlags {
   // How long requests under way may go on after a signal.
   std::chrono::milliseconds Patience() const;
 
+  // A message that begins with an option, "--workers is …", with the place in the configuration where the option has its value from.
+  std::string WithPlace(const std::string& message) const;
+
   std::string port_file;
   std::string log = "json";
   bool check = false;
@@ -38,6 +43,7 @@ class ServeFlags {
   std::string config_;
   std::vector<std::string> models_;  // [NAME=]DIRECTORY
   std::vector<ModelToServe> configured_;
+  std::map<std::string, std::string> places_;
   ModelFlags model_;  // of all models, where they say nothing else
   ServerOptions server_;
   std::string max_message_, max_request_image_, max_prompt_, image_store_;

@@ -35,10 +35,6 @@ StopSignal::~StopSignal() {
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }
 
-void StopSignal::Wait() const {
-  while (!WaitFor(std::chrono::hours(24))) continue;
-}
-
 bool StopSignal::WaitFor(std::chrono::milliseconds time) const {
   pollfd waiting{.fd = descriptor_, .events = POLLIN, .revents = 0};
   if (poll(&waiting, 1, static_cast<int>(time.count())) <= 0) return false;

@@ -5,7 +5,7 @@
 
 namespace binocle::cli {
 
-// From its making on, this thread and those that it starts leave both signals to Wait. Made before any other thread.
+// From its making on, this thread and those that it starts leave both signals to WaitFor. Made before any other thread.
 class StopSignal {
  public:
   StopSignal();
@@ -13,9 +13,7 @@ class StopSignal {
   StopSignal(const StopSignal&) = delete;
   StopSignal& operator=(const StopSignal&) = delete;
 
-  // Waits for the next one.
-  void Wait() const;
-  // False: none came in this time.
+  // Waits for the next one. False: none came in this time.
   bool WaitFor(std::chrono::milliseconds time) const;
 
  private:

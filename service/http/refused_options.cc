@@ -12,7 +12,7 @@ enum class Harmless {
   kOne,   // a number: a factor
   kOff,   // a number of 0 or below: how many
   kTrue,
-  kEmpty,        // a list or an object without members, or false
+  kEmpty,        // a list or an object without members, an empty text, or false
   kNone,         // "none" or "auto": which of no tools to call
   kMedium,       // "medium"
   kReasonsNone,  // "none": no model here reasons
@@ -57,7 +57,7 @@ constexpr Option kOptions[] = {
     {"prompt_format", Harmless::kNever, kOurs},
     {"grounding", Harmless::kNever, kOurs},
     {"attention", Harmless::kNever, kOurs},
-    {"priority", Harmless::kNever, kOurs},
+    {"priority", Harmless::kZero, kOurs},
     {"var", Harmless::kNever, kOurs},
     {"modulate", Harmless::kNever, kOurs},
     {"pai", Harmless::kNever, kOurs},
@@ -66,20 +66,20 @@ constexpr Option kOptions[] = {
     {"pooling", Harmless::kNever, kOurs},
     {"normalize", Harmless::kNever, kOurs},
     {"max_new_tokens", Harmless::kNever, "is not supported, expected max_tokens"},
-    {"system", Harmless::kNever, "is not supported, expected a message of that role"},
+    {"system", Harmless::kEmpty, "is not supported, expected a message of that role"},
     {"stop_sequences", Harmless::kEmpty, "is not supported, expected stop"},
     // Of vLLM, llama.cpp, SGLang and others.
     {"guided_choice", Harmless::kEmpty, kConstraint},
-    {"guided_regex", Harmless::kNever, kConstraint},
+    {"guided_regex", Harmless::kEmpty, kConstraint},
     {"guided_json", Harmless::kEmpty, kConstraint},
-    {"guided_grammar", Harmless::kNever, kConstraint},
+    {"guided_grammar", Harmless::kEmpty, kConstraint},
     {"structured_outputs", Harmless::kEmpty, kConstraint},
-    {"regex", Harmless::kNever, kConstraint},
-    {"grammar", Harmless::kNever, kConstraint},
+    {"regex", Harmless::kEmpty, kConstraint},
+    {"grammar", Harmless::kEmpty, kConstraint},
     {"json_schema", Harmless::kEmpty, kConstraint},
-    {"format", Harmless::kNever, kConstraint},
-    {"guided_whitespace_pattern", Harmless::kNever, kConstraint},
-    {"structural_tag", Harmless::kNever, kConstraint},
+    {"format", Harmless::kEmpty, kConstraint},
+    {"guided_whitespace_pattern", Harmless::kEmpty, kConstraint},
+    {"structural_tag", Harmless::kEmpty, kConstraint},
     {"grammar_lazy", Harmless::kEmpty, kConstraint},
     {"best_of", Harmless::kOne, kUnsupported},
     {"use_beam_search", Harmless::kEmpty, kUnsupported},
@@ -104,7 +104,7 @@ constexpr Option kOptions[] = {
     {"bad_words", Harmless::kEmpty, kUnsupported},
     {"allowed_token_ids", Harmless::kEmpty, kUnsupported},
     {"logits_processors", Harmless::kEmpty, kUnsupported},
-    {"custom_logit_processor", Harmless::kNever, kUnsupported},
+    {"custom_logit_processor", Harmless::kEmpty, kUnsupported},
     {"samplers", Harmless::kEmpty, kUnsupported},
     {"skip_special_tokens", Harmless::kTrue, kUnsupported},
     {"spaces_between_special_tokens", Harmless::kTrue, kUnsupported},
@@ -120,17 +120,17 @@ constexpr Option kOptions[] = {
     {"prompt", Harmless::kNever, "is not supported, expected messages"},
     {"images", Harmless::kEmpty, "is not supported, expected parts of a message"},
     {"image_data", Harmless::kEmpty, "is not supported, expected parts of a message"},
-    {"suffix", Harmless::kNever, kUnsupported},
-    {"template", Harmless::kNever, kUnsupported},
+    {"suffix", Harmless::kEmpty, kUnsupported},
+    {"template", Harmless::kEmpty, kUnsupported},
     {"options", Harmless::kEmpty, "is not supported: its members belong beside messages"},
     {"echo", Harmless::kEmpty, kUnsupported},
     {"return_full_text", Harmless::kEmpty, kUnsupported},
-    {"truncate", Harmless::kNever, kUnsupported},
+    {"truncate", Harmless::kEmpty, kUnsupported},
     {"truncate_prompt_tokens", Harmless::kNever, kUnsupported},
-    {"prompt_logprobs", Harmless::kNever, kUnsupported},
+    {"prompt_logprobs", Harmless::kEmpty, kUnsupported},
     {"return_tokens_as_token_ids", Harmless::kEmpty, kUnsupported},
     {"add_generation_prompt", Harmless::kTrue, kUnsupported},
-    {"add_special_tokens", Harmless::kNever, kUnsupported},
+    {"add_special_tokens", Harmless::kEmpty, kUnsupported},
     {"chat_template", Harmless::kNever,
      "is not supported; binocle.prompt_format raw is what there is"},
     {"chat_template_kwargs", Harmless::kEmpty, kUnsupported},
@@ -142,14 +142,22 @@ constexpr Option kOptions[] = {
     {"reasoning", Harmless::kEmpty, kUnsupported},
     {"enable_thinking", Harmless::kEmpty, kUnsupported},
     {"lora", Harmless::kEmpty, kUnsupported},
-    {"lora_path", Harmless::kNever, kUnsupported},
-    {"adapter_id", Harmless::kNever, kUnsupported},
+    {"lora_path", Harmless::kEmpty, kUnsupported},
+    {"adapter_id", Harmless::kEmpty, kUnsupported},
     {"no_repeat_ngram_size", Harmless::kZero, kUnsupported},
-    {"ebnf", Harmless::kNever, kConstraint},
-    {"stop_regex", Harmless::kNever, kUnsupported},
+    {"ebnf", Harmless::kEmpty, kConstraint},
+    {"stop_regex", Harmless::kEmpty, kUnsupported},
     {"xtc_probability", Harmless::kZero, kUnsupported},
     {"dry_multiplier", Harmless::kZero, kUnsupported},
     {"top_a", Harmless::kZero, kUnsupported},
+    {"vllm_xargs", Harmless::kEmpty, kUnsupported},
+    {"repetition_detection", Harmless::kEmpty, kUnsupported},
+    {"repeat_last_n", Harmless::kZero, kUnsupported},
+    {"num_ctx", Harmless::kNever, "is not supported: the server's context is fixed"},
+    {"lora_request", Harmless::kEmpty, kUnsupported},
+    {"stop_strings", Harmless::kEmpty, "is not supported, expected stop"},
+    {"instructions", Harmless::kEmpty, "is not supported, expected a message of the role system"},
+    {"negative_prompt", Harmless::kEmpty, kUnsupported},
 };
 
 bool IsHarmless(const Json& value, Harmless harmless) {
@@ -158,7 +166,8 @@ bool IsHarmless(const Json& value, Harmless harmless) {
     case Harmless::kOne: return value.is_number() && value.get<double>() == 1;
     case Harmless::kOff: return value.is_number() && value.get<double>() <= 0;
     case Harmless::kTrue: return value == Json(true);
-    case Harmless::kEmpty: return (value.is_structured() && value.empty()) || value == Json(false);
+    case Harmless::kEmpty:
+      return (value.is_structured() && value.empty()) || value == Json("") || value == Json(false);
     case Harmless::kNone: return value == Json("none") || value == Json("auto");
     case Harmless::kMedium: return value == Json("medium");
     case Harmless::kReasonsNone: return value == Json("none");

@@ -58,6 +58,18 @@ class Check(Checking):
         path = self.write("bad.yaml", "workers: null\n")
         self.refused(rf"INVALID_ARGUMENT: {path}:1: workers is null.*", "--config", path, "--workers", "2", status=2)
         self.refused("NOT_FOUND: none.yaml: cannot be read", "--config", "none.yaml")
+        for text, line, what in [("http: none\nworkers: 0\n", 2, "--workers is 0, expected 1 to 256"), ("max_sequences: 1\n", 1, "--max-sequences is 1, expected 2 to 1024"),
+                                 ("stall_seconds: 0\n", 1, "--stall-seconds is 0, expected 1 to 3600"), ("listen: foo\n", 1, "--listen is foo, .*"),
+                                 (f"models:\n - path: {LLAVA}\n   max_sequences: 1\n", 2, "--max-sequences is 1, .*")]:
+            with self.subTest(text):
+                path = self.write("range.yaml", text)
+                self.refused(rf"INVALID_ARGUMENT: {path}:{line}: {what}", "--config", path, status=2)
+        self.refused("INVALID_ARGUMENT: --workers is 300, .*", "--config", self.write("range.yaml", "workers: 0\n"), "--workers", "300", status=2)
+
+    def test_what_would_open_the_server_or_take_a_limit_away(self):
+        self.refused("INVALID_ARGUMENT: --tokens is empty, expected a file", "--tokens", "", status=2)
+        self.refused("INVALID_ARGUMENT: --tls-client-ca is empty, expected a file", "--tls-client-ca=", status=2)
+        self.refused("INVALID_ARGUMENT: --request-timeout-seconds is 1e-09, expected 0 or 0.001 to 86400", "--request-timeout-seconds", "1e-9", status=2)
 
     def test_values_and_what_they_name(self):
         for status, line, arguments in [

@@ -79,23 +79,5 @@ TEST(Infer, FaultsHaveTheirPlaces) {
               ElementsAre("raw_input_contents[0]"));
 }
 
-TEST(WorkerPool, RunsWhatFitsAndRefusesTheRest) {
-  std::atomic<int> ran = 0;
-  std::promise<void> open;
-  const std::shared_future<void> gate = open.get_future().share();
-  {
-    WorkerPool pool(1, 1);
-    ASSERT_TRUE(pool.Post([&, gate] {
-      ++ran;
-      gate.wait();
-    }));
-    while (ran == 0) std::this_thread::yield();
-    EXPECT_TRUE(pool.Post([&] { ++ran; }));
-    EXPECT_FALSE(pool.Post([&] { ++ran; }));
-    open.set_value();
-  }
-  EXPECT_EQ(ran, 2);
-}
-
 }  // namespace
 }  // namespace binocle

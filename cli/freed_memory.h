@@ -1,0 +1,21 @@
+// What requests have freed, back to the system.
+#pragma once
+
+#include <cstdint>
+
+namespace binocle::cli {
+
+// glibc keeps what is freed for the next allocation, in a pool for each of many threads, and learns from large blocks to keep such too. A
+// server that once had hundreds of pictures would hold their memory for ever.
+class FreedMemory {
+ public:
+  // Before other threads allocate.
+  FreedMemory();
+  // Now and then: gives back what is free, where memory has grown by more than some megabytes since the last time.
+  void GiveBack();
+
+ private:
+  int64_t after_last_ = 0;  // bytes in memory, without what is mapped from files
+};
+
+}  // namespace binocle::cli
