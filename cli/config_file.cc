@@ -154,7 +154,8 @@ std::map<std::string, std::string> ConfigMap::Apply(CLI::App& command,
     CLI::Option* option = command.get_option_no_throw("--" + name);
     if (option == nullptr || name == "help" || name == "config" || name == "check")
       Fail(path_, entry.first, key + " is not an option of a configuration");
-    if (Give(path_, key, entry.second, *option)) places["--" + name] = At(path_, entry.first.Mark());
+    if (Give(path_, key, entry.second, *option))
+      places["--" + name] = At(path_, entry.first.Mark());
   }
   return places;
 }

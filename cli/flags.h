@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "binocle/error.h"
 #include "binocle/engine.h"
+#include "binocle/error.h"
 #include "cli/constraint_flags.h"
 #include "cli/intervention_flags.h"
 

@@ -91,6 +91,8 @@ void CheckContentType(Exchange& exchange) {
   if (type != kJsonType) throw NotJson(type);
 }
 
+std::string NewRequestId() { return "req_" + RandomId(); }
+
 // The client's id where it is a word, or a new one.
 std::string RequestId(const Exchange& exchange) {
   constexpr size_t kMaxBytes = 128;
@@ -99,7 +101,7 @@ std::string RequestId(const Exchange& exchange) {
                     std::all_of(given.begin(), given.end(), [](unsigned char c) {
                       return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
                     });
-  return word ? given : "req_" + RandomId();
+  return word ? given : NewRequestId();
 }
 
 HttpError OfStatus(int status, const std::string& why) {
@@ -139,6 +141,7 @@ struct HttpServer::Impl {
             .handle = [this](Exchange& exchange) { Handle(exchange); },
             .refuse = [](int status,
                          const std::string& why) { return Line(ErrorJson(OfStatus(status, why))); },
+            .new_request_id = [] { return NewRequestId(); },
             .finished = [this](const FinishedExchange& finished) { Finished(finished); }});
   }
 

@@ -244,6 +244,8 @@ void Listener::SetHandlers() {
   set_post_routing_handler(Handler([this](const httplib::Request& request,
                                           httplib::Response& response) {
     current->finished.status = response.status;
+    if (!response.has_header("X-Request-Id"))
+      response.set_header("X-Request-Id", handlers_.new_request_id());
     current->finished.request_id = response.get_header_value("X-Request-Id");
     current->finished.traceparent = request.get_header_value("traceparent");
     current->closing = current->closing || current->body_is_left || request.version == "HTTP/1.0" ||

@@ -47,6 +47,7 @@ class Listener : private httplib::Server {
     // What is refused before it is handled (a head that is none, a method that the library does not know): the status is given, and why
     // where that is known; the body is the handler's.
     std::function<std::string(int status, const std::string& why)> refuse;
+    std::function<std::string()> new_request_id;  // of such
     std::function<void(const FinishedExchange&)> finished;
   };
 

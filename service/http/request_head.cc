@@ -86,7 +86,11 @@ std::string FaultOfLine(std::string_view line, Framing& framing) {
   if (!IsToken(name) || !IsValue(line.substr(colon)))
     return Text("a header line begins with ", Quoted(name), ", expected NAME: VALUE");
   const std::string_view value = Trimmed(line.substr(colon + 1));
-  if (IsCaselessly(name, "Host")) ++framing.hosts;
+  if (IsCaselessly(name, "Host")) {
+    ++framing.hosts;
+    if (value.find_first_of(" \t,/?#@\\") != std::string_view::npos)
+      return Text("Host is ", Quoted(value), ", expected HOST or HOST:PORT");
+  }
   for (const auto& [own, seen] : {std::pair("Content-Length", &framing.length),
                                   std::pair("Transfer-Encoding", &framing.coding)}) {
     if (!IsCaselessly(name, own)) continue;

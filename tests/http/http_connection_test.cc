@@ -239,6 +239,7 @@ void ExpectRefusedAndClosed(int port, const std::string& request, const std::str
   const RawReply reply = client.ReadReply();
   EXPECT_EQ(reply.status, 400) << request;
   EXPECT_EQ(reply.headers.at("connection"), "close");
+  EXPECT_TRUE(reply.headers.at("x-request-id").starts_with("req_"));
   const Json error = Json::parse(reply.body)["error"];
   EXPECT_EQ(error["type"], "invalid_request_error");
   EXPECT_NE(error["message"].get<std::string>().find(message), std::string::npos) << reply.body;

@@ -38,7 +38,10 @@ TEST(RequestHead, HasOneHost) {
   EXPECT_EQ(FaultOf(""), "Host is missing, expected one");
   EXPECT_EQ(FaultOf("\r\nX-Host: x"), "Host is missing, expected one");
   EXPECT_EQ(FaultOf("\r\nhost: x\r\nHOST: x"), "Host is there twice, expected one");
-  EXPECT_EQ(FaultOf("\r\nHost:"), "");
+  for (const char* host : {"", " x", " x:80", " [::1]:80"})
+    EXPECT_EQ(FaultOf(std::string("\r\nHost:") + host), "") << host;
+  for (const char* host : {"a b", "a/b", "a,b", "u@a", "a?b", "a#b"})
+    EXPECT_TRUE(FaultOf(std::string("\r\nHost: ") + host).starts_with("Host is \"")) << host;
   EXPECT_EQ(FaultOf("", "GET / HTTP/1.0"), "");
 }
 
