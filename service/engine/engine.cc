@@ -19,6 +19,7 @@
 #include "service/engine/embed.h"
 #include "service/engine/engine_access.h"
 #include "service/engine/engine_loop.h"
+#include "service/engine/error_of.h"
 #include "service/engine/explain.h"
 #include "service/engine/generation_options.h"
 #include "service/engine/image_encoder.h"
@@ -48,19 +49,6 @@ auto AsErrors(const std::string& path, const Action& action) {
     Throw(Code::kResourceExhausted, path, ": out of memory");
   } catch (const std::system_error& error) {
     Throw(Code::kUnknown, path, ": ", error.code().message());
-  }
-}
-
-// What a step of a request's way throws.
-template <typename Step>
-std::optional<Error> ErrorOf(const Step& step) {
-  try {
-    step();
-    return {};
-  } catch (const Error& error) {
-    return error;
-  } catch (const std::bad_alloc&) {
-    return Error(Code::kResourceExhausted, "request: out of memory");
   }
 }
 

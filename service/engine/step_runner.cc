@@ -1,11 +1,12 @@
 #include "service/engine/step_runner.h"
 
 #include <algorithm>
-#include <new>
+#include <optional>
 #include <utility>
 
 #include "core/error.h"
 #include "service/engine/contrast.h"
+#include "service/engine/error_of.h"
 
 namespace binocle {
 namespace {
@@ -66,15 +67,9 @@ struct StepRunner::Views {
 
 template <typename Action>
 bool StepRunner::Guarded(LiveRequest& request, const Action& action) {
-  try {
-    action();
-    return true;
-  } catch (const Error& error) {
-    request.Fail(error);
-  } catch (const std::bad_alloc&) {
-    request.Fail(Error(Code::kResourceExhausted, "request: out of memory"));
-  }
-  return false;
+  const std::optional<Error> error = ErrorOf(action);
+  if (error) request.Fail(*error);
+  return !error;
 }
 
 void StepRunner::Add(std::shared_ptr<LiveRequest> request) {
