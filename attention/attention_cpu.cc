@@ -30,18 +30,17 @@ struct OnlineSoftmax {
   float* q;           // [R, d], scaled
   float* o;           // [R, stride], not yet divided by the sum
   float* s;           // [pages, R, 64] scores, then weights
-  float* correction;  // [pages, R rounded up to lanes]
-  float* max;         // [R]
-  float* page_max;    // [R]
-  float* sums;        // [R, lanes], their total is the row's sum
+  float* correction;  // [pages, R]
+  float*
+      shift;  // [R] what is taken from scores before the exponential: their maximum, or little less
+  float* sums;  // [R, lanes], their total is the row's sum
 
   OnlineSoftmax(Carver& carver, int64_t d)
       : q(carver.Take(kBlockRows * d)),
         o(carver.Take(kBlockRows * ValueStride(d))),
         s(carver.Take(kBlockRows * kPageTokens)),
-        correction(carver.Take(kBlockRows * kLanes)),
-        max(carver.Take(kBlockRows)),
-        page_max(carver.Take(kBlockRows)),
+        correction(carver.Take(kBlockRows)),
+        shift(carver.Take(kBlockRows)),
         sums(carver.Take(kBlockRows * kLanes)) {}
 };
 
@@ -57,52 +56,40 @@ HWY_INLINE void Hide(Visible visible, float* s) {
   for (int64_t j = visible.end; j < kPageTokens; ++j) s[j] = kLowest;
 }
 
-HWY_INLINE float MaxOf(const float* s) {
+// A row's shift moves only where a score is larger by more than this: weights of up to e^8 lose no digits, and nearly always one comparison
+// shows that nothing moves.
+inline constexpr float kMostAbove = 8;
+
+// s ← exp(s − shift). Moves the shift and the row's lanes of sums, and returns what o must be scaled by. Which pages move it depends on the
+// row's scores alone.
+HWY_INLINE float SoftmaxStep(float* s, float& shift, float* sums) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  auto max = hn::Load(d, s);
+  auto page_max = hn::Load(d, s);
 #pragma GCC unroll 4
-  for (int64_t j = lanes; j < kPageTokens; j += lanes) max = hn::Max(max, hn::Load(d, s + j));
-  return hn::GetLane(hn::MaxOfLanes(d, max));
-}
-
-// max ← max(max, page_max) and what o must be scaled by, exp(old max − max), for all rows at once: one row after the other waits for its
-// exponential wherever its maximum moves. Returns whether any moved.
-HWY_INLINE bool MoveMax(const float* page_max, int64_t rows, float* max, float* correction) {
-  const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto log2e = hn::Set(d, kLog2E), one = hn::Set(d, 1.0F);
-  bool moved = false;
-  for (int64_t r = 0; r < rows; r += lanes) {
-    const auto old_max = hn::Load(d, max + r);
-    const auto new_max = hn::Max(old_max, hn::Load(d, page_max + r));
-    const auto same = hn::Eq(old_max, new_max);  // −∞ both: their difference would be NaN
-    const auto scale = Exp2(d, hn::Mul(hn::Sub(old_max, new_max), log2e));
-    hn::Store(new_max, d, max + r);
-    hn::Store(hn::IfThenElse(same, one, scale), d, correction + r);
-    moved = moved || !hn::AllTrue(d, same);
+  for (int64_t j = lanes; j < kPageTokens; j += lanes)
+    page_max = hn::Max(page_max, hn::Load(d, s + j));
+  float correction = 1.0F;
+  if (!hn::AllTrue(d, hn::Le(page_max, hn::Set(d, shift + kMostAbove)))) {
+    const float moved = std::max(shift, hn::GetLane(hn::MaxOfLanes(d, page_max)));
+    correction = std::exp2((shift - moved) * kLog2E);
+    shift = moved;
   }
-  return moved;
-}
-
-// s ← exp(s − max), added to the row's lanes of sums.
-HWY_INLINE void Exponentials(float* s, float max, float correction, float* sums) {
-  const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  if (max == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
+  if (shift == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
     if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sums[0] = NAN;
     std::fill(s, s + kPageTokens, 0.0F);
-    return;
+    return 1.0F;
   }
-  const auto shift = hn::Set(d, max), log2e = hn::Set(d, kLog2E);
+  const auto from = hn::Set(d, shift), log2e = hn::Set(d, kLog2E);
   auto page_sum = hn::Zero(d);
 #pragma GCC unroll 4
   for (int64_t j = 0; j < kPageTokens; j += lanes) {
-    const auto p = Exp2(d, hn::Mul(hn::Sub(hn::Load(d, s + j), shift), log2e));
+    const auto p = Exp2(d, hn::Mul(hn::Sub(hn::Load(d, s + j), from), log2e));
     hn::Store(p, d, s + j);
     page_sum = hn::Add(page_sum, p);
   }
   hn::Store(hn::MulAdd(hn::Load(d, sums), hn::Set(d, correction), page_sum), d, sums);
+  return correction;
 }
 
 HWY_INLINE float SumOf(const float* sums) {
@@ -162,12 +149,11 @@ class BlockKernel {
  private:
   // A page of keys and values and its place in the stretch.
   struct Page {
-    int64_t index;       // in the sequence
-    int64_t first_key;   // index · 64
-    int64_t r0, rows;    // rows [r0, r0 + rows) of the block see something of it
-    float* s;            // [R, 64] scores, then weights
-    float* correction;   // [R] what o is scaled by before the page is added
-    bool moved = false;  // some correction is not 1
+    int64_t index;      // in the sequence
+    int64_t first_key;  // index · 64
+    int64_t r0, rows;   // rows [r0, r0 + rows) of the block see something of it
+    float* s;           // [R, 64] scores, then weights
+    float* correction;  // [R] what o is scaled by before the page is added
   };
 
   // Where memory bounds, reading must not stop where pages meet, nor while scores become weights: 2 to 3 % of a decode step.
@@ -186,7 +172,6 @@ class BlockKernel {
   }
 
   int64_t rows() const { return (b_.end - b_.begin) * b_.heads; }
-  int64_t padded_rows() const { return (rows() + kLanes - 1) / kLanes * kLanes; }
 
   Page PageOf(int64_t first, int64_t i) {
     const int64_t first_key = (first + i) * kPageTokens;
@@ -197,7 +182,7 @@ class BlockKernel {
             .r0 = (begin - b_.begin) * b_.heads,
             .rows = (b_.end - begin) * b_.heads,
             .s = state_.s + i * rows() * kPageTokens,
-            .correction = state_.correction + i * padded_rows()};
+            .correction = state_.correction + i * rows()};
   }
   int32_t Stored(const Page& p) const { return b_.run->pages[static_cast<size_t>(p.index)]; }
 
@@ -211,8 +196,7 @@ class BlockKernel {
         Multiply(row, d_, b_.args->scale, row);
       }
     }
-    std::fill_n(state_.max, padded_rows(), kLowest);
-    std::fill_n(state_.page_max, padded_rows(), kLowest);
+    std::fill_n(state_.shift, r, kLowest);
     std::memset(state_.sums, 0, static_cast<size_t>(r * kLanes) * sizeof(float));
     std::memset(state_.o, 0, static_cast<size_t>(r * stride_) * sizeof(float));
     if (segments_) segments_->Clear(r);
@@ -238,9 +222,8 @@ class BlockKernel {
                              p.rows);
   }
 
-  // P = exp(variant(S) − max)
+  // P = exp(variant(S) − shift)
   void Weights(const Page& p) {
-    std::fill_n(state_.page_max, p.r0, kLowest);
     int64_t r = p.r0;
     for (int64_t i = b_.begin + p.r0 / b_.heads; i < b_.end; ++i) {
       const Visible visible = VisibleOf(i, p.first_key);
@@ -248,12 +231,9 @@ class BlockKernel {
         float* s = p.s + r * kPageTokens;
         ApplyVariant(variant_, b_.first_head + h, p.first_key, visible.end, s);
         Hide(visible, s);
-        state_.page_max[r] = MaxOf(s);
+        p.correction[r] = SoftmaxStep(s, state_.shift[r], state_.sums + r * kLanes);
       }
     }
-    MoveMax(state_.page_max, rows(), state_.max, p.correction);
-    for (r = p.r0; r < rows(); ++r)
-      Exponentials(p.s + r * kPageTokens, state_.max[r], p.correction[r], state_.sums + r * kLanes);
   }
 
   // O = O·correction + P·V
@@ -292,7 +272,7 @@ class BlockKernel {
         const bool none = sum == 0;  // −∞ for every key
         const float inverse = none ? 0.0F : 1.0F / sum;
         Multiply(state_.o + r * stride_, d_, inverse, out);
-        b_.lse.row(row)[head] = none ? kLowest : state_.max[r] + std::log(sum);
+        b_.lse.row(row)[head] = none ? kLowest : state_.shift[r] + std::log(sum);
         if (!segments_) continue;
         const SegmentMasses m = segments_->Masses(r, inverse);
         const SegmentGains gains = segments_->Gains(m);
@@ -325,7 +305,7 @@ class BlockKernel {
       float* s = p.s + r * kPageTokens;
       ApplyVariant(variant_, b_.first_head + r % b_.heads, p.first_key, visible.end, s);
       for (int64_t j = visible.begin; j < visible.end; ++j)
-        s[j] = std::exp(s[j] - state_.max[r]) * inverse_sum *
+        s[j] = std::exp(s[j] - state_.shift[r]) * inverse_sum *
                segments_->FactorOf(p.first_key + j, gains);
       const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
       Panel<Store::kAdd>({.a = s + visible.begin,
@@ -371,7 +351,7 @@ int64_t AttentionScratch(int64_t head_dim) {
   constexpr int64_t kMostLanes = 16;
   const int64_t stride = ValueStride(head_dim);
   // The running state and a page; the sums of segments.
-  const int64_t state = kBlockRows * (head_dim + stride + kPageTokens + 2 + 2 * kMostLanes);
+  const int64_t state = kBlockRows * (head_dim + stride + kPageTokens + 2 + kMostLanes);
   const int64_t segments = kPageTokens + kBlockRows * (kPageTokens + 2 * stride);
   return state + kPageTokens * stride + segments + Carver::kMostSlack;
 }

@@ -23,7 +23,7 @@ class JsonlReader : public RowReader {
         problems_.AddTooLong(place, line.size(), limits_.row_bytes);
         continue;
       }
-      if (line.find("}\r") != std::string_view::npos) {
+      if (line.find("}\r{") != std::string_view::npos) {
         problems_.Add(Damage::kSyntax, place,
                       "holds lines that end with CR alone, expected LF or CR LF");
         continue;

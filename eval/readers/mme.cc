@@ -108,6 +108,8 @@ class MmeReader : public RowReader {
         problems_.AddTooLong(place, line.size(), limits_.row_bytes);
       } else if (!IsUtf8(line)) {
         problems_.Add(Damage::kEncoding, place, "is not UTF-8");
+      } else if (line.find('\0') != std::string_view::npos) {
+        problems_.Add(Damage::kSyntax, place, "has a NUL byte");
       } else if (tab == std::string_view::npos) {
         problems_.Add(Damage::kSyntax, place, "has no tab, expected a question, a tab, an answer");
       } else {

@@ -9,7 +9,7 @@ namespace binocle::eval {
 
 std::string_view DamageName(Damage damage) {
   static constexpr std::array<std::string_view, kDamages> kNames = {
-      "syntax", "too long", "encoding", "column", "duplicate id", "image", "note"};
+      "syntax", "too long", "encoding", "column", "duplicate id", "image"};
   return kNames[static_cast<size_t>(damage)];
 }
 
@@ -24,7 +24,7 @@ void Problems::AddTooLong(const std::string& place, size_t bytes, size_t most) {
 }
 
 int64_t Problems::count() const {
-  return std::accumulate(counts_.begin(), counts_.end(), int64_t{0}) - count(Damage::kNote);
+  return std::accumulate(counts_.begin(), counts_.end(), int64_t{0});
 }
 
 OrderedJson Problems::Summary() const {
@@ -32,6 +32,7 @@ OrderedJson Problems::Summary() const {
   for (size_t i = 0; i < kDamages; ++i) {
     if (counts_[i] > 0) summary[std::string(DamageName(static_cast<Damage>(i)))] = counts_[i];
   }
+  if (unread_bytes_ > 0) summary["unread_bytes"] = unread_bytes_;
   return summary;
 }
 

@@ -25,9 +25,8 @@ struct ReaderLimits {
   size_t row_bytes = size_t{64} << 20;  // of one line, record or TSV row
 };
 
-// A note is about a file: what is wrong with it there costs no row that could be read.
-enum class Damage { kSyntax, kTooLong, kEncoding, kColumn, kDuplicateId, kImage, kNote };
-inline constexpr size_t kDamages = 7;
+enum class Damage { kSyntax, kTooLong, kEncoding, kColumn, kDuplicateId, kImage };
+inline constexpr size_t kDamages = 6;
 
 // "bad syntax" and so on.
 std::string_view DamageName(Damage damage);
@@ -43,18 +42,21 @@ class Problems {
 
   void Add(Damage damage, const std::string& place, const std::string& what);
   void AddTooLong(const std::string& place, size_t bytes, size_t most);
+  // What is not read because nobody knows what it is.
+  void AddUnread(int64_t bytes) { unread_bytes_ += bytes; }
 
-  // Of rows that are skipped.
   int64_t count() const;
   int64_t count(Damage damage) const { return counts_[static_cast<size_t>(damage)]; }
   // The first kMaxKept, in the order of the rows.
   const std::vector<Problem>& kept() const { return kept_; }
-  // {"skipped": 3, "image": 2, "duplicate id": 1}: kinds that did not occur are left out. Notes are not among the skipped.
+  // {"skipped": 3, "image": 2, "duplicate id": 1}: kinds that did not occur are left out. Where something is not read at all, how much:
+  // {"skipped": 1, "syntax": 1, "unread_bytes": 5000}.
   OrderedJson Summary() const;
 
  private:
   std::array<int64_t, kDamages> counts_{};
   std::vector<Problem> kept_;
+  int64_t unread_bytes_ = 0;
 };
 
 class RowReader {

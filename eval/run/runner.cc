@@ -72,8 +72,7 @@ void NoteSkipped(const eval::Plan& plan, const EvalObserver& observer) {
   for (const auto& task : plan.run["tasks"]) {
     const auto& problems = task["problems"];
     for (size_t i = 0; i < std::min(problems.size(), kMostTold); ++i)
-      Note(observer, problems[i]["message"].get<std::string>() +
-                         (problems[i]["kind"] == "note" ? "" : "; skipped"));
+      Note(observer, problems[i]["message"].get<std::string>() + "; skipped");
     const auto skipped = task["skipped"]["skipped"].get<int64_t>();
     if (skipped > static_cast<int64_t>(kMostTold))
       Note(observer, task["task"].get<std::string>() + ": " +
