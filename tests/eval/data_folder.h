@@ -18,7 +18,7 @@ namespace binocle::eval {
 class DataFolder {
  public:
   DataFolder() {
-    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
     path_ = std::filesystem::temp_directory_path() /
             ("binocle_" + std::string(test->test_suite_name()) + "_" + test->name() + "_" +
              std::to_string(::getpid()));

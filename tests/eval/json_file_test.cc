@@ -32,7 +32,7 @@ struct Outcome {
   std::string summary;
 };
 
-Outcome Read(const std::string& text, const DataFiles& data = kJson, ReaderLimits limits = {}) {
+Outcome ReadText(const std::string& text, const DataFiles& data = kJson, ReaderLimits limits = {}) {
   DataFolder folder;
   folder.Write("a.json", text);
   Problems problems;
@@ -71,7 +71,7 @@ TEST(JsonFile, DamageWithinARecordCostsItAlone) {
     for (const char* rest : {"[{\"q\": 9}]", "{\"q\": 9}"}) {
       const std::string text = "{\"data\": [{\"q\": 1}, " + damaged +
                                ", {\"q\": 3, \"t\": {\"q\": 8}}], \"test\": " + rest + "}";
-      const Outcome outcome = Read(text, kJsonData, {.row_bytes = 2500});
+      const Outcome outcome = ReadText(text, kJsonData, {.row_bytes = 2500});
       EXPECT_THAT(outcome.rows, ElementsAre("1", "3")) << damaged;
       EXPECT_THAT(outcome.messages, ElementsAre(StartsWith("a.json:1: record 2: ")));
       EXPECT_EQ(outcome.skipped, 1);
@@ -80,7 +80,7 @@ TEST(JsonFile, DamageWithinARecordCostsItAlone) {
 }
 
 TEST(JsonFile, ReadsWhatIsInFrontOfAFaultAndTellsOfTheRest) {
-  const Outcome quote = Read("[\n{\"q\": 1},\n{\"q\": 2},\n{\"q\": \"open},\n{\"q\": 4}\n]");
+  const Outcome quote = ReadText("[\n{\"q\": 1},\n{\"q\": 2},\n{\"q\": \"open},\n{\"q\": 4}\n]");
   EXPECT_THAT(quote.rows, ElementsAre("1", "2"));
   EXPECT_THAT(
       quote.messages,
@@ -96,36 +96,37 @@ TEST(JsonFile, ReadsWhatIsInFrontOfAFaultAndTellsOfTheRest) {
         "[{\"q\": 1}, {\"q\": 2}], {\"q\": 3}]", "[{\"q\": 1}, {\"q\": 2}] [{\"q\": 3}]",
         "[{\"q\": 1}, {\"q\": 2},]", "[{\"q\": 1}, {\"q\": 2}, {\"q\": 3, \"t\": [{\"q\": 4}}]",
         "{\"a\": {\"q\": 1}, \"b\": {\"q\": 2}, \"c\": {\"q"}) {
-    const Outcome outcome = Read(text);
+    const Outcome outcome = ReadText(text);
     EXPECT_THAT(outcome.rows, ElementsAre("1", "2")) << text;
     EXPECT_THAT(outcome.messages, ElementsAre(StartsWith("a.json:1: not valid JSON: expected ")));
   }
-  EXPECT_THAT(Read("{\"data\": [{\"q\": 1}], \"more\": [1 2]}", kJsonData).messages,
+  EXPECT_THAT(ReadText("{\"data\": [{\"q\": 1}], \"more\": [1 2]}", kJsonData).messages,
               ElementsAre("a.json:1: not valid JSON: expected a comma or ]; nothing is read behind "
                           "record 1, 17 bytes"));
 }
 
 TEST(JsonFile, RefusesWhatIsNoListOrCannotBeToldApart) {
-  EXPECT_THAT(ErrorOf([] { Read("{\"rows\": []}", kJsonData); }),
+  EXPECT_THAT(ErrorOf([] { ReadText("{\"rows\": []}", kJsonData); }),
               HasSubstr("a.json: has no data, expected a list of records there"));
-  EXPECT_THAT(ErrorOf([] { Read(""); }),
+  EXPECT_THAT(ErrorOf([] { ReadText(""); }),
               HasSubstr("begins with nothing, expected a JSON list or object"));
   EXPECT_THAT(
-      ErrorOf([] { Read("{\"rows\": [1 2],\n\"data\": [{\"q\": 1}]}", kJsonData); }),
+      ErrorOf([] { ReadText("{\"rows\": [1 2],\n\"data\": [{\"q\": 1}]}", kJsonData); }),
       HasSubstr("a.json:1: not valid JSON: expected a comma or ]; in front of a list called "
                 "data"));
-  EXPECT_THAT(ErrorOf([] { Read("{\"a\": {\"q\": 1},\n\"b\": {\"q\": 2 3}}"); }),
+  EXPECT_THAT(ErrorOf([] { ReadText("{\"a\": {\"q\": 1},\n\"b\": {\"q\": 2 3}}"); }),
               HasSubstr("a.json:2: not valid JSON: expected a comma or }; and records of an object "
                         "cannot be told from what is in them then"));
   EXPECT_THAT(
-      ErrorOf([] { Read("{\"data\": [], \"x\": {\"data\": 1}, \"data\": []}", kJsonData); }),
+      ErrorOf([] { ReadText("{\"data\": [], \"x\": {\"data\": 1}, \"data\": []}", kJsonData); }),
       HasSubstr("a.json: has data twice, expected one list"));
-  EXPECT_THAT(ErrorOf([] { Read("{\"q\": 1}\n{\"q\": 2}\n"); }),
+  EXPECT_THAT(ErrorOf([] { ReadText("{\"q\": 1}\n{\"q\": 2}\n"); }),
               HasSubstr("a.json:2: not valid JSON: expected the end of the file"));
 }
 
 TEST(JsonFile, KeysAreTexts) {
-  const Outcome outcome = Read("{\"a\xFF\": {\"q\": 1}, \"b\": {\"q\": 2}, \"c\\q\": {\"q\": 3}}");
+  const Outcome outcome =
+      ReadText("{\"a\xFF\": {\"q\": 1}, \"b\": {\"q\": 2}, \"c\\q\": {\"q\": 3}}");
   EXPECT_THAT(outcome.rows, ElementsAre("2"));
   EXPECT_THAT(outcome.messages, ElementsAre("a.json:1: record 1: its key is no text of UTF-8",
                                             "a.json:1: record 3: its key is no text of UTF-8"));

@@ -9,7 +9,7 @@ namespace {
 const std::vector<std::string> kAnswers = {"a0", "a1", "a2", "a3",  "a4",  "a5",  "a6",
                                            "a7", "a8", "a9", "a10", "a11", "a12", "a13"};
 
-class Compare : public testing::Test {
+class Compare : public ::testing::Test {
  protected:
   Compare() : finished_(RowsOf(kAnswers), R"(, "answer": "a")", R"("scorer": "exact_match")") {}
   std::string Run(const std::string& out, const std::set<size_t>& wrong,

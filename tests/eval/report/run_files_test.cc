@@ -13,7 +13,7 @@ const std::vector<std::string> kSixAnswers = {"a0", "a1", "yes", "No.", "a4", "a
 constexpr const char* kColumns = R"(, "answer": "a")";
 constexpr const char* kScorer = R"("scorer": "exact_match")";
 
-class RunFilesTest : public testing::Test {
+class RunFilesTest : public ::testing::Test {
  protected:
   RunFilesTest() : finished_(RowsOf(kSixAnswers), kColumns, kScorer) {}
   std::string Run(const std::string& out = "out", const std::set<size_t>& wrong = {1, 4},
