@@ -93,6 +93,10 @@ std::vector<std::string> ValuesOf(const std::string& path, const std::string& ke
 bool Give(const std::string& path, const std::string& key, const YAML::Node& node,
           CLI::Option& option) {
   const std::vector<std::string> values = ValuesOf(path, key, node);
+  // `tokens: []` must not open the server either. Of an option that may come several times it is none.
+  if (values.empty() && option.get_items_expected_max() <= 1 &&
+      option.get_multi_option_policy() != CLI::MultiOptionPolicy::TakeAll)
+    Fail(path, node, key + " is an empty list" + kExpected + kLeaveOut);
   if (option.count() > 0) return false;  // the command line goes first
   const bool flag = option.get_expected_min() == 0;
   const auto bad = std::find_if(values.begin(), values.end(), [](const std::string& value) {
@@ -130,7 +134,9 @@ ConfigMap ConfigMap::Read(const std::string& path) {
     throw UsageError{path + ": is UTF-16 or UTF-32, expected UTF-8"};
   CheckQuotes(path, text);
   try {
-    YAML::Node root = YAML::Load(text);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) Fail(path, documents[1], "begins a second document, expected one");
+    YAML::Node root = documents.empty() ? YAML::Node() : documents[0];
     if (root.IsNull()) root = YAML::Node(YAML::NodeType::Map);
     if (!root.IsMap()) Fail(path, root, "is no mapping of options to values");
     return {path, std::make_shared<Node>(Node{root})};

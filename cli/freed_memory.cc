@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 namespace binocle::cli {
@@ -26,11 +27,12 @@ FreedMemory::FreedMemory() {
 
 void FreedMemory::GiveBack() {
 #ifdef __GLIBC__
-  // Threads that allocate wait meanwhile.
+  // Threads that allocate wait meanwhile. What was in use the last time may be free by now, so growth since then says nothing.
   constexpr int64_t kWorthIt = int64_t{32} << 20;
-  if (AnonymousBytes() < after_last_ + kWorthIt) return;
+  if (least_ > 0 && AnonymousBytes() < least_ + kWorthIt) return;
   malloc_trim(0);
-  after_last_ = AnonymousBytes();
+  const int64_t bytes = AnonymousBytes();
+  least_ = least_ == 0 ? bytes : std::min(least_, bytes);
 #endif
 }
 

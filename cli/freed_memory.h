@@ -11,11 +11,11 @@ class FreedMemory {
  public:
   // Before other threads allocate.
   FreedMemory();
-  // Now and then: gives back what is free, where memory has grown by more than some megabytes since the last time.
+  // Now and then: gives back what is free, where there is more in memory than when the server was new and last gave everything back.
   void GiveBack();
 
  private:
-  int64_t after_last_ = 0;  // bytes in memory, without what is mapped from files
+  int64_t least_ = 0;  // bytes in memory after any time, without what is mapped from files
 };
 
 }  // namespace binocle::cli

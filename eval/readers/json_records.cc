@@ -45,11 +45,17 @@ JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::st
     ThrowInvalid(where, ": ", member.empty() ? "the file" : member, " begins with ",
                  position_ < text_.size() ? Printable(text_.substr(position_, 1)) : "nothing",
                  ", expected a JSON list or object of records");
-  if (opening_ == '{' && !whole_.sound() && whole_.end < text_.size())
+  if (opening_ == '{' && !whole_.sound())
     FailAtFault("and records of an object cannot be told from what is in them then");
+  // The file's object was closed too early, perhaps in front of the list: this one may be another's.
+  if (!member_.empty() && !whole_.sound() && whole_.end < text_.size() && IsBehindObject())
+    FailAtFault("and a list called " + member_ + " cannot be told from others then");
   if (!member_.empty() && whole_.sound()) CheckMemberIsAlone();
   ++position_;
 }
+
+// Whether the first fault lies behind the whole of the file's first value.
+bool JsonRecords::IsBehindObject() const { return ScanValue(text_, AfterBlanks(text_, 0)).sound(); }
 
 void JsonRecords::FailAtFault(const std::string& rest) const {
   const auto begin = text_.begin();
@@ -94,15 +100,17 @@ int64_t JsonRecords::LineOf(size_t position) {
   return line_;
 }
 
-// `{"a": 1}, "b": 2}`: the record has a } too many, and what is in front of it is a part of one.
+// A record in front of the fault itself may be a part of one: `{"a": 1} "b": 2}`, and `{"a": 1}, "b": 2}` with the fault at the colon.
 bool JsonRecords::IsCutAt(size_t behind) const {
+  if (whole_.sound() || whole_.end == text_.size()) return false;
   const size_t comma = AfterBlanks(text_, behind);
-  if (whole_.sound() || At(comma) != ',' || At(whole_.end) != ':') return false;
+  if (comma == whole_.end) return true;
+  if (At(comma) != ',' || At(whole_.end) != ':') return false;
   const size_t name = AfterBlanks(text_, comma + 1);
   return AfterBlanks(text_, ScanText(text_, name).end) == whole_.end;
 }
 
-// In front of the first fault, all is JSON: between records there is a comma, behind the last one the list's end.
+// Up to the first fault there is a comma between records, and behind the last one the list's end.
 std::optional<JsonRecords::Element> JsonRecords::TakeElement() {
   Element element;
   size_t begin = position_;

@@ -32,8 +32,8 @@ struct JsonRecord {
 class JsonRecords {
  public:
   // `member` names the list in the file's object; empty: the file is the list. Throws INVALID_ARGUMENT where there is no such list in
-  // front of the file's first fault, where it is there twice, and for an object of records with a fault, unless its file merely ends too
-  // early: a } too many or missing there would make records of what is in one. The file and `problems` must outlive it.
+  // front of the file's first fault, where it is there twice, where that object ends before the file does, and for an object of records
+  // with a fault: a } too many or missing there would make records of what is in one. The file and `problems` must outlive it.
   JsonRecords(const TextFile& file, const std::string& where, std::string_view member,
               const ReaderLimits& limits, Problems& problems);
 
@@ -48,6 +48,7 @@ class JsonRecords {
 
   char At(size_t position) const { return position < text_.size() ? text_[position] : '\0'; }
   [[noreturn]] void FailAtFault(const std::string& rest) const;
+  bool IsBehindObject() const;
   bool FindMember();
   void CheckMemberIsAlone() const;
   // The record at the present place, which is passed; none where the list or what can be read of it ends.

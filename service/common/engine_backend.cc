@@ -1,14 +1,29 @@
 #include "service/common/engine_backend.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "binocle/engine.h"
+#include "service/common/text.h"
 
 namespace binocle {
 namespace {
 
 void CheckGoing(const ModelBackend::KeepGoing& keep_going) {
   if (keep_going && !keep_going()) throw Error(Code::kCancelled, "the caller has gone");
+}
+
+// Log-probabilities make all but the whole of an answer that has them: of a vocabulary, for many tokens and answers, gigabytes in memory and
+// more than a message may have. A million are tens of megabytes.
+void CheckSize(const GenerationOptions& options, const ModelInfo& info) {
+  constexpr int64_t kMostLogprobs = 1'000'000;
+  const int64_t tokens = options.n * std::min(options.max_new_tokens, info.context_tokens);
+  const int64_t most = kMostLogprobs / std::max<int64_t>(tokens, 1);
+  if (options.logprobs <= most) return;
+  throw Error(Code::kInvalidArgument,
+              Text("logprobs is ", options.logprobs, ", expected at most ", most, " for ", tokens,
+                   " tokens, ", kMostLogprobs, " in all"),
+              "logprobs");
 }
 
 class EngineBackend final : public ModelBackend {
@@ -18,6 +33,7 @@ class EngineBackend final : public ModelBackend {
   const ModelInfo& info() const override { return engine_->info(); }
 
   Cancel Submit(Request request, SubmissionEvents events) override {
+    CheckSize(request.generation, info());
     return [submission = engine_->Submit(std::move(request), std::move(events))]() mutable {
       submission.Cancel();
     };
@@ -26,6 +42,7 @@ class EngineBackend final : public ModelBackend {
   Explanation Explain(const Request& request, const ExplainOptions& options,
                       const KeepGoing& keep_going) override {
     CheckGoing(keep_going);
+    CheckSize(request.generation, info());
     Explanation explanation =
         engine_->Explain(request, options, {.on_delta = {}, .keep_going = keep_going});
     CheckGoing(keep_going);

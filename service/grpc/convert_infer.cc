@@ -2,6 +2,7 @@
 
 #include <google/protobuf/message.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -20,6 +21,7 @@ using inference::InferParameter;
 using inference::ModelInferRequest;
 
 constexpr int kMaxElements = 4096;
+constexpr int kMaxTensors = 64;  // there are two of each
 
 // A number of a parameter, of whichever kind it came as.
 std::optional<double> NumberOf(const InferParameter& parameter) {
@@ -119,6 +121,17 @@ std::optional<std::vector<std::string>> ElementsOf(const ModelInferRequest& from
                                                    Violations& violations) {
   const auto& input = from.inputs(i);
   std::vector<std::string> elements;
+  const int contents = input.contents().bytes_contents_size();
+  if (contents > 0 && from.raw_input_contents_size() > 0) {
+    violations.Add(Text("inputs[", i, "].contents"),
+                   "and raw_input_contents are both set, expected one of them");
+    return std::nullopt;
+  }
+  if (contents > kMaxElements) {
+    violations.Add(Text("inputs[", i, "].contents"),
+                   Text("has ", contents, " elements, expected at most ", kMaxElements));
+    return std::nullopt;
+  }
   if (from.raw_input_contents_size() == 0) {
     elements.assign(input.contents().bytes_contents().begin(),
                     input.contents().bytes_contents().end());
@@ -199,6 +212,12 @@ v1::AskRequest AskRequestOf(const ModelInferRequest& from, Violations& violation
                    Text("has ", from.raw_input_contents_size(),
                         " entries, expected one for each of ", from.inputs_size(), " inputs"));
   }
+  for (const auto& [name, size] :
+       {std::pair("inputs", from.inputs_size()), std::pair("outputs", from.outputs_size())}) {
+    if (size <= kMaxTensors) continue;
+    violations.Add(name, Text("has ", size, " of them, expected at most ", kMaxTensors));
+    return to;
+  }
   TakeParameters(from, to, violations);
   for (int i = 0; i < from.inputs_size(); ++i) TakeInput(from, i, to, violations);
   for (int i = 0; i < from.outputs_size(); ++i) {
@@ -213,7 +232,7 @@ v1::AskRequest AskRequestOf(const ModelInferRequest& from, Violations& violation
 InferFields InferFieldsOf(const ModelInferRequest& from) {
   InferFields fields;
   const bool raw = from.raw_input_contents_size() > 0;
-  for (int i = 0; i < from.inputs_size(); ++i) {
+  for (int i = 0; i < std::min(from.inputs_size(), kMaxTensors); ++i) {
     const std::string path = Text("inputs[", i, "]");
     if (from.inputs(i).name() == "prompt") fields.prompt = path;
     if (from.inputs(i).name() != "image") continue;

@@ -3,6 +3,7 @@
 #include <google/protobuf/message.h>
 #include <google/protobuf/unknown_field_set.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -15,6 +16,11 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
 
+// More of either change nothing: the limits on messages, pictures and texts are lower, and so is what a reply tells of. Without these, a
+// message of empty elements would keep a thread for a minute.
+constexpr int kMostElements = 4096;
+constexpr int kMostUnknown = 64;
+
 void CheckUnknown(const Message& message, const std::string& path, Violations& violations);
 
 void CheckInside(const Message& message, const FieldDescriptor& field, const std::string& path,
@@ -24,7 +30,7 @@ void CheckInside(const Message& message, const FieldDescriptor& field, const std
     CheckUnknown(reflection.GetMessage(message, &field), path, violations);
     return;
   }
-  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+  for (int i = 0; i < std::min(reflection.FieldSize(message, &field), kMostElements); ++i) {
     CheckUnknown(reflection.GetRepeatedMessage(message, &field, i), Text(path, "[", i, "]"),
                  violations);
   }
@@ -34,7 +40,7 @@ void CheckUnknown(const Message& message, const std::string& path, Violations& v
   const std::string prefix = path.empty() ? "" : path + ".";
   const Reflection& reflection = *message.GetReflection();
   const auto& unknown = reflection.GetUnknownFields(message);
-  for (int i = 0; i < unknown.field_count(); ++i) {
+  for (int i = 0; i < std::min(unknown.field_count(), kMostUnknown); ++i) {
     violations.Add(Text(prefix, unknown.field(i).number()),
                    "is a field number that this server does not know");
   }

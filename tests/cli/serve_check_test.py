@@ -68,6 +68,10 @@ class Check(Checking):
 
     def test_what_would_open_the_server_or_take_a_limit_away(self):
         self.refused("INVALID_ARGUMENT: --tokens is empty, expected a file", "--tokens", "", status=2)
+        path = self.write("empty_list.yaml", "http: none\ntokens: []\n")
+        self.refused(rf"INVALID_ARGUMENT: {path}:2: tokens is an empty list, .*", "--config", path, status=2)
+        path = self.write("two.yaml", "http: none\n---\ntokens: tokens.txt\n")
+        self.refused(rf"INVALID_ARGUMENT: {path}:3: begins a second document, expected one", "--config", path, status=2)
         self.refused("INVALID_ARGUMENT: --tls-client-ca is empty, expected a file", "--tls-client-ca=", status=2)
         self.refused("INVALID_ARGUMENT: --request-timeout-seconds is 1e-09, expected 0 or 0.001 to 86400", "--request-timeout-seconds", "1e-9", status=2)
 
