@@ -4,7 +4,7 @@
 //   LSE_i = log Σ_j exp(s_ij)
 //
 // One call serves a batch of runs. A run is a group of consecutive rows of one sequence: prefill, one decoded token, or all patches
-// of an image. Scores never exist as a matrix: a block of rows walks over the pages of 64 keys with a running maximum and sum.
+// of an image. Scores never exist as a matrix: a block of rows walks over the pages of 64 keys with a running shift and sum.
 //
 // Every row is computed from its own query and its own pages in page order, so a row's result does not depend, bit for bit, on which
 // rows share the call, on how a prompt is cut into chunks, or on the number of threads, as long as keys and values are finite: a weight of 0

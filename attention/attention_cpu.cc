@@ -31,9 +31,8 @@ struct OnlineSoftmax {
   float* o;           // [R, stride], not yet divided by the sum
   float* s;           // [pages, R, 64] scores, then weights
   float* correction;  // [pages, R]
-  float*
-      shift;  // [R] what is taken from scores before the exponential: their maximum, or little less
-  float* sums;  // [R, lanes], their total is the row's sum
+  float* shift;       // [R] taken from scores: their maximum, or up to kMostAbove less
+  float* sums;        // [R, lanes], their total is the row's sum
 
   OnlineSoftmax(Carver& carver, int64_t d)
       : q(carver.Take(kBlockRows * d)),
@@ -56,8 +55,8 @@ HWY_INLINE void Hide(Visible visible, float* s) {
   for (int64_t j = visible.end; j < kPageTokens; ++j) s[j] = kLowest;
 }
 
-// A row's shift moves only where a score is larger by more than this: weights of up to e^8 lose no digits, and nearly always one comparison
-// shows that nothing moves.
+// A row's shift moves only where a score is larger by more than this: weights of up to e^8 lose no digits and 3.5 of the 38 decimal orders
+// that values may have, and nearly always one comparison shows that nothing moves.
 inline constexpr float kMostAbove = 8;
 
 // s ← exp(s − shift). Moves the shift and the row's lanes of sums, and returns what o must be scaled by. Which pages move it depends on the

@@ -1,6 +1,6 @@
 // Masses and partial outputs of the key classes of attention/segments.h, riding along with the online softmax of a block.
 //
-// Per page and row, with the page's weights p = exp(s − max) and the row's correction c = exp(old max − max):
+// Per page and row, with the page's weights p = exp(s − shift) and the row's correction c = exp(old shift − shift):
 //   m_c ← m_c·c + Σ_{j∈c} p_j        a_c ← a_c·c + Σ_{j∈c} p_j·v_j
 // Content takes one more product of the panel kernel, over the span of its columns; sinks are few and take an axpy each.
 //

@@ -6,7 +6,7 @@
 //   O' = O + (content − 1)·a_content + (sink − 1)·a_sink
 //
 // which is attention with the weights of these classes multiplied. a_c and m_c ride along in the same pass over the keys, with the
-// same running maximum, so no weight is ever stored. Derivation: attention/README.md.
+// same running shift, so no weight is ever stored. Derivation: attention/README.md.
 #pragma once
 
 #include <cstdint>
