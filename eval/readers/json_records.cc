@@ -76,7 +76,8 @@ bool JsonRecords::FindMember() {
     const JsonScan passed = ScanValue(text_, position_);
     if (!passed.sound()) return false;
     position_ = AfterBlanks(text_, passed.end);
-    if (At(position_) == ',') position_ = AfterBlanks(text_, position_ + 1);
+    if (At(position_) != ',') return false;
+    position_ = AfterBlanks(text_, position_ + 1);
   }
   return false;
 }
