@@ -96,16 +96,6 @@ HWY_INLINE float SumOf(const float* sums) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Load(d, sums)));
 }
 
-// out ← x·factor; out may be x.
-HWY_INLINE void Multiply(const float* x, int64_t width, float factor, float* out) {
-  const hn::ScalableTag<float> d;
-  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  int64_t i = 0;
-  for (; i + lanes <= width; i += lanes)
-    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, out + i);
-  for (; i < width; ++i) out[i] = x[i] * factor;
-}
-
 template <typename Variant>
 class BlockKernel {
  public:

@@ -1,4 +1,4 @@
-// Stored elements as the panel kernel reads them: f32 in place, bf16 widened.
+// Stored elements as the panel kernel reads them (f32 in place, bf16 widened), and rows of f32 multiplied.
 // Include after hwy/highway.h, once per target (Highway's foreach_target pattern).
 
 #if defined(BINOCLE_ATTENTION_ELEMENTS_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -59,6 +59,16 @@ HWY_INLINE void ReadQuery(const TensorView& q, int64_t row, int64_t at, int64_t 
   } else {
     ReadElements(static_cast<const Bf16*>(q.data()) + offset, count, out);
   }
+}
+
+// out ← x·factor; out may be x.
+HWY_INLINE void Multiply(const float* x, int64_t width, float factor, float* out) {
+  const hn::ScalableTag<float> d;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  int64_t i = 0;
+  for (; i + lanes <= width; i += lanes)
+    hn::StoreU(hn::Mul(hn::LoadU(d, x + i), hn::Set(d, factor)), d, out + i);
+  for (; i < width; ++i) out[i] = x[i] * factor;
 }
 
 }  // namespace binocle::HWY_NAMESPACE

@@ -19,6 +19,7 @@
 #include <cstring>
 
 #include "attention/attention_cpu.h"
+#include "attention/elements-inl.h"
 #include "core/simd/panel-inl.h"
 #include "hwy/highway.h"
 
@@ -57,8 +58,8 @@ class SegmentSums {
     masses_[r].visual_sink *= correction;
     masses_[r].text_sink *= correction;
     if (policy_->rule == nullptr) return;
-    Scale(content_ + r * stride_, correction);
-    Scale(sink_ + r * stride_, correction);
+    for (float* part : {content_ + r * stride_, sink_ + r * stride_})
+      Multiply(part, stride_, correction, part);
   }
 
   void AddPage(const PageWeights& w) {
@@ -105,13 +106,6 @@ class SegmentSums {
   }
 
  private:
-  void Scale(float* x, float factor) const {
-    const hn::ScalableTag<float> d;
-    const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-    for (int64_t i = 0; i < stride_; i += lanes)
-      hn::Store(hn::Mul(hn::Load(d, x + i), hn::Set(d, factor)), d, x + i);
-  }
-
   void AddContent(const PageWeights& w, const uint8_t* classes) {
     const auto is_content = [](uint8_t c) { return c == kVisualKey; };
     const auto* first = std::find_if(classes, classes + w.keys, is_content);

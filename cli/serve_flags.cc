@@ -17,17 +17,14 @@ constexpr double kHour = 3600, kDay = 86'400;
 // The ranges of ServerOptions, in seconds and under the names that are typed.
 std::chrono::milliseconds Milliseconds(const char* option, double seconds, double low,
                                        double high) {
-  if (!(seconds >= low && seconds <= high)) {
+  const auto refuse = [&](const auto& least) {
     std::ostringstream message;
-    message << option << " is " << seconds << ", expected " << low << " to " << high;
+    message << option << " is " << seconds << ", expected " << least << " to " << high;
     throw UsageError{message.str()};
-  }
+  };
+  if (!(seconds >= low && seconds <= high)) refuse(low);
   const std::chrono::milliseconds rounded(std::llround(seconds * 1000));
-  if (rounded.count() == 0 && seconds > 0) {
-    std::ostringstream message;  // 0 may mean something else
-    message << option << " is " << seconds << ", expected 0 or 0.001 to " << high;
-    throw UsageError{message.str()};
-  }
+  if (rounded.count() == 0 && seconds > 0) refuse("0 or 0.001");  // 0 may mean something else
   return rounded;
 }
 

@@ -8,12 +8,14 @@
 namespace binocle::eval {
 namespace {
 
+constexpr const char* kEndOfFile = "the end of the file";
+
 // Of a text that may hold more than one value.
 JsonScan ScanWhole(std::string_view text) {
   JsonScan whole = ScanValue(text, AfterBlanks(text, 0));
   if (!whole.sound()) return whole;
   whole.end = AfterBlanks(text, whole.end);
-  if (whole.end < text.size()) whole.expected = "the end of the file";
+  if (whole.end < text.size()) whole.expected = kEndOfFile;
   return whole;
 }
 
@@ -36,10 +38,7 @@ JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::st
       member_(member),
       whole_(ScanWhole(text_)) {
   position_ = AfterBlanks(text_, 0);
-  if (!member_.empty() && !FindMember()) {
-    if (!whole_.sound()) FailAtFault("in front of a list called " + member_);
-    ThrowInvalid(where, ": has no ", member, ", expected a list of records there");
-  }
+  if (!member_.empty()) FindMember();
   opening_ = At(position_);
   if (opening_ != '[' && opening_ != '{')
     ThrowInvalid(where, ": ", member.empty() ? "the file" : member, " begins with ",
@@ -47,15 +46,8 @@ JsonRecords::JsonRecords(const TextFile& file, const std::string& where, std::st
                  ", expected a JSON list or object of records");
   if (opening_ == '{' && !whole_.sound())
     FailAtFault("and records of an object cannot be told from what is in them then");
-  // The file's object was closed too early, perhaps in front of the list: this one may be another's.
-  if (!member_.empty() && !whole_.sound() && whole_.end < text_.size() && IsBehindObject())
-    FailAtFault("and a list called " + member_ + " cannot be told from others then");
-  if (!member_.empty() && whole_.sound()) CheckMemberIsAlone();
   ++position_;
 }
-
-// Whether the first fault lies behind the whole of the file's first value.
-bool JsonRecords::IsBehindObject() const { return ScanValue(text_, AfterBlanks(text_, 0)).sound(); }
 
 void JsonRecords::FailAtFault(const std::string& rest) const {
   const auto begin = text_.begin();
@@ -63,34 +55,34 @@ void JsonRecords::FailAtFault(const std::string& rest) const {
   ThrowInvalid(where_, ":", line, ": not valid JSON: expected ", whole_.expected, "; ", rest);
 }
 
-// Names in objects within other members are passed with these.
-bool JsonRecords::FindMember() {
-  if (At(position_) != '{') return false;
-  for (position_ = AfterBlanks(text_, position_ + 1); At(position_) == '"';) {
-    const size_t name_end = ScanText(text_, position_).end;
-    const std::string_view name = text_.substr(position_, name_end - position_);
-    const JsonScan value = ScanName(text_, position_);
-    if (!value.sound()) return false;
-    position_ = value.end;
-    if (TextOfName(name) == member_) return true;
-    const JsonScan passed = ScanValue(text_, position_);
-    if (!passed.sound()) return false;
-    position_ = AfterBlanks(text_, passed.end);
-    if (At(position_) != ',') return false;
-    position_ = AfterBlanks(text_, position_ + 1);
+void JsonRecords::FindMember() {
+  const auto found = At(position_) == '{' ? ValueOfMember(position_ + 1) : std::nullopt;
+  if (!found) {
+    if (!whole_.sound()) FailAtFault("in front of a list called " + member_);
+    ThrowInvalid(where_, ": has no ", member_, ", expected a list of records there");
   }
-  return false;
+  position_ = *found;
+  // The file's object was closed too early, perhaps in front of the list: this one may be another's.
+  if (whole_.expected == kEndOfFile)
+    FailAtFault("and a list called " + member_ + " cannot be told from others then");
+  // JSON's own readers take the second one, in silence.
+  const size_t comma = AfterBlanks(text_, ScanValue(text_, position_).end);
+  if (whole_.sound() && At(comma) == ',' && ValueOfMember(comma + 1))
+    ThrowInvalid(where_, ": has ", member_, " twice, expected one list");
 }
 
-// JSON's own readers take the second one, in silence.
-void JsonRecords::CheckMemberIsAlone() const {
-  size_t at = AfterBlanks(text_, ScanValue(text_, position_).end);
-  while (At(at) == ',') {
-    at = AfterBlanks(text_, at + 1);
+// Names in objects within other members are passed with these.
+std::optional<size_t> JsonRecords::ValueOfMember(size_t at) const {
+  while (true) {
+    at = AfterBlanks(text_, at);
     const std::string_view name = text_.substr(at, ScanText(text_, at).end - at);
-    if (TextOfName(name) == member_)
-      ThrowInvalid(where_, ": has ", member_, " twice, expected one list");
-    at = AfterBlanks(text_, ScanValue(text_, ScanName(text_, at).end).end);
+    const JsonScan value = ScanName(text_, at);
+    if (!value.sound()) return std::nullopt;
+    if (TextOfName(name) == member_) return value.end;
+    const JsonScan passed = ScanValue(text_, value.end);
+    const size_t comma = AfterBlanks(text_, passed.end);
+    if (!passed.sound() || At(comma) != ',') return std::nullopt;
+    at = comma + 1;
   }
 }
 
@@ -122,8 +114,7 @@ std::optional<JsonRecords::Element> JsonRecords::TakeElement() {
     begin = name.end;
   }
   const JsonScan value = ScanValue(text_, begin);
-  if (!value.sound()) return std::nullopt;
-  if (IsCutAt(value.end)) return std::nullopt;
+  if (!value.sound() || IsCutAt(value.end)) return std::nullopt;
   element.text = text_.substr(begin, value.end - begin);
   position_ = value.end;
   return element;
@@ -135,7 +126,7 @@ void JsonRecords::End(size_t behind) {
   if (whole_.sound()) return;
   const auto unread = static_cast<int64_t>(text_.size() - behind);
   problems_.Add(
-      Damage::kSyntax, file_.Place(LineOf(std::max(whole_.end, counted_))),
+      Damage::kSyntax, file_.Place(LineOf(whole_.end)),
       internal::Concat("not valid JSON: expected ", whole_.expected,
                        "; nothing is read behind record ", number_, ", ", unread, " bytes"));
   problems_.AddUnread(unread);

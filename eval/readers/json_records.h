@@ -48,9 +48,9 @@ class JsonRecords {
 
   char At(size_t position) const { return position < text_.size() ? text_[position] : '\0'; }
   [[noreturn]] void FailAtFault(const std::string& rest) const;
-  bool IsBehindObject() const;
-  bool FindMember();
-  void CheckMemberIsAlone() const;
+  void FindMember();
+  // Of the next member that is called so, from the place of a name on; none in front of the first fault.
+  std::optional<size_t> ValueOfMember(size_t at) const;
   // The record at the present place, which is passed; none where the list or what can be read of it ends.
   std::optional<Element> TakeElement();
   bool IsCutAt(size_t behind) const;

@@ -5,8 +5,7 @@
 
 namespace binocle {
 
-WorkerPool::WorkerPool(int threads, size_t max_queued)
-    : max_queued_(max_queued), picture_threads_(static_cast<size_t>(threads)) {
+WorkerPool::WorkerPool(int threads, size_t max_queued) : max_queued_(max_queued), idle_(threads) {
   for (int i = 0; i < threads + 1; ++i) threads_.emplace_back([this] { Run(); });
 }
 
@@ -19,18 +18,11 @@ WorkerPool::~WorkerPool() {
   for (std::thread& thread : threads_) thread.join();
 }
 
-// Threads that would take such a task now, were there no other.
-size_t WorkerPool::IdleFor(About about) const {
-  const size_t idle = picture_threads_ + 1 - busy_;
-  if (about == About::kWords) return idle;
-  return std::min(idle, picture_threads_ - busy_with_pictures_);
-}
-
 std::optional<int64_t> WorkerPool::Post(About about, std::function<void()> task) {
   int64_t number = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (of(about).size() >= IdleFor(about) + max_queued_) return {};
+    if (of(about).size() >= static_cast<size_t>(idle_.FreeFor(about)) + max_queued_) return {};
     number = next_number_++;
     of(about).push_back({.number = number, .about = about, .run = std::move(task)});
   }
@@ -55,7 +47,7 @@ void WorkerPool::Drop(int64_t number) {
 std::optional<WorkerPool::Task> WorkerPool::Next() {
   Queue* next = nullptr;
   for (Queue& queue : waiting_) {
-    if (queue.empty() || IdleFor(queue.front().about) == 0) continue;
+    if (queue.empty() || idle_.FreeFor(queue.front().about) == 0) continue;
     if (next == nullptr || queue.front().number < next->front().number) next = &queue;
   }
   if (next == nullptr) return {};
@@ -73,15 +65,13 @@ void WorkerPool::Run() {
       return task || (stop_ && waiting_[0].empty() && waiting_[1].empty());
     });
     if (!task) return;
-    const size_t pictures = task->about == About::kPictures ? 1 : 0;
-    ++busy_;
-    busy_with_pictures_ += pictures;
+    const About about = task->about;
+    idle_.Take(about);
     lock.unlock();
     task->run();
     task.reset();
     lock.lock();
-    --busy_;
-    busy_with_pictures_ -= pictures;
+    idle_.Give(about);
     // This thread may take what it finds; a task about pictures may have waited for it to become one of those that take pictures.
     changed_.notify_all();
   }

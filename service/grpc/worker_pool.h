@@ -12,11 +12,13 @@
 #include <thread>
 #include <vector>
 
+#include "service/common/work_room.h"
+
 namespace binocle {
 
 class WorkerPool {
  public:
-  enum class About : uint8_t { kWords, kPictures };
+  using About = WorkAbout;
 
   // At most `threads` tasks about pictures run at a time. Of each kind at most `max_queued` wait while no thread may take them.
   WorkerPool(int threads, size_t max_queued);
@@ -40,15 +42,13 @@ class WorkerPool {
 
   void Run();
   Queue& of(About about) { return waiting_[static_cast<size_t>(about)]; }
-  size_t IdleFor(About about) const;
   std::optional<Task> Next();
 
   const size_t max_queued_;
-  const size_t picture_threads_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::array<Queue, 2> waiting_;
-  size_t busy_ = 0, busy_with_pictures_ = 0;
+  WorkRoom idle_;
   int64_t next_number_ = 0;
   bool stop_ = false;
   std::vector<std::thread> threads_;

@@ -81,35 +81,28 @@ Embedding EmbeddingOf(ModelBackend& model, const EmbeddingInput& input,
 
 }  // namespace
 
-bool WorkPlaces::IsFree(About about) const {
-  if (about == About::kPictures && taken_by_pictures_ == places_) return false;
-  return taken_ < places_ + 1;
-}
-
 bool WorkPlaces::Take(About about, const std::function<bool()>& keep_going) {
   constexpr std::chrono::milliseconds kLook{50};
   std::unique_lock lock(mutex_);
-  if (!IsFree(about) && WaitingOf(about) >= max_waiting_) {
+  int64_t& waiting = waiting_[static_cast<size_t>(about)];
+  if (room_.FreeFor(about) == 0 && waiting >= max_waiting_) {
     throw Error(Code::kResourceExhausted,
-                "queue: " + std::to_string(WaitingOf(about)) + " requests wait, as many as may");
+                "queue: " + std::to_string(waiting) + " requests wait, as many as may");
   }
-  ++WaitingOf(about);
+  ++waiting;
   bool going_on = true;
-  while (!IsFree(about) && going_on) {
+  while (room_.FreeFor(about) == 0 && going_on) {
     changed_.wait_for(lock, kLook);
     going_on = keep_going();
   }
-  --WaitingOf(about);
-  if (!going_on) return false;
-  ++taken_;
-  if (about == About::kPictures) ++taken_by_pictures_;
-  return true;
+  --waiting;
+  if (going_on) room_.Take(about);
+  return going_on;
 }
 
 void WorkPlaces::Give(About about) {
   const std::lock_guard lock(mutex_);
-  --taken_;
-  if (about == About::kPictures) --taken_by_pictures_;
+  room_.Give(about);
   changed_.notify_all();
 }
 

@@ -9,34 +9,31 @@
 #include <mutex>
 #include <string>
 
+#include "service/common/work_room.h"
 #include "service/http/exchange.h"
 #include "service/http/http_error.h"
 #include "service/http/http_server.h"
 
 namespace binocle::http {
 
-// Places for work that a connection's thread does itself, and one more for work on words alone, which so never waits for the pictures
-// of others.
+// Places for work that a connection's thread does itself.
 class WorkPlaces {
  public:
-  enum class About : uint8_t { kWords, kPictures };
+  using About = WorkAbout;
 
   // Of each kind at most `max_waiting` wait.
-  WorkPlaces(int64_t places, int64_t max_waiting) : places_(places), max_waiting_(max_waiting) {}
+  WorkPlaces(int64_t places, int64_t max_waiting) : room_(places), max_waiting_(max_waiting) {}
 
   // Waits for a place; false when `keep_going` says no. Throws RESOURCE_EXHAUSTED where too many wait.
   bool Take(About about, const std::function<bool()>& keep_going);
   void Give(About about);
 
  private:
-  bool IsFree(About about) const;
-  int64_t& WaitingOf(About about) { return waiting_[static_cast<size_t>(about)]; }
-
-  const int64_t places_, max_waiting_;
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
-  int64_t taken_ = 0, taken_by_pictures_ = 0;
+  WorkRoom room_;
   std::array<int64_t, 2> waiting_{};
+  const int64_t max_waiting_;
 };
 
 struct ServerState {

@@ -119,6 +119,16 @@ TEST(JsonFile, RefusesWhatIsNoListOrCannotBeToldApart) {
   EXPECT_THAT(
       ErrorOf([] { ReadText("{\"data\": [], \"x\": {\"data\": 1}, \"data\": []}", kJsonData); }),
       HasSubstr("a.json: has data twice, expected one list"));
+  // One mark too many or missing, and the lists and objects around are on other levels.
+  for (const char* text :
+       {R"({"info": {"data": [{"q": 9}]}}, "data": [{"q": 1}]})",
+        R"({"info": 1}, "data": [{"q": 1}]})", R"({"info": 1 "data": [{"q": 1}]})",
+        R"({"info": {"v": 1}"data": [{"q": 9}]}, "data": [{"q": 1}]})",
+        R"({"data": {"a": {"q": 1}, "b": {"q": 2}, "x": {"q": 9}})",
+        R"({"data": {"a": {"q": 1, "b": {"q": 2}}, "x": {"q": 9}})"})
+    EXPECT_THAT(ErrorOf([&] { ReadText(text, kJsonData); }),
+                HasSubstr("a.json:1: not valid JSON: "))
+        << text;
   EXPECT_THAT(ErrorOf([] { ReadText("{\"q\": 1}\n{\"q\": 2}\n"); }),
               HasSubstr("a.json:2: not valid JSON: expected the end of the file"));
 }
