@@ -71,12 +71,15 @@ BINOCLE_EXPORT void CheckOptions(const GenerationOptions& options,
 // The grammar of each is in docs/constraints.md; what is outside it is refused with INVALID_ARGUMENT or UNIMPLEMENTED.
 struct Choices {
   std::vector<std::string> values;  // 1 … 1024 texts of 1 … 1024 bytes; the answer is one of them
+  bool operator==(const Choices&) const = default;
 };
 struct Regex {
   std::string pattern;  // 1 … 65536 bytes; the whole answer matches
+  bool operator==(const Regex&) const = default;
 };
 struct JsonSchema {
   std::string schema;  // 1 … 65536 bytes; the answer is a JSON text that the schema accepts
+  bool operator==(const JsonSchema&) const = default;
 };
 using Constraint = std::variant<std::monostate, Choices, Regex, JsonSchema>;
 

@@ -54,6 +54,10 @@ class Automaton {
   bool accepting(State state) const { return accepting_[static_cast<size_t>(state)]; }
   std::span<const Edge> edges(State state) const;
   int32_t size() const { return static_cast<int32_t>(accepting_.size()); }
+  // Of memory.
+  size_t bytes() const {
+    return edges_.size() * sizeof(Edge) + first_.size() * sizeof(int64_t) + accepting_.size() / 8;
+  }
 
   // What may come next, for people: "'a' to 'z', '\"'".
   std::string Expected(State state) const;

@@ -1,6 +1,6 @@
 // Answers that stay within a Constraint (binocle/request.h, docs/constraints.md).
 //
-// A constraint is compiled once per request and shared by its answers. Each answer keeps a small state of its own:
+// A constraint is compiled once and shared by the answers of its requests. Each answer keeps a small state of its own:
 //
 //   const auto vocabulary = std::make_shared<const ConstraintVocabulary>(tokenizer, usable, end_tokens);     // once per model
 //   const auto compiled = CompiledConstraint::Compile(request.constraint, vocabulary, LeadingText::kDropSpace);
@@ -36,6 +36,8 @@ class CompiledConstraint {
       LeadingText leading);
 
   const TokenAutomaton& tokens() const { return tokens_; }
+  // Grows with the places where answers have been.
+  size_t bytes() const { return tokens_.bytes(); }
 
  private:
   CompiledConstraint(Automaton automaton, std::shared_ptr<const ConstraintVocabulary> vocabulary,

@@ -146,6 +146,12 @@ std::shared_ptr<const TokenMask> TokenAutomaton::Mask(Position at) const {
   return masks_.emplace(key, std::move(mask)).first->second;
 }
 
+size_t TokenAutomaton::bytes() const {
+  const std::lock_guard lock(mutex_);
+  const size_t words = (static_cast<size_t>(vocabulary_->usable()) + 63) / 64;
+  return automaton_.bytes() + dead_.size() / 8 + masks_.size() * words * sizeof(uint64_t);
+}
+
 TokenMask TokenAutomaton::MakeMask(Position at) const {
   TokenMask mask;
   mask.words.resize((static_cast<size_t>(vocabulary_->usable()) + 63) / 64);

@@ -70,6 +70,8 @@ class TokenAutomaton {
   [[noreturn]] void ThrowDeadEnd(Position at) const;
 
   const Automaton& automaton() const { return automaton_; }
+  // Of memory: the automaton's, and of the masks that are kept.
+  size_t bytes() const;
   const ConstraintVocabulary& vocabulary() const { return *vocabulary_; }
 
  private:

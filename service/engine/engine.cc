@@ -127,7 +127,7 @@ struct Engine::Impl {
   DecoderActivations activations;
   ImageEncoder images;
   PrefixIndex prefix;
-  ConstraintTokens constraints;
+  Constraints constraints;
   Admission admission;
   PreparationQueue preparation;
   double load_ms = 0;
@@ -304,10 +304,12 @@ Submission Engine::Submit(Request request, SubmissionEvents events) {
     };
   }
   const int64_t priority = request.priority;
+  const bool takes_long = TakesLongToRead(request, impl_->constraints);
   pending->request = std::move(request);
   impl_->loop.Expect(pending);
   impl_->preparation.Read({.id = pending->number,
                            .priority = priority,
+                           .takes_long = takes_long,
                            .task = [impl = impl_.get(), pending] { impl->Read(pending); }});
   return submission;
 }

@@ -48,23 +48,45 @@ void PreparationQueue::Encoded(int64_t bytes) {
   wake_.notify_all();
 }
 
-// The next thing to do, taken; empty: nothing now. Under the lock.
 std::function<void()> PreparationQueue::Next() {
-  const auto first =
-      std::max_element(readings_.begin(), readings_.end(),
-                       [](const Reading& a, const Reading& b) { return a.priority < b.priority; });
-  if (first != readings_.end()) {
-    std::function<void()> task = std::move(first->task);
-    readings_.erase(first);
-    return task;
+  std::function<void()> task = NextReading();
+  return task ? task : NextDecoding();
+}
+
+std::function<void()> PreparationQueue::NextReading() {
+  const bool long_may =
+      long_readings_ < kMostLongReadings && long_readings_ + decoding_ < most_long_;
+  auto next = readings_.end();
+  for (auto reading = readings_.begin(); reading != readings_.end(); ++reading) {
+    if (reading->takes_long && !long_may) continue;
+    if (next == readings_.end() || reading->priority > next->priority) next = reading;
   }
+  if (next == readings_.end()) return {};
+  const Reading taken = std::move(*next);
+  readings_.erase(next);
+  if (!taken.takes_long) return taken.task;
+  ++long_readings_;
+  return [this, task = taken.task] {
+    task();
+    {
+      const std::lock_guard lock(mutex_);
+      --long_readings_;
+    }
+    wake_.notify_all();
+  };
+}
+
+std::function<void()> PreparationQueue::NextDecoding() {
+  if (long_readings_ + decoding_ >= most_long_) return {};
   const std::optional<DecodeOrder::Entry> entry = order_.Take();
   if (!entry) return {};
+  ++decoding_;
   Decoding decoding = std::move(decodings_.extract(entry->id).mapped());
   return [this, entry = *entry, decoding = std::move(decoding)] {
     const int64_t bytes = decoding.decode();
     {
       const std::lock_guard lock(mutex_);
+      --decoding_;
       order_.Decoded(entry, bytes);
     }
     wake_.notify_all();

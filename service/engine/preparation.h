@@ -1,8 +1,9 @@
 // The threads that prepare submitted requests, in two steps: reading the prompt (rendering, tokens, a look into the image cache), and
 // decoding the pictures that the cache lacks.
 //
-// Reading comes before decoding, by priority and arrival, and there is a thread more than may decode: who brings no pictures, or known
-// ones, never waits for the pictures of others. What is decoded next is DecodeOrder's.
+// Reading comes before decoding, by priority and arrival. What takes long, which is decoding, and reading what says so, leaves one thread
+// free, and long readings leave one for decoding too: who brings a few words and no pictures, or known ones, never waits for the pictures,
+// books and constraints of others. What is decoded next is DecodeOrder's.
 #pragma once
 
 #include <condition_variable>
@@ -21,7 +22,11 @@ namespace binocle {
 // What there is to do. From any thread.
 class PreparationQueue {
  public:
-  explicit PreparationQueue(const DecodeOrder::Limits& limits) : order_(limits) {}
+  // Of long readings at a time; with decodings, as many as may decode.
+  static constexpr int64_t kMostLongReadings = 2;
+
+  explicit PreparationQueue(const DecodeOrder::Limits& limits)
+      : most_long_(limits.decoders), order_(limits) {}
   PreparationQueue(const PreparationQueue&) = delete;
   PreparationQueue& operator=(const PreparationQueue&) = delete;
 
@@ -42,6 +47,7 @@ class PreparationQueue {
   struct Reading {
     int64_t id = 0;
     int64_t priority = 0;
+    bool takes_long = false;  // a twentieth of a second and more
     std::function<void()> task;
   };
   struct Decoding {
@@ -61,11 +67,16 @@ class PreparationQueue {
 
  private:
   void Encoded(int64_t bytes);
+  // These with `mutex_` held: what to do next, empty where there is nothing now.
   std::function<void()> Next();
+  std::function<void()> NextReading();
+  std::function<void()> NextDecoding();
 
-  mutable std::mutex mutex_;
+  const int64_t most_long_;
+  mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::vector<Reading> readings_;  // by arrival
+  std::vector<Reading> readings_;             // by arrival
+  int64_t long_readings_ = 0, decoding_ = 0;  // under way
   DecodeOrder order_;
   std::unordered_map<int64_t, Decoding> decodings_;  // of those in order_
   bool closed_ = false;

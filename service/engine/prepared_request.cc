@@ -35,7 +35,21 @@ LayerPlan PlanOf(const AttentionOptions& asked, const LayerPlan& loaded) {
   return OverridePlan(loaded, overrides);
 }
 
+LeadingText LeadingTextOf(const Request& request) {
+  return request.prompt_format == PromptFormat::kChat ? LeadingText::kDropSpace
+                                                      : LeadingText::kKeep;
+}
+
 }  // namespace
+
+bool TakesLongToRead(const Request& request, Constraints& constraints) {
+  constexpr size_t kLongBytes = 32 << 10;  // tokens of a megabyte take a second
+  size_t bytes = request.system ? request.system->size() : 0;
+  for (const Message& message : request.messages) bytes += message.text.size();
+  const bool constrained = !std::holds_alternative<std::monostate>(request.constraint);
+  return bytes > kLongBytes ||
+         (constrained && !constraints.Has(request.constraint, LeadingTextOf(request)));
+}
 
 PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
     : request(std::move(asked)),
@@ -46,11 +60,7 @@ PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
       sink_dims(SinkDimsOf(interventions, loaded.calibration)) {
   if (interventions.guidance) other_prompt = WithoutImages(prompt.expanded);
   if (interventions.vcd) other_prompt = prompt.expanded;
-  if (!std::holds_alternative<std::monostate>(request.constraint)) {
-    const bool chat = request.prompt_format == PromptFormat::kChat;
-    constraint = CompiledConstraint::Compile(request.constraint, loaded.constraints.Get(),
-                                             chat ? LeadingText::kDropSpace : LeadingText::kKeep);
-  }
+  constraint = loaded.constraints.Compile(request.constraint, LeadingTextOf(request));
   for (Message& message : request.messages) {
     for (ImageInput& image : message.images)
       waiting_images.push_back(loaded.images.Read(std::move(image), plan, sink_dims));

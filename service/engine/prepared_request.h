@@ -13,6 +13,9 @@
 
 namespace binocle {
 
+// Whether PreparedRequest's constructor will take a twentieth of a second and more.
+bool TakesLongToRead(const Request& request, Constraints& constraints);
+
 struct PreparedRequest {
   using Clock = std::chrono::steady_clock;
 

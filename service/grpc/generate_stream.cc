@@ -15,7 +15,7 @@ class GenerateStream::Reactor final : public Transport {
   void Read() { StartRead(&request_); }
   void OnReadDone(bool ok) override {
     if (!stream_->TakeRequest(ok)) return;
-    const grpc::Status status = Guarded([&] { handle_(stream_, request_); });
+    const grpc::Status status = Guarded([&] { handle_(stream_, request_.get()); });
     if (!status.ok()) stream_->End(status);
   }
   void OnWriteDone(bool ok) override { stream_->OnWriteDone(ok); }
@@ -25,7 +25,7 @@ class GenerateStream::Reactor final : public Transport {
  private:
   const std::shared_ptr<GenerateStream> stream_;
   const Handle handle_;
-  v1::GenerateRequest request_;
+  Incoming<v1::GenerateRequest> request_;
 };
 
 GenerateStream::Transport* GenerateStream::Begin(grpc::CallbackServerContext& context,

@@ -15,6 +15,7 @@
 
 #include "binocle/v1/vision_language_service.pb.h"
 #include "service/grpc/call_gate.h"
+#include "service/grpc/incoming.h"
 #include "service/grpc/request_wait.h"
 #include "service/grpc/service_context.h"
 #include "service/grpc/stall_watch.h"
@@ -24,7 +25,7 @@ namespace binocle {
 // Shared by the reactor, the engine's events and the watch. From any thread.
 class GenerateStream final : public StallWatch::Watched {
  public:
-  using Transport = grpc::ServerBidiReactor<v1::GenerateRequest, v1::GenerateResponse>;
+  using Transport = grpc::ServerBidiReactor<Incoming<v1::GenerateRequest>, v1::GenerateResponse>;
   // Called with the request when it has come, which is there as long as the stream. What it throws ends the stream.
   using Handle = std::function<void(const std::shared_ptr<GenerateStream>& stream,
                                     const v1::GenerateRequest& request)>;

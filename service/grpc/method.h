@@ -14,6 +14,7 @@
 #include <string>
 #include <utility>
 
+#include "service/grpc/incoming.h"
 #include "service/grpc/service_context.h"
 
 namespace binocle {
@@ -27,7 +28,7 @@ using UnaryHandle = void (*)(const ServiceContext& services,
 
 // Lives as long as gRPC calls it.
 template <typename Request, typename Response>
-class UnaryReactor final : public grpc::ServerBidiReactor<Request, Response>,
+class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Response>,
                            public UnaryCall::Transport {
  public:
   using Handle = UnaryHandle<Request, Response>;
@@ -54,7 +55,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Request, Response>,
   void OnReadDone(bool ok) override {
     if (!call_->TakeRequest(ok)) return;
     const grpc::Status status =
-        Guarded([&] { handle_(services_, context_, call_, request_, response_); });
+        Guarded([&] { handle_(services_, context_, call_, request_.get(), response_); });
     if (!status.ok()) call_->End(status);
   }
   void OnCancel() override { call_->Cancel(); }
@@ -68,13 +69,13 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Request, Response>,
   grpc::CallbackServerContext& context_;
   const Handle handle_;
   const std::shared_ptr<UnaryCall> call_;
-  Request request_;
+  Incoming<Request> request_;
   Response response_;
 };
 
 // `Proto` is what protoc makes of a service: v1::ModelService.
-template <typename Proto, typename Base = typename Proto::Service>
-class EarlyService : public Base {
+template <typename Proto>
+class EarlyService : public Proto::Service {
  protected:
   explicit EarlyService(const ServiceContext& services) : services_(services) {}
 
@@ -89,15 +90,26 @@ class EarlyService : public Base {
   // `begin` makes the reactor of a call.
   template <typename Request, typename Response, typename Make>
   void Begin(const char* method, const Make& begin) {
-    const std::string name = std::string(Proto::service_full_name()) + "." + method;
-    const int index =
-        google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name)->index();
-    using Handler = grpc::internal::CallbackBidiHandler<Request, Response>;
+    const int index = IndexOf(method);
+    using Handler = grpc::internal::CallbackBidiHandler<Incoming<Request>, Response>;
     this->MarkMethodStreamed(index, new Handler(begin));
     this->MarkMethodCallback(index, new Handler(begin));  // takes the place of the other
   }
 
+  // The same of a method whose client sends several messages; `begin` is given the response too.
+  template <typename Request, typename Response, typename Make>
+  void BeginPieces(const char* method, const Make& begin) {
+    using Handler = grpc::internal::CallbackClientStreamingHandler<Incoming<Request>, Response>;
+    this->MarkMethodCallback(IndexOf(method), new Handler(begin));
+  }
+
   const ServiceContext& services_;
+
+ private:
+  static int IndexOf(const char* method) {
+    const std::string name = std::string(Proto::service_full_name()) + "." + method;
+    return google::protobuf::DescriptorPool::generated_pool()->FindMethodByName(name)->index();
+  }
 };
 
 }  // namespace binocle

@@ -22,7 +22,7 @@ void CheckPicture(std::string_view bytes, int64_t max_pixels) {
 }  // namespace
 
 // Lives as long as gRPC calls it.
-class UploadStream::Reactor final : public grpc::ServerReadReactor<v1::UploadImageRequest> {
+class UploadStream::Reactor final : public Transport {
  public:
   explicit Reactor(std::shared_ptr<UploadStream> stream) : stream_(std::move(stream)) {}
   void OnReadDone(bool ok) override { stream_->OnReadDone(ok); }
@@ -33,9 +33,10 @@ class UploadStream::Reactor final : public grpc::ServerReadReactor<v1::UploadIma
   std::shared_ptr<UploadStream> stream_;
 };
 
-grpc::ServerReadReactor<v1::UploadImageRequest>* UploadStream::Begin(
-    grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-    const ServiceContext& services, v1::UploadImageResponse* response) {
+UploadStream::Transport* UploadStream::Begin(grpc::CallbackServerContext& context,
+                                             std::shared_ptr<CallGate::Call> call,
+                                             const ServiceContext& services,
+                                             v1::UploadImageResponse* response) {
   // Its pieces are watched one by one, so it is under way from the start.
   if (call->refusal().ok()) call->Begin();
   const grpc::Status refusal = call->refusal();
@@ -64,10 +65,10 @@ void UploadStream::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
   if (reactor_ == nullptr) return;
   Violations unknown;
-  if (ok) CheckUnknownFields(piece_, unknown);
-  const grpc::Status status = !unknown.empty() ? StatusOf(unknown) : Guarded([&] {
+  grpc::Status status = Guarded([&] {
     if (ok) {
-      Take(piece_);
+      CheckUnknownFields(piece_.get(), unknown);
+      if (unknown.empty()) Take(piece_.get());
     } else if (context_->IsCancelled()) {
       throw Error(Code::kCancelled, "the client has gone, or has stopped sending");
     } else {
@@ -76,6 +77,7 @@ void UploadStream::OnReadDone(bool ok) {
           upload_->Finish([&](std::string_view bytes) { CheckPicture(bytes, max_pixels_); }));
     }
   });
+  if (!unknown.empty()) status = StatusOf(unknown);
   if (!ok || !status.ok()) {
     End(status);
     return;

@@ -11,6 +11,7 @@
 #include "binocle/v1/vision_language_service.pb.h"
 #include "service/grpc/call_gate.h"
 #include "service/grpc/image_store.h"
+#include "service/grpc/incoming.h"
 #include "service/grpc/service_context.h"
 #include "service/grpc/stall_watch.h"
 
@@ -19,10 +20,12 @@ namespace binocle {
 // Shared by the reactor and the watch.
 class UploadStream final : public StallWatch::Watched {
  public:
+  using Transport = grpc::ServerReadReactor<Incoming<v1::UploadImageRequest>>;
+
   // Refused calls end at once. The reactor goes to gRPC and deletes itself.
-  static grpc::ServerReadReactor<v1::UploadImageRequest>* Begin(
-      grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-      const ServiceContext& services, v1::UploadImageResponse* response);
+  static Transport* Begin(grpc::CallbackServerContext& context,
+                          std::shared_ptr<CallGate::Call> call, const ServiceContext& services,
+                          v1::UploadImageResponse* response);
 
   void EndIfStalled(StallWatch::Clock::time_point before) override;
 
@@ -47,9 +50,9 @@ class UploadStream final : public StallWatch::Watched {
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   Reactor* reactor_ = nullptr;            // null once finished
   const int64_t max_pixels_;
-  std::optional<ImageUpload> upload_;  // dropped at the end, with the room it holds
-  v1::UploadImageResponse* response_;  // gRPC's, there as long as reactor_ is
-  v1::UploadImageRequest piece_;       // being read
+  std::optional<ImageUpload> upload_;       // dropped at the end, with the room it holds
+  v1::UploadImageResponse* response_;       // gRPC's, there as long as reactor_ is
+  Incoming<v1::UploadImageRequest> piece_;  // being read
   bool first_ = true;
   StallWatch::Clock::time_point read_start_;
 };

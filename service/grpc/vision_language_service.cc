@@ -171,12 +171,12 @@ VisionLanguageServiceImpl::VisionLanguageServiceImpl(const ServiceContext& servi
   Serve("Ask", CallKind::kRequest, HandleAsk);
   Serve("Embed", CallKind::kRequest, HandleEmbed);
   Serve("Explain", CallKind::kRequest, HandleExplain);
-}
-
-grpc::ServerReadReactor<v1::UploadImageRequest>* VisionLanguageServiceImpl::UploadImage(
-    grpc::CallbackServerContext* context, v1::UploadImageResponse* response) {
-  auto call = services_.gate.Enter(*context, "UploadImage", CallKind::kRequest);
-  return UploadStream::Begin(*context, std::move(call), services_, response);
+  BeginPieces<v1::UploadImageRequest, v1::UploadImageResponse>(
+      "UploadImage",
+      [&services](grpc::CallbackServerContext* context, v1::UploadImageResponse* response) {
+        auto call = services.gate.Enter(*context, "UploadImage", CallKind::kRequest);
+        return UploadStream::Begin(*context, std::move(call), services, response);
+      });
 }
 
 }  // namespace binocle

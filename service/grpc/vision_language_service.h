@@ -6,15 +6,9 @@
 
 namespace binocle {
 
-class VisionLanguageServiceImpl final
-    : public EarlyService<v1::VisionLanguageService,
-                          v1::VisionLanguageService::WithCallbackMethod_UploadImage<
-                              v1::VisionLanguageService::Service>> {
+class VisionLanguageServiceImpl final : public EarlyService<v1::VisionLanguageService> {
  public:
   explicit VisionLanguageServiceImpl(const ServiceContext& services);
-
-  grpc::ServerReadReactor<v1::UploadImageRequest>* UploadImage(
-      grpc::CallbackServerContext* context, v1::UploadImageResponse* response) override;
 };
 
 }  // namespace binocle

@@ -30,7 +30,7 @@ except ImportError as error:
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY / "tests" / "cli"))
 from program import main  # noqa: E402
-from server import CALL_SECONDS, LLAVA, Serving  # noqa: E402
+from server import CALL_SECONDS, LLAVA, Serving, free_ports  # noqa: E402
 
 MODEL = REPOSITORY / "models" / "binocle-tiny"
 HOME = REPOSITORY / "examples" / "images" / "home.png"
@@ -278,9 +278,10 @@ class Breaks(WithServer):
         self.assertEqual(sum(value for key, value in server.metrics()["binocle_requests_total"].items() if ("outcome", "cancelled") in key), 1)
 
     def test_the_package_tries_again_until_a_server_is_there(self):
-        first = self.serve("--model", LLAVA)
+        grpc, http = free_ports(2)
+        fixed = {"listen": f"127.0.0.1:{grpc}", "http_address": f"127.0.0.1:{http}"}
+        first = self.serve("--model", LLAVA, **fixed)
         client = self.client_of(first, max_retries=8)
-        fixed = {"listen": f"127.0.0.1:{first.grpc}", "http_address": f"127.0.0.1:{first.http}"}
         first.kill()
         began = []
         thread = threading.Timer(0.5, lambda: began.append(self.serve("--model", LLAVA, **fixed)))

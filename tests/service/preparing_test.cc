@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 #include <mutex>
@@ -81,6 +82,32 @@ TEST(Preparing, NobodyWaitsForLargePicturesOfOthers) {
                          {"late DEADLINE_EXCEEDED", "other cancelled", "text", "known", "small"}));
   EXPECT_EQ(names.back(), "large");
   EXPECT_EQ(*(names.end() - 2), "large") << "all others ended before the large ones did";
+}
+
+// Each takes a tenth of a second and more to read.
+TEST(Preparing, NobodyWaitsForLongTextsAndConstraintsOfOthers) {
+  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Request constrained = testing::Raw("What?", {});
+  constrained.constraint = Choices{{"red", "blue"}};
+  engine.Generate(constrained);
+  EndsInOrder ends;
+  for (int i = 0; i < 6; ++i) {
+    ends.Submit(engine, testing::Raw(std::string(size_t{256} << 10, 'a' + i), {}), "book");
+    Request slow = testing::Raw("What?", {});
+    slow.constraint = Regex{"(a|b)*a(a|b){1" + std::to_string(i) + "}"};
+    ends.Submit(engine, slow, "regex");
+  }
+  ends.Submit(engine, testing::Raw("What?", {}), "text");
+  ends.Submit(engine, constrained, "known");
+  ends.Submit(engine, testing::Raw("<image>What?", {Scene("61x83")}), "small");
+  const std::vector<std::string> names = ends.Names();
+  const auto place = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) - names.begin();
+  };
+  // Two long readings may end before the others do.
+  EXPECT_LE(place("text"), 4) << ::testing::PrintToString(names);
+  EXPECT_LE(place("known"), 4) << ::testing::PrintToString(names);
+  EXPECT_LE(place("small"), 6) << ::testing::PrintToString(names);
 }
 
 TEST(Preparing, WhatIsCancelledBeforeItsTurnIsNotRead) {
