@@ -62,12 +62,15 @@ void GenerateStream::Push(v1::GenerateResponse message) {
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr || end_) return;
-    if (queue_.size() < max_queued_) {
+    grpc::Status status = StatusOfReply(message.ByteSizeLong(), max_message_bytes_);
+    if (status.ok() && queue_.size() < max_queued_) {
       queue_.push_back(std::move(message));
       Advance();
       return;
     }
-    cancel = Abort(StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly")));
+    if (status.ok())
+      status = StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly"));
+    cancel = Abort(status);
     // A write that waits for this client ends only with the call.
     if (writing_) context_->TryCancel();
   }

@@ -51,6 +51,7 @@ class GenerateStream final : public StallWatch::Watched {
       : context_(&context),
         call_(std::move(call)),
         max_queued_(services.max_queued_messages),
+        max_message_bytes_(services.max_message_bytes),
         since_(StallWatch::Clock::now()) {}
   // False: there is no request to answer.
   bool TakeRequest(bool come);
@@ -65,6 +66,7 @@ class GenerateStream final : public StallWatch::Watched {
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   const size_t max_queued_;
+  const int64_t max_message_bytes_;
   Transport* reactor_ = nullptr;  // null once finished
   std::optional<StallWatch::Clock::time_point>
       since_;  // waits for the request; none once it has come

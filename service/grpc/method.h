@@ -38,7 +38,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Res
       : services_(services),
         context_(context),
         handle_(handle),
-        call_(std::make_shared<UnaryCall>(context, call, *this)) {
+        call_(std::make_shared<UnaryCall>(context, call, *this, services.max_message_bytes)) {
     if (!call->refusal().ok()) {
       call_->End(call->refusal());
     } else {
@@ -47,6 +47,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Res
     }
   }
 
+  size_t ResponseBytes() const override { return response_.ByteSizeLong(); }
   void SendEnd(const grpc::Status& status) override {
     if (status.ok()) return this->StartWriteAndFinish(&response_, {}, status);
     this->Finish(status);

@@ -136,6 +136,13 @@ grpc::Status StatusOf(const Violations& violations) {
                   {.violations = violations.list(), .retry = {}, .reason = {}});
 }
 
+grpc::Status StatusOfReply(size_t bytes, int64_t max_message_bytes) {
+  if (std::cmp_less_equal(bytes, max_message_bytes)) return grpc::Status::OK;
+  return StatusOf(Error(Code::kResourceExhausted,
+                        Text("the reply has ", bytes, " bytes, the server's limit on messages is ",
+                             max_message_bytes)));
+}
+
 grpc::Status Guarded(const std::function<void()>& action) {
   try {
     action();

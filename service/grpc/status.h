@@ -37,4 +37,7 @@ grpc::Status StatusOf(const Violations& violations);
 // that runs out RESOURCE_EXHAUSTED.
 grpc::Status Guarded(const std::function<void()>& action);
 
+// OK, or RESOURCE_EXHAUSTED where a reply is above the limit on messages.
+grpc::Status StatusOfReply(size_t bytes, int64_t max_message_bytes);
+
 }  // namespace binocle

@@ -3,17 +3,19 @@
 #include <utility>
 
 #include "service/grpc/request_wait.h"
+#include "service/grpc/status.h"
 
 namespace binocle {
 
 UnaryCall::UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-                     Transport& transport)
+                     Transport& transport, int64_t max_message_bytes)
     : context_(&context),
       call_(std::move(call)),
+      max_message_bytes_(max_message_bytes),
       transport_(&transport),
       since_(StallWatch::Clock::now()) {}
 
-void UnaryCall::End(const grpc::Status& status, const std::function<void()>& fill) {
+void UnaryCall::End(const grpc::Status& wanted, const std::function<void()>& fill) {
   // What these hold may hold this call: it goes after the lock.
   std::function<void()> cancel;
   const std::lock_guard lock(mutex_);
@@ -21,6 +23,8 @@ void UnaryCall::End(const grpc::Status& status, const std::function<void()>& fil
   if (fill) fill();
   cancel = std::exchange(cancel_, nullptr);
   Transport* transport = std::exchange(transport_, nullptr);
+  const grpc::Status status =
+      wanted.ok() ? StatusOfReply(transport->ResponseBytes(), max_message_bytes_) : wanted;
   call_->End(status);
   end_ = StallWatch::Clock::now();
   transport->SendEnd(status);

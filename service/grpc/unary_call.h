@@ -25,15 +25,17 @@ class UnaryCall : public StallWatch::Watched {
     Transport(const Transport&) = delete;
     Transport& operator=(const Transport&) = delete;
     virtual ~Transport() = default;
+    virtual size_t ResponseBytes() const = 0;
     // Sends the status, and the response where it is OK.
     virtual void SendEnd(const grpc::Status& status) = 0;
   };
 
   // The client may send its request for the watch's limit.
   UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-            Transport& transport);
+            Transport& transport, int64_t max_message_bytes);
 
-  // Ends the call, unless it has ended. `fill` writes the response, which is the call's no longer once it has ended.
+  // Ends the call, unless it has ended. `fill` writes the response, which is the call's no longer once it has ended. A response that is
+  // no message, as it is too large, is RESOURCE_EXHAUSTED: gRPC would say so to the client alone.
   void End(const grpc::Status& status, const std::function<void()>& fill = {});
   // Kept until the call ends, and called when the client goes away first; at once when it has gone.
   void SetCancel(std::function<void()> cancel);
@@ -50,7 +52,8 @@ class UnaryCall : public StallWatch::Watched {
   mutable std::mutex mutex_;              // guards what follows
   grpc::CallbackServerContext* context_;  // null once gRPC is done with the call
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the call
-  Transport* transport_;                  // null once ended
+  const int64_t max_message_bytes_;
+  Transport* transport_;  // null once ended
   std::optional<StallWatch::Clock::time_point>
       since_;  // waits for the request; none once it has come
   std::optional<StallWatch::Clock::time_point> end_;  // when the response was handed over

@@ -423,6 +423,26 @@ TEST_F(ServicesTest, AMessageAboveTheLimitIsRefused) {
   EXPECT_TRUE(Ask("say a").ok());
 }
 
+// gRPC would refuse to send it, and the log would call it well.
+TEST_F(ServicesTest, AReplyAboveTheLimitIsToldAndRecorded) {
+  GrpcServerOptions options;
+  options.max_message_bytes = 2048;
+  Start(std::move(options));
+  std::string words = "say";
+  for (int i = 0; i < 900; ++i) words += " a";
+  EXPECT_THAT(Ask(words).error_message(), HasSubstr("the server's limit on messages is 2048"));
+  v1::GenerateRequest request;
+  request.set_prompt("flood");
+  grpc::ClientContext context;
+  const auto stream = stub_->Generate(&context, request);
+  v1::GenerateResponse response;
+  while (stream->Read(&response)) EXPECT_LE(response.ByteSizeLong(), 2048);
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  ASSERT_TRUE(testing::Soon([&] { return records().size() == 2; }));
+  for (const CallRecord& record : records())
+    EXPECT_EQ(record.code, grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 // Unpacked before anything is known of it, a small one would take all memory.
 TEST_F(ServicesTest, CompressedMessagesAreRefusedUnread) {
   Start();
