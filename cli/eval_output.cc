@@ -19,7 +19,7 @@ std::string ShardName(const EvalResult& result) {
 
 // As EvalEstimate::incomplete.
 bool IsIncomplete(const EvalTaskResult& task) {
-  return task.failed > 0 || task.incomplete_groups > 0;
+  return task.failed > 0 || task.incomplete_groups > 0 || task.unread_bytes > 0;
 }
 
 // Failed samples of all tasks; of a shard, those of this process.
@@ -44,6 +44,7 @@ Json ResultJson(const EvalResult& result) {
                  {"empty", task.empty},
                  {"incomplete_groups", task.incomplete_groups},
                  {"skipped", task.skipped},
+                 {"unread_bytes", task.unread_bytes},
                  {"samples_file", task.samples_file}};
     if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
     tasks.push_back(std::move(json));
@@ -68,8 +69,8 @@ void PrintTasks(const EvalResult& result) {
   }
   for (const EvalTaskResult& task : result.tasks) {
     if (!IsIncomplete(task)) continue;
-    const std::string line =
-        IncompleteText(task.task, task.answered, task.samples, task.incomplete_groups);
+    const std::string line = IncompleteText(task.task, task.answered, task.samples,
+                                            task.incomplete_groups, task.unread_bytes);
     std::printf("%s\n", line.c_str());
   }
   for (const EvalTaskResult& task : result.tasks) {
@@ -102,12 +103,14 @@ std::string ScoreText(const std::optional<double>& score, bool incomplete) {
 }
 
 std::string IncompleteText(const std::string& task, int64_t answered, int64_t samples,
-                           int64_t incomplete_groups) {
+                           int64_t incomplete_groups, int64_t unread_bytes) {
   std::string text = "* " + task + ": of " + std::to_string(answered) + " of " +
                      std::to_string(samples) + " samples alone";
   if (incomplete_groups > 0)
     text += ", without " + std::to_string(incomplete_groups) +
             (incomplete_groups == 1 ? " group that is not whole" : " groups that are not whole");
+  if (unread_bytes > 0)
+    text += "; " + std::to_string(unread_bytes) + " bytes of the data were not read";
   return text;
 }
 

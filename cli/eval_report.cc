@@ -66,8 +66,8 @@ void PrintEstimates(const EvalReport& report, const std::string& out) {
   for (const EvalEstimate& task : report.tasks) {
     if (!task.incomplete()) continue;
     const std::string name = several ? task.task + ", " + task.run : task.task;
-    const std::string line =
-        IncompleteText(name, task.answered, task.samples, task.incomplete_groups);
+    const std::string line = IncompleteText(name, task.answered, task.samples,
+                                            task.incomplete_groups, task.unread_bytes);
     std::printf("%s\n", line.c_str());
   }
   std::printf("report: %s\n", out.c_str());

@@ -4,9 +4,11 @@ namespace binocle::eval {
 namespace {
 
 // `samples` is empty where none is missing.
-std::string Joined(const std::string& samples, int64_t groups) {
+std::string Joined(const std::string& samples, int64_t groups, int64_t unread_bytes = 0) {
   std::string text = samples;
-  if (groups > 0) text += (text.empty() ? "" : ", ") + Count(groups) + " groups left out";
+  const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+  if (groups > 0) add(Count(groups) + " groups left out");
+  if (unread_bytes > 0) add(Count(unread_bytes) + " bytes of the data not read");
   return text.empty() ? "" : "incomplete: " + text;
 }
 
@@ -19,7 +21,7 @@ Html Below(const std::string& text) {
 std::string MissingText(const EvalEstimate& task) {
   const std::string samples =
       task.failed > 0 ? Count(task.answered) + " of " + Count(task.samples) + " answered" : "";
-  return Joined(samples, task.incomplete_groups);
+  return Joined(samples, task.incomplete_groups, task.unread_bytes);
 }
 
 Html WhatIsMissing(const EvalEstimate& task) { return Below(MissingText(task)); }

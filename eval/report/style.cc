@@ -72,7 +72,7 @@ thead th { color: var(--muted); font-weight: 500; }
 tbody th { font-weight: 500; }
 .interval { color: var(--muted); margin-left: .4rem; white-space: nowrap; }
 .folder { display: block; color: var(--muted); font-size: .85rem; overflow-wrap: anywhere; }
-.missing { display: block; color: var(--bad); font-size: .85rem; }
+.missing { display: block; color: var(--bad); font-size: .85rem; white-space: normal; max-width: 16rem; margin-left: auto; }
 .bar {
   display: inline-block; position: relative; width: 9rem; height: .75rem;
   background: var(--sunk); border-radius: .2rem; vertical-align: baseline;

@@ -15,10 +15,15 @@ Html PartsTable(std::string_view what, const std::vector<PartScore>& parts) {
   if (parts.empty()) return {};
   Table table{.head = {std::string(what), "score (95 %)", "", "metric", "samples", "groups"},
               .narrow = Narrow::kCards};
-  for (const PartScore& part : parts)
+  const bool some_unscored = std::any_of(parts.begin(), parts.end(),
+                                         [](const PartScore& part) { return part.unscored > 0; });
+  if (some_unscored) table.head.emplace_back("without a score");
+  for (const PartScore& part : parts) {
     table.rows.push_back({Escaped(part.name), Interval(part.score),
                           IntervalBar(part.score, 0, part.most), Escaped(part.metric),
                           Escaped(Count(part.samples)), Escaped(Count(part.groups))});
+    if (some_unscored) table.rows.back().push_back(Escaped(Count(part.unscored)));
+  }
   return Render(table);
 }
 

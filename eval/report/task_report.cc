@@ -27,19 +27,34 @@ PartScore ScorePart(const std::string& name, const std::string& scorer,
           .most = units.most};
 }
 
-// Scores by the names that `names_of` gives a sample, those without one left out.
+// Scores by the names that `names_of` gives a sample, those without one left out; nothing where no sample is scored.
 template <typename NamesOf>
 std::vector<PartScore> ScoreBy(const RunTask& task, const EvalResampling& resampling,
                                const NamesOf& names_of) {
-  std::map<std::string, std::vector<ScoredSample>> parts;
-  for (const ScoredSample& one : ScoredSamplesOf(task)) {
-    for (const std::string& name : names_of(*one.sample)) {
-      if (!name.empty()) parts[name].push_back(one);
+  struct Part {
+    std::vector<ScoredSample> scored;
+    int64_t unscored = 0;
+  };
+  std::map<std::string, Part> parts;
+  bool any_scored = false;
+  for (const RunSample& sample : task.samples) {
+    for (const std::string& name : names_of(sample)) {
+      if (name.empty()) continue;
+      Part& part = parts[name];
+      if (sample.score) {
+        part.scored.push_back({.sample = &sample, .score = *sample.score});
+        any_scored = true;
+      } else {
+        ++part.unscored;
+      }
     }
   }
   std::vector<PartScore> scores;
-  for (const auto& [name, samples] : parts)
-    scores.push_back(ScorePart(name, task.scorer(), samples, resampling));
+  if (!any_scored) return scores;
+  for (const auto& [name, part] : parts) {
+    scores.push_back(ScorePart(name, task.scorer(), part.scored, resampling));
+    scores.back().unscored = part.unscored;
+  }
   return scores;
 }
 
@@ -154,6 +169,7 @@ EvalEstimate EstimateTask(const RunFiles& run, const RunTask& task,
           .failed = count("failed"),
           .empty = count("empty"),
           .skipped = task.about.at("skipped").at("skipped").get<int64_t>(),
+          .unread_bytes = task.about.at("skipped").value("unread_bytes", int64_t{0}),
           .groups = all.groups,
           .incomplete_groups = count("incomplete_groups"),
           .score = waits ? std::nullopt : all.score,

@@ -16,8 +16,9 @@ namespace binocle::eval {
 // A score over some of the samples.
 struct PartScore {
   std::string name;
-  std::string metric;   // what the score is
-  int64_t samples = 0;  // that are scored
+  std::string metric;    // what the score is
+  int64_t samples = 0;   // that are scored
+  int64_t unscored = 0;  // that failed or are not graded
   int64_t groups = 0;
   int64_t incomplete_groups = 0;      // left out of the score
   std::optional<EvalInterval> score;  // 0 … most

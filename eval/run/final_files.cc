@@ -116,6 +116,7 @@ class TaskWriter {
             .empty = outcome.empty,
             .incomplete_groups = outcome.incomplete_groups,
             .skipped = outcome.head.at("skipped").at("skipped").get<int64_t>(),
+            .unread_bytes = UnreadBytesOf(outcome.head),
             .judge_file = outcome.judged > 0 ? judge_->path().string() : "",
             .samples_file = samples_.path().string()};
   }

@@ -82,7 +82,7 @@ OrderedJson JudgeJson(const TaskOutcome& task) {
 // Whether the score is one of all samples.
 bool IsComplete(const TaskOutcome& task) {
   const bool waits = JudgeKindOf(task.head) == JudgeKind::kScore && task.waiting > 0;
-  return task.failed == 0 && !waits && task.incomplete_groups == 0;
+  return task.failed == 0 && !waits && task.incomplete_groups == 0 && UnreadBytesOf(task.head) == 0;
 }
 
 // All that is known of a task: what it was made of, and what became of it.
@@ -110,6 +110,10 @@ OrderedJson TaskJson(const TaskOutcome& task) {
 }
 
 }  // namespace
+
+int64_t UnreadBytesOf(const Json& head) {
+  return head.at("skipped").value("unread_bytes", int64_t{0});
+}
 
 OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks) {
   OrderedJson results = OrderedJson::object();

@@ -32,6 +32,9 @@ struct TaskOutcome {
   std::string doc_hash;  // over all samples
 };
 
+// Of data files, behind a fault that leaves open what they are. `head`: of a task in the journal.
+int64_t UnreadBytesOf(const Json& head);
+
 // lmms-eval's members, and under "binocle" all that is known. Nothing in it depends on when or how often a run was begun.
 OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks);
 

@@ -50,14 +50,15 @@ struct EvalEstimate {
   int64_t failed = 0;
   int64_t empty = 0;
   int64_t skipped = 0;
-  int64_t groups = 0;  // of the samples that are scored
+  int64_t unread_bytes = 0;  // of data files, behind a fault that leaves open what they are
+  int64_t groups = 0;        // of the samples that are scored
   int64_t incomplete_groups =
       0;  // left out of the score: a sample that belongs to them failed or is not there
   std::optional<EvalInterval> score;  // absent: nothing is scored
   double most = 1;                    // the largest that the score can be
 
-  // The score is not of all samples that were asked.
-  bool incomplete() const { return failed > 0 || incomplete_groups > 0; }
+  // The score is not of all samples: of those that were asked, or of a data file that could not be read to its end.
+  bool incomplete() const { return failed > 0 || incomplete_groups > 0 || unread_bytes > 0; }
 };
 
 // A sample that a report shows, with what was asked.

@@ -136,6 +136,7 @@ struct EvalTaskResult {
   // Left out of the score because a sample of theirs failed or is not there: MME's pictures, CircularEval's questions.
   int64_t incomplete_groups = 0;
   int64_t skipped = 0;       // damaged rows
+  int64_t unread_bytes = 0;  // of data files, behind a fault that leaves open what they are
   std::string judge_file;    // what a judge is to grade; empty: nothing
   std::string samples_file;  // empty for shards, which have no files of their own
 };

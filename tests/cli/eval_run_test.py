@@ -111,6 +111,26 @@ class EvalRun(EvalRuns):
         self.assertEqual(result.stderr.splitlines(), ["questions.jsonl:13: picture gone.png is not there; skipped", "questions.jsonl:14: has no column prompt; skipped"])
         self.assertEqual(self.results()["binocle"]["tasks"]["scenes"]["skipped"], {"skipped": 2, "column": 1, "image": 1})
 
+    def test_a_file_that_could_not_be_read_to_its_end_gives_a_score_of_a_part(self):
+        rows = [json.loads(line) for line in (self.data / "questions.jsonl").read_text().splitlines()]
+        text = json.dumps(rows, indent=1)
+        fault = text.index('"' + rows[3]["id"] + '"')
+        (self.data / "questions.json").write_text(text[:fault] + text[fault + 1:])
+        task = json.loads((TASKS / "scenes.json").read_text())
+        task["data"] |= {"format": "json", "files": ["questions.json"]}
+        (self.folder / "scenes.json").write_text(json.dumps(task))
+        result = self.run_eval(task=self.folder / "scenes.json")
+        self.assertIn("questions.json:", result.stderr)
+        ours = self.results()["binocle"]["tasks"]["scenes"]
+        unread = ours["skipped"]["unread_bytes"]
+        self.assertGreater(unread, len(text) / 2)
+        self.assertEqual((ours["answered"], ours["complete"]), (3, False))
+        self.assertEqual(result.stdout.splitlines()[2], f"* scenes: of 3 of 3 samples alone; {unread} bytes of the data were not read")
+        report = run("eval", "report", self.out, "--out", self.folder / "report.html")
+        self.assertIn(f"{unread} bytes of the data were not read", report.stdout)
+        page = (self.folder / "report.html").read_text()
+        self.assertTrue(f"incomplete: {unread} bytes of the data not read" in page)
+
     def test_a_picture_that_is_none_fails_its_questions_alone(self):
         (self.data / "0001.png").write_bytes(b"no picture")
         result = self.run_eval(status=1)

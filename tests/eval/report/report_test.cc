@@ -44,6 +44,26 @@ TEST(TaskReport, HasTheScoreOfTheRunAndItsParts) {
   EXPECT_EQ(report.worst[1]->id, "s5");
 }
 
+TEST(TaskReport, ACategoryOfWhichNothingWasAnsweredIsThere) {
+  const std::vector<std::string> answers = {"a0", "a1", "a2"};
+  std::string rows = RowsOf(answers, R"(, "k": "K")");
+  rows.replace(rows.find("\"K\""), 3, "\"J\"");
+  const Finished finished(rows, R"(, "answer": "a", "category": "k")",
+                          R"("scorer": "exact_match")");
+  const std::string run = finished.Run("out", [](const std::string& prompt) -> std::string {
+    if (prompt == "q0") throw Error(Code::kUnavailable, "nobody");
+    return "a1";
+  });
+  const RunFiles files = ReadRunFiles(run);
+  const TaskReport report = ReportOf(files);
+  ASSERT_EQ(report.categories.size(), 2u);
+  EXPECT_EQ(report.categories[0].name, "J");
+  EXPECT_FALSE(report.categories[0].score);
+  EXPECT_EQ(report.categories[0].unscored, 1);
+  EXPECT_EQ(report.categories[1].unscored, 0);
+  EXPECT_NE(ReportEval({run}, {}).html.find("without a score"), std::string::npos);
+}
+
 TEST(TaskReport, ShowsEveryCategoryAmongTheWorst) {
   std::string rows;
   std::vector<std::string> answers;
