@@ -39,6 +39,7 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
     BINOCLE_CHECK(run.first_row + run.rows <= args.q.dim(0) &&
                       PagesFor(run.keys) <= static_cast<int64_t>(run.pages.size()),
                   "run of ", run.rows, " rows, ", run.keys, " keys");
+    BINOCLE_CHECK(args.window == 0 || (args.window > 0 && args.mask == Mask::kCausal), args.window);
     BINOCLE_CHECK(args.mask == Mask::kNone || run.first_position + run.rows <= run.keys,
                   "causal rows past the keys");
   }

@@ -47,6 +47,8 @@ struct AttentionArgs {
   std::span<const QueryRun> runs;  // disjoint rows
   Mask mask = Mask::kCausal;
   float scale = 1.0F;
+  // kCausal, where it is above 0: row at position p sees positions p − window + 1 … p, itself among them (Mistral's sliding window).
+  int64_t window = 0;
 };
 
 // out [T, H·d] f32, rows may be strided, may alias q.   lse [T, H] f32.

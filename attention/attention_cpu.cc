@@ -117,7 +117,7 @@ class BlockKernel {
         b_.args->mask == Mask::kCausal ? b_.run->first_position + b_.end : b_.run->keys;
     const int64_t end = PagesFor(seen);
     const int64_t stretch = kBlockRows / rows();
-    for (int64_t first = b_.run->first_key / kPageTokens; first < end; first += stretch) {
+    for (int64_t first = FirstSeen(b_.begin) / kPageTokens; first < end; first += stretch) {
       const int64_t pages = std::min(stretch, end - first);
       for (int64_t i = 0; i < pages; ++i) {
         if (i + 1 < pages) Prefetch(KeyBytes(first + i + 1), kPageStart);
@@ -191,11 +191,16 @@ class BlockKernel {
     if (segments_) segments_->Clear(r);
   }
 
+  int64_t FirstSeen(int64_t row) const {
+    if (b_.args->window == 0) return b_.run->first_key;
+    return std::max(b_.run->first_key, b_.run->first_position + row + 1 - b_.args->window);
+  }
+
   Visible VisibleOf(int64_t row, int64_t first_key) const {
     const int64_t seen =
         b_.args->mask == Mask::kCausal ? b_.run->first_position + row + 1 : b_.run->keys;
     const int64_t end = std::clamp<int64_t>(seen - first_key, 0, kPageTokens);
-    return {std::clamp<int64_t>(b_.run->first_key - first_key, 0, end), end};
+    return {std::clamp<int64_t>(FirstSeen(row) - first_key, 0, end), end};
   }
 
   // S = Q·Kᵀ
@@ -227,7 +232,9 @@ class BlockKernel {
 
   // O = O·correction + P·V
   void Values(const Page& p) {
-    const Visible all = VisibleOf(b_.end - 1, p.first_key);  // of the last row, which sees most
+    Visible all = VisibleOf(b_.end - 1, p.first_key);  // of the last row, which sees most
+    if (b_.args->window > 0)                           // or begins to see later than the first one
+      all.begin = VisibleOf(b_.begin + p.r0 / b_.heads, p.first_key).begin;
     const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
     for (int64_t r = p.r0; r < p.r0 + p.rows; ++r) {
       if (p.correction[r] == 1.0F) continue;
@@ -281,7 +288,7 @@ class BlockKernel {
   void AttendAgain(int64_t i, int64_t r, const SegmentGains& gains, float inverse_sum, float* out) {
     float* o = state_.o + r * stride_;
     std::fill_n(o, stride_, 0.0F);
-    for (int64_t index = b_.run->first_key / kPageTokens;; ++index) {
+    for (int64_t index = FirstSeen(i) / kPageTokens;; ++index) {
       const Page p{.index = index,
                    .first_key = index * kPageTokens,
                    .r0 = r,

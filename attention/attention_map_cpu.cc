@@ -35,6 +35,8 @@ void WeightsOfRow(const MapRow& row, int64_t head, float* weights) {
   for (int64_t i = 0; i < d; ++i) scratch.q[i] *= row.args.scale;
   const int64_t seen =
       row.args.mask == Mask::kCausal ? row.run.first_position + row.row + 1 : row.run.keys;
+  const int64_t first_seen =
+      row.args.window > 0 ? std::max(row.run.first_key, seen - row.args.window) : row.run.first_key;
   for (int64_t first = 0; first < seen; first += kPageTokens) {
     const int32_t page = row.run.pages[static_cast<size_t>(first / kPageTokens)];
     const int64_t count = std::min(kPageTokens, seen - first);
@@ -53,7 +55,7 @@ void WeightsOfRow(const MapRow& row, int64_t head, float* weights) {
       const auto exponent = hn::Sub(hn::Load(tag, scratch.s + j), lse);
       hn::Store(hn::Exp(tag, hn::Max(exponent, hn::Set(tag, -200.0F))), tag, scratch.s + j);
     }
-    const int64_t hidden = std::clamp<int64_t>(row.run.first_key - first, 0, count);
+    const int64_t hidden = std::clamp<int64_t>(first_seen - first, 0, count);
     std::copy(scratch.s + hidden, scratch.s + count, weights + first + hidden);
   }
 }

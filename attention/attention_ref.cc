@@ -56,7 +56,9 @@ double Varied(const ScoreVariant& variant, double s, int64_t head, int64_t j) {
 std::vector<double> Scores(const Row& r) {
   const int64_t seen = r.args.mask == Mask::kCausal ? r.run.first_position + r.row + 1 : r.run.keys;
   std::vector<double> scores(static_cast<size_t>(r.run.keys), -INFINITY);
-  for (int64_t j = r.run.first_key; j < seen; ++j) {
+  const int64_t first =
+      r.args.window > 0 ? std::max(r.run.first_key, seen - r.args.window) : r.run.first_key;
+  for (int64_t j = first; j < seen; ++j) {
     double s = 0;
     for (int64_t i = 0; i < r.args.kv.head_dim; ++i) s += Query(r, i) * Key(r, j, i);
     scores[static_cast<size_t>(j)] = Varied(r.run.variant, s * r.args.scale, r.head, j);

@@ -9,9 +9,9 @@ namespace binocle {
 namespace {
 
 constexpr ModelFamily kFamilies[] = {
-    {"binocle", ParseBinocleFamily, BinocleNames},
-    {"llama", ParseLlamaFamily, LlamaNames},
-    {"llava", ParseLlavaFamily, LlavaNames},
+    {"binocle", ParseBinocleFamily, BinocleNames}, {"llama", ParseTextFamily, TextNames},
+    {"llava", ParseLlavaFamily, LlavaNames},       {"mistral", ParseTextFamily, TextNames},
+    {"qwen2", ParseTextFamily, TextNames},         {"qwen3", ParseTextFamily, TextNames},
 };
 
 // The size that every picture comes out with. A tower is built for one size.

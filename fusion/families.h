@@ -34,8 +34,8 @@ LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverri
 // Rows of the table, one file each.
 ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap BinocleNames(const TensorSet& tensors);
-ModelConfig ParseLlamaFamily(const ModelFiles& files, const ModelOverrides& overrides);
-NameMap LlamaNames(const TensorSet& tensors);
+ModelConfig ParseTextFamily(const ModelFiles& files, const ModelOverrides& overrides);
+NameMap TextNames(const TensorSet& tensors);
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap LlavaNames(const TensorSet& tensors);
 

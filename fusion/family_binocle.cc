@@ -40,7 +40,7 @@ ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& ov
   c.name = config.StringOr("name", files.name());
   c.conversation = ParseConversationStyle(config.StringOr("conversation", "plain"),
                                           config.where() + ": conversation");
-  c.text = ParseLlamaConfig(config.Object("text_config"));
+  c.text = ParseTextConfig(config.Object("text_config"));
   c.image_token = static_cast<int32_t>(config.Int("image_token_index", 0, c.text.vocabulary - 1));
   const JsonObject fusion = config.Object("fusion_config");
   FusionType type = ParseFusionType(fusion.String("type"), fusion.where() + ": type");

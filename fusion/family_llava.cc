@@ -1,4 +1,4 @@
-// LlavaForConditionalGeneration of transformers: one CLIP tower, the two-layer projector, a LLaMA text model.
+// LlavaForConditionalGeneration of transformers: one CLIP tower, the two-layer projector, a text model of llm_config.h.
 #include "fusion/families.h"
 #include "llm/llm_config.h"
 #include "vision/vision_config.h"
@@ -33,8 +33,7 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
   c.name = files.name();
   c.conversation = ConversationStyle::kVicunaV1;
   const JsonObject text = config.Object("text_config");
-  text.Choice("model_type", "llama", {"llama"});
-  c.text = ParseLlamaConfig(text);
+  c.text = ParseTextConfig(text);
   const char* image_key = config.Has("image_token_index") ? "image_token_index" : "image_token_id";
   c.image_token = static_cast<int32_t>(config.IntOr(image_key, 32000, 0, c.text.vocabulary - 1));
   c.anchor = ParseTower(JsonObject(tower, config.where() + ": vision_config"),

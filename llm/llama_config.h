@@ -1,7 +1,8 @@
-// Shape of a LLaMA-type decoder.
+// Shape of a LLaMA-type decoder: LLaMA itself and those that differ from it in biases, norms and what a layer looks at.
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "core/ops/rope.h"
 
@@ -18,9 +19,13 @@ struct LlamaConfig {
   int64_t max_positions = 0;  // max_position_embeddings
   RopeConfig rope;            // rope_theta, rope_scaling
   float epsilon = 1e-6F;
-  bool tied_head = false;       // the head is the embedding table
-  bool attention_bias = false;  // biases on q, k, v, o
+  bool tied_head = false;  // the head is the embedding table
+  bool qkv_bias = false;
+  bool out_bias = false;  // on o
   bool mlp_bias = false;
+  bool qk_norm = false;  // RMSNorm of each head of q and k, before rotation
+  std::vector<int64_t>
+      windows;  // [L] AttentionArgs::window of each layer; empty: 0, all of them see everything
 };
 
 }  // namespace binocle

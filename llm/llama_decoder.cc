@@ -17,17 +17,24 @@ struct LayerContext {
   Exec& ex;
   const RopeTable& rope;
   KvLayer kv;
+  int64_t window;                      // 0: none
   std::span<const int32_t> positions;  // of the rows at hand
   std::span<const int32_t> slots;      // of the rows at hand
 };
 
-AttentionArgs CausalAttention(const KvLayer& kv, std::span<const QueryRun> runs,
+AttentionArgs CausalAttention(const LayerContext& c, std::span<const QueryRun> runs,
                               const DecoderActivations::Rows& a) {
   return {.q = a.q,
-          .kv = kv,
+          .kv = c.kv,
           .runs = runs,
           .mask = Mask::kCausal,
-          .scale = 1.0F / std::sqrt(static_cast<float>(kv.head_dim))};
+          .scale = 1.0F / std::sqrt(static_cast<float>(c.kv.head_dim)),
+          .window = c.window};
+}
+
+// Qwen3: each head of q or k over its own size. Others have no such norm.
+void NormHeads(Exec& ex, const std::optional<RmsNormWeights>& norm, const TensorView& heads) {
+  if (norm) HeadRmsNorm(ex, *norm, heads);
 }
 
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
@@ -45,12 +52,14 @@ void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<c
   RmsNorm(c.ex, a.x, w.attn_norm, a.n);  // n    [T, D]
   Linear(c.ex, a.n, w.q, a.q);           // q    [T, H·d]
   Linear(c.ex, a.n, w.kv, a.kv);         // k, v [T, K·d]
+  NormHeads(c.ex, w.q_norm, a.q);
+  NormHeads(c.ex, w.k_norm, a.k);
   Rope(c.ex, c.rope, c.positions, a.q);
   Rope(c.ex, c.rope, c.positions, a.k);
   WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
-  Attention(c.ex, CausalAttention(c.kv, runs, a), a.attn, a.lse);  // [T, H·d]
-  LinearAdd(c.ex, a.attn, w.out, a.x);                             // x   += attn·Woᵀ
-  FeedForward(c.ex, w, a);                                         // x   += ffn
+  Attention(c.ex, CausalAttention(c, runs, a), a.attn, a.lse);  // [T, H·d]
+  LinearAdd(c.ex, a.attn, w.out, a.x);                          // x   += attn·Woᵀ
+  FeedForward(c.ex, w, a);                                      // x   += ffn
 }
 
 // Each kv head's value, once per query head that reads it: [Tv, K·d] -> [Tv, H·d].
@@ -72,6 +81,7 @@ void RepeatHeads(Exec& ex, const TensorView& v, int64_t head_dim, const TensorVi
 void VisualKeysAndValues(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
   RmsNorm(ex, a.x, w.attn_norm, a.n);  // n    [Tv, D]
   Linear(ex, a.n, w.kv, a.kv);         // k, v [Tv, K·d]
+  NormHeads(ex, w.k_norm, a.k);
 }
 
 // x' = x + Wo·Wv·N₁(x): stock attention for a row that sees only itself, whose softmax is 1.
@@ -107,16 +117,21 @@ void CompositeVisual(const LayerContext& c, Aligner aligner, const LlamaBlockWei
 }
 
 LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
-  const Bias attn = c.attention_bias ? Bias::kPresent : Bias::kAbsent;
-  const Bias mlp = c.mlp_bias ? Bias::kPresent : Bias::kAbsent;
+  const auto bias_if = [](bool present) { return present ? Bias::kPresent : Bias::kAbsent; };
+  const Bias qkv = bias_if(c.qkv_bias), out = bias_if(c.out_bias), mlp = bias_if(c.mlp_bias);
+  const auto head_norm = [&](const char* name) {
+    return c.qk_norm ? std::optional(b.RmsNorm(name, c.head_dim, c.epsilon, why)) : std::nullopt;
+  };
   const int64_t q_rows = c.heads * c.head_dim;
   const int64_t kv_rows = c.kv_heads * c.head_dim;
   b.Ignore("self_attn.rotary_emb.inv_freq");
   return {.attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
-          .q = b.Linear({{"self_attn.q_proj", q_rows}}, c.width, attn, why),
+          .q = b.Linear({{"self_attn.q_proj", q_rows}}, c.width, qkv, why),
           .kv = b.Linear({{"self_attn.k_proj", kv_rows}, {"self_attn.v_proj", kv_rows}}, c.width,
-                         attn, why),
-          .out = b.Linear({{"self_attn.o_proj", c.width}}, q_rows, attn, why),
+                         qkv, why),
+          .q_norm = head_norm("self_attn.q_norm"),
+          .k_norm = head_norm("self_attn.k_norm"),
+          .out = b.Linear({{"self_attn.o_proj", c.width}}, q_rows, out, why),
           .ffn_norm = b.RmsNorm("post_attention_layernorm", c.width, c.epsilon, why),
           .gate_up = b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width,
                               mlp, why),
@@ -207,23 +222,30 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
   const DecoderActivations::Rows visual_rows = a.Slice(batch.text_rows, rows);
   for (int64_t l = 0; l < config_.layers; ++l) {
     const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
-    const KvLayer kv = pool.layer(l);
+    const auto context = [&](size_t begin, size_t count) {
+      return LayerContext{
+          .ex = ex,
+          .rope = rope_,
+          .kv = pool.layer(l),
+          .window = config_.windows.empty() ? 0 : config_.windows[static_cast<size_t>(l)],
+          .positions = batch.positions.subspan(begin, count),
+          .slots = batch.slots.subspan(begin, count)};
+    };
+    const LayerContext everything = context(0, static_cast<size_t>(rows));
     const bool stock = plan.kinds[static_cast<size_t>(l)] == LayerKind::kStock;
     const LayerRuns runs = batch.hooks == nullptr ? LayerRuns{batch.text_runs, batch.runs}
                                                   : batch.hooks->Enter(l, batch, all.x);
     if (stock) {
-      DecoderBlock({ex, rope_, kv, batch.positions, batch.slots}, w, runs.all, all);
+      DecoderBlock(everything, w, runs.all, all);
     } else {
       if (batch.text_rows < rows)
-        CompositeVisual({ex, rope_, kv, batch.positions.subspan(text), batch.slots.subspan(text)},
-                        plan.aligner, w, visual_rows);
-      if (batch.text_rows > 0)
-        DecoderBlock({ex, rope_, kv, batch.positions.first(text), batch.slots.first(text)}, w,
-                     runs.text, text_rows);
+        CompositeVisual(context(text, static_cast<size_t>(rows) - text), plan.aligner, w,
+                        visual_rows);
+      if (batch.text_rows > 0) DecoderBlock(context(0, text), w, runs.text, text_rows);
     }
     if (batch.hooks != nullptr) {
       const std::span<const QueryRun> asked = stock ? runs.all : runs.text;
-      batch.hooks->Attended(l, CausalAttention(kv, asked, all), all.lse);
+      batch.hooks->Attended(l, CausalAttention(everything, asked, all), all.lse);
     }
   }
 }

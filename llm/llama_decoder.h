@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -46,7 +47,8 @@ struct LlamaBlockWeights {
   LinearWeights q;  // [H·d, D]
   LinearWeights
       kv;  // [2K·d, D]: apart from q, since visual rows of composite layers need only these
-  LinearWeights out;  // [D, H·d]
+  std::optional<RmsNormWeights> q_norm, k_norm;  // [d], where the model has them
+  LinearWeights out;                             // [D, H·d]
   RmsNormWeights ffn_norm;
   LinearWeights gate_up;  // [2F, D]
   LinearWeights down;     // [D, F]

@@ -44,4 +44,21 @@ void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const Tenso
   });
 }
 
+void HeadRmsNorm(Exec& ex, const RmsNormWeights& w, const TensorView& x) {
+  const int64_t d = w.weight.dim(0);
+  BINOCLE_CHECK(x.rank() == 2 && x.dim(1) % d == 0, "x ", x.shape().ToString(), " w [", d, "]");
+  ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (float* head = x.row(t); head != x.row(t) + x.dim(1); head += d) {
+        RmsNormRowCpu({.x = head,
+                       .weight = w.weight.f32(),
+                       .bias = nullptr,
+                       .out = head,
+                       .width = d,
+                       .epsilon = w.epsilon});
+      }
+    }
+  });
+}
+
 }  // namespace binocle

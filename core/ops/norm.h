@@ -25,5 +25,7 @@ struct RmsNormWeights {
 
 void LayerNorm(Exec& ex, const TensorView& x, const LayerNormWeights& w, const TensorView& out);
 void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const TensorView& out);
+// RmsNorm of each head of x [T, H·d] by itself, in place. w [d].
+void HeadRmsNorm(Exec& ex, const RmsNormWeights& w, const TensorView& x);
 
 }  // namespace binocle

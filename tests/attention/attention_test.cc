@@ -76,6 +76,41 @@ TEST_P(AttentionShapes, ARowDoesNotDependOnWhatSharesTheCall) {
   EXPECT_TRUE(SameBits(alone_lse, p.lse));
 }
 
+// Windows within a page, of a page, over pages, and longer than the sequence.
+TEST_P(AttentionShapes, InAWindowARowSeesItsOwnKeyAndThoseInFrontOfIt) {
+  const AttentionCase& c = GetParam();
+  for (const int64_t window : {1, 5, 64, 129, 5000}) {
+    Problem p(c.heads, c.kv_heads, c.d, c.rows_and_keys, 16);
+    Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+    Tensor alone = p.out.Clone(), alone_lse = p.lse.Clone();
+    Exec ex(2);
+    AttentionArgs args = p.args(Mask::kCausal);
+    args.window = window;
+    AttentionRef(args, want, want_lse);
+    Attention(ex, args, p.out, p.lse);
+    EXPECT_TRUE(Near(p.out, want, "attention")) << window;
+    EXPECT_TRUE(Near(p.lse, want_lse, "lse")) << window;
+    // Every row by itself, without a window and with no more keys than it leaves.
+    std::vector<QueryRun> steps;
+    for (const QueryRun& run : p.runs) {
+      for (int64_t i = 0; i < run.rows; ++i) {
+        const int64_t keys = run.first_position + i + 1;
+        steps.push_back({.first_row = run.first_row + i,
+                         .rows = 1,
+                         .first_position = keys - 1,
+                         .keys = keys,
+                         .pages = run.pages,
+                         .first_key = std::max<int64_t>(0, keys - window)});
+      }
+    }
+    AttentionArgs plain = p.args(Mask::kCausal);
+    plain.runs = steps;
+    Attention(ex, plain, alone, alone_lse);
+    EXPECT_TRUE(SameBits(alone, p.out)) << window;
+    EXPECT_TRUE(SameBits(alone_lse, p.lse)) << window;
+  }
+}
+
 TEST(Attention, LargeScoresNeitherOverflowNorLoseTheWinner) {
   Problem p(2, 2, 32, {{3, 150}}, 13, 60);  // scores of several hundred
   Tensor want = p.out.Clone(), want_lse = p.lse.Clone();

@@ -48,6 +48,22 @@ TEST_P(NormWidths, RmsNormEqualsItsDefinitionInPlaceToo) {
   EXPECT_TRUE(Near(x, want, "norm"));
 }
 
+TEST(Norm, EachHeadIsNormalisedByItself) {
+  Numbers numbers(3);
+  const RmsNormWeights w{.weight = RandomTensor({10}, numbers), .epsilon = 1e-6F};
+  Tensor x = RandomTensor({33, 50}, numbers, 2);
+  const TensorView heads = x.view().Columns(10, 40);  // three of five, in strided rows
+  Tensor want = x.Clone();
+  for (int64_t begin = 10; begin < 40; begin += 10) {
+    const TensorView head = want.view().Columns(begin, begin + 10);
+    Exec one(1);
+    RmsNorm(one, head, w, head);
+  }
+  Exec ex(2);
+  HeadRmsNorm(ex, w, heads);
+  EXPECT_TRUE(testing::SameBits(x, want));
+}
+
 TEST(Norm, EpsilonDecidesAtZero) {
   const RmsNormWeights w{.weight =
                              [] {

@@ -20,7 +20,7 @@ struct Loaded {
   explicit Loaded(const std::string& name, LayerPlan plan = {})
       : golden(name), tensors(ReadTensors(golden.directory())) {
     const Json json = ReadJsonFile(golden.directory() / "config.json");
-    config = ParseLlamaConfig(JsonObject(json, "config.json"));
+    config = ParseTextConfig(JsonObject(json, "config.json"));
     LlamaWeights weights;
     const auto bind = [&](WeightBinder& b) { weights = BindLlama(config, b); };
     CheckWeights(tensors, {}, name, bind);
@@ -166,7 +166,7 @@ TEST(LlamaDecoder, AllTextThroughCompositeLayersIsStock) {
 TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
   const auto error_of = [](const char* text) {
     const Json json = Json::parse(text);
-    return testing::ErrorOf([&] { ParseLlamaConfig(JsonObject(json, "config.json")); });
+    return testing::ErrorOf([&] { ParseTextConfig(JsonObject(json, "config.json")); });
   };
   EXPECT_EQ(error_of(R"({"rope_scaling": {"rope_type": "yarn", "factor": 4}})"),
             "UNIMPLEMENTED: config.json: rope_scaling: rope_type is yarn, expected one of default, "

@@ -1,23 +1,23 @@
-// LlamaForCausalLM of transformers: a text model, which takes no pictures.
+// LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM of transformers: text models, which take no pictures.
 #include "fusion/families.h"
 #include "llm/llm_config.h"
 
 namespace binocle {
 
-ModelConfig ParseLlamaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
+ModelConfig ParseTextFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   if (overrides.fusion) {
     ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
                 ", expected none: ", files.directory.string(), " is a text model");
   }
   ModelConfig c;
-  c.family = "llama";
+  c.family = files.config.String("model_type");
   c.name = files.name();
-  c.text = ParseLlamaConfig(files.config);
+  c.text = ParseTextConfig(files.config);
   c.layers = PlanLayers(files.config, c.text.layers, overrides);
   return c;
 }
 
-NameMap LlamaNames(const TensorSet&) {
+NameMap TextNames(const TensorSet&) {
   return {{{"language_model.model.", "model."}, {"language_model.lm_head.", "lm_head."}}};
 }
 
