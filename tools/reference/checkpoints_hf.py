@@ -13,6 +13,13 @@ from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
+    MistralConfig,
+    MistralForCausalLM,
+    PretrainedConfig,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
 )
 
 import tokenizers_tiny
@@ -64,11 +71,68 @@ def llama_config(name: str) -> LlamaConfig:
     )
 
 
-def write_llama(name: str, folder: Path, seed: int) -> None:
-    dtype = {"llama": "f16", "llama_tied": "bf16"}[name]
-    model = LlamaForCausalLM._from_config(llama_config(name), attn_implementation="eager")
+def mistral_config() -> MistralConfig:
+    """A window of 24 in every layer: prompts of 90 tokens leave it, and its edge is in a page."""
+    return MistralConfig(
+        vocab_size=331,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        sliding_window=24,
+        pad_token_id=None,
+    )
+
+
+def qwen2_config() -> Qwen2Config:
+    """Biases on q, k and v; the upper two of four layers have a window of 16."""
+    return Qwen2Config(
+        vocab_size=331,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        rope_theta=5000.0,
+        use_sliding_window=True,
+        sliding_window=16,
+        max_window_layers=2,
+    )
+
+
+def qwen3_config() -> Qwen3Config:
+    """Norms on the heads of q and k, whose size is not hidden size / heads; tied."""
+    return Qwen3Config(
+        vocab_size=331,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=18,
+        max_position_embeddings=512,
+        rms_norm_eps=1e-5,
+        tie_word_embeddings=True,
+    )
+
+
+TEXTS: dict[str, tuple[type, PretrainedConfig, str]] = {
+    "llama": (LlamaForCausalLM, llama_config("llama"), "f16"),
+    "llama_tied": (LlamaForCausalLM, llama_config("llama_tied"), "bf16"),
+    "mistral": (MistralForCausalLM, mistral_config(), "f16"),
+    "qwen2": (Qwen2ForCausalLM, qwen2_config(), "bf16"),
+    "qwen3": (Qwen3ForCausalLM, qwen3_config(), "f32"),
+}
+
+
+def write_text(name: str, folder: Path, seed: int) -> None:
+    model_class, config, dtype = TEXTS[name]
+    model = model_class._from_config(config, attn_implementation="eager")
     randomize(model, seed, DTYPES[dtype])
-    if name == "llama_tied":  # small tied rows need a large final gain to give wide logits
+    if config.tie_word_embeddings:  # small tied rows need a large final gain to give wide logits
         model.model.norm.weight.data *= 8
     save(model, folder, dtype)
 

@@ -70,6 +70,9 @@ def keep(*stages: str, hidden: tuple[int, ...] = ()) -> dict[str, Any]:
 PLANS: dict[str, tuple[list[Request], dict[str, Any]]] = {
     "llama": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
     "llama_tied": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
+    "mistral": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
+    "qwen2": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
+    "qwen3": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
     "llava": (
         [AROUND, TWO, raw("first", "<image>\nWhat is the {}?", 2), TEXT],
         keep("pixels.anchor", "anchor", "projected"),

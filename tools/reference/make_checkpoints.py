@@ -10,22 +10,21 @@ import checkpoints_hf as hf
 import checkpoints_sinks as sinks
 from common import GOLDEN, setup
 
-# Seeds other than 1, for cases where golden.py finds no acceptable request. None is needed now.
-SEEDS: dict[str, int] = {}
-TEXTS = ("llama", "llama_tied")
+# Seeds other than 1, for cases where golden.py finds no acceptable request.
+SEEDS: dict[str, int] = {"qwen3": 2}
 LLAVAS = ("llava", "llava_full", "llava_model_prefix", *hf.ROPE_SCALING)
 
 
 def all_cases() -> list[str]:
-    return [*hf.TOWERS, *TEXTS, *LLAVAS, "binocle_base", *binocle.CASES, *sinks.CASES]
+    return [*hf.TOWERS, *hf.TEXTS, *LLAVAS, "binocle_base", *binocle.CASES, *sinks.CASES]
 
 
 def write_checkpoint(name: str, root: Path, seed: int) -> None:
     folder = root / name
     if name in hf.TOWERS:
         hf.write_tower(name, folder, seed)
-    elif name in TEXTS:
-        hf.write_llama(name, folder, seed)
+    elif name in hf.TEXTS:
+        hf.write_text(name, folder, seed)
     elif name in LLAVAS:
         hf.write_llava(name, folder, seed)
     elif name == "binocle_base":

@@ -10,8 +10,8 @@ import torch
 import transformers
 from PIL import Image
 from transformers import (
+    AutoModelForCausalLM,
     CLIPImageProcessor,
-    LlamaForCausalLM,
     LlavaForConditionalGeneration,
     LlavaProcessor,
 )
@@ -49,13 +49,13 @@ def pixels_of(processors: dict[str, Any], picture: Image.Image) -> Stages:
 
 
 class TextReference:
-    """LlamaForCausalLM alone; requests carry prompt_token_ids."""
+    """A text model alone; requests carry prompt_token_ids."""
 
     image_id = -1
     processors: dict[str, Any] = {}
 
     def __init__(self, folder: Path):
-        self.model = LlamaForCausalLM.from_pretrained(
+        self.model = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=torch.float32, attn_implementation="eager"
         ).eval()
         self.vocab_limit = self.model.config.vocab_size
@@ -181,5 +181,5 @@ class BinocleReference:
 
 
 def load_reference(folder: Path) -> ReferenceModel:
-    kinds = {"llama": TextReference, "llava": LlavaReference, "binocle": BinocleReference}
-    return kinds[read_json(folder / "config.json")["model_type"]](folder)
+    kinds = {"llava": LlavaReference, "binocle": BinocleReference}
+    return kinds.get(read_json(folder / "config.json")["model_type"], TextReference)(folder)
