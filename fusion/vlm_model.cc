@@ -5,7 +5,7 @@
 
 #include "core/weight_files.h"
 #include "fusion/families.h"
-#include "llm/tokenizer_sentencepiece.h"
+#include "llm/tokenizer.h"
 #include "vision/tower.h"
 
 namespace binocle {
@@ -83,7 +83,7 @@ CheckedModel::CheckedModel(const std::filesystem::path& directory, const ModelOv
   if (config_.takes_pictures())
     plan_.activations["fusion"] = FusionActivationBytes(
         config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
-  tokenizer_ = LoadSentencePieceTokenizer(directory_);
+  tokenizer_ = LoadTokenizer(directory_);
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
                  " ids, expected at most ", config_.text.vocabulary,

@@ -44,13 +44,19 @@ void StreamingDecoder::TakeCharacters(std::string& out) {
     if (IsUnfinishedCharacter(rest)) break;
     const size_t length = Utf8CharacterLength(rest);
     out += length == 0 ? kReplacementCharacter : rest.substr(0, length);
-    done += length == 0 ? 1 : length;
+    done += length == 0 ? BrokenLength(rest) : length;
   }
   bytes_.erase(0, done);
 }
 
+size_t StreamingDecoder::BrokenLength(std::string_view bytes) const {
+  return tokenizer_->broken_bytes() == BrokenBytes::kEach ? 1 : BrokenCharacterLength(bytes);
+}
+
+// bytes_ holds what is not decided: nothing, or the beginning of a character that does not go on.
 void StreamingDecoder::ReplaceBytes(std::string& out) {
-  out += ReplaceInvalidUtf8(bytes_);
+  for (std::string_view rest = bytes_; !rest.empty(); rest.remove_prefix(BrokenLength(rest)))
+    out += kReplacementCharacter;
   bytes_.clear();
 }
 

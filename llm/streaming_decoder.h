@@ -3,8 +3,7 @@
 // Every Push returns the text that is final now: always whole characters, never taken back. The concatenation of all
 // results is the same however the ids arrive, and is what Decode returns:
 //   - special tokens contribute nothing;
-//   - byte tokens (<0xF0>, …) gather until they make a character; a byte that cannot becomes U+FFFD, each by itself, as
-//     sentencepiece does it;
+//   - byte tokens (<0xF0>, …) gather until they make a character; bytes that cannot become U+FFFD, as broken_bytes() says;
 //   - the space of the token that opens the text is dropped as leading_space() says, so that "▁A ▁cat" reads "A cat".
 //
 //   StreamingDecoder decoder(tokenizer);
@@ -34,6 +33,7 @@ class StreamingDecoder {
   void PushText(const TokenPiece& piece, std::string& out);
   void TakeCharacters(std::string& out);
   void ReplaceBytes(std::string& out);
+  size_t BrokenLength(std::string_view bytes) const;
 
   const Tokenizer* tokenizer_;
   std::string bytes_;     // of an unfinished character, at most 3 between calls

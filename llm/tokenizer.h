@@ -4,12 +4,14 @@
 // through StreamingDecoder (llm/streaming_decoder.h), for a whole answer as for a stream, so that both give the same
 // text.
 //
-//   const auto tokenizer = LoadSentencePieceTokenizer("models/binocle-tiny");
+//   const auto tokenizer = LoadTokenizer("models/binocle-tiny");
 //   std::vector<int32_t> ids = tokenizer->Encode("<image><|user|> what is it?<|assistant|>", AddSpecial::kYes);
 //   std::string text = Decode(*tokenizer, ids);
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -35,8 +37,15 @@ struct TokenPiece {
       false;  // the text begins with a space that stands for the vocabulary's mark of a word's beginning
 };
 
+// What becomes of bytes that make no character: U+FFFD for each of them, or for each unfinished character as a whole and each byte that
+// could not begin one.
+enum class BrokenBytes : uint8_t { kEach, kTogether };
+
 // What becomes of the spaces of pieces that open a word at the very start of a text.
 enum class LeadingSpace : uint8_t { kKeep, kDropOne, kDropAll };
+
+// RESOURCE_EXHAUSTED above kMaxTextBytes.
+void CheckTextBytes(std::string_view text);
 
 class Tokenizer {
  public:
@@ -49,6 +58,7 @@ class Tokenizer {
   // Throws INVALID_ARGUMENT unless 0 ≤ id < vocabulary_size(). An id that no token has contributes nothing.
   virtual TokenPiece Piece(int32_t id) const = 0;
   virtual LeadingSpace leading_space() const = 0;
+  virtual BrokenBytes broken_bytes() const = 0;
 
   // The token as it is written in the vocabulary ("▁cat", "<0x0A>"), for people; empty for an id that no token has.
   virtual std::string_view Spelling(int32_t id) const = 0;
@@ -65,5 +75,9 @@ class Tokenizer {
   virtual int32_t unk_id() const = 0;
   virtual int32_t pad_id() const = 0;
 };
+
+// From tokenizer.model (tokenizer_sentencepiece.h) or, where there is none, tokenizer.json (tokenizer_json.h) of a model directory. Throws
+// what these throw; NOT_FOUND where neither is there.
+std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& directory);
 
 }  // namespace binocle

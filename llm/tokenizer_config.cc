@@ -106,31 +106,36 @@ void ReadFastAddedTokens(const std::filesystem::path& path, std::map<int32_t, Ad
 // it counts.
 class Roles {
  public:
-  explicit Roles(const JsonObject& json) : json_(json) {}
+  enum class Defaults : uint8_t { kNone, kLlama };
 
-  void Read(TokenizerConfig& config) const {
+  Roles(const JsonObject& json, Defaults defaults) : json_(json), defaults_(defaults) {}
+
+  // `Config`: with bos, eos, unk and pad. `all`: every token with a role, in order.
+  template <typename Config>
+  void Read(Config& config, std::vector<AddedToken>& all) const {
     for (const char* key : kRoleKeys) {
       const std::optional<AddedToken> token = Named(key);
       if (!token) continue;
-      Add(*token, config.roles);
+      Add(*token, all);
       const std::string_view name = key;
       if (name == "bos_token") config.bos = token->content;
       if (name == "eos_token") config.eos = token->content;
       if (name == "unk_token") config.unk = token->content;
       if (name == "pad_token") config.pad = token->content;
     }
-    ReadMany("additional_special_tokens", config.roles);
-    ReadMany("extra_special_tokens", config.roles);
+    ReadMany("additional_special_tokens", all);
+    ReadMany("extra_special_tokens", all);
   }
 
  private:
-  // bos, eos and unk have defaults, which an explicit null removes.
+  // LLaMA's bos, eos and unk have defaults, which an explicit null removes.
   std::optional<AddedToken> Named(const std::string& key) const {
     static const std::map<std::string, std::string> kDefaults = {
         {"bos_token", "<s>"}, {"eos_token", "</s>"}, {"unk_token", "<unk>"}};
     if (json_.Has(key)) return ParseToken(json_.json().at(key), json_.where() + ": " + key);
     const auto fallback = kDefaults.find(key);
-    if (json_.json().contains(key) || fallback == kDefaults.end()) return std::nullopt;
+    if (defaults_ == Defaults::kNone || json_.json().contains(key) || fallback == kDefaults.end())
+      return std::nullopt;
     return AddedToken{.content = fallback->second};
   }
 
@@ -154,6 +159,7 @@ class Roles {
   }
 
   const JsonObject& json_;
+  const Defaults defaults_;
 };
 
 void CheckSupported(const JsonObject& json) {
@@ -188,7 +194,7 @@ TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) {
                          .add_bos = file.BoolOr("add_bos_token", true),
                          .add_eos = file.BoolOr("add_eos_token", false),
                          .add_prefix_space = file.BoolOr("add_prefix_space", true)};
-  Roles(file).Read(config);
+  Roles(file, Roles::Defaults::kLlama).Read(config, config.roles);
   if (listed) {
     config.added = ParseAddedTokensDecoder(file.Object("added_tokens_decoder"));
   } else {
@@ -196,6 +202,28 @@ TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) {
     const fs::path fast = directory / "tokenizer.json";
     if (IsThere(slow)) ReadAddedTokens(slow, config.roles, config.added);
     if (IsThere(fast)) ReadFastAddedTokens(fast, config.added);
+  }
+  return config;
+}
+
+FastTokenizerConfig ReadFastTokenizerConfig(const std::filesystem::path& directory) {
+  FastTokenizerConfig config;
+  ReadFastAddedTokens(directory / "tokenizer.json", config.added);
+  const std::filesystem::path path = directory / "tokenizer_config.json";
+  const std::filesystem::path map = directory / "special_tokens_map.json";
+  Json json = IsThere(path) ? ReadJsonFile(path) : Json::object();
+  const JsonObject file(json, path.string());
+  if (file.Has("added_tokens_decoder")) {
+    for (const auto& [id, token] : ParseAddedTokensDecoder(file.Object("added_tokens_decoder")))
+      config.added[id] = token;
+  } else if (IsThere(map)) {
+    json.update(ReadJsonFile(map));
+  }
+  std::vector<AddedToken> roles;
+  Roles(file, Roles::Defaults::kNone).Read(config, roles);
+  for (auto& [id, token] : config.added) {
+    const auto same = [&](const AddedToken& role) { return role.content == token.content; };
+    token.special = token.special || std::any_of(roles.begin(), roles.end(), same);
   }
   return config;
 }

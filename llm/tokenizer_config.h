@@ -50,4 +50,14 @@ struct TokenizerConfig {
 // LlamaTokenizer's.
 TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory);
 
+// What a tokenizer.json leaves to its neighbours. Reference: transformers 4.57.6 PreTrainedTokenizerFast.
+struct FastTokenizerConfig {
+  std::map<int32_t, AddedToken> added = {};                           // by id
+  std::optional<std::string> bos = {}, eos = {}, unk = {}, pad = {};  // contents
+};
+
+// added_tokens of tokenizer.json, over which those of tokenizer_config.json are laid; tokens with a role are special. Throws
+// INVALID_ARGUMENT.
+FastTokenizerConfig ReadFastTokenizerConfig(const std::filesystem::path& directory);
+
 }  // namespace binocle

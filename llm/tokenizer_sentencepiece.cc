@@ -44,6 +44,7 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, AddSpecial add) const override;
   TokenPiece Piece(int32_t id) const override;
   LeadingSpace leading_space() const override { return leading_space_; }
+  BrokenBytes broken_bytes() const override { return BrokenBytes::kEach; }
   std::string_view Spelling(int32_t id) const override { return At(id).spelling; }
   int32_t IdOf(std::string_view spelling) const override;
   int32_t vocabulary_size() const override { return static_cast<int32_t>(entries_.size()); }
@@ -223,10 +224,7 @@ std::vector<int32_t> SentencePieceTokenizer::EncodeText(std::string text) const 
 }
 
 std::vector<int32_t> SentencePieceTokenizer::Encode(std::string_view text, AddSpecial add) const {
-  if (text.size() > kMaxTextBytes) {
-    Throw(Code::kResourceExhausted, "prompt: has ", text.size(), " bytes, the limit is ",
-          kMaxTextBytes);
-  }
+  CheckTextBytes(text);
   std::vector<int32_t> ids = EncodeText(ReplaceInvalidUtf8(text));
   if (add == AddSpecial::kYes && config_.add_bos && bos_ >= 0) ids.insert(ids.begin(), bos_);
   if (add == AddSpecial::kYes && config_.add_eos && eos_ >= 0) ids.push_back(eos_);

@@ -67,6 +67,14 @@ bool IsUtf8(std::string_view text) {
   return true;
 }
 
+size_t BrokenCharacterLength(std::string_view text) {
+  size_t length = 1;
+  while (length < text.size() && IsUnfinishedCharacter(text.substr(0, length)) &&
+         IsUnfinishedCharacter(text.substr(0, length + 1)))
+    ++length;
+  return length;
+}
+
 std::string ReplaceInvalidUtf8(std::string_view text) {
   std::string out;
   out.reserve(text.size());

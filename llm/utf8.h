@@ -20,6 +20,9 @@ bool IsUtf8(std::string_view text);
 // Every byte that belongs to no character becomes U+FFFD, as sentencepiece does it: two stray bytes give two of them.
 std::string ReplaceInvalidUtf8(std::string_view text);
 
+// Bytes at the front of `text`, at least one, that an unfinished character would have; 1 where the first byte can begin none.
+size_t BrokenCharacterLength(std::string_view text);
+
 // The text without the white space (Unicode's, as in Python's str.strip) at its front or its end.
 std::string_view TrimFront(std::string_view text);
 std::string_view TrimBack(std::string_view text);

@@ -7,11 +7,11 @@
 # rights and no network, when everything is there already.
 set -eu
 
-# Compiler, build tools; pictures; tokenizer; matrix products; SIMD; JSON; command line; line editing; the service: gRPC, protobuf (whose
+# Compiler, build tools; pictures; tokenizers; matrix products; SIMD; JSON; command line; line editing; the service: gRPC, protobuf (whose
 # headers gRPC's package does not bring), TLS and digests, HTTP, metrics, configuration; unit tests.
 packages="g++ cmake ninja-build pkgconf
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev zlib1g-dev
-  libsentencepiece-dev
+  libsentencepiece-dev libpcre2-dev libutf8proc-dev
   libdnnl-dev
   libhwy-dev
   nlohmann-json3-dev

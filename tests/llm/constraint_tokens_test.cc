@@ -38,6 +38,7 @@ class FakeTokenizer final : public Tokenizer {
     return {.kind = TokenPiece::Kind::kText, .text = pieces_[i], .opens_word = opens_[i]};
   }
   LeadingSpace leading_space() const override { return rule_; }
+  BrokenBytes broken_bytes() const override { return BrokenBytes::kEach; }
   std::vector<int32_t> Encode(std::string_view, AddSpecial) const override { return {}; }
   std::string_view Spelling(int32_t) const override { return {}; }
   int32_t IdOf(std::string_view) const override { return -1; }

@@ -70,7 +70,8 @@ struct Loaded {
 };
 
 class Decoders : public ::testing::TestWithParam<const char*> {};
-INSTANTIATE_TEST_SUITE_P(All, Decoders, ::testing::Values("llama", "llama_tied", "mistral", "qwen2", "qwen3"));
+INSTANTIATE_TEST_SUITE_P(All, Decoders,
+                         ::testing::Values("llama", "llama_tied", "mistral", "qwen2", "qwen3"));
 
 TEST_P(Decoders, SixtyFourGreedyTokensAndTheirLogitsEqualTransformers) {
   Loaded m(GetParam());

@@ -39,6 +39,7 @@ class Pieces : public Tokenizer {
     return {.kind = whole ? TokenPiece::Kind::kText : TokenPiece::Kind::kBytes, .text = piece};
   }
   LeadingSpace leading_space() const override { return LeadingSpace::kKeep; }
+  BrokenBytes broken_bytes() const override { return BrokenBytes::kEach; }
   std::string_view Spelling(int32_t id) const override {
     return pieces_.at(static_cast<size_t>(id));
   }

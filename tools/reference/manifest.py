@@ -48,6 +48,8 @@ def command_of(relative: str) -> str:
     top = relative.split("/")[0]
     if top in ("tokenizer", "conversations"):
         return "text_goldens.py"
+    if top == "tokenizer_bpe":
+        return "bpe_goldens.py"
     if top == "pixels":
         return "pillow_resize.py"
     if "attention." in relative:

@@ -13,5 +13,6 @@ mkdir -p "$out"
 "$python" embedding_goldens.py --out "$out"
 "$python" pillow_resize.py --out "$out"
 "$python" text_goldens.py --out "$out"
+"$python" bpe_goldens.py --out "$out"
 "$python" manifest.py --out "$out"
 "$python" manifest.py --out "$out" --check
