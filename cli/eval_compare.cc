@@ -62,6 +62,7 @@ Json ComparisonJson(const EvalComparison& comparison) {
                      {"unscored_before", task.unscored_before},
                      {"unscored_after", task.unscored_after},
                      {"incomplete_groups", task.incomplete_groups},
+                     {"unread_bytes", task.unread_bytes ? Json(*task.unread_bytes) : Json()},
                      {"incomplete", task.incomplete()},
                      {"score_before", NumberJson(task.score_before)},
                      {"score_after", NumberJson(task.score_after)},
@@ -138,7 +139,7 @@ void PrintMissing(const EvalTaskComparison& task) {
   const std::string name = task.task + ", " + task.after;
   std::string text = task.pairs == 0 ? name + ": no sample has a score in both runs"
                                      : IncompleteText(name, task.pairs, task.pairs + task.left_out,
-                                                      task.incomplete_groups);
+                                                      task.incomplete_groups, task.unread_bytes);
   if (task.left_out > 0)
     text += "; without a score: " + std::to_string(task.unscored_before) + " before, " +
             std::to_string(task.unscored_after) + " after";

@@ -17,11 +17,6 @@ std::string ShardName(const EvalResult& result) {
   return std::to_string(result.shard.index) + "/" + std::to_string(result.shard.count);
 }
 
-// As EvalEstimate::incomplete.
-bool IsIncomplete(const EvalTaskResult& task) {
-  return task.failed > 0 || task.incomplete_groups > 0 || task.unread_bytes > 0;
-}
-
 // Failed samples of all tasks; of a shard, those of this process.
 int64_t FailedSamples(const EvalResult& result) {
   if (IsShard(result)) return result.progress.failed;
@@ -44,13 +39,14 @@ Json ResultJson(const EvalResult& result) {
                  {"empty", task.empty},
                  {"incomplete_groups", task.incomplete_groups},
                  {"skipped", task.skipped},
-                 {"unread_bytes", task.unread_bytes},
+                 {"unread_bytes", task.unread_bytes ? Json(*task.unread_bytes) : Json()},
                  {"samples_file", task.samples_file}};
     if (!task.judge_file.empty()) json["judge_file"] = task.judge_file;
     tasks.push_back(std::move(json));
   }
   const bool complete = result.complete && FailedSamples(result) == 0 &&
-                        std::none_of(result.tasks.begin(), result.tasks.end(), IsIncomplete);
+                        std::none_of(result.tasks.begin(), result.tasks.end(),
+                                     [](const EvalTaskResult& task) { return task.incomplete(); });
   Json json = {{"complete", complete}, {"results_file", result.results_file}, {"tasks", tasks}};
   if (IsShard(result)) json["shard"] = ShardName(result);
   return json;
@@ -62,13 +58,13 @@ void PrintTasks(const EvalResult& result) {
   for (const EvalTaskResult& task : result.tasks) {
     std::printf("%-18s %-18s %-9s %10s %9lld %8lld %7lld %7lld %8lld\n", task.task.c_str(),
                 task.scorer.empty() ? "judge" : task.scorer.c_str(), task.metric.c_str(),
-                ScoreText(task.score, IsIncomplete(task)).c_str(),
+                ScoreText(task.score, task.incomplete()).c_str(),
                 static_cast<long long>(task.samples), static_cast<long long>(task.answered),
                 static_cast<long long>(task.failed), static_cast<long long>(task.empty),
                 static_cast<long long>(task.skipped));
   }
   for (const EvalTaskResult& task : result.tasks) {
-    if (!IsIncomplete(task)) continue;
+    if (!task.incomplete() || !task.score) continue;
     const std::string line = IncompleteText(task.task, task.answered, task.samples,
                                             task.incomplete_groups, task.unread_bytes);
     std::printf("%s\n", line.c_str());
@@ -103,14 +99,20 @@ std::string ScoreText(const std::optional<double>& score, bool incomplete) {
 }
 
 std::string IncompleteText(const std::string& task, int64_t answered, int64_t samples,
-                           int64_t incomplete_groups, int64_t unread_bytes) {
-  std::string text = "* " + task + ": of " + std::to_string(answered) + " of " +
-                     std::to_string(samples) + " samples alone";
+                           int64_t incomplete_groups, const std::optional<int64_t>& unread_bytes) {
+  std::vector<std::string> missing;
+  if (answered < samples)
+    missing.push_back("of " + std::to_string(answered) + " of " + std::to_string(samples) +
+                      " samples alone");
   if (incomplete_groups > 0)
-    text += ", without " + std::to_string(incomplete_groups) +
-            (incomplete_groups == 1 ? " group that is not whole" : " groups that are not whole");
-  if (unread_bytes > 0)
-    text += "; " + std::to_string(unread_bytes) + " bytes of the data were not read";
+    missing.push_back(
+        "without " + std::to_string(incomplete_groups) +
+        (incomplete_groups == 1 ? " group that is not whole" : " groups that are not whole"));
+  if (unread_bytes)
+    missing.push_back("the data was not read to its end, " + std::to_string(*unread_bytes) +
+                      " bytes are left");
+  std::string text = "* " + task;
+  for (size_t i = 0; i < missing.size(); ++i) text += (i == 0 ? ": " : ", ") + missing[i];
   return text;
 }
 

@@ -21,7 +21,7 @@ void FinishEval(const std::string& command, const EvalResult& result, OutputForm
 // "0.9829", "0.9829*" where it is not of all samples, "-" where there is none; and the line below a table that says what the star means.
 std::string ScoreText(const std::optional<double>& score, bool incomplete);
 std::string IncompleteText(const std::string& task, int64_t answered, int64_t samples,
-                           int64_t incomplete_groups, int64_t unread_bytes = 0);
+                           int64_t incomplete_groups, const std::optional<int64_t>& unread_bytes);
 
 // Progress on stderr: rate, time left, what the caches had, the score so far.
 class EvalProgressLine {

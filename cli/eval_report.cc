@@ -45,7 +45,9 @@ Json EstimateJson(const EvalEstimate& task) {
           {"answered", task.answered},
           {"failed", task.failed},
           {"empty", task.empty},
-          {"skipped", task.skipped}};
+          {"skipped", task.skipped},
+          {"unread_bytes", task.unread_bytes ? Json(*task.unread_bytes) : Json()},
+          {"incomplete", task.incomplete()}};
 }
 
 void PrintEstimates(const EvalReport& report, const std::string& out) {
@@ -64,7 +66,7 @@ void PrintEstimates(const EvalReport& report, const std::string& out) {
                 task.run.c_str());
   }
   for (const EvalEstimate& task : report.tasks) {
-    if (!task.incomplete()) continue;
+    if (!task.incomplete() || !task.score) continue;
     const std::string name = several ? task.task + ", " + task.run : task.task;
     const std::string line = IncompleteText(name, task.answered, task.samples,
                                             task.incomplete_groups, task.unread_bytes);

@@ -58,14 +58,19 @@ void ServeFlags::Add(CLI::App& command) {
   const auto seconds = [&](const char* option, double& value, const char* what) {
     command.add_option(option, value, what)->capture_default_str()->group("Connections");
   };
-  text("--config", config_, "YAML or JSON file with these options, max_images for --max-images",
+  // An empty name, of a variable that was not set, must not open the server to everybody.
+  const auto file = [&](const char* option, std::string& value, const char* what,
+                        const char* group) {
+    command.add_option(option, value, what)->check(NotEmpty(option, "a file"))->group(group);
+  };
+  file("--config", config_, "YAML or JSON file with these options, max_images for --max-images",
        "Server");
   command.add_flag("--check", check, "check options, files and models, load nothing, and end")
       ->group("Server");
   text("--listen", server_.listen,
        "HOST:PORT or unix:PATH of gRPC; port 0: a free one; none: no gRPC", "Server");
   text("--http", server_.http, "HOST:PORT of HTTP; none: no HTTP", "Server");
-  text("--port-file", port_file, "written when the server is ready: {\"grpc\":N,\"http\":N}",
+  file("--port-file", port_file, "written when the server is ready: {\"grpc\":N,\"http\":N}",
        "Server");
   text("--log", log, "json: a line on stderr for each call; none", "Server");
   command
@@ -74,20 +79,19 @@ void ServeFlags::Add(CLI::App& command) {
       ->capture_default_str()
       ->group("Server");
 
-  // An empty name, of a variable that was not set, must not open the server to everybody.
-  const auto file = [&](const char* option, std::string& value, const char* what) {
-    command.add_option(option, value, what)->check(NotEmpty(option, "a file"))->group("Access");
-  };
-  file("--tls-certificate", server_.tls_certificate, "PEM file; gRPC speaks TLS");
-  file("--tls-key", server_.tls_key, "PEM file of its key");
-  file("--tls-client-ca", server_.tls_client_ca, "PEM file; clients need a certificate of it");
-  file("--tokens", server_.tokens, "file of bearer tokens and their limits");
+  file("--tls-certificate", server_.tls_certificate, "PEM file; gRPC speaks TLS", "Access");
+  file("--tls-key", server_.tls_key, "PEM file of its key", "Access");
+  file("--tls-client-ca", server_.tls_client_ca, "PEM file; clients need a certificate of it",
+       "Access");
+  file("--tokens", server_.tokens, "file of bearer tokens and their limits", "Access");
   command
       .add_option("--allow-files", server_.allow_files,
                   "directory whose files requests may name by file: URIs (repeatable)")
       ->allow_extra_args(false)
       ->group("Access");
-  text("--cors-origin", server_.cors_origin, "pages of this origin may call HTTP", "Access");
+  command.add_option("--cors-origin", server_.cors_origin, "pages of this origin may call HTTP")
+      ->check(NotEmpty("--cors-origin", "an origin"))
+      ->group("Access");
 
   text("--max-message-bytes", max_message_, "of a message or body (default: 64M)", "Limits");
   text("--max-request-image-bytes", max_request_image_, "of a request's pictures (default: 256M)",

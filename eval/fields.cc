@@ -29,6 +29,49 @@ std::string FaultAt(std::string_view text, size_t byte) {
                           Printable(read.substr(byte > kShown ? byte - kShown : 0)));
 }
 
+// Depth, and names of which the parser would take the last. The parser's own callback makes it quadratic: it looks through all elements of
+// a list at the end of each.
+class ShapeChecker final : public nlohmann::json_sax<Json> {
+ public:
+  bool start_object(size_t) override {
+    names_.emplace_back();
+    return Open();
+  }
+  bool key(std::string& name) override {
+    if (!names_.back().insert(name).second) ThrowInvalid(name, " is given twice");
+    return true;
+  }
+  bool end_object() override {
+    names_.pop_back();
+    return Close();
+  }
+  bool start_array(size_t) override { return Open(); }
+  bool end_array() override { return Close(); }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(int64_t) override { return true; }
+  bool number_unsigned(uint64_t) override { return true; }
+  bool number_float(double, const std::string&) override { return true; }
+  bool string(std::string&) override { return true; }
+  bool binary(Json::binary_t&) override { return true; }
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  bool Open() {
+    if (++depth_ > kMaxDepth) ThrowInvalid("JSON is nested deeper than ", kMaxDepth, " levels");
+    return true;
+  }
+  bool Close() {
+    --depth_;
+    return true;
+  }
+
+  std::vector<std::set<std::string>> names_;  // of the objects that are open
+  int depth_ = 0;
+};
+
 bool AreTexts(const Json& list) {
   for (const Json& item : list) {
     if (!item.is_string()) return false;
@@ -39,19 +82,12 @@ bool AreTexts(const Json& list) {
 }  // namespace
 
 Json ParseAnswerLine(std::string_view line) {
-  std::vector<std::set<std::string>> keys;  // of the objects that are open
-  const auto check = [&](int depth, Json::parse_event_t event, const Json& value) {
-    if (depth > kMaxDepth) ThrowInvalid("JSON is nested deeper than ", kMaxDepth, " levels");
-    if (event == Json::parse_event_t::object_start) keys.emplace_back();
-    if (event == Json::parse_event_t::object_end) keys.pop_back();
-    if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second)
-      ThrowInvalid(value.get<std::string>(), " is given twice");
-    return true;
-  };
   // The parser takes it for the end.
   if (line.find('\0') != std::string_view::npos) ThrowInvalid("not valid JSON: has a NUL byte");
   try {
-    Json json = Json::parse(line, check);
+    ShapeChecker shape;
+    Json::sax_parse(line, &shape);  // what is no JSON is told by the parser
+    Json json = Json::parse(line);
     if (!json.is_object()) ThrowInvalid("is a JSON ", json.type_name(), ", expected an object");
     return json;
   } catch (const Json::parse_error& e) {

@@ -11,8 +11,11 @@
 namespace binocle::eval {
 namespace {
 
+constexpr size_t kMostColumns = 4096;
+
 struct Cells {
   std::vector<std::string> values;
+  size_t count = 0;  // those that were not kept included
   int64_t line = 0;  // where the row begins
   std::string_view text;
   bool closed = true;  // no quote was left open
@@ -24,6 +27,8 @@ class CellScanner {
  public:
   CellScanner(std::string_view text, char separator, size_t limit)
       : text_(text), separator_(separator), limit_(limit) {}
+  // A row of other numbers of cells is refused by the caller: of more, those beyond are counted and not kept.
+  void KeepCells(size_t most) { most_cells_ = most; }
 
   std::optional<Cells> Next() {
     while (position_ < text_.size() && IsLineEnd(position_)) PassLineEnd();
@@ -31,7 +36,7 @@ class CellScanner {
     const size_t begin = position_;
     Cells cells{.line = line_};
     do {
-      cells.closed = TakeCell(begin, cells.values);
+      cells.closed = TakeCell(begin, cells);
     } while (cells.closed && position_ < text_.size() && text_[position_] == separator_ &&
              (++position_, true));
     if (!cells.closed || position_ - begin > limit_)
@@ -57,17 +62,22 @@ class CellScanner {
     }
   }
 
-  bool TakeCell(size_t row, std::vector<std::string>& values) {
-    if (position_ < text_.size() && text_[position_] == '"') return TakeQuoted(row, values);
+  void Keep(std::string value, Cells& cells) const {
+    ++cells.count;
+    if (cells.values.size() < most_cells_) cells.values.push_back(std::move(value));
+  }
+
+  bool TakeCell(size_t row, Cells& cells) {
+    if (position_ < text_.size() && text_[position_] == '"') return TakeQuoted(row, cells);
     const size_t begin = position_;
     while (position_ < text_.size() && text_[position_] != separator_ && !IsLineEnd(position_))
       ++position_;
     // What is too long is refused by the caller and must not be copied.
-    values.emplace_back(position_ - row > limit_ ? "" : text_.substr(begin, position_ - begin));
+    if (position_ - row <= limit_) Keep(std::string(text_.substr(begin, position_ - begin)), cells);
     return true;
   }
 
-  bool TakeQuoted(size_t row, std::vector<std::string>& values) {
+  bool TakeQuoted(size_t row, Cells& cells) {
     std::string value;
     for (++position_; position_ < text_.size() && position_ - row <= limit_;) {
       const size_t quote = std::min(text_.find('"', position_), text_.size());
@@ -76,7 +86,7 @@ class CellScanner {
       position_ = quote + 1;
       if (position_ >= text_.size() || text_[position_] != '"') {
         if (quote >= text_.size()) return false;
-        values.push_back(std::move(value));
+        Keep(std::move(value), cells);
         return position_ >= text_.size() || text_[position_] == separator_ || IsLineEnd(position_);
       }
       value += '"';
@@ -88,6 +98,7 @@ class CellScanner {
   std::string_view text_;
   char separator_;
   size_t limit_;
+  size_t most_cells_ = kMostColumns;
   size_t position_ = 0;
   int64_t line_ = 1;
 };
@@ -108,7 +119,11 @@ class DelimitedReader : public RowReader {
     const auto head = scanner_.Next();
     if (!head || !head->closed || !IsUtf8(head->text))
       ThrowInvalid(source.path.string(), ": has no head of column names in its first line");
+    if (head->count > kMostColumns)
+      ThrowInvalid(source.path.string(), ": has ", head->count, " columns, expected at most ",
+                   kMostColumns);
     columns_ = head->values;
+    scanner_.KeepCells(columns_.size());
     for (size_t i = 0; i < columns_.size(); ++i) {
       if (std::find(columns_.begin(), columns_.begin() + static_cast<std::ptrdiff_t>(i),
                     columns_[i]) != columns_.begin() + static_cast<std::ptrdiff_t>(i))
@@ -147,9 +162,9 @@ class DelimitedReader : public RowReader {
       problems_.Add(Damage::kEncoding, place, "is not UTF-8");
     } else if (cells.text.find('\0') != std::string_view::npos) {
       problems_.Add(Damage::kSyntax, place, "has a NUL byte");
-    } else if (cells.values.size() != columns_.size()) {
+    } else if (cells.count != columns_.size()) {
       problems_.Add(Damage::kSyntax, place,
-                    "has " + std::to_string(cells.values.size()) + " cells, expected " +
+                    "has " + std::to_string(cells.count) + " cells, expected " +
                         std::to_string(columns_.size()));
     } else {
       return true;

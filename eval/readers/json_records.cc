@@ -127,8 +127,8 @@ void JsonRecords::End(size_t behind) {
   const auto unread = static_cast<int64_t>(text_.size() - behind);
   problems_.Add(
       Damage::kSyntax, file_.Place(LineOf(whole_.end)),
-      internal::Concat("not valid JSON: expected ", whole_.expected,
-                       "; nothing is read behind record ", number_, ", ", unread, " bytes"));
+      internal::Concat("not valid JSON: expected ", whole_.expected, "; what is behind record ",
+                       number_, " is not read: ", unread, " bytes"));
   problems_.AddUnread(unread);
 }
 

@@ -32,7 +32,7 @@ OrderedJson Problems::Summary() const {
   for (size_t i = 0; i < kDamages; ++i) {
     if (counts_[i] > 0) summary[std::string(DamageName(static_cast<Damage>(i)))] = counts_[i];
   }
-  if (unread_bytes_ > 0) summary["unread_bytes"] = unread_bytes_;
+  if (unread_bytes_) summary["unread_bytes"] = *unread_bytes_;
   return summary;
 }
 

@@ -43,20 +43,21 @@ class Problems {
   void Add(Damage damage, const std::string& place, const std::string& what);
   void AddTooLong(const std::string& place, size_t bytes, size_t most);
   // What is not read because nobody knows what it is.
-  void AddUnread(int64_t bytes) { unread_bytes_ += bytes; }
+  void AddUnread(int64_t bytes) { unread_bytes_ = unread_bytes_.value_or(0) + bytes; }
 
   int64_t count() const;
   int64_t count(Damage damage) const { return counts_[static_cast<size_t>(damage)]; }
   // The first kMaxKept, in the order of the rows.
   const std::vector<Problem>& kept() const { return kept_; }
-  // {"skipped": 3, "image": 2, "duplicate id": 1}: kinds that did not occur are left out. Where something is not read at all, how much:
+  // {"skipped": 3, "image": 2, "duplicate id": 1}: kinds that did not occur are left out. Where reading ended at a fault, how much of the
+  // file is behind it, which may be nothing:
   // {"skipped": 1, "syntax": 1, "unread_bytes": 5000}.
   OrderedJson Summary() const;
 
  private:
   std::array<int64_t, kDamages> counts_{};
   std::vector<Problem> kept_;
-  int64_t unread_bytes_ = 0;
+  std::optional<int64_t> unread_bytes_;
 };
 
 class RowReader {

@@ -7,6 +7,7 @@
 #include "eval/report/headline_terms.h"
 #include "eval/report/same_questions.h"
 #include "eval/report/statistics.h"
+#include "eval/run/results.h"
 
 namespace binocle::eval {
 namespace {
@@ -78,6 +79,8 @@ EvalTaskComparison CompareTask(const RunTask& before, const RunTask& after,
   }
   CompareHeadlines(scored_before, scored_after, resampling, out);
   out.incomplete_groups = UnitsOf(out.scorer, lines).incomplete_groups;
+  const auto unread = UnreadBytesOf(before.about);
+  out.unread_bytes = unread ? unread : UnreadBytesOf(after.about);
   if (out.pairs > 0) {
     const Discordance test = McNemar(out.better, out.worse);
     out.p = test.p;

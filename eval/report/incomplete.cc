@@ -4,11 +4,12 @@ namespace binocle::eval {
 namespace {
 
 // `samples` is empty where none is missing.
-std::string Joined(const std::string& samples, int64_t groups, int64_t unread_bytes = 0) {
+std::string Joined(const std::string& samples, int64_t groups,
+                   const std::optional<int64_t>& unread_bytes) {
   std::string text = samples;
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   if (groups > 0) add(Count(groups) + " groups left out");
-  if (unread_bytes > 0) add(Count(unread_bytes) + " bytes of the data not read");
+  if (unread_bytes) add("data not read to its end, " + Count(*unread_bytes) + " bytes left");
   return text.empty() ? "" : "incomplete: " + text;
 }
 
@@ -31,7 +32,7 @@ Html WhatIsMissing(const EvalTaskComparison& task) {
       task.left_out > 0
           ? Count(task.pairs) + " of " + Count(task.pairs + task.left_out) + " in both runs"
           : "";
-  return Below(Joined(samples, task.incomplete_groups));
+  return Below(Joined(samples, task.incomplete_groups, task.unread_bytes));
 }
 
 }  // namespace binocle::eval

@@ -148,6 +148,7 @@ ul { margin: 0; padding-left: 1.2rem; font-size: .92rem; overflow-wrap: anywhere
   .cards th, .cards .drawn { flex: 1 0 100%; max-width: none; }
   .cards th, .cards .number { font-weight: 650; }
   .cards .folder { font-weight: 400; }
+  .cards .missing { margin-left: 0; max-width: none; }
   .cards td[data-column]::before { content: attr(data-column) " "; color: var(--muted); }
   .cards .bar { width: 100%; }
 }

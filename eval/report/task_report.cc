@@ -9,6 +9,7 @@
 #include "eval/report/row_pictures.h"
 #include "eval/report/statistics.h"
 #include "eval/report/yes_no_report.h"
+#include "eval/run/results.h"
 #include "eval/text.h"
 
 namespace binocle::eval {
@@ -169,7 +170,7 @@ EvalEstimate EstimateTask(const RunFiles& run, const RunTask& task,
           .failed = count("failed"),
           .empty = count("empty"),
           .skipped = task.about.at("skipped").at("skipped").get<int64_t>(),
-          .unread_bytes = task.about.at("skipped").value("unread_bytes", int64_t{0}),
+          .unread_bytes = UnreadBytesOf(task.about),
           .groups = all.groups,
           .incomplete_groups = count("incomplete_groups"),
           .score = waits ? std::nullopt : all.score,

@@ -18,9 +18,11 @@ OrderedJson OrNull(const std::optional<double>& value) {
 // lmms-eval's tables print it beside the scores: a score of a part says so there too.
 std::string AliasOf(const TaskOutcome& task) {
   const auto name = task.head.at("task").get<std::string>();
-  if (task.failed == 0) return name;
-  return name + " (incomplete: " + std::to_string(task.answered) + " of " +
-         task.head.at("samples").dump() + ")";
+  if (task.failed > 0) {
+    return name + " (incomplete: " + std::to_string(task.answered) + " of " +
+           task.head.at("samples").dump() + ")";
+  }
+  return UnreadBytesOf(task.head) ? name + " (incomplete: data not read to its end)" : name;
 }
 
 // {"alias", "exact_match,none": …, "exact_match_stderr,none": …, "samples"}
@@ -82,7 +84,7 @@ OrderedJson JudgeJson(const TaskOutcome& task) {
 // Whether the score is one of all samples.
 bool IsComplete(const TaskOutcome& task) {
   const bool waits = JudgeKindOf(task.head) == JudgeKind::kScore && task.waiting > 0;
-  return task.failed == 0 && !waits && task.incomplete_groups == 0 && UnreadBytesOf(task.head) == 0;
+  return task.failed == 0 && !waits && task.incomplete_groups == 0 && !UnreadBytesOf(task.head);
 }
 
 // All that is known of a task: what it was made of, and what became of it.
@@ -111,8 +113,10 @@ OrderedJson TaskJson(const TaskOutcome& task) {
 
 }  // namespace
 
-int64_t UnreadBytesOf(const Json& head) {
-  return head.at("skipped").value("unread_bytes", int64_t{0});
+std::optional<int64_t> UnreadBytesOf(const Json& head) {
+  const Json& skipped = head.at("skipped");
+  if (!skipped.contains("unread_bytes")) return std::nullopt;
+  return skipped["unread_bytes"].get<int64_t>();
 }
 
 OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks) {

@@ -33,7 +33,7 @@ struct TaskOutcome {
 };
 
 // Of data files, behind a fault that leaves open what they are. `head`: of a task in the journal.
-int64_t UnreadBytesOf(const Json& head);
+std::optional<int64_t> UnreadBytesOf(const Json& head);
 
 // lmms-eval's members, and under "binocle" all that is known. Nothing in it depends on when or how often a run was begun.
 OrderedJson ResultsJson(const Json& run, const std::vector<TaskOutcome>& tasks);

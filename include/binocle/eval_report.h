@@ -50,15 +50,16 @@ struct EvalEstimate {
   int64_t failed = 0;
   int64_t empty = 0;
   int64_t skipped = 0;
-  int64_t unread_bytes = 0;  // of data files, behind a fault that leaves open what they are
-  int64_t groups = 0;        // of the samples that are scored
+  // Of data files, behind a fault that leaves open what they are; absent where there is no such fault.
+  std::optional<int64_t> unread_bytes;
+  int64_t groups = 0;  // of the samples that are scored
   int64_t incomplete_groups =
       0;  // left out of the score: a sample that belongs to them failed or is not there
   std::optional<EvalInterval> score;  // absent: nothing is scored
   double most = 1;                    // the largest that the score can be
 
   // The score is not of all samples: of those that were asked, or of a data file that could not be read to its end.
-  bool incomplete() const { return failed > 0 || incomplete_groups > 0 || unread_bytes > 0; }
+  bool incomplete() const { return failed > 0 || incomplete_groups > 0 || unread_bytes; }
 };
 
 // A sample that a report shows, with what was asked.
@@ -126,8 +127,9 @@ struct EvalTaskComparison {
   int64_t left_out = 0;         // failed, or not graded, in one of the two
   int64_t unscored_before = 0;  // of these, in the first run; some may be so in both
   int64_t unscored_after = 0;
-  int64_t incomplete_groups = 0;       // left out of scores and difference, not of better and worse
-  std::optional<double> score_before;  // over the pairs; absent: nothing is scored in both
+  int64_t incomplete_groups = 0;  // left out of scores and difference, not of better and worse
+  std::optional<int64_t> unread_bytes;  // of the data of either run, as above
+  std::optional<double> score_before;   // over the pairs; absent: nothing is scored in both
   std::optional<double> score_after;
   std::optional<EvalInterval> difference;  // after − before, paired
   int64_t better = 0;                      // discordant pairs, by the samples' scores
@@ -137,8 +139,8 @@ struct EvalTaskComparison {
   int64_t reworded = 0;             // other answers with the same score
   std::vector<EvalChange> changes;  // all better and worse ones, the largest first
 
-  // Scores and difference are not of all samples that were asked.
-  bool incomplete() const { return left_out > 0 || incomplete_groups > 0; }
+  // Scores and difference are not of all samples.
+  bool incomplete() const { return left_out > 0 || incomplete_groups > 0 || unread_bytes; }
 };
 
 struct EvalComparison {

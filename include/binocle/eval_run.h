@@ -135,10 +135,14 @@ struct EvalTaskResult {
   int64_t empty = 0;  // of the answers
   // Left out of the score because a sample of theirs failed or is not there: MME's pictures, CircularEval's questions.
   int64_t incomplete_groups = 0;
-  int64_t skipped = 0;       // damaged rows
-  int64_t unread_bytes = 0;  // of data files, behind a fault that leaves open what they are
+  int64_t skipped = 0;  // damaged rows
+  // Of data files, behind a fault that leaves open what they are; absent where there is no such fault.
+  std::optional<int64_t> unread_bytes;
   std::string judge_file;    // what a judge is to grade; empty: nothing
   std::string samples_file;  // empty for shards, which have no files of their own
+
+  // The score is not of all samples: of those that were asked, or of a data file that could not be read to its end.
+  bool incomplete() const { return failed > 0 || incomplete_groups > 0 || unread_bytes; }
 };
 
 struct EvalResult {

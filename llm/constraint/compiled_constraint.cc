@@ -16,7 +16,7 @@ void CheckLength(size_t bytes, size_t most) {
   if (bytes < 1 || bytes > most) ThrowInvalid("has ", bytes, " bytes, expected 1 to ", most);
 }
 
-Automaton AutomatonOf(const Choices& choices) {
+void CheckSizeOf(const Choices& choices) {
   const size_t n = choices.values.size();
   if (n < 1 || n > CompiledConstraint::kMaxChoices)
     ThrowInvalid("has ", n, " texts, expected 1 to ", CompiledConstraint::kMaxChoices);
@@ -26,20 +26,32 @@ Automaton AutomatonOf(const Choices& choices) {
       ThrowInvalid("text ", i, " has ", text.size(), " bytes, expected 1 to ",
                    CompiledConstraint::kMaxChoiceBytes);
     }
+  }
+}
+
+void CheckSizeOf(const Regex& regex) {
+  CheckLength(regex.pattern.size(), CompiledConstraint::kMaxPatternBytes);
+}
+
+void CheckSizeOf(const JsonSchema& schema) {
+  CheckLength(schema.schema.size(), CompiledConstraint::kMaxPatternBytes);
+}
+
+Automaton AutomatonOf(const Choices& choices) {
+  for (size_t i = 0; i < choices.values.size(); ++i) {
+    const std::string& text = choices.values[i];
     if (!IsUtf8(text)) ThrowInvalid("text ", i, " is not UTF-8: '", Printable(text, 60), "'");
   }
   return AnyOfTexts(choices.values);
 }
 
 Automaton AutomatonOf(const Regex& regex) {
-  CheckLength(regex.pattern.size(), CompiledConstraint::kMaxPatternBytes);
   Nfa nfa;
   nfa.Accept(nfa.AddRegex(Nfa::kStart, ParseRegex(regex.pattern)));
   return Determinize(nfa);
 }
 
 Automaton AutomatonOf(const JsonSchema& schema) {
-  CheckLength(schema.schema.size(), CompiledConstraint::kMaxPatternBytes);
   return Determinize(ParseJsonSchema(schema.schema));
 }
 
@@ -49,23 +61,47 @@ const char* NameOf(const JsonSchema&) { return "json_schema"; }
 
 }  // namespace
 
-std::shared_ptr<const CompiledConstraint> CompiledConstraint::Compile(
-    const Constraint& constraint, std::shared_ptr<const ConstraintVocabulary> vocabulary,
-    LeadingText leading) {
-  const auto compile =
-      [&]<typename Kind>(const Kind& kind) -> std::shared_ptr<const CompiledConstraint> {
-    if constexpr (std::is_same_v<Kind, std::monostate>) {
-      return nullptr;
-    } else {
+namespace {
+
+// `action` with the constraint that there is, its errors with the option's name.
+template <typename Action>
+void WithKind(const Constraint& constraint, const Action& action) {
+  const auto named = [&]<typename Kind>(const Kind& kind) {
+    if constexpr (!std::is_same_v<Kind, std::monostate>) {
       try {
-        return std::shared_ptr<const CompiledConstraint>(
-            new CompiledConstraint(AutomatonOf(kind), std::move(vocabulary), leading));
+        action(kind);
       } catch (const Error& e) {
         throw Error(e.code(), std::string(NameOf(kind)) + ": " + e.message(), NameOf(kind));
       }
     }
   };
-  return std::visit(compile, constraint);
+  std::visit(named, constraint);
+}
+
+}  // namespace
+
+void CompiledConstraint::CheckSize(const Constraint& constraint) {
+  WithKind(constraint, [](const auto& kind) { CheckSizeOf(kind); });
+}
+
+std::shared_ptr<const CompiledConstraint> CompiledConstraint::Compile(
+    const Constraint& constraint, std::shared_ptr<const ConstraintVocabulary> vocabulary,
+    LeadingText leading) {
+  std::shared_ptr<const CompiledConstraint> compiled;
+  WithKind(constraint, [&](const auto& kind) {
+    CheckSizeOf(kind);
+    compiled.reset(new CompiledConstraint(AutomatonOf(kind), std::move(vocabulary), leading));
+  });
+  return compiled;
+}
+
+int64_t ConstraintBytes(const Constraint& constraint) {
+  if (const auto* regex = std::get_if<Regex>(&constraint)) return std::ssize(regex->pattern);
+  if (const auto* schema = std::get_if<JsonSchema>(&constraint)) return std::ssize(schema->schema);
+  int64_t bytes = 0;
+  if (const auto* choices = std::get_if<Choices>(&constraint))
+    for (const std::string& text : choices->values) bytes += std::ssize(text);
+  return bytes;
 }
 
 void ConstrainedAnswer::Restrict(std::span<float> logits) const {

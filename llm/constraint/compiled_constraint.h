@@ -22,7 +22,7 @@
 
 namespace binocle {
 
-// Immutable; may be used from several threads.
+// May be used from several threads.
 class CompiledConstraint {
  public:
   static constexpr size_t kMaxChoices = 1024;
@@ -35,6 +35,9 @@ class CompiledConstraint {
       const Constraint& constraint, std::shared_ptr<const ConstraintVocabulary> vocabulary,
       LeadingText leading);
 
+  // Throws what Compile throws for what has too many texts or bytes, without compiling.
+  static void CheckSize(const Constraint& constraint);
+
   const TokenAutomaton& tokens() const { return tokens_; }
   // Grows with the places where answers have been.
   size_t bytes() const { return tokens_.bytes(); }
@@ -46,6 +49,9 @@ class CompiledConstraint {
 
   TokenAutomaton tokens_;
 };
+
+// Of its texts.
+int64_t ConstraintBytes(const Constraint& constraint);
 
 // Where one answer stands. A copy goes on by itself; the same tokens lead to the same state.
 class ConstrainedAnswer {

@@ -1,12 +1,15 @@
 #include "service/engine/admission.h"
 
 #include "core/error.h"
+#include "llm/constraint/compiled_constraint.h"
 
 namespace binocle {
 namespace {
 
 int64_t BytesOf(const Request& request) {
-  int64_t bytes = 0;
+  int64_t bytes =
+      ConstraintBytes(request.constraint) + (request.system ? std::ssize(*request.system) : 0);
+  for (const std::string& stop : request.generation.stop) bytes += std::ssize(stop);
   for (const Message& message : request.messages) {
     bytes += std::ssize(message.text);
     for (const ImageInput& image : message.images)

@@ -35,7 +35,10 @@ std::shared_ptr<const CompiledConstraint> Constraints::Compile(const Constraint&
   const std::lock_guard lock(mutex_);
   const auto found = Find(constraint, leading);
   if (found != kept_.end()) return found->compiled;  // another thread was quicker
-  kept_.push_front({.constraint = constraint, .leading = leading, .compiled = compiled});
+  kept_.push_front({.constraint = constraint,
+                    .leading = leading,
+                    .compiled = compiled,
+                    .bytes = static_cast<size_t>(ConstraintBytes(constraint))});
   Trim();
   return compiled;
 }
@@ -56,7 +59,7 @@ std::list<Constraints::Kept>::iterator Constraints::Find(const Constraint& const
 void Constraints::Trim() {
   size_t count = 0, bytes = 0;
   const auto first_dropped = std::find_if(kept_.begin(), kept_.end(), [&](const Kept& kept) {
-    bytes += kept.compiled->bytes();
+    bytes += kept.compiled->bytes() + kept.bytes;
     return ++count > 1 && (count > kMostKept || bytes > most_bytes_);
   });
   kept_.erase(first_dropped, kept_.end());

@@ -14,7 +14,7 @@ namespace binocle {
 
 class Constraints {
  public:
-  static constexpr size_t kMostKept = 32;
+  static constexpr size_t kMostKept = 512;
 
   // Keeps constraints of so many bytes together, and the last one whatever it takes.
   explicit Constraints(const VlmModel& model, size_t most_bytes = size_t{64} << 20)
@@ -31,6 +31,7 @@ class Constraints {
     Constraint constraint;
     LeadingText leading;
     std::shared_ptr<const CompiledConstraint> compiled;  // with the answers
+    size_t bytes;                                        // of `constraint`
   };
 
   std::shared_ptr<const ConstraintVocabulary> Vocabulary();

@@ -30,15 +30,17 @@ class DecodeOrder {
 
   void Add(const Entry& entry);
   void Remove(int64_t id);  // one that waits; of others nothing happens
-  // The next one, whose decoder is taken until Decoded.
-  std::optional<Entry> Take();
+  // The next one, whose decoder is taken until Decoded. `others`: things that take as long as a large picture and are under way elsewhere:
+  // with them, too, one decoder stays free.
+  std::optional<Entry> Take(int64_t others = 0);
+  bool LargeWaits() const;
   // `bytes`: of its pictures, which wait from now on until Encoded.
   void Decoded(const Entry& entry, int64_t bytes);
   void Encoded(int64_t bytes);
 
  private:
   bool IsLarge(const Entry& entry) const { return entry.pixels > limits_.large_pixels; }
-  bool MayGo(const Entry& large) const;
+  bool MayGo(const Entry& large, int64_t others) const;
 
   Limits limits_;
   std::vector<Entry> waiting_;

@@ -55,6 +55,7 @@ auto AsErrors(const std::string& path, const Action& action) {
 void CheckRequest(const Request& request, const EngineOptions& options, int64_t vocabulary) {
   CheckOptions(request.generation, vocabulary);
   CheckOption("priority", request.priority, -100, 100);
+  CompiledConstraint::CheckSize(request.constraint);
   int64_t images = 0;
   for (const Message& message : request.messages)
     images += static_cast<int64_t>(message.images.size());

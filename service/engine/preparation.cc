@@ -54,19 +54,19 @@ std::function<void()> PreparationQueue::Next() {
 }
 
 std::function<void()> PreparationQueue::NextReading() {
-  const bool long_may =
-      long_readings_ < kMostLongReadings && long_readings_ + decoding_ < most_long_;
+  const int64_t most = order_.LargeWaits() ? 1 : kMostLongReadings;
+  const bool long_may = long_readings_ < most && long_readings_ + decoding_ < most_long_;
   auto next = readings_.end();
   for (auto reading = readings_.begin(); reading != readings_.end(); ++reading) {
     if (reading->takes_long && !long_may) continue;
     if (next == readings_.end() || reading->priority > next->priority) next = reading;
   }
   if (next == readings_.end()) return {};
-  const Reading taken = std::move(*next);
+  Reading taken = std::move(*next);
   readings_.erase(next);
   if (!taken.takes_long) return taken.task;
   ++long_readings_;
-  return [this, task = taken.task] {
+  return [this, task = std::move(taken.task)] {
     task();
     {
       const std::lock_guard lock(mutex_);
@@ -78,7 +78,7 @@ std::function<void()> PreparationQueue::NextReading() {
 
 std::function<void()> PreparationQueue::NextDecoding() {
   if (long_readings_ + decoding_ >= most_long_) return {};
-  const std::optional<DecodeOrder::Entry> entry = order_.Take();
+  const std::optional<DecodeOrder::Entry> entry = order_.Take(long_readings_);
   if (!entry) return {};
   ++decoding_;
   Decoding decoding = std::move(decodings_.extract(entry->id).mapped());

@@ -22,7 +22,7 @@ namespace binocle {
 // What there is to do. From any thread.
 class PreparationQueue {
  public:
-  // Of long readings at a time; with decodings, as many as may decode.
+  // Of long readings at a time, one where a large picture waits; with decodings, as many as may decode.
   static constexpr int64_t kMostLongReadings = 2;
 
   explicit PreparationQueue(const DecodeOrder::Limits& limits)

@@ -122,7 +122,7 @@ std::optional<std::vector<std::string>> ElementsOf(const ModelInferRequest& from
   const auto& input = from.inputs(i);
   std::vector<std::string> elements;
   const int contents = input.contents().bytes_contents_size();
-  if (contents > 0 && from.raw_input_contents_size() > 0) {
+  if (input.contents().ByteSizeLong() > 0 && from.raw_input_contents_size() > 0) {
     violations.Add(Text("inputs[", i, "].contents"),
                    "and raw_input_contents are both set, expected one of them");
     return std::nullopt;

@@ -62,17 +62,17 @@ void GenerateStream::Push(v1::GenerateResponse message) {
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr || end_) return;
-    grpc::Status status = StatusOfReply(message.ByteSizeLong(), max_message_bytes_);
+    const grpc::Status status = StatusOfReply(message.ByteSizeLong(), max_message_bytes_);
     if (status.ok() && queue_.size() < max_queued_) {
       queue_.push_back(std::move(message));
       Advance();
       return;
     }
-    if (status.ok())
-      status = StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly"));
-    cancel = Abort(status);
+    const bool slow = status.ok();
+    cancel = Abort(slow ? StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly"))
+                        : status);
     // A write that waits for this client ends only with the call.
-    if (writing_) context_->TryCancel();
+    if (slow && writing_) context_->TryCancel();
   }
   if (cancel) cancel();
 }
@@ -102,10 +102,12 @@ void GenerateStream::EndIfStalled(StallWatch::Clock::time_point before) {
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr) return;
-    if (since_ && *since_ <= before) cancel = Abort(RequestIsLate());
-    if (!writing_ || write_start_ > before) return;
-    cancel = Abort(StatusOf(Error(Code::kCancelled, "the client has stopped reading")));
-    context_->TryCancel();
+    if (since_ && *since_ <= before) {
+      cancel = Abort(RequestIsLate());
+    } else if (writing_ && write_start_ <= before) {
+      cancel = Abort(StatusOf(Error(Code::kCancelled, "the client has stopped reading")));
+      context_->TryCancel();
+    }
   }
   if (cancel) cancel();
 }

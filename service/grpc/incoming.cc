@@ -29,48 +29,53 @@ int SmallestElement(const FieldDescriptor& field) {
   }
 }
 
-class ElementCounter {
+class WireChecker {
  public:
-  ElementCounter(google::protobuf::io::ZeroCopyInputStream& wire, int64_t most)
+  WireChecker(google::protobuf::io::ZeroCopyInputStream& wire, int64_t most)
       : wire_(&wire), most_(most) {}
 
-  // Stops at the end, at the limit, and where protobuf does. Groups, which no message here has, are unknown with all that is in them.
-  void Count(const Descriptor& type, int depth) {
-    int open_groups = 0;
-    while (!above()) {
-      const uint32_t tag = wire_.ReadTag();
-      if (tag == 0) return;
-      ++count_;
-      uint64_t number = 0;
-      bool sound = true;
-      switch (WireFormatLite::GetTagWireType(tag)) {
-        case WireFormatLite::WIRETYPE_VARINT: sound = wire_.ReadVarint64(&number); break;
-        case WireFormatLite::WIRETYPE_FIXED32: sound = wire_.Skip(4); break;
-        case WireFormatLite::WIRETYPE_FIXED64: sound = wire_.Skip(8); break;
-        case WireFormatLite::WIRETYPE_LENGTH_DELIMITED: {
-          const FieldDescriptor* field =
-              open_groups > 0 ? nullptr
-                              : type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
-          int bytes = 0;
-          sound = wire_.ReadVarintSizeAsInt(&bytes) && CountInside(field, bytes, depth);
-          break;
-        }
-        case WireFormatLite::WIRETYPE_START_GROUP: ++open_groups; break;
-        case WireFormatLite::WIRETYPE_END_GROUP: sound = --open_groups >= 0; break;
-        default: sound = false;
-      }
-      if (!sound) return;
-    }
+  WireCheck Check(const Descriptor& type) {
+    const bool whole = CheckFields(type, 0);
+    return count_ > most_ ? WireCheck::kTooMany : whole ? WireCheck::kFine : WireCheck::kBroken;
   }
-  bool above() const { return count_ > most_; }
 
  private:
-  // Of the `bytes` that follow. False: they are not all there.
-  bool CountInside(const FieldDescriptor* field, int bytes, int depth) {
+  // Up to the end of the message or the limit of elements. False where what is read can be no message. Groups, which no message here
+  // has, are unknown with all that is in them.
+  bool CheckFields(const Descriptor& type, int depth) {
+    int open_groups = 0;
+    while (count_ <= most_) {
+      const uint32_t tag = wire_.ReadTag();
+      if (tag == 0) return wire_.ConsumedEntireMessage() && open_groups == 0;
+      ++count_;
+      const int number = WireFormatLite::GetTagFieldNumber(tag);
+      uint64_t value = 0;
+      int bytes = 0;
+      bool sound = number > 0;
+      switch (WireFormatLite::GetTagWireType(tag)) {
+        case WireFormatLite::WIRETYPE_VARINT: sound = sound && wire_.ReadVarint64(&value); break;
+        case WireFormatLite::WIRETYPE_FIXED32: sound = sound && wire_.Skip(4); break;
+        case WireFormatLite::WIRETYPE_FIXED64: sound = sound && wire_.Skip(8); break;
+        case WireFormatLite::WIRETYPE_START_GROUP: ++open_groups; break;
+        case WireFormatLite::WIRETYPE_END_GROUP: sound = --open_groups >= 0; break;
+        case WireFormatLite::WIRETYPE_LENGTH_DELIMITED:
+          sound =
+              sound && wire_.ReadVarintSizeAsInt(&bytes) &&
+              CheckInside(open_groups > 0 ? nullptr : type.FindFieldByNumber(number), bytes, depth);
+          break;
+        default: sound = false;
+      }
+      if (!sound) return false;
+    }
+    return true;
+  }
+
+  // The `bytes` that follow, which are a message where the field is one.
+  bool CheckInside(const FieldDescriptor* field, int bytes, int depth) {
+    if (const int left = wire_.BytesUntilLimit(); left >= 0 && bytes > left) return false;
     if (field != nullptr && field->message_type() != nullptr && depth < kMostDepth) {
       const auto outside = wire_.PushLimit(bytes);
-      Count(*field->message_type(), depth + 1);
-      const bool whole = wire_.BytesUntilLimit() == 0;
+      const bool whole = CheckFields(*field->message_type(), depth + 1);
       wire_.PopLimit(outside);
       return whole;
     }
@@ -84,16 +89,18 @@ class ElementCounter {
 
 }  // namespace
 
-bool HasMoreElements(google::protobuf::io::ZeroCopyInputStream& wire,
-                     const google::protobuf::Descriptor& type, int64_t most) {
-  ElementCounter counter(wire, most);
-  counter.Count(type, 0);
-  return counter.above();
+WireCheck CheckWire(google::protobuf::io::ZeroCopyInputStream& wire,
+                    const google::protobuf::Descriptor& type, int64_t most) {
+  return WireChecker(wire, most).Check(type);
 }
 
-void ThrowTooManyElements() {
-  throw Error(Code::kResourceExhausted, Text("request has more than ", kMostMessageElements,
-                                             " fields and elements, the limit"));
+void ThrowUnread(WireCheck check) {
+  if (check == WireCheck::kTooMany) {
+    throw Error(Code::kResourceExhausted, Text("request has more than ", kMostMessageElements,
+                                               " fields and elements, the limit"));
+  }
+  throw Error(Code::kInvalidArgument,
+              "the request is no message of the type that the method takes");
 }
 
 }  // namespace binocle

@@ -12,23 +12,29 @@
 
 namespace binocle {
 
-// More than any request has: a bias for each of 300,000 tokens is a message of two fields.
+// More than any request has: what is long in one is a text or a picture, which is one field.
 constexpr int64_t kMostMessageElements = 1'000'000;
 
-// Whether a message of this type, as it is on the wire, has more than `most` fields and elements, in itself and in what is in it. Reads
-// no further than it must. Where the wire's form is broken it is as far as protobuf's own reader comes.
-bool HasMoreElements(google::protobuf::io::ZeroCopyInputStream& wire,
-                     const google::protobuf::Descriptor& type, int64_t most);
+enum class WireCheck : uint8_t {
+  kFine,
+  kTooMany,  // fields and elements, in the message and in what is in it
+  kBroken,  // lengths or tags that no message has. protobuf's reader goes on beyond an inner message's end and only then refuses the whole
+};
 
-// RESOURCE_EXHAUSTED.
-[[noreturn]] void ThrowTooManyElements();
+// What a message of this type is on the wire. Reads no further than it must.
+WireCheck CheckWire(google::protobuf::io::ZeroCopyInputStream& wire,
+                    const google::protobuf::Descriptor& type, int64_t most);
+
+// RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
+[[noreturn]] void ThrowUnread(WireCheck check);
 
 template <typename Message>
 class Incoming {
  public:
-  // RESOURCE_EXHAUSTED where it has more elements than kMostMessageElements; it has not been read then.
+  // RESOURCE_EXHAUSTED where it has more elements than kMostMessageElements, INVALID_ARGUMENT where it is broken; it has not been read
+  // then.
   const Message& get() const {
-    if (too_many_) ThrowTooManyElements();
+    if (check_ != WireCheck::kFine) ThrowUnread(check_);
     return message_;
   }
 
@@ -36,23 +42,23 @@ class Incoming {
   friend class grpc::SerializationTraits<Incoming>;
 
   Message message_;
-  bool too_many_ = false;
+  WireCheck check_ = WireCheck::kFine;
 };
 
 }  // namespace binocle
 
-// How gRPC reads one. A read that fails says nothing to the reactor, so that one of too many elements succeeds and tells when asked.
+// How gRPC reads one. A read that fails says nothing to the reactor, so that one that is not read succeeds and tells when asked.
 template <typename Message>
 class grpc::SerializationTraits<binocle::Incoming<Message>> {
  public:
   static Status Deserialize(ByteBuffer* buffer, binocle::Incoming<Message>* incoming) {
     {
       ProtoBufferReader wire(buffer);
-      incoming->too_many_ =
-          wire.status().ok() &&
-          binocle::HasMoreElements(wire, *Message::descriptor(), binocle::kMostMessageElements);
+      incoming->check_ = wire.status().ok() ? binocle::CheckWire(wire, *Message::descriptor(),
+                                                                 binocle::kMostMessageElements)
+                                            : binocle::WireCheck::kBroken;
     }
-    if (!incoming->too_many_)
+    if (incoming->check_ == binocle::WireCheck::kFine)
       return SerializationTraits<Message>::Deserialize(buffer, &incoming->message_);
     incoming->message_.Clear();
     buffer->Clear();

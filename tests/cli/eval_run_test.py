@@ -125,11 +125,25 @@ class EvalRun(EvalRuns):
         unread = ours["skipped"]["unread_bytes"]
         self.assertGreater(unread, len(text) / 2)
         self.assertEqual((ours["answered"], ours["complete"]), (3, False))
-        self.assertEqual(result.stdout.splitlines()[2], f"* scenes: of 3 of 3 samples alone; {unread} bytes of the data were not read")
+        self.assertEqual(result.stdout.splitlines()[2], f"* scenes: the data was not read to its end, {unread} bytes are left")
         report = run("eval", "report", self.out, "--out", self.folder / "report.html")
-        self.assertIn(f"{unread} bytes of the data were not read", report.stdout)
+        self.assertIn(f"* scenes: the data was not read to its end, {unread} bytes are left", report.stdout)
         page = (self.folder / "report.html").read_text()
-        self.assertTrue(f"incomplete: {unread} bytes of the data not read" in page)
+        self.assertTrue(f"incomplete: data not read to its end, {unread} bytes left" in page)
+        other = self.folder / "other"
+        self.run_eval("--max-new-tokens", "2", task=self.folder / "scenes.json", out=other)
+        compared = run("eval", "compare", self.out, other, "--out", self.folder / "compare.html")
+        self.assertRegex(compared.stdout, r"\* scenes, .*: the data was not read to its end")
+        self.assertTrue("incomplete: data not read to its end" in (self.folder / "compare.html").read_text())
+
+    def test_a_list_that_ends_behind_a_record_is_a_part_too(self):
+        rows = [json.loads(line) for line in (self.data / "questions.jsonl").read_text().splitlines()]
+        (self.data / "questions.json").write_text(json.dumps(rows)[:-1])
+        task = json.loads((TASKS / "scenes.json").read_text())
+        task["data"] |= {"format": "json", "files": ["questions.json"]}
+        (self.folder / "scenes.json").write_text(json.dumps(task))
+        result = json.loads(self.run_eval("--json", task=self.folder / "scenes.json").stdout)
+        self.assertEqual((result["complete"], result["tasks"][0]["unread_bytes"], result["tasks"][0]["answered"]), (False, 0, 12))
 
     def test_a_picture_that_is_none_fails_its_questions_alone(self):
         (self.data / "0001.png").write_bytes(b"no picture")

@@ -85,7 +85,7 @@ TEST(JsonFile, ReadsWhatIsInFrontOfAFaultAndTellsOfTheRest) {
   EXPECT_THAT(
       quote.messages,
       ElementsAre("a.json:4: not valid JSON: expected the text's closing quote on its line; "
-                  "nothing is read behind record 2, 26 bytes"));
+                  "what is behind record 2 is not read: 26 bytes"));
   EXPECT_EQ(quote.skipped, 1);
   EXPECT_EQ(quote.summary, R"({"skipped":1,"syntax":1,"unread_bytes":26})");
   for (const char* text :
@@ -100,8 +100,8 @@ TEST(JsonFile, ReadsWhatIsInFrontOfAFaultAndTellsOfTheRest) {
     EXPECT_THAT(outcome.messages, ElementsAre(StartsWith("a.json:1: not valid JSON: expected ")));
   }
   EXPECT_THAT(ReadText("{\"data\": [{\"q\": 1}], \"more\": [1 2]}", kJsonData).messages,
-              ElementsAre("a.json:1: not valid JSON: expected a comma or ]; nothing is read behind "
-                          "record 1, 17 bytes"));
+              ElementsAre("a.json:1: not valid JSON: expected a comma or ]; what is behind "
+                          "record 1 is not read: 17 bytes"));
 }
 
 TEST(JsonFile, RefusesWhatIsNoListOrCannotBeToldApart) {

@@ -110,6 +110,23 @@ TEST(Preparing, NobodyWaitsForLongTextsAndConstraintsOfOthers) {
   EXPECT_LE(place("small"), 6) << ::testing::PrintToString(names);
 }
 
+// New constraints take two workers, a large picture must not have the third.
+TEST(Preparing, SmallPicturesDoNotWaitForLargeOnesBesideLongReadings) {
+  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  EndsInOrder ends;
+  for (int i = 0; i < 6; ++i) {
+    ends.Submit(engine,
+                testing::Raw(std::string(size_t{256} << 10, static_cast<char>('a' + i)), {}),
+                "book");
+    ends.Submit(engine, testing::Raw("<image>What?", {LargePicture()}), "large");
+  }
+  ends.Submit(engine, testing::Raw("<image>What?", {Scene("61x83")}), "small");
+  const std::vector<std::string> names = ends.Names();
+  const auto small = std::find(names.begin(), names.end(), "small");
+  EXPECT_LE(std::count(names.begin(), small, "large"), 1) << ::testing::PrintToString(names);
+  EXPECT_LE(small - names.begin(), 3) << ::testing::PrintToString(names);
+}
+
 TEST(Preparing, WhatIsCancelledBeforeItsTurnIsNotRead) {
   Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
   // Queued behind the workers, so that most are cancelled before one takes them.

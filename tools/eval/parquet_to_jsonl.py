@@ -38,9 +38,12 @@ def main() -> None:
     except ImportError:
         sys.exit("parquet_to_jsonl: needs pyarrow: pip install pyarrow")
     for path in args.files:
-        for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=64):
-            for row in batch.to_pylist():
-                print(json.dumps(plain(row), ensure_ascii=False))
+        try:
+            for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    print(json.dumps(plain(row), ensure_ascii=False))
+        except (OSError, pyarrow.ArrowException) as error:
+            sys.exit(f"parquet_to_jsonl: {path}: {error}")
 
 
 if __name__ == "__main__":

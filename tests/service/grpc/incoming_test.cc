@@ -38,16 +38,16 @@ class Wire {
 };
 
 // In pieces of `block` bytes, as slices of a network's buffer are.
-bool HasMore(const std::string& wire, const google::protobuf::Descriptor& type, int64_t most,
-             int block = -1) {
+WireCheck Check(const std::string& wire, const google::protobuf::Descriptor& type, int64_t most,
+                int block = -1) {
   ArrayInputStream stream(wire.data(), static_cast<int>(wire.size()), block);
-  return HasMoreElements(stream, type, most);
+  return CheckWire(stream, type, most);
 }
 
 void ExpectCount(const std::string& wire, const google::protobuf::Descriptor& type, int64_t count) {
   for (const int block : {-1, 1, 7}) {
-    EXPECT_FALSE(HasMore(wire, type, count, block));
-    EXPECT_TRUE(HasMore(wire, type, count - 1, block));
+    EXPECT_EQ(Check(wire, type, count, block), WireCheck::kFine);
+    EXPECT_EQ(Check(wire, type, count - 1, block), WireCheck::kTooMany);
   }
 }
 
@@ -56,7 +56,7 @@ const uint32_t kImages = v1::AskRequest::kImagesFieldNumber;
 
 TEST(Elements, AreCountedAtEveryDepth) {
   v1::AskRequest request;
-  EXPECT_FALSE(HasMore(request.SerializeAsString(), kAsk, 0));
+  EXPECT_EQ(Check(request.SerializeAsString(), kAsk, 0), WireCheck::kFine);
   request.set_prompt(std::string(100'000, 'a'));
   ExpectCount(request.SerializeAsString(), kAsk, 1);
   for (int i = 0; i < 5; ++i) request.add_images();
@@ -90,34 +90,60 @@ TEST(Elements, NobodyHidesThemBehindAGroup) {
   ExpectCount(wire.bytes(), kAsk, 1003);
 }
 
-// Whatever precedes a flood of elements: either the count sees the flood, or protobuf stops in front of it.
-TEST(Elements, TheCountSeesWhatProtobufReads) {
+TEST(Elements, NobodyHidesThemBeyondTheEndOfAnInnerMessage) {
+  // protobuf reads the outer message's elements as the inner one's, whose length promises more than the outer one has.
+  std::string flood;
+  for (int i = 0; i < 1000; ++i) flood += Wire().Field(1, "").bytes();
+  std::string inner =
+      Wire().Tag(v1::Constraint::kChoicesFieldNumber, kLength).Number(flood.size()).bytes();
+  Wire wire;
+  wire.Tag(v1::AskRequest::kConstraintFieldNumber, kLength).Number(inner.size() + 2);
+  EXPECT_EQ(Check(wire.bytes() + inner + flood, kAsk, 10), WireCheck::kBroken);
+}
+
+// Whatever surrounds a flood of elements, on two levels, with lengths that are right or are not: what protobuf takes is fine or too
+// much, and a message that is fine has no flood in it.
+TEST(Elements, TheCheckAgreesWithProtobuf) {
   uint32_t state = 1;
   const auto random = [&](uint32_t n) {
     return ((state = state * 1664525u + 1013904223u) >> 16) % n;
   };
-  std::string flood;
-  for (int i = 0; i < 500; ++i) flood += Wire().Field(kImages, "").bytes();
-  int read = 0;
-  for (int round = 0; round < 20'000; ++round) {
+  const auto noise = [&] {
     std::string wire;
-    for (uint32_t i = 1 + random(6); i > 0; --i) {
-      if (random(2) == 0) {
+    for (uint32_t i = random(5); i > 0; --i) {
+      if (random(3) == 0) {
         wire += static_cast<char>(random(256));
       } else {
         Wire field;
         const auto types = {kVarint, kLength, kStart, kEnd};
-        field.Tag(random(30), types.begin()[random(4)]).Number(random(4));
-        wire += field.bytes();
+        wire += field.Tag(1 + random(20), types.begin()[random(4)]).Number(random(4)).bytes();
       }
     }
+    return wire;
+  };
+  int taken = 0, floods = 0;
+  for (int round = 0; round < 60'000; ++round) {
+    std::string inside = noise();
+    for (int i = random(2) == 0 ? 300 : 0; i > 0; --i)
+      inside += Wire().Field(1 + random(4), "").bytes();
+    const size_t wrong = random(4) == 0 ? random(700) : 0;
+    Wire wire;
+    wire.Tag(1 + random(20), kLength).Number(inside.size() + wrong);
+    const std::string message = noise() + wire.bytes() + inside + noise();
     v1::AskRequest request;
-    const bool whole = request.ParseFromString(wire + flood);
-    if (request.images_size() < 500) continue;
-    read += whole;
-    EXPECT_TRUE(HasMore(wire + flood, kAsk, 499)) << "round " << round;
+    const bool whole = request.ParseFromString(message);
+    const WireCheck check = Check(message, kAsk, 250);
+    if (whole) {
+      EXPECT_NE(check, WireCheck::kBroken) << "round " << round;
+      ++taken;
+    }
+    if (check == WireCheck::kFine) {
+      EXPECT_LE(request.images_size() + request.messages_size(), 250);
+    }
+    floods += check == WireCheck::kTooMany;
   }
-  EXPECT_GT(read, 500) << "floods that protobuf takes";
+  EXPECT_GT(taken, 3000);
+  EXPECT_GT(floods, 1000);
 }
 
 class CrowdedTest : public testing::ServerTest {};
