@@ -1,5 +1,7 @@
 #include "core/convert.h"
 
+#include "core/block_types.h"
+
 namespace binocle {
 namespace {
 
@@ -14,15 +16,23 @@ void ReadHalves(const char* source, int64_t count, float* out) {
 
 }  // namespace
 
+bool IsReal(DType dtype) {
+  return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 ||
+         IsBlockType(dtype);
+}
+
 void ReadAsF32(const TensorView& stored, int64_t begin, int64_t count, float* out) {
   BINOCLE_CHECK(stored.contiguous() && begin >= 0 && begin + count <= stored.elements(),
                 stored.name(), " ", begin, "+", count);
-  const char* source = static_cast<const char*>(stored.data()) + begin * DTypeSize(stored.dtype());
+  if (count == 0) return;  // `out` may be a null pointer, which memcpy must not see
+  const char* source = static_cast<const char*>(stored.data()) + StoredBytes(stored.dtype(), begin);
   switch (stored.dtype()) {
     case DType::kF32: std::memcpy(out, source, static_cast<size_t>(count) * 4); return;
     case DType::kF16: ReadHalves<F32FromF16>(source, count, out); return;
     case DType::kBF16: ReadHalves<F32FromBf16>(source, count, out); return;
-    default: BINOCLE_CHECK(false, stored.name(), " is ", DTypeName(stored.dtype()));
+    case DType::kI32:
+    case DType::kU8: BINOCLE_CHECK(false, stored.name(), " is ", DTypeName(stored.dtype()));
+    default: ExpandBlocks(stored.dtype(), source, count, out);
   }
 }
 

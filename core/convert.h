@@ -1,4 +1,5 @@
-// Reading stored elements (f32, f16, bf16, possibly unaligned) as f32. Exact: every f16 and bf16 is an f32.
+// Reading stored elements (f32, f16, bf16 or a block type, possibly unaligned) as f32. Every f16 and bf16 is an f32; what a block type's
+// elements are, core/block_types.h says.
 #pragma once
 
 #include <bit>
@@ -37,7 +38,10 @@ inline float F32FromF16(uint16_t bits) {
   return std::bit_cast<float>(sign | (wide << 23) | (mantissa << 13));
 }
 
-// out[0 … count) = elements `begin` … of a contiguous f32, f16 or bf16 tensor.
+// Whether elements of this type are real numbers, which ReadAsF32 reads.
+bool IsReal(DType dtype);
+
+// out[0 … count) = elements `begin` … of a contiguous tensor of real numbers. Of a block type both are multiples of the block (checked).
 void ReadAsF32(const TensorView& stored, int64_t begin, int64_t count, float* out);
 
 }  // namespace binocle

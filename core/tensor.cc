@@ -12,19 +12,47 @@ std::string_view DTypeName(DType dtype) {
     case DType::kBF16: return "bf16";
     case DType::kI32: return "i32";
     case DType::kU8: return "u8";
+    case DType::kQ80: return "q8_0";
+    case DType::kQ40: return "q4_0";
+    case DType::kQ41: return "q4_1";
+    case DType::kQ50: return "q5_0";
+    case DType::kQ51: return "q5_1";
+    case DType::kQ4K: return "q4_k";
+    case DType::kQ5K: return "q5_k";
+    case DType::kQ6K: return "q6_k";
   }
   return "?";
 }
 
-int64_t DTypeSize(DType dtype) {
+DTypeUnit UnitOf(DType dtype) {
   switch (dtype) {
     case DType::kF32:
-    case DType::kI32: return 4;
+    case DType::kI32: return {1, 4};
     case DType::kF16:
-    case DType::kBF16: return 2;
-    case DType::kU8: return 1;
+    case DType::kBF16: return {1, 2};
+    case DType::kU8: return {1, 1};
+    case DType::kQ80: return {32, 34};
+    case DType::kQ40: return {32, 18};
+    case DType::kQ41: return {32, 20};
+    case DType::kQ50: return {32, 22};
+    case DType::kQ51: return {32, 24};
+    case DType::kQ4K: return {256, 144};
+    case DType::kQ5K: return {256, 176};
+    case DType::kQ6K: return {256, 210};
   }
-  return 0;
+  return {1, 0};
+}
+
+int64_t DTypeSize(DType dtype) {
+  BINOCLE_CHECK(!IsBlockType(dtype), DTypeName(dtype));
+  return UnitOf(dtype).bytes;
+}
+
+int64_t StoredBytes(DType dtype, int64_t elements) {
+  const DTypeUnit unit = UnitOf(dtype);
+  if (unit.elements == 1) return elements * unit.bytes;
+  BINOCLE_CHECK(elements % unit.elements == 0, elements, " elements of ", DTypeName(dtype));
+  return elements / unit.elements * unit.bytes;
 }
 
 Shape::Shape(std::initializer_list<int64_t> dims) {
@@ -50,6 +78,9 @@ std::string Shape::ToString() const {
 
 TensorView::TensorView(void* data, DType dtype, Shape shape, std::string_view name)
     : data_(data), dtype_(dtype), shape_(shape), name_(name) {
+  BINOCLE_CHECK(!IsBlockType(dtype) || shape.rank() == 0 ||
+                    shape[shape.rank() - 1] % UnitOf(dtype).elements == 0,
+                name, " is ", DTypeName(dtype), " ", shape.ToString());
   int64_t stride = 1;
   for (int i = shape.rank() - 1; i >= 0; --i) {
     strides_[i] = stride;
@@ -70,7 +101,7 @@ TensorView TensorView::Rows(int64_t begin, int64_t end) const {
   BINOCLE_CHECK(rank() >= 1 && 0 <= begin && begin <= end && end <= shape_[0], name_,
                 shape_.ToString(), " rows ", begin, "..", end);
   TensorView view = *this;
-  view.data_ = static_cast<char*>(data_) + begin * strides_[0] * DTypeSize(dtype_);
+  view.data_ = static_cast<char*>(data_) + StoredBytes(dtype_, begin * strides_[0]);
   view.shape_[0] = end - begin;
   return view;
 }
@@ -78,8 +109,9 @@ TensorView TensorView::Rows(int64_t begin, int64_t end) const {
 TensorView TensorView::Columns(int64_t begin, int64_t end) const {
   BINOCLE_CHECK(rank() == 2 && 0 <= begin && begin <= end && end <= shape_[1], name_,
                 shape_.ToString(), " columns ", begin, "..", end);
+  BINOCLE_CHECK((end - begin) % UnitOf(dtype_).elements == 0, name_, " is ", DTypeName(dtype_));
   TensorView view = *this;
-  view.data_ = static_cast<char*>(data_) + begin * strides_[1] * DTypeSize(dtype_);
+  view.data_ = static_cast<char*>(data_) + StoredBytes(dtype_, begin * strides_[1]);
   view.shape_[1] = end - begin;
   return view;
 }
@@ -97,7 +129,7 @@ TensorView TensorView::Named(std::string_view name) const {
 }
 
 Tensor::Tensor(DType dtype, Shape shape, std::string_view name)
-    : buffer_(shape.elements() * DTypeSize(dtype)), view_(buffer_.data(), dtype, shape, name) {}
+    : buffer_(StoredBytes(dtype, shape.elements())), view_(buffer_.data(), dtype, shape, name) {}
 
 Tensor Tensor::Clone() const {
   if (empty()) return {};

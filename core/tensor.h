@@ -15,10 +15,37 @@
 
 namespace binocle {
 
-enum class DType : uint8_t { kF32, kF16, kBF16, kI32, kU8 };
+// Elements are stored one by one, or (from kQ80 on) in blocks that share scales, as GGUF files have them (core/block_types.h).
+enum class DType : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kI32,
+  kU8,
+  kQ80,
+  kQ40,
+  kQ41,
+  kQ50,
+  kQ51,
+  kQ4K,
+  kQ5K,
+  kQ6K,
+};
 
-std::string_view DTypeName(DType dtype);
+std::string_view DTypeName(DType dtype);  // "f32", "q4_0", "q4_k"
+
+// What is stored as one: a single element, or a block of consecutive ones.
+struct DTypeUnit {
+  int64_t elements;
+  int64_t bytes;
+};
+DTypeUnit UnitOf(DType dtype);  // f32 {1, 4}, q4_0 {32, 18}, q4_k {256, 144}
+inline bool IsBlockType(DType dtype) { return dtype >= DType::kQ80; }
+
+// Bytes of one element: not of block types (checked), whose elements have no size of their own.
 int64_t DTypeSize(DType dtype);
+// Bytes of `elements` consecutive elements, whole units (checked). Of any type.
+int64_t StoredBytes(DType dtype, int64_t elements);
 
 enum class Device : uint8_t { kCpu, kCuda };
 
@@ -46,7 +73,7 @@ class Shape {
 class TensorView {
  public:
   TensorView() = default;
-  // A contiguous (row-major) view.
+  // A contiguous (row-major) view. The last extent of a block type is a multiple of its block (checked): blocks run along rows.
   TensorView(void* data, DType dtype, Shape shape, std::string_view name = {});
 
   bool empty() const { return data_ == nullptr; }
@@ -57,6 +84,9 @@ class TensorView {
   int64_t dim(int axis) const { return shape_[axis]; }
   int64_t stride(int axis) const { return strides_[axis]; }
   int64_t elements() const { return shape_.elements(); }
+  int64_t bytes() const {
+    return StoredBytes(dtype_, elements());
+  }  // of the elements, without gaps
   // The view's owner keeps the characters alive (static text or the tensor file's header).
   std::string_view name() const { return name_; }
   bool contiguous() const;
@@ -73,8 +103,9 @@ class TensorView {
   // Row i of a matrix of f32.
   float* row(int64_t i) const { return f32() + i * strides_[0]; }
 
-  TensorView Rows(int64_t begin, int64_t end) const;     // [T, …] -> [end − begin, …]
-  TensorView Columns(int64_t begin, int64_t end) const;  // [T, D] -> [T, end − begin], strided
+  TensorView Rows(int64_t begin, int64_t end) const;  // [T, …] -> [end − begin, …]
+  // [T, D] -> [T, end − begin], strided; whole blocks of a block type (checked)
+  TensorView Columns(int64_t begin, int64_t end) const;
   TensorView Reshape(Shape shape) const;  // contiguous views only, same number of elements
   TensorView Named(std::string_view name) const;
 

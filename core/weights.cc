@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/block_types.h"
 #include "core/convert.h"
 
 namespace binocle {
@@ -21,6 +22,8 @@ std::string Listed(const std::string& kind, const std::vector<std::string>& item
 
 // The first element that is NaN or infinite, −1 when there is none.
 int64_t FirstNonFinite(const TensorView& stored) {
+  if (IsBlockType(stored.dtype()))
+    return FirstNonFiniteInBlocks(stored.dtype(), stored.data(), stored.elements());
   constexpr int64_t kChunk = 4096;
   float values[kChunk];
   for (int64_t begin = 0; begin < stored.elements(); begin += kChunk) {
@@ -78,6 +81,8 @@ struct WeightBinder::State {
   std::map<std::string, WeightPlan> plan;
   std::vector<std::string> missing, mis_shaped, not_finite;
   std::set<std::string, std::less<>> used;
+  std::set<std::string, std::less<>>
+      read_in_place;  // each counts once, also a table that is a head as well
   std::vector<std::string> ignored_prefixes;
 
   std::vector<std::string> Unexpected() const {
@@ -113,12 +118,10 @@ const TensorView* WeightBinder::Require(std::string_view name, const Shape& shap
     return nullptr;
   }
   state_->used.insert(full);
-  const bool number = found->dtype() == DType::kF32 || found->dtype() == DType::kF16 ||
-                      found->dtype() == DType::kBF16;
-  if (!number || !(found->shape() == shape)) {
+  if (!IsReal(found->dtype()) || !(found->shape() == shape)) {
     state_->mis_shaped.push_back(
         internal::Concat(full, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
-                         ", expected ", shape.ToString(), " of f32, f16 or bf16 (", why, ")"));
+                         ", expected ", shape.ToString(), " of real numbers (", why, ")"));
   } else if (const int64_t at = FirstNonFinite(*found); at >= 0) {
     state_->not_finite.push_back(internal::Concat(full, " element ", at));
   }
@@ -142,21 +145,47 @@ Tensor WeightBinder::F32(std::string_view name, const Shape& shape, std::string_
   return out;
 }
 
-TensorView WeightBinder::Stored(std::string_view name, const Shape& shape, std::string_view why) {
+TensorView WeightBinder::View(std::string_view name, const Shape& shape, std::string_view why) {
   const TensorView* found = Require(name, shape, why);
   return found == nullptr ? TensorView() : *found;
+}
+
+TensorView WeightBinder::Stored(std::string_view name, const Shape& shape, std::string_view why) {
+  CountInPlace(name);
+  return View(name, shape, why);
+}
+
+void WeightBinder::CountInPlace(std::string_view name) {
+  if (!state_->checking) return;
+  const std::string full = prefix_ + std::string(name);
+  const TensorView* found = state_->tensors->Find(state_->names.Stored(full));
+  if (found == nullptr || !state_->read_in_place.insert(full).second) return;
+  state_->plan[full.substr(0, full.find('.'))].in_place_bytes += found->bytes();
+}
+
+bool WeightBinder::IsInBlocks(const std::string& name) const {
+  const TensorView* found = state_->tensors->Find(state_->names.Stored(prefix_ + name));
+  return found != nullptr && IsBlockType(found->dtype());
 }
 
 LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                                    std::string_view why) {
   std::vector<StoredLinear> stored;
   int64_t rows = 0;
-  for (const Rows& part : parts) rows += part.n;
-  Count(parts.begin()->name, rows * (k + (bias == Bias::kPresent)), PackedLinearBytes(rows, k));
+  bool in_place = false;
+  for (const Rows& part : parts) {
+    rows += part.n;
+    in_place = in_place || IsInBlocks(std::string(part.name) + ".weight");
+  }
+  const int64_t bias_rows = bias == Bias::kPresent ? rows : 0;
+  Count(parts.begin()->name, rows * k + bias_rows,
+        in_place ? 4 * bias_rows : PackedLinearBytes(rows, k));
   for (const Rows& part : parts) {
     const std::string name(part.name);
-    StoredLinear linear{.weight = Stored(name + ".weight", {part.n, k}, why), .bias = {}};
-    if (bias == Bias::kPresent) linear.bias = Stored(name + ".bias", {part.n}, why);
+    if (in_place) CountInPlace(name + ".weight");
+    StoredLinear linear{
+        .weight = View(name + ".weight", {part.n, k}, why), .bias = {}, .order = part.order};
+    if (bias == Bias::kPresent) linear.bias = View(name + ".bias", {part.n}, why);
     stored.push_back(linear);
   }
   return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, stored);
@@ -166,9 +195,12 @@ LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shap
                                         std::string_view why) {
   const std::string prefix(name);
   const int64_t k = shape.elements() / shape[0];
-  Count(name, shape[0] * (k + (bias == Bias::kPresent)), PackedLinearBytes(shape[0], k));
-  StoredLinear linear{.weight = Stored(prefix + ".weight", shape, why), .bias = {}};
-  if (bias == Bias::kPresent) linear.bias = Stored(prefix + ".bias", {shape[0]}, why);
+  const int64_t bias_rows = bias == Bias::kPresent ? shape[0] : 0;
+  const bool in_place = IsInBlocks(prefix + ".weight");
+  if (in_place) CountInPlace(prefix + ".weight");
+  Count(name, shape[0] * k + bias_rows, in_place ? 4 * bias_rows : PackedLinearBytes(shape[0], k));
+  StoredLinear linear{.weight = View(prefix + ".weight", shape, why), .bias = {}};
+  if (bias == Bias::kPresent) linear.bias = View(prefix + ".bias", {shape[0]}, why);
   if (state_->checking) return {};
   linear.weight = linear.weight.Reshape({shape[0], k});
   return PackLinear(*state_->ex, {linear});

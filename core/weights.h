@@ -70,8 +70,9 @@ class WeightBinder {
   struct Rows {
     std::string_view name;  // without ".weight"
     int64_t n;
+    RowOrder order = {};
   };
-  // `parts` stacked into one packed matrix, each [n, k] with bias [n] where asked.
+  // `parts` stacked into one matrix, each [n, k] with bias [n] where asked: packed, or read in place where one is of a block type.
   LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                        std::string_view why);
   // A convolution whose kernel is its stride, [n, channels, p, p], as the matrix [n, channels·p·p].
@@ -95,7 +96,10 @@ class WeightBinder {
   WeightBinder(std::shared_ptr<State> state, std::string prefix)
       : state_(std::move(state)), prefix_(std::move(prefix)) {}
   void Count(std::string_view name, int64_t parameters, int64_t bytes);
+  void CountInPlace(std::string_view name);
+  bool IsInBlocks(const std::string& name) const;
   const TensorView* Require(std::string_view name, const Shape& shape, std::string_view why);
+  TensorView View(std::string_view name, const Shape& shape, std::string_view why);
 
   std::shared_ptr<State> state_;  // shared by the binder and those Under() it
   std::string prefix_;
@@ -104,7 +108,9 @@ class WeightBinder {
 // What a model's weights will take in memory once loaded.
 struct WeightPlan {
   int64_t parameters = 0;
-  int64_t bytes = 0;  // packed and copied; tables that are read in place are the file's
+  int64_t bytes = 0;  // allocated: packed and copied
+  int64_t in_place_bytes =
+      0;  // of the mapped files, of tables and matrices that are read there, each once; processes share them
 };
 
 // The checking pass alone. Throws INVALID_ARGUMENT with all problems, also for a weight that is NaN or infinite; `where` names the

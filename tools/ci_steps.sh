@@ -87,11 +87,11 @@ step_asan() {
   ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|fuzz_.*)\$" --output-on-failure --no-tests=error
 }
 
-# A minute at random for what comes over the network, both at a time; what fails leaves its input behind.
+# A minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind.
 step_fuzz() {
   local name pids=() failed=0
   mkdir -p build/fuzz-found
-  for name in proto_request http_body; do
+  for name in proto_request http_body safetensors gguf; do
     (mkdir -p "build/fuzz-found/$name" && cd "build/fuzz-found/$name" &&
       exec "../../asan/bin/fuzz_$name" --seconds "${FUZZ_SECONDS:-60}" "../../asan/tests/fuzz/seeds/$name" >log 2>&1) &
     pids+=($!)

@@ -20,6 +20,34 @@ void PackPanel(const std::vector<const float*>& rows, int64_t panel, LinearWeigh
   }
 }
 
+bool IsInBlocks(const StoredLinear& part) { return IsBlockType(part.weight.dtype()); }
+
+void CheckPart(const StoredLinear& part, int64_t k) {
+  const TensorView& weight = part.weight;
+  const int64_t head = part.order.interleaved_head;
+  BINOCLE_CHECK(weight.dim(1) == k, weight.name(), " ", weight.shape().ToString());
+  BINOCLE_CHECK(head == 0 || (head % 2 == 0 && weight.dim(0) % head == 0), weight.name(), " ",
+                weight.shape().ToString(), " in heads of ", head);
+}
+
+Tensor StackBiases(const std::vector<StoredLinear>& parts, int64_t n) {
+  if (parts[0].bias.empty()) return {};
+  Tensor bias = Tensor::F32({n});
+  float* out = bias.f32();
+  for (const StoredLinear& part : parts) {
+    const int64_t rows = part.bias.elements();
+    std::vector<float> stored(static_cast<size_t>(rows));
+    ReadAsF32(part.bias, 0, rows, stored.data());
+    for (int64_t r = 0; r < rows; ++r) *out++ = stored[static_cast<size_t>(part.order.Stored(r))];
+  }
+  return bias;
+}
+
+void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+              Accumulate accumulate) {
+  w.in_place.empty() ? LinearCpu(ex, x, w, y, accumulate) : LinearInPlace(ex, x, w, y, accumulate);
+}
+
 void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView& y) {
   BINOCLE_CHECK(
       x.rank() == 2 && y.rank() == 2 && x.dim(1) == w.k && y.dim(1) == w.n && x.dim(0) == y.dim(0),
@@ -37,12 +65,14 @@ int64_t PackedLinearBytes(int64_t n, int64_t k) {
 LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts) {
   LinearWeights w;
   w.k = parts.at(0).weight.dim(1);
-  std::vector<std::pair<const TensorView*, int64_t>> row_source;  // part, row in it
   for (const StoredLinear& part : parts) {
-    BINOCLE_CHECK(part.weight.dim(1) == w.k, part.weight.name(), " ",
-                  part.weight.shape().ToString());
-    for (int64_t r = 0; r < part.weight.dim(0); ++r) row_source.emplace_back(&part.weight, r);
+    CheckPart(part, w.k);
     w.n += part.weight.dim(0);
+  }
+  w.bias = StackBiases(parts, w.n);
+  if (std::any_of(parts.begin(), parts.end(), IsInBlocks)) {
+    w.in_place = parts;
+    return w;
   }
   w.packed = Tensor::F32({PaddedDepth(w.k), w.panels() * kPanelWidth});
   ex.Parallel(w.panels(), [&](int64_t panel) {
@@ -52,31 +82,38 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts) {
     std::vector<const float*> rows;
     for (int64_t r = begin; r < end; ++r) {
       float* row = wide.data() + (r - begin) * w.k;
-      ReadAsF32(*row_source[static_cast<size_t>(r)].first,
-                row_source[static_cast<size_t>(r)].second * w.k, w.k, row);
+      ReadStackedRow(parts, r, 0, w.k, row);
       rows.push_back(row);
     }
     PackPanel(rows, panel, w);
   });
-  if (!parts[0].bias.empty()) {
-    w.bias = Tensor::F32({w.n});
-    float* out = w.bias.f32();
-    for (const StoredLinear& part : parts) {
-      ReadAsF32(part.bias, 0, part.bias.elements(), out);
-      out += part.bias.elements();
-    }
-  }
   return w;
+}
+
+void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k0, int64_t depth,
+                    float* out) {
+  const StoredLinear* part = parts.data();
+  for (; r >= part->weight.dim(0); ++part) r -= part->weight.dim(0);
+  ReadAsF32(part->weight, part->order.Stored(r) * part->weight.dim(1) + k0, depth, out);
+}
+
+void AddBias(const LinearWeights& w, const TensorView& y, const Rectangle& r) {
+  if (w.bias.empty()) return;
+  const float* bias = w.bias.f32();
+  for (int64_t m = r.m0; m < r.m1; ++m) {
+    float* row = y.row(m);
+    for (int64_t n = r.n0; n < r.n1; ++n) row[n] += bias[n];
+  }
 }
 
 void Linear(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
   CheckOperands(x, w, y);
-  LinearCpu(ex, x, w, y, Accumulate::kOverwrite);
+  Multiply(ex, x, w, y, Accumulate::kOverwrite);
 }
 
 void LinearAdd(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
   CheckOperands(x, w, y);
-  LinearCpu(ex, x, w, y, Accumulate::kAdd);
+  Multiply(ex, x, w, y, Accumulate::kAdd);
 }
 
 }  // namespace binocle

@@ -7,6 +7,10 @@
 // on its own input row alone: not on T, not on the other rows, not on the number of threads. (On processors without FMA the
 // product rounds before it is added.) Reference: linear_ref.cc; torch.nn.Linear up to rounding.
 //
+// A matrix with a part in a block type (core/block_types.h) is not copied: its rows stay where they are stored, in the mapped file, and
+// are expanded to f32 panel by panel during the product, each panel once a call. The result is bit for bit that of a packed matrix of
+// the expanded values.
+//
 //   LinearWeights w = PackLinear(ex, {{.weight = q, .bias = {}}, {.weight = k, .bias = {}}});   // rows stacked: [Nq + Nk, K]
 //   Linear(ex, x, w, y);
 #pragma once
@@ -23,31 +27,48 @@ inline constexpr int64_t kPanelWidth = 64;  // output features per panel
 // enough for oneDNN, which keeps one chain up to 512.
 inline constexpr int64_t kDepthBlock = 128;
 
+// Which stored row is which row of a part. GGUF files of architecture llama have the rows of q and k, and their biases, in an order of
+// their own: the rows j and d/2 + j of a head, which RoPE turns together, lie side by side (rows 2j and 2j + 1).
+struct RowOrder {
+  int64_t interleaved_head = 0;  // d; 0: the rows are stored in their order
+
+  int64_t Stored(int64_t row) const {
+    if (interleaved_head == 0) return row;
+    const int64_t in_head = row % interleaved_head;
+    const int64_t half = interleaved_head / 2;
+    return row - in_head + in_head % half * 2 + in_head / half;
+  }
+};
+
+// A stored matrix [N, K] of real numbers and its bias [N], which may be absent. `order` is that of both.
+struct StoredLinear {
+  TensorView weight;
+  TensorView bias;
+  RowOrder order = {};
+};
+
 // Weights packed once at load: [K / kDepthBlock] blocks of [N / kPanelWidth] panels of [block depth rounded up to 16][kPanelWidth],
-// zero-padded. One copy serves our own kernel and oneDNN (whose name for a block is BA16a64b).
+// zero-padded. One copy serves our own kernel and oneDNN (whose name for a block is BA16a64b). Or the parts themselves.
 struct LinearWeights {
-  Tensor packed;
-  Tensor bias;  // [N], empty when absent
+  Tensor packed;  // empty when the rows are read in place
+  Tensor bias;    // [N], empty when absent
   int64_t n = 0;
   int64_t k = 0;
+  std::vector<StoredLinear> in_place =
+      {};  // stacked; empty when packed. Whoever owns the file outlives this.
 
   int64_t panels() const { return (n + kPanelWidth - 1) / kPanelWidth; }
   int64_t parameters() const { return n * k + bias.view().elements(); }
-  int64_t bytes() const { return packed.bytes() + bias.bytes(); }
+  int64_t bytes() const { return packed.bytes() + bias.bytes(); }  // allocated
   // Start of the block that covers k in [k0, …), first panel.
   const float* block(int64_t k0) const { return packed.f32() + k0 * panels() * kPanelWidth; }
 };
 
-// A stored matrix [N, K] (f32, f16 or bf16) and its bias [N], which may be absent.
-struct StoredLinear {
-  TensorView weight;
-  TensorView bias;
-};
-
-// Stacks the rows of `parts`, which share K and whether they have a bias, into one packed matrix.
+// Stacks the rows of `parts`, which share K and whether they have a bias, into one matrix: packed, unless a part is of a block type.
+// An interleaved head divides its part's rows and is even (checked).
 LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts);
 
-// Bytes that PackLinear will take for an [n, k] matrix with bias.
+// Bytes that PackLinear will take for an [n, k] matrix with bias when it packs. In place it takes 4·n for a bias and nothing else.
 int64_t PackedLinearBytes(int64_t n, int64_t k);
 
 void Linear(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);

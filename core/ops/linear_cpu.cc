@@ -47,11 +47,6 @@ namespace {
 
 HWY_EXPORT(BlockSimd);
 
-// A rectangle of y: rows [m0, m1) × columns [n0, n1), n0 a multiple of the panel width.
-struct Rectangle {
-  int64_t m0, m1, n0, n1;
-};
-
 // The operands of one call.
 struct Product {
   const TensorView& x;
@@ -110,15 +105,6 @@ bool ComputePlanned(GemmPlans& plans, const Product& p, const Rectangle& r) {
   return true;
 }
 
-void AddBias(const Product& p, const Rectangle& r) {
-  if (p.w.bias.empty()) return;
-  const float* bias = p.w.bias.f32();
-  for (int64_t m = r.m0; m < r.m1; ++m) {
-    float* row = p.y.row(m);
-    for (int64_t n = r.n0; n < r.n1; ++n) row[n] += bias[n];
-  }
-}
-
 void Compute(Exec& ex, const Product& p, Rectangle r) {
   const Rectangle whole = r;
   for (; r.m1 - r.m0 >= kPlannedRows; r.m0 += kPlannedRows) {
@@ -131,7 +117,7 @@ void Compute(Exec& ex, const Product& p, Rectangle r) {
     }
   }
   if (r.m1 > r.m0) ComputeSimd(p, r);
-  AddBias(p, whole);
+  AddBias(p.w, p.y, whole);
 }
 
 }  // namespace

@@ -10,8 +10,23 @@ enum class Accumulate : uint8_t { kOverwrite, kAdd };
 // oneDNN's blocks hold whole groups of 16 k.
 constexpr int64_t PaddedDepth(int64_t k) { return (k + 15) / 16 * 16; }
 
+// With packed weights, and with those that are read in place.
 void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                Accumulate accumulate);
+void LinearInPlace(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+                   Accumulate accumulate);
+
+// out[0 … depth) = elements k0 … of row r of the stacked parts. Both are multiples of the block of the part that r is in.
+void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k0, int64_t depth,
+                    float* out);
+
+// A rectangle of y: rows [m0, m1) × columns [n0, n1), n0 a multiple of the panel width.
+struct Rectangle {
+  int64_t m0, m1, n0, n1;
+};
+
+// y[m, n] += b[n] in the rectangle, where there is a bias.
+void AddBias(const LinearWeights& w, const TensorView& y, const Rectangle& r);
 
 // c[m, n] (+)= Σ_k a[m, k]·b[k, n] over one depth block of some panels.
 struct LinearBlock {

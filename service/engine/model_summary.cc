@@ -123,7 +123,7 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
     for (int axis = 0; axis < view.rank(); ++axis) tensor.shape.push_back(view.dim(axis));
     info.tensors.push_back(std::move(tensor));
-    info.file_bytes += view.elements() * DTypeSize(view.dtype());
+    info.file_bytes += view.bytes();
   }
   info.kv_bytes =
       KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PoolPages(c, options));

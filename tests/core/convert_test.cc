@@ -44,5 +44,10 @@ TEST(Convert, ElementsMayLieAtOddAddresses) {
   EXPECT_EQ(out[1], 3.0F);
 }
 
+TEST(Convert, NoElementsNeedNoPlace) {
+  float stored = 1;
+  ReadAsF32(TensorView(&stored, DType::kF32, {0, 3}, "none"), 0, 0, nullptr);
+}
+
 }  // namespace
 }  // namespace binocle

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 
 #include "tests/testing/errors.h"
 #include "tests/testing/tensors.h"
@@ -84,6 +85,44 @@ TEST(Weights, ThePlanIsWhatLoadingTakes) {
   LoadWeights(ex, set, {}, bind);
   EXPECT_EQ(plan.at("net").bytes, linear.bytes() + norm.bytes());
   EXPECT_EQ(plan.at("net").parameters, 4 * 6 + 4 + 6);
+}
+
+TEST(Weights, MatricesInBlocksStayInTheFileAndThePlanSaysSo) {
+  Numbers numbers(2);
+  TensorSet set;
+  set.Add("net.table.weight", testing::RandomBlocks(DType::kQ4K, {3, 256}, numbers));
+  set.Add("net.proj.weight", testing::RandomBlocks(DType::kQ80, {4, 32}, numbers));
+  set.Add("net.proj.bias", RandomTensor({4}, numbers));
+  LinearWeights head, proj;
+  TensorView table;
+  const auto bind = [&](WeightBinder& b) {
+    table = b.Stored("net.table.weight", {3, 256}, "");
+    head = b.Linear({{"net.table", 3}}, 256, Bias::kAbsent, "");
+    proj = b.Linear({{"net.proj", 4, {.interleaved_head = 4}}}, 32, Bias::kPresent, "");
+  };
+  const auto plan = CheckWeights(set, {}, "x", bind);
+  Exec ex(1);
+  LoadWeights(ex, set, {}, bind);
+  EXPECT_EQ(plan.at("net").bytes, head.bytes() + proj.bytes());
+  EXPECT_EQ(plan.at("net").bytes, 4 * 4);
+  EXPECT_EQ(plan.at("net").in_place_bytes, 3 * 144 + 4 * 34)
+      << "a table that is a head counts once";
+  EXPECT_EQ(plan.at("net").parameters, 3 * 256 + 4 * 32 + 4);
+  EXPECT_EQ(head.in_place.at(0).weight.data(), table.data());
+}
+
+TEST(Weights, ABlockWithAScaleThatIsNotFiniteIsFound) {
+  Numbers numbers(3);
+  TensorSet set;
+  Tensor bad = testing::RandomBlocks(DType::kQ41, {2, 64}, numbers);
+  const uint16_t infinity = 0x7C00;
+  std::memcpy(static_cast<char*>(bad.view().data()) + 3 * 20 + 2, &infinity, 2);
+  set.Add("net.weight", std::move(bad));
+  EXPECT_THAT(ErrorOf(set, {},
+                      [](WeightBinder& b) {
+                        b.Linear({{"net", 2}}, 64, Bias::kAbsent, "");
+                      }),
+              HasSubstr("1 not finite: net.weight element 96"));
 }
 
 TEST(Weights, ATensorInTwoFilesIsAnError) {

@@ -1,9 +1,6 @@
 // The kind of a file, a line break, and any bytes as that file: rows of every format of task data, a task, a table of objects, a judge's verdicts, a
 // journal. Nothing but binocle::Error comes out; rows are objects with places, every damaged one is counted, and a journal's whole lines
 // are sealed.
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -17,31 +14,13 @@
 #include "eval/run/journal_index.h"
 #include "eval/run/verdicts.h"
 #include "eval/task.h"
+#include "tests/fuzz/memory_file.h"
 
 namespace {
 
 using namespace binocle::eval;  // NOLINT: a test
 using binocle::Error;
-
-// A file without a name on a disk.
-class MemoryFile {
- public:
-  explicit MemoryFile(std::string_view bytes) : fd_(memfd_create("fuzz", MFD_CLOEXEC)) {
-    while (!bytes.empty()) {
-      const ssize_t written = write(fd_, bytes.data(), bytes.size());
-      BINOCLE_CHECK(written > 0, written);
-      bytes.remove_prefix(static_cast<size_t>(written));
-    }
-  }
-  ~MemoryFile() { close(fd_); }
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  std::string name() const { return std::to_string(fd_); }
-  std::string path() const { return "/proc/self/fd/" + name(); }
-
- private:
-  int fd_;
-};
+using binocle::testing::MemoryFile;
 
 void ReadRows(DataFormat format, std::string_view bytes) {
   const size_t end =

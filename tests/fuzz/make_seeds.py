@@ -45,6 +45,44 @@ def safetensors_seeds():
     yield "long_strides", safetensors({"a": ("F32", [0, 1 << 62, 1 << 62], 0, 0)}, b"")
 
 
+def gguf(tensors, entries, data, version=3, alignment=32):
+    """tensors: (name, extents with the fastest first, type, offset); entries: packed by gguf_entry."""
+    head = struct.pack("<4sIQQ", b"GGUF", version, len(tensors), len(entries)) + b"".join(entries)
+    for name, extents, kind, offset in tensors:
+        head += gguf_text(name) + struct.pack(f"<I{len(extents)}QIQ", len(extents), *extents, kind, offset)
+    return head + bytes(-len(head) % alignment) + data
+
+
+def gguf_text(text):
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def gguf_entry(key, kind, layout, *values):
+    return gguf_text(key) + struct.pack("<I" + layout, kind, *values)
+
+
+def gguf_seeds():
+    zeros = bytes(512)
+    texts = b"".join(map(gguf_text, ["<s>", "", "\u2581a"]))
+    entries = [gguf_entry(f"k{kind}", kind, layout, 1) for kind, layout in enumerate("BbHhIif?")]
+    entries += [gguf_entry("u64", 10, "Q", 1 << 63), gguf_entry("i64", 11, "q", -1), gguf_entry("f64", 12, "d", 0.5)]
+    entries += [gguf_text("name") + struct.pack("<I", 8) + gguf_text("llama"), gguf_entry("tokens", 9, "IQ", 8, 3) + texts,
+                gguf_entry("scores", 9, "IQ3f", 6, 3, 0, 1, 2), gguf_entry("types", 9, "IQ3i", 5, 3, 1, 2, 3),
+                gguf_entry("flags", 9, "IQ2?", 7, 2, 0, 1), gguf_entry("nested", 9, "IQIQ2B", 9, 1, 0, 2, 1, 2)]
+    yield "empty", gguf([], [], b"")
+    yield "metadata", gguf([], entries, b"", version=2)
+    yield "plain", gguf([("a", [3, 2], 0, 0), ("b", [2], 1, 32), ("c", [2, 1], 30, 64), ("d", [1], 26, 96), ("e", [], 0, 128)], entries[:2], zeros[:132])
+    for kind, size in ((8, 34), (2, 18), (3, 20), (6, 22), (7, 24), (12, 144), (13, 176), (14, 210)):
+        yield f"type_{kind:02}", gguf([("w", [256 if kind > 8 else 32, 2], kind, 0)], [], (bytes(range(256)) * 2)[:2 * size])
+    yield "alignment", gguf([("a", [1], 0, 0), ("b", [1], 0, 64)], [gguf_entry("general.alignment", 4, "I", 64)], zeros[:68], alignment=64)
+    yield "split", gguf([("a", [1], 0, 0)], [gguf_entry("split.no", 2, "H", 0), gguf_entry("split.count", 2, "H", 2)], zeros[:4])
+    yield "unknown_type", gguf([("a", [256], 16, 0)], [], zeros[:66])
+    yield "overlap", gguf([("a", [16], 0, 0), ("b", [1], 0, 32)], [], zeros[:64])
+    yield "many_elements", gguf([("a", [1 << 31, 1 << 31], 0, 0)], [], zeros[:4])
+    yield "many_entries", struct.pack("<4sIQQ", b"GGUF", 3, 1 << 40, 1 << 40)
+    yield "long_array", gguf([], [gguf_entry("k", 9, "IQ", 10, 1 << 24)], zeros)
+
+
 def answer_line_seeds():
     for path in sorted((GOLDEN / "eval").glob("*.jsonl")):
         for number, line in enumerate(path.read_bytes().splitlines()[:2]):
@@ -196,7 +234,7 @@ def http_body_seeds():
         yield name, json.dumps(body).encode()
 
 
-TARGETS = {"answer_line": answer_line_seeds, "eval_file": eval_file_seeds, "safetensors": safetensors_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
+TARGETS = {"answer_line": answer_line_seeds, "eval_file": eval_file_seeds, "safetensors": safetensors_seeds, "gguf": gguf_seeds, "constraint": constraint_seeds, "image_decode": image_decode_seeds, "config": config_seeds,
            "tokenizer_model": tokenizer_model_seeds, "tokenizer_text": tokenizer_text_seeds, "proto_request": proto_request_seeds,
            "http_body": http_body_seeds}
 

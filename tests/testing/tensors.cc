@@ -56,6 +56,26 @@ Tensor RandomTensor(Shape shape, Numbers& numbers, float scale) {
   return tensor;
 }
 
+Tensor RandomBlocks(DType dtype, Shape shape, Numbers& numbers) {
+  Tensor tensor(dtype, shape);
+  const int64_t bytes = tensor.bytes();
+  auto* data = static_cast<uint8_t*>(tensor.view().data());
+  for (int64_t i = 0; i < bytes; ++i) data[i] = static_cast<uint8_t>(numbers.Bits());
+  const bool two =
+      dtype == DType::kQ41 || dtype == DType::kQ51 || dtype == DType::kQ4K || dtype == DType::kQ5K;
+  const int64_t first = dtype == DType::kQ6K ? 208 : 0;
+  const int64_t block = UnitOf(dtype).bytes;
+  for (int64_t at = first; at < bytes; at += block) {
+    for (int64_t scale = 0; scale < (two ? 2 : 1); ++scale) {
+      // Any sign and mantissa, and an exponent from 2⁻¹⁰ to 2⁻⁷.
+      const auto bits = static_cast<uint16_t>((numbers.Bits() & 0x83FF) |
+                                              static_cast<uint16_t>(numbers.Int(5, 8)) << 10);
+      std::memcpy(data + at + 2 * scale, &bits, 2);
+    }
+  }
+  return tensor;
+}
+
 ::testing::AssertionResult Near(const TensorView& got, const TensorView& want,
                                 std::string_view op) {
   if (const auto same = SameShape(got, want); !same) return same;

@@ -25,6 +25,8 @@ class Numbers {
 };
 
 Tensor RandomTensor(Shape shape, Numbers& numbers, float scale = 1);
+// Of a block type: random bits, but for scales of either sign from 2⁻¹⁰ to 2⁻⁷.
+Tensor RandomBlocks(DType dtype, Shape shape, Numbers& numbers);
 
 // Success when got is within the table's tolerance for (op, f32) of want everywhere; else the first difference:
 // "features[17, 403]: got 0.731, want 0.742 (|Δ| = 1.1e-2 > 2e-5 × 0.9, f32 tower)".

@@ -28,6 +28,7 @@ LIBRARIES = (
     "sentencepiece",
     "safetensors",
     "tokenizers",
+    "gguf",
 )
 OUTPUTS = (
     "reference.safetensors",
@@ -50,6 +51,8 @@ def command_of(relative: str) -> str:
         return "text_goldens.py"
     if top == "tokenizer_bpe":
         return "bpe_goldens.py"
+    if top == "gguf":
+        return "gguf_goldens.py"
     if top == "pixels":
         return "pillow_resize.py"
     if "attention." in relative:
