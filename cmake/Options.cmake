@@ -2,7 +2,7 @@
 include(CMakeDependentOption)
 include(GNUInstallDirs)
 
-option(BINOCLE_ENGINE "The loader, the engine and the command line (needs sentencepiece, nlohmann-json, CLI11)" ON)
+option(BINOCLE_ENGINE "The loader, the engine and the command line (needs sentencepiece, PCRE2, utf8proc, nlohmann-json, CLI11)" ON)
 cmake_dependent_option(BINOCLE_OPENCV "Decode pictures with OpenCV" ON BINOCLE_ENGINE OFF)
 cmake_dependent_option(BINOCLE_SERVICE "The gRPC and HTTP servers (need gRPC, protobuf, OpenSSL, cpp-httplib)" ON BINOCLE_ENGINE OFF)
 option(BINOCLE_ONEDNN "Large matrix products through oneDNN" ON)

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string_view>
 
 #include "core/json.h"
 #include "core/weights.h"
 #include "fusion/model_config.h"
+#include "llm/tokenizer.h"
 
 namespace binocle {
 
@@ -26,6 +28,14 @@ struct ModelFamily {
 
 // Throws UNIMPLEMENTED naming the known families.
 const ModelFamily& FindFamily(const JsonObject& config);
+
+// A GGUF file, read and, but for its weights, checked.
+struct GgufModel {
+  ModelConfig config;
+  TensorSet tensors;  // under docs/model_format.md's names
+  std::unique_ptr<Tokenizer> tokenizer;
+};
+GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides& overrides);
 
 // Pieces that families share.
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor);

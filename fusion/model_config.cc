@@ -63,8 +63,9 @@ ModelConfig ReadModelConfig(const std::filesystem::path& directory,
   if (!std::filesystem::exists(directory, ignored))
     Throw(Code::kNotFound, directory.string(), ": no such model directory");
   if (!std::filesystem::is_directory(directory, ignored)) {
-    ThrowInvalid(directory.string(),
-                 ": is not a directory, expected a model directory with config.json");
+    ThrowInvalid(
+        directory.string(),
+        ": is not a directory, expected a model directory with config.json, or a .gguf file");
   }
   const auto path = directory / "config.json";
   const Json json = ReadJsonFile(path);

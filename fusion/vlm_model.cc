@@ -71,23 +71,34 @@ NameMap NamesOf(const std::filesystem::path& directory, const TensorSet& tensors
 
 }  // namespace
 
-CheckedModel::CheckedModel(const std::filesystem::path& directory, const ModelOverrides& overrides)
-    : directory_(directory),
-      config_(ReadModelConfig(directory, overrides)),
-      tensors_(ReadTensors(directory)),
-      names_(NamesOf(directory, tensors_)) {
-  plan_.weights = CheckWeights(tensors_, names_, directory.string(),
+CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides)
+    : directory_(path) {
+  if (path.extension() == ".gguf") {
+    GgufModel model = ReadGgufModel(path, overrides);
+    config_ = std::move(model.config);
+    tensors_ = std::move(model.tensors);
+    tokenizer_ = std::move(model.tokenizer);
+  } else {
+    config_ = ReadModelConfig(path, overrides);
+    tensors_ = ReadTensors(path);
+    names_ = NamesOf(path, tensors_);
+    tokenizer_ = LoadTokenizer(path);
+  }
+  Check();
+}
+
+void CheckedModel::Check() {
+  plan_.weights = CheckWeights(tensors_, names_, directory_.string(),
                                [&](WeightBinder& b) { BindParts(config_, b); });
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
   if (config_.takes_pictures())
     plan_.activations["fusion"] = FusionActivationBytes(
         config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
-  tokenizer_ = LoadTokenizer(directory_);
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
                  " ids, expected at most ", config_.text.vocabulary,
-                 " (config.json: text_config: vocab_size)");
+                 " (the rows of the embedding table)");
   }
   if (tokenizer_->eos_id() >= 0) config_.end_tokens.push_back(tokenizer_->eos_id());
 }

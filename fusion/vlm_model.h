@@ -50,10 +50,10 @@ struct ModelPlan {
   std::map<std::string, int64_t> activations;  // bytes, per part
 };
 
-// A model directory, read and checked, with no weights loaded: the configuration fits the tensors and the tokenizer.
+// A model directory or GGUF file, read and checked, with no weights loaded: the configuration fits the tensors and the tokenizer.
 class CheckedModel {
  public:
-  CheckedModel(const std::filesystem::path& directory, const ModelOverrides& overrides);
+  CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides);
 
   const std::filesystem::path& directory() const { return directory_; }
   const ModelConfig& config() const { return config_; }
@@ -63,7 +63,9 @@ class CheckedModel {
  private:
   friend class VlmModel;
 
-  std::filesystem::path directory_;
+  void Check();
+
+  std::filesystem::path directory_;  // or the file
   ModelConfig config_;
   TensorSet tensors_;
   NameMap names_;

@@ -23,7 +23,8 @@ struct LlamaConfig {
   bool qkv_bias = false;
   bool out_bias = false;  // on o
   bool mlp_bias = false;
-  bool qk_norm = false;  // RMSNorm of each head of q and k, before rotation
+  bool interleaved_qk = false;  // rows of q and k are stored as RowOrder has them
+  bool qk_norm = false;         // RMSNorm of each head of q and k, before rotation
   std::vector<int64_t>
       windows;  // [L] AttentionArgs::window of each layer; empty: 0, all of them see everything
 };

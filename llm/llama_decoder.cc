@@ -119,6 +119,7 @@ void CompositeVisual(const LayerContext& c, Aligner aligner, const LlamaBlockWei
 LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
   const auto bias_if = [](bool present) { return present ? Bias::kPresent : Bias::kAbsent; };
   const Bias qkv = bias_if(c.qkv_bias), out = bias_if(c.out_bias), mlp = bias_if(c.mlp_bias);
+  const RowOrder order{.interleaved_head = c.interleaved_qk ? c.head_dim : 0};
   const auto head_norm = [&](const char* name) {
     return c.qk_norm ? std::optional(b.RmsNorm(name, c.head_dim, c.epsilon, why)) : std::nullopt;
   };
@@ -126,9 +127,9 @@ LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::str
   const int64_t kv_rows = c.kv_heads * c.head_dim;
   b.Ignore("self_attn.rotary_emb.inv_freq");
   return {.attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
-          .q = b.Linear({{"self_attn.q_proj", q_rows}}, c.width, qkv, why),
-          .kv = b.Linear({{"self_attn.k_proj", kv_rows}, {"self_attn.v_proj", kv_rows}}, c.width,
-                         qkv, why),
+          .q = b.Linear({{"self_attn.q_proj", q_rows, order}}, c.width, qkv, why),
+          .kv = b.Linear({{"self_attn.k_proj", kv_rows, order}, {"self_attn.v_proj", kv_rows}},
+                         c.width, qkv, why),
           .q_norm = head_norm("self_attn.q_norm"),
           .k_norm = head_norm("self_attn.k_norm"),
           .out = b.Linear({{"self_attn.o_proj", c.width}}, q_rows, out, why),

@@ -46,6 +46,8 @@ ELSEWHERE = [
     ("OpenCV", ["opencv*"], ["vision/*_opencv.cc"]),
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/sentencepiece/module.cc"]),
+    ("PCRE2", ["pcre2*"], ["llm/bpe/word_splitter.cc"]),
+    ("utf8proc", ["utf8proc*"], ["llm/bpe/nfc.cc"]),
     ("gRPC and protobuf", ["grpc/*.h", "grpcpp/*", "google/protobuf/*", "*.pb.h"], ["service/grpc/*", "service/client/*", "service/server/*", "proto/*", "tests/*"]),
     ("cpp-httplib", ["httplib.h"], ["service/http/*", "tests/*"]),
     ("prometheus-cpp", ["prometheus/*"], ["service/server/*"]),

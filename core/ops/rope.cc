@@ -14,6 +14,11 @@ void Scale(const LinearRopeScaling& scaling, std::vector<float>& frequencies) {
   for (float& f : frequencies) f /= static_cast<float>(scaling.factor);
 }
 
+void Scale(const FactorRopeScaling& scaling, std::vector<float>& frequencies) {
+  BINOCLE_CHECK(scaling.factors.size() == frequencies.size(), scaling.factors.size());
+  for (size_t i = 0; i < frequencies.size(); ++i) frequencies[i] /= scaling.factors[i];
+}
+
 void Scale(const Llama3RopeScaling& scaling, std::vector<float>& frequencies) {
   const auto factor = static_cast<float>(scaling.factor);
   const auto positions = static_cast<float>(scaling.original_positions);

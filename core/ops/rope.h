@@ -28,7 +28,12 @@ struct Llama3RopeScaling {
   double high_freq_factor = 4;
   double original_positions = 8192;
 };
-using RopeScaling = std::variant<std::monostate, LinearRopeScaling, Llama3RopeScaling>;
+// Each frequency by itself: f_i / factors_i. GGUF files have Llama 3's so.
+struct FactorRopeScaling {
+  std::vector<float> factors;  // [d/2]
+};
+using RopeScaling =
+    std::variant<std::monostate, LinearRopeScaling, Llama3RopeScaling, FactorRopeScaling>;
 
 struct RopeConfig {
   double theta = 10000;

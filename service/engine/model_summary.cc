@@ -132,8 +132,9 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;
     info.parameters += part.parameters;
   }
-  // The embedding table is read in place; a tied head has been counted as the head.
-  info.planned_bytes += c.text.vocabulary * c.text.width * 2;
+  // Of the mapped files: the embedding table, and weights in block types. A tied head has been counted as the head.
+  for (const auto& [part, weights] : model.plan().weights)
+    info.planned_bytes += weights.in_place_bytes;
   if (!c.text.tied_head) {
     info.parameters += c.text.vocabulary * c.text.width;
     info.parts.back().parameters += c.text.vocabulary * c.text.width;

@@ -49,6 +49,8 @@ def command_of(relative: str) -> str:
     top = relative.split("/")[0]
     if top in ("tokenizer", "conversations"):
         return "text_goldens.py"
+    if top == "gguf_models":
+        return "gguf_models.py"
     if top == "tokenizer_bpe":
         return "bpe_goldens.py"
     if top == "gguf":

@@ -14,6 +14,7 @@ mkdir -p "$out"
 "$python" pillow_resize.py --out "$out"
 "$python" text_goldens.py --out "$out"
 "$python" bpe_goldens.py --out "$out"
+"$python" gguf_models.py --out "$out"
 "$python" gguf_goldens.py --out "$out"
 "$python" manifest.py --out "$out"
 "$python" manifest.py --out "$out" --check

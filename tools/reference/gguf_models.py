@@ -1,0 +1,137 @@
+"""Makes tests/golden/gguf_models: gguf_models.py [--out DIR]. Checkpoints and tokenizers of other cases, written as GGUF files.
+
+`<case>.gguf` has the weights of tests/golden/<case>, so that its reference holds for both; rows of q and k are permuted where the
+architecture is llama, as llama.cpp's converter does it. `tokenizer_<kind>.gguf` has a vocabulary and no tensors.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import gguf
+import numpy as np
+from safetensors.torch import load_file
+from sentencepiece import SentencePieceProcessor
+
+from common import GOLDEN, read_json
+
+NAMES = {
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "input_layernorm": "attn_norm",
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "self_attn.o_proj": "attn_output",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+
+
+def permuted(weights: np.ndarray, heads: int) -> np.ndarray:
+    """Rows j and d/2 + j of each head side by side."""
+    halves = weights.reshape(heads, 2, len(weights) // heads // 2, *weights.shape[1:])
+    return halves.swapaxes(1, 2).reshape(weights.shape)
+
+
+def file_name(name: str) -> str:
+    stem, ending = name.rsplit(".", 1)
+    if not stem.startswith("model.layers."):
+        return f"{NAMES[stem]}.{ending}"
+    _, _, number, part = stem.split(".", 3)
+    return f"blk.{number}.{NAMES[part]}.{ending}"
+
+
+def write_model(case: str, architecture: str, out: Path) -> None:
+    config = read_json(GOLDEN / case / "config.json")
+    writer = gguf.GGUFWriter(str(out / f"{case}.gguf"), architecture)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(config["rope_theta"])
+    head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    writer.add_key_length(head)
+    writer.add_value_length(head)
+    heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
+    for name, tensor in load_file(str(GOLDEN / case / "model.safetensors")).items():
+        values = tensor.float().numpy()
+        which = name.split("self_attn.")[-1][:1]
+        if architecture == "llama" and f"{which}_proj" in name and which in heads:
+            values = permuted(values, heads[which])
+        writer.add_tensor(file_name(name), np.ascontiguousarray(values))
+    finish(writer)
+
+
+def finish(writer: gguf.GGUFWriter) -> None:
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def write_gpt2_tokenizer(out: Path) -> None:
+    file = read_json(GOLDEN / "tokenizer_bpe" / "smollm2" / "tokenizer.json")
+    model, special = file["model"], {token["id"] for token in file["added_tokens"]}
+    tokens = sorted(model["vocab"], key=model["vocab"].get)
+    writer = gguf.GGUFWriter(str(out / "tokenizer_gpt2.gguf"), "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(tokens)
+    control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
+    writer.add_token_types([control if i in special else normal for i in range(len(tokens))])
+    writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in model["merges"]])
+    writer.add_bos_token_id(0)
+    writer.add_add_bos_token(False)
+    finish(writer)
+
+
+def write_llama_tokenizer(out: Path) -> None:
+    model = SentencePieceProcessor(model_file=str(GOLDEN / "tokenizer" / "legacy" / "tokenizer.model"))
+
+    def kind(i: int) -> gguf.TokenType:
+        for test, found in (
+            (model.IsUnknown, gguf.TokenType.UNKNOWN),
+            (model.IsControl, gguf.TokenType.CONTROL),
+            (model.IsByte, gguf.TokenType.BYTE),
+            (model.IsUnused, gguf.TokenType.UNUSED),
+        ):
+            if test(i):
+                return found
+        return gguf.TokenType.NORMAL
+
+    ids = range(model.get_piece_size())
+    writer = gguf.GGUFWriter(str(out / "tokenizer_llama.gguf"), "llama")
+    writer.add_tokenizer_model("llama")
+    writer.add_token_list([*(model.id_to_piece(i) for i in ids), "<image>"])
+    writer.add_token_scores([*(model.get_score(i) for i in ids), 0.0])
+    writer.add_token_types([*(kind(i) for i in ids), gguf.TokenType.CONTROL])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_unk_token_id(0)
+    finish(writer)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=GOLDEN)
+    args = parser.parse_args()
+    out = args.out / "gguf_models"
+    out.mkdir(parents=True, exist_ok=True)
+    for case, architecture in (("llama_tied", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3")):
+        write_model(case, architecture, out)
+    write_gpt2_tokenizer(out)
+    write_llama_tokenizer(out)
+
+
+if __name__ == "__main__":
+    main()
