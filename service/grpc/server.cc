@@ -1,7 +1,6 @@
 #include "service/grpc/server.h"
 
 #include <google/protobuf/stubs/logging.h>
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -17,23 +16,32 @@
 #include "service/grpc/acceptor.h"
 #include "service/grpc/inference_service.h"
 #include "service/grpc/model_service.h"
+#include "service/grpc/reflection.h"
 #include "service/grpc/uri_reader.h"
 #include "service/grpc/vision_language_service.h"
 
 namespace binocle {
 namespace {
 
+const std::array kServices = {v1::VisionLanguageService::service_full_name(),
+                              v1::ModelService::service_full_name(),
+                              inference::GRPCInferenceService::service_full_name()};
 constexpr int kHandshakeMilliseconds = 10'000;
 // Of a connection, beside what the models and workers take: health, questions about the server, uploads, and refusals on their way.
 constexpr int64_t kSpareStreams = 64;
 constexpr int64_t kLeastReceiving = int64_t{256} << 20;
+
+std::vector<std::string> DescribedServices() {
+  std::vector<std::string> names(kServices.begin(), kServices.end());
+  names.emplace_back("grpc.health.v1.Health");
+  return names;
+}
 
 // The libraries keep these for all servers of a process.
 void PrepareLibraries() {
   static std::once_flag once;
   std::call_once(once, [] {
     grpc::EnableDefaultHealthCheckService(true);
-    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     // So that the description is in the program, where reflection finds it: the library's health service brings none.
     grpc::health::v1::HealthCheckRequest::descriptor();
     // A line on stderr for every text of a stranger that is no UTF-8; the call gets its status anyway.
@@ -126,6 +134,7 @@ struct GrpcServer::Impl {
     builder.RegisterService(&vision_language);
     builder.RegisterService(&model);
     builder.RegisterService(&inference);
+    builder.RegisterCallbackGenericService(&reflection);
     server = builder.BuildAndStart();
     if (server == nullptr) throw Error(Code::kInternal, "gRPC's server does not start");
     acceptor.Start(std::move(connections));
@@ -134,10 +143,7 @@ struct GrpcServer::Impl {
 
   void SetServing(bool serving) {
     grpc::HealthCheckServiceInterface& health = *server->GetHealthCheckService();
-    const std::array names = {v1::VisionLanguageService::service_full_name(),
-                              v1::ModelService::service_full_name(),
-                              inference::GRPCInferenceService::service_full_name()};
-    for (const char* name : names) health.SetServingStatus(name, serving);
+    for (const char* name : kServices) health.SetServingStatus(name, serving);
     health.SetServingStatus("", serving);
   }
 
@@ -152,6 +158,7 @@ struct GrpcServer::Impl {
   VisionLanguageServiceImpl vision_language{context};
   ModelServiceImpl model{context};
   InferenceServiceImpl inference{context};
+  ReflectionService reflection{DescribedServices()};
   Acceptor acceptor{options.listen};
   std::unique_ptr<grpc::Server> server;  // last: it calls the others
   std::mutex stopping;

@@ -18,12 +18,12 @@ namespace {
 namespace fs = std::filesystem;
 using Ids = std::vector<int32_t>;
 
-const fs::path kData = fs::path(BINOCLE_TEST_DATA) / "tokenizer_bpe";
+const fs::path kBpeData = fs::path(BINOCLE_TEST_DATA) / "tokenizer_bpe";
 
 class BpeKinds : public ::testing::TestWithParam<std::string> {
  protected:
-  const std::unique_ptr<Tokenizer> tokenizer_ = LoadTokenizer(kData / GetParam());
-  const Json cases_ = ReadJsonFile(kData / GetParam() / "cases.json");
+  const std::unique_ptr<Tokenizer> tokenizer_ = LoadTokenizer(kBpeData / GetParam());
+  const Json cases_ = ReadJsonFile(kBpeData / GetParam() / "cases.json");
 };
 INSTANTIATE_TEST_SUITE_P(All, BpeKinds,
                          ::testing::Values("gpt2", "prefix_space", "smollm2", "qwen2", "llama3"),
@@ -153,10 +153,10 @@ TEST(WordPattern, AMegabyteOfOneCharacterIsNoTrouble) {
 }
 
 // The error of reading the golden file with one thing changed.
-std::string LoadError(const std::function<void(Json&)>& change) {
+std::string JsonLoadError(const std::function<void(Json&)>& change) {
   const fs::path folder = fs::path(::testing::TempDir()) / "binocle_bpe_json";
   fs::create_directories(folder);
-  Json json = ReadJsonFile(kData / "qwen2" / "tokenizer.json");
+  Json json = ReadJsonFile(kBpeData / "qwen2" / "tokenizer.json");
   change(json);
   std::ofstream(folder / "tokenizer.json") << json.dump();
   std::string error = testing::ErrorOf([&] { LoadJsonTokenizer(folder); });
@@ -168,7 +168,7 @@ std::string LoadError(const std::function<void(Json&)>& change) {
 
 TEST(JsonTokenizer, RefusesKindsByName) {
   const auto expect = [](const std::string& error, const std::function<void(Json&)>& change) {
-    EXPECT_EQ(LoadError(change), error);
+    EXPECT_EQ(JsonLoadError(change), error);
   };
   expect("no error", [](Json&) {});
   expect("UNIMPLEMENTED: tokenizer.json: model: type is Unigram, expected BPE",

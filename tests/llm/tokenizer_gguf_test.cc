@@ -12,16 +12,16 @@
 namespace binocle {
 namespace {
 
-const std::filesystem::path kData = BINOCLE_TEST_DATA;
+const std::filesystem::path kGgufData = BINOCLE_TEST_DATA;
 
-std::unique_ptr<Tokenizer> Load(const std::string& name) {
-  const auto path = kData / "gguf_models" / name;
+std::unique_ptr<Tokenizer> LoadGguf(const std::string& name) {
+  const auto path = kGgufData / "gguf_models" / name;
   return MakeGgufTokenizer(GgufFile(path).metadata(), path.string());
 }
 
 TEST(GgufTokenizer, OfByteLevelPairsEncodesAsItsTokenizerJson) {
-  const auto tokenizer = Load("tokenizer_gpt2.gguf");
-  const Json cases = ReadJsonFile(kData / "tokenizer_bpe/smollm2/cases.json");
+  const auto tokenizer = LoadGguf("tokenizer_gpt2.gguf");
+  const Json cases = ReadJsonFile(kGgufData / "tokenizer_bpe/smollm2/cases.json");
   ASSERT_GT(cases["encode"].size(), 80U);
   for (const Json& row : cases["encode"]) {
     const auto ids = tokenizer->Encode(row["text"].get<std::string>(), AddSpecial::kYes);
@@ -31,8 +31,8 @@ TEST(GgufTokenizer, OfByteLevelPairsEncodesAsItsTokenizerJson) {
 }
 
 TEST(GgufTokenizer, OfPiecesAndScoresEncodesAsItsTokenizerModel) {
-  const auto tokenizer = Load("tokenizer_llama.gguf");
-  const Json cases = ReadJsonFile(kData / "tokenizer/legacy/cases.json");
+  const auto tokenizer = LoadGguf("tokenizer_llama.gguf");
+  const Json cases = ReadJsonFile(kGgufData / "tokenizer/legacy/cases.json");
   EXPECT_EQ(tokenizer->vocabulary_size(), cases["size"].get<int32_t>());
   EXPECT_EQ(tokenizer->bos_id(), 1);
   EXPECT_EQ(tokenizer->eos_id(), 2);
