@@ -122,7 +122,7 @@ class BadTokenizers(BadInput):
     def test_a_missing_tokenizer_is_not_found(self):
         model = self.model()
         (model / "tokenizer.model").unlink()
-        self.refused_model(NOT_FOUND, model, "tokenizer.model: no such file")
+        self.refused_model(NOT_FOUND, model, "has no tokenizer, expected tokenizer.model or tokenizer.json")
 
     def test_a_damaged_tokenizer_is_refused(self):
         whole = (LLAVA / "tokenizer.model").read_bytes()
