@@ -104,6 +104,8 @@ class BlockKernel {
         variant_(variant),
         d_(b.args->kv.head_dim),
         stride_(ValueStride(d_)),
+        window_(b.args->window),
+        first_key_(b.run->first_key),
         state_(carver, d_),
         page_(carver.Take(kPageTokens * stride_)) {
     if (b.run->segments != nullptr) segments_.emplace(*b.run->segments, stride_, carver);
@@ -192,8 +194,8 @@ class BlockKernel {
   }
 
   int64_t FirstSeen(int64_t row) const {
-    if (b_.args->window == 0) return b_.run->first_key;
-    return std::max(b_.run->first_key, b_.run->first_position + row + 1 - b_.args->window);
+    if (window_ == 0) return first_key_;
+    return std::max(first_key_, b_.run->first_position + row + 1 - window_);
   }
 
   Visible VisibleOf(int64_t row, int64_t first_key) const {
@@ -233,7 +235,7 @@ class BlockKernel {
   // O = O·correction + P·V
   void Values(const Page& p) {
     Visible all = VisibleOf(b_.end - 1, p.first_key);  // of the last row, which sees most
-    if (b_.args->window > 0)                           // or begins to see later than the first one
+    if (window_ > 0)                                   // or begins to see later than the first one
       all.begin = VisibleOf(b_.begin + p.r0 / b_.heads, p.first_key).begin;
     const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
     for (int64_t r = p.r0; r < p.r0 + p.rows; ++r) {
@@ -320,6 +322,7 @@ class BlockKernel {
   const AttentionBlock& b_;
   const Variant& variant_;
   int64_t d_, stride_;
+  const int64_t window_, first_key_;
   OnlineSoftmax state_;
   float* page_;  // keys or values of a page, where pages are bf16
   std::optional<SegmentSums> segments_;

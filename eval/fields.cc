@@ -29,43 +29,38 @@ std::string FaultAt(std::string_view text, size_t byte) {
                           Printable(read.substr(byte > kShown ? byte - kShown : 0)));
 }
 
-// Depth, and names of which the parser would take the last. The parser's own callback makes it quadratic: it looks through all elements of
-// a list at the end of each.
-class ShapeChecker final : public nlohmann::json_sax<Json> {
+// The library's own builder of values, which looks at depth and names on its way: of two with one name it would keep the last. Its parser's
+// callback sees them too and makes it quadratic: it looks through all elements of a list at the end of each.
+class CheckingBuilder final : public nlohmann::detail::json_sax_dom_parser<Json> {
  public:
-  bool start_object(size_t) override {
+  explicit CheckingBuilder(Json& json) : json_sax_dom_parser(json) {}
+
+  bool start_object(size_t size) {
     names_.emplace_back();
-    return Open();
+    CheckDepth(++depth_);
+    return json_sax_dom_parser::start_object(size);
   }
-  bool key(std::string& name) override {
+  bool key(std::string& name) {
     if (!names_.back().insert(name).second) ThrowInvalid(name, " is given twice");
-    return true;
+    return json_sax_dom_parser::key(name);
   }
-  bool end_object() override {
+  bool end_object() {
     names_.pop_back();
-    return Close();
+    --depth_;
+    return json_sax_dom_parser::end_object();
   }
-  bool start_array(size_t) override { return Open(); }
-  bool end_array() override { return Close(); }
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(int64_t) override { return true; }
-  bool number_unsigned(uint64_t) override { return true; }
-  bool number_float(double, const std::string&) override { return true; }
-  bool string(std::string&) override { return true; }
-  bool binary(Json::binary_t&) override { return true; }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return false;
+  bool start_array(size_t size) {
+    CheckDepth(++depth_);
+    return json_sax_dom_parser::start_array(size);
+  }
+  bool end_array() {
+    --depth_;
+    return json_sax_dom_parser::end_array();
   }
 
  private:
-  bool Open() {
-    if (++depth_ > kMaxDepth) ThrowInvalid("JSON is nested deeper than ", kMaxDepth, " levels");
-    return true;
-  }
-  bool Close() {
-    --depth_;
-    return true;
+  static void CheckDepth(int depth) {
+    if (depth > kMaxDepth) ThrowInvalid("JSON is nested deeper than ", kMaxDepth, " levels");
   }
 
   std::vector<std::set<std::string>> names_;  // of the objects that are open
@@ -85,9 +80,9 @@ Json ParseAnswerLine(std::string_view line) {
   // The parser takes it for the end.
   if (line.find('\0') != std::string_view::npos) ThrowInvalid("not valid JSON: has a NUL byte");
   try {
-    ShapeChecker shape;
-    Json::sax_parse(line, &shape);  // what is no JSON is told by the parser
-    Json json = Json::parse(line);
+    Json json;
+    CheckingBuilder builder(json);
+    Json::sax_parse(line, &builder);
     if (!json.is_object()) ThrowInvalid("is a JSON ", json.type_name(), ", expected an object");
     return json;
   } catch (const Json::parse_error& e) {

@@ -85,6 +85,12 @@ TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json
         ", expected one of clip_vision_model, dinov2, dinov2_with_registers");
 }
 
+void RefuseFusion(const ModelOverrides& overrides, const std::filesystem::path& text_model) {
+  if (!overrides.fusion) return;
+  ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
+              ", expected none: ", text_model.string(), " is a text model");
+}
+
 LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverrides& overrides) {
   LayerPlan plan = LayerPlan::Stock(layers);
   if (config.Has("composite_attention")) {

@@ -38,6 +38,7 @@ struct GgufModel {
 GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides& overrides);
 
 // Pieces that families share.
+void RefuseFusion(const ModelOverrides& overrides, const std::filesystem::path& text_model);
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor);
 LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverrides& overrides);
 

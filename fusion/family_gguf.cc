@@ -9,20 +9,17 @@ namespace binocle {
 GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides& overrides) {
   const auto file = std::make_shared<GgufFile>(path);
   const GgufMetadata& m = file->metadata();
-  if (overrides.fusion) {
-    ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
-                ", expected none: ", path.string(), " is a text model");
-  }
+  RefuseFusion(overrides, path);
   GgufModel model;
   ModelConfig& c = model.config;
   c.text = ReadGgufTextConfig(*file);
   c.family = m.String("general.architecture");
   c.name = path.stem().string();
-  c.layers = OverridePlan(LayerPlan::Stock(c.text.layers), overrides.layers);
-  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"}) {
-    if (m.Has(key))
-      c.end_tokens.push_back(static_cast<int32_t>(m.Int(key, 0, c.text.vocabulary - 1)));
-  }
+  const Json nothing = Json::object();  // of composite attention
+  c.layers = PlanLayers(JsonObject(nothing, path.string()), c.text.layers, overrides);
+  // The tokenizer knows the end of a sequence; this is the end of a turn.
+  if (const char* key = "tokenizer.ggml.eot_token_id"; m.Has(key))
+    c.end_tokens.push_back(static_cast<int32_t>(m.Int(key, 0, c.text.vocabulary - 1)));
   AddGgufTextTensors(file, "language_model.", model.tensors);
   model.tokenizer = MakeGgufTokenizer(m, path.string());
   return model;

@@ -5,10 +5,7 @@
 namespace binocle {
 
 ModelConfig ParseTextFamily(const ModelFiles& files, const ModelOverrides& overrides) {
-  if (overrides.fusion) {
-    ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
-                ", expected none: ", files.directory.string(), " is a text model");
-  }
+  RefuseFusion(overrides, files.directory);
   ModelConfig c;
   c.family = files.config.String("model_type");
   c.name = files.name();

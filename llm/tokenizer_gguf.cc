@@ -123,10 +123,11 @@ std::unique_ptr<Tokenizer> MakeLlama(const GgufMetadata& m, const Vocabulary& v,
   return MakeSentencePieceTokenizer(SentencePieceModel(m, v), std::move(config), where);
 }
 
-constexpr const char* kQwen2Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr const char* kLlama3Pattern =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+// Qwen2's and Llama 3's patterns, which take digits one by one or up to three together.
+std::string PatternWith(const char* digits) {
+  return std::string(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)") + digits +
+         R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+}
 
 // What tokenizer.json says of these families and a GGUF file only names.
 void SetPattern(const std::string& name, const std::string& where, BpeSpec& spec) {
@@ -140,10 +141,10 @@ void SetPattern(const std::string& name, const std::string& where, BpeSpec& spec
     split(kGpt2Pattern);
   } else if (name == "qwen2") {
     spec.nfc = true;
-    split(kQwen2Pattern);
+    split(PatternWith(R"(\p{N})"));
   } else if (name == "llama-bpe" || name == "llama3" || name == "llama-v3") {
     spec.whole_words = true;
-    split(kLlama3Pattern);
+    split(PatternWith(R"(\p{N}{1,3})"));
   } else {
     Throw(Code::kUnimplemented, where, ": tokenizer.ggml.pre is ", Printable(name, 60),
           ", expected one of default, gpt-2, smollm, qwen2, llama-bpe");

@@ -50,36 +50,26 @@ void CheckShape(std::string_view text) {
     FailBody("has more than " + std::to_string(kMaxValues) + " values, the limit");
 }
 
-// Looks at every key before the parser, which lets the last of several win. As the parser's callback it would make it quadratic.
-class KeyChecker final : public nlohmann::json_sax<Json> {
+// The library's own builder of values, which looks at every key on its way: of two it would keep the last. As a callback of its parser this
+// would be quadratic in the objects of a list.
+class CheckingBuilder final : public nlohmann::detail::json_sax_dom_parser<Json> {
  public:
-  bool start_object(size_t) override {
+  explicit CheckingBuilder(Json& json) : json_sax_dom_parser(json) {}
+
+  bool start_object(size_t size) {
     open_.emplace_back();
-    return true;
+    return json_sax_dom_parser::start_object(size);
   }
-  bool key(std::string& key) override {
+  bool key(std::string& key) {
     if (open_.back().contains(key)) FailBody("has the member " + Describe(key) + " twice");
     if (open_.back().size() >= kMaxMembers)
       FailBody("has an object of more than " + std::to_string(kMaxMembers) + " members");
     open_.back().insert(key);
-    return true;
+    return json_sax_dom_parser::key(key);
   }
-  bool end_object() override {
+  bool end_object() {
     open_.pop_back();
-    return true;
-  }
-  bool start_array(size_t) override { return true; }
-  bool end_array() override { return true; }
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(Json::number_integer_t) override { return true; }
-  bool number_unsigned(Json::number_unsigned_t) override { return true; }
-  bool number_float(Json::number_float_t, const std::string&) override { return true; }
-  bool string(std::string&) override { return true; }
-  bool binary(Json::binary_t&) override { return true; }
-  // Told by the parser.
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception&) override {
-    return false;
+    return json_sax_dom_parser::end_object();
   }
 
  private:
@@ -99,9 +89,8 @@ Json ParseBody(std::string_view text) {
   CheckShape(text);
   Json json;
   try {
-    KeyChecker check;
-    Json::sax_parse(text, &check);
-    json = Json::parse(text);
+    CheckingBuilder builder(json);
+    Json::sax_parse(text, &builder);
   } catch (const Json::exception& e) {
     FailBody(Brief("is not valid JSON: " + std::string(e.what())));
   }

@@ -71,16 +71,21 @@ def llama_config(name: str) -> LlamaConfig:
     )
 
 
+SMALL = {
+    "vocab_size": 331,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+}
+
+
 def mistral_config() -> MistralConfig:
     """A window of 24 in every layer: prompts of 90 tokens leave it, and its edge is in a page."""
     return MistralConfig(
-        vocab_size=331,
-        hidden_size=24,
-        intermediate_size=40,
+        **SMALL,
         num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
         sliding_window=24,
         pad_token_id=None,
     )
@@ -89,13 +94,8 @@ def mistral_config() -> MistralConfig:
 def qwen2_config() -> Qwen2Config:
     """Biases on q, k and v; the upper two of four layers have a window of 16."""
     return Qwen2Config(
-        vocab_size=331,
-        hidden_size=24,
-        intermediate_size=40,
+        **SMALL,
         num_hidden_layers=4,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
         rope_theta=5000.0,
         use_sliding_window=True,
         sliding_window=16,
@@ -106,14 +106,9 @@ def qwen2_config() -> Qwen2Config:
 def qwen3_config() -> Qwen3Config:
     """Norms on the heads of q and k, whose size is not hidden size / heads; tied."""
     return Qwen3Config(
-        vocab_size=331,
-        hidden_size=24,
-        intermediate_size=40,
+        **SMALL,
         num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
         head_dim=18,
-        max_position_embeddings=512,
         rms_norm_eps=1e-5,
         tie_word_embeddings=True,
     )
