@@ -191,6 +191,15 @@ LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k,
   return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, stored);
 }
 
+LinearWeights WeightBinder::LinearNamed(std::string_view weight, std::string_view bias, int64_t n,
+                                        int64_t k, std::string_view why) {
+  const bool in_place = IsInBlocks(std::string(weight));
+  if (in_place) CountInPlace(weight);
+  Count(weight, n * k + n, in_place ? 4 * n : PackedLinearBytes(n, k));
+  const StoredLinear linear{.weight = View(weight, {n, k}, why), .bias = View(bias, {n}, why)};
+  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, {linear});
+}
+
 LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shape, Bias bias,
                                         std::string_view why) {
   const std::string prefix(name);

@@ -75,6 +75,9 @@ class WeightBinder {
   // `parts` stacked into one matrix, each [n, k] with bias [n] where asked: packed, or read in place where one is of a block type.
   LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                        std::string_view why);
+  // One matrix [n, k] with a bias [n], whose names are no name and its ".weight" and ".bias".
+  LinearWeights LinearNamed(std::string_view weight, std::string_view bias, int64_t n, int64_t k,
+                            std::string_view why);
   // A convolution whose kernel is its stride, [n, channels, p, p], as the matrix [n, channels·p·p].
   LinearWeights Convolution(std::string_view name, const Shape& shape, Bias bias,
                             std::string_view why);

@@ -68,21 +68,23 @@ TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json
   const FeatureSelection feature = ParseFeatureSelection(tower);
   const ProcessorConfig processor = ParseProcessorConfig(processor_json);
   const auto [height, width] = PixelsOf(processor, processor_json);
-  if (type == "clip_vision_model") {
-    const ClipConfig clip = ParseClipConfig(tower, feature);
-    if (height != clip.image_size || width != clip.image_size) {
+  // CLIP and SigLIP know the positions of one size.
+  const auto of_one_size = [&](const auto& shape) -> TowerConfig {
+    if (height != shape.image_size || width != shape.image_size) {
       ThrowInvalid(processor_json.where(), ": makes pictures of ", height, "×", width,
-                   ", expected ", clip.image_size, "×", clip.image_size, " (", tower.where(),
+                   ", expected ", shape.image_size, "×", shape.image_size, " (", tower.where(),
                    ": image_size)");
     }
-    return {.shape = clip, .processor = ImageProcessor(processor)};
-  }
+    return {.shape = shape, .processor = ImageProcessor(processor)};
+  };
+  if (type == "clip_vision_model") return of_one_size(ParseClipConfig(tower, feature));
+  if (type == "siglip_vision_model") return of_one_size(ParseSiglipConfig(tower, feature));
   if (type == "dinov2" || type == "dinov2_with_registers") {
     return {.shape = ParseDinov2Config(tower, feature, height, width),
             .processor = ImageProcessor(processor)};
   }
   Throw(Code::kUnimplemented, tower.where(), ": model_type is ", Printable(type, 60),
-        ", expected one of clip_vision_model, dinov2, dinov2_with_registers");
+        ", expected one of clip_vision_model, dinov2, dinov2_with_registers, siglip_vision_model");
 }
 
 void RefuseFusion(const ModelOverrides& overrides, const std::filesystem::path& text_model) {

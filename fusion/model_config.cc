@@ -23,24 +23,25 @@ void AddEndTokens(const JsonObject& json, const ModelConfig& config, std::vector
 }  // namespace
 
 FeatureShape TowerConfig::features() const {
-  const auto shape_of = [](PatchGrid grid, int64_t width, const FeatureSelection& feature) {
-    return FeatureShape{.tokens = grid.patches() + (feature.keep_class_token ? 1 : 0),
-                        .width = width,
-                        .grid = grid,
-                        .class_token = feature.keep_class_token};
-  };
-  if (const auto* clip = std::get_if<ClipConfig>(&shape)) {
-    return shape_of({clip->patches_per_side(), clip->patches_per_side()}, clip->width,
-                    clip->feature);
-  }
-  const auto& dino = std::get<Dinov2Config>(shape);
-  return shape_of(dino.grid(), dino.width, dino.feature);
+  return std::visit(
+      [](const auto& tower) {
+        const PatchGrid grid = tower.grid();
+        const bool kept = tower.feature.keep_class_token;
+        return FeatureShape{.tokens = grid.patches() + (kept ? 1 : 0),
+                            .width = tower.width,
+                            .grid = grid,
+                            .class_token = kept};
+      },
+      shape);
 }
 
 std::string_view TowerConfig::type() const {
   if (std::holds_alternative<ClipConfig>(shape)) return "clip_vision_model";
+  if (std::holds_alternative<SiglipConfig>(shape)) return "siglip_vision_model";
   return std::get<Dinov2Config>(shape).registers > 0 ? "dinov2_with_registers" : "dinov2";
 }
+
+bool TowerConfig::has_class_token() const { return !std::holds_alternative<SiglipConfig>(shape); }
 
 int64_t TowerConfig::patch_size() const {
   return std::visit([](const auto& tower) { return tower.patch_size; }, shape);

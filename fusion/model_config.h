@@ -14,17 +14,19 @@
 #include "vision/clip_encoder.h"
 #include "vision/dinov2_encoder.h"
 #include "vision/preprocess.h"
+#include "vision/siglip_encoder.h"
 
 namespace binocle {
 
 // A tower and the image processor that feeds it.
 struct TowerConfig {
-  std::variant<ClipConfig, Dinov2Config> shape;
+  std::variant<ClipConfig, Dinov2Config, SiglipConfig> shape;
   ImageProcessor processor;
 
   FeatureShape features() const;  // what it hands over
-  std::string_view type() const;  // "clip_vision_model", "dinov2"
+  std::string_view type() const;  // "clip_vision_model", "dinov2", "siglip_vision_model"
   int64_t patch_size() const;     // pixels a side
+  bool has_class_token() const;
 };
 
 struct ModelConfig {

@@ -31,14 +31,17 @@ std::unique_ptr<VisionEncoder> BindTower(const std::optional<TowerConfig>& confi
     binder.IgnoreUnder(prefix);
     return nullptr;
   }
-  WeightBinder tower = binder.Under(prefix);
-  if (const auto* clip = std::get_if<ClipConfig>(&config->shape)) {
-    ClipWeights weights = BindClip(*clip, tower);
-    return binder.checking() ? nullptr : MakeClipEncoder(*clip, std::move(weights));
-  }
-  const auto& dino = std::get<Dinov2Config>(config->shape);
-  Dinov2Weights weights = BindDinov2(dino, tower);
-  return binder.checking() ? nullptr : MakeDinov2Encoder(dino, std::move(weights));
+  const auto bind = [](const auto& bind_weights, const auto& make, const auto& shape,
+                       const WeightBinder& tower) -> std::unique_ptr<VisionEncoder> {
+    auto weights = bind_weights(shape, tower);
+    return tower.checking() ? nullptr : make(shape, std::move(weights));
+  };
+  const WeightBinder tower = binder.Under(prefix);
+  if (const auto* clip = std::get_if<ClipConfig>(&config->shape))
+    return bind(BindClip, MakeClipEncoder, *clip, tower);
+  if (const auto* siglip = std::get_if<SiglipConfig>(&config->shape))
+    return bind(BindSiglip, MakeSiglipEncoder, *siglip, tower);
+  return bind(BindDinov2, MakeDinov2Encoder, std::get<Dinov2Config>(config->shape), tower);
 }
 
 FeatureShape FeaturesOf(const std::optional<TowerConfig>& config) {
@@ -138,9 +141,9 @@ ModelPixels VlmModel::Pixels(const Image& image) const {
 Tensor VlmModel::ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output) {
   Tensor token = Tensor::F32({1, leading_tower().width()}, "class_token");
   if (parts_.anchor) {
-    parts_.anchor->EncodeClassToken(ex, pixels.anchor, output, token);
+    parts_.anchor->EncodeWhole(ex, pixels.anchor, output, token);
   } else {
-    parts_.augment->EncodeClassToken(ex, pixels.augment, output, token);
+    parts_.augment->EncodeWhole(ex, pixels.augment, output, token);
   }
   return token;
 }

@@ -3,24 +3,10 @@
 #include "core/ops/elementwise.h"
 #include "vision/patches.h"
 
-// B images, S tokens an image (the class token first), P patches, Dv width, F ffn width.
+// B images, S tokens an image (the class token first), P patches, Dv width.
 
 namespace binocle {
 namespace {
-
-// h = x + Wo·Attn(n) + bo          n = LN₁(x)
-// y = h + W₂·act(W₁ m + b₁) + b₂   m = LN₂(h)
-void ClipBlock(Exec& ex, const ClipBlockWeights& w, Activation act, TowerActivations& a,
-               AttentionTap::Layer* tap) {
-  LayerNorm(ex, a.x, w.norm1, a.n);   // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);      // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, tap);         // attn [B·S, Dv]
-  LinearAdd(ex, a.attn, w.out, a.x);  // x   += attn·Woᵀ + bo
-  LayerNorm(ex, a.x, w.norm2, a.n);   // m    [B·S, Dv]
-  Linear(ex, a.n, w.fc1, a.ff);       // ff   [B·S, F]
-  Activate(ex, act, a.ff);            // in place
-  LinearAdd(ex, a.ff, w.fc2, a.x);    // x   += ff·W₂ᵀ + b₂
-}
 
 class ClipEncoder final : public VisionEncoder {
  public:
@@ -28,9 +14,7 @@ class ClipEncoder final : public VisionEncoder {
       : config_(config), weights_(std::move(weights)), a_(config.tower_shape()) {}
 
   int64_t width() const override { return config_.width; }
-  PatchGrid grid() const override {
-    return {config_.patches_per_side(), config_.patches_per_side()};
-  }
+  PatchGrid grid() const override { return config_.grid(); }
   int64_t image_height() const override { return config_.image_size; }
   int64_t image_width() const override { return config_.image_size; }
   int64_t tokens() const override {
@@ -44,8 +28,8 @@ class ClipEncoder final : public VisionEncoder {
   bool Has(ClassOutput output) const override {
     return layers_run() == layers() && (output == ClassOutput::kLast || weights_.post_norm);
   }
-  void EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
-                        const TensorView& out) override;
+  void EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput output,
+                   const TensorView& out) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
@@ -83,8 +67,8 @@ void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& f
   SelectFeatures(a_, config_.feature, features);
 }
 
-void ClipEncoder::EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
-                                   const TensorView& out) {
+void ClipEncoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput output,
+                              const TensorView& out) {
   BINOCLE_CHECK(Has(output), "a tower without it");
   RunLayers(ex, pixels, nullptr);
   CopyRows(a_.x.view().Rows(0, 1), out);  // [1, Dv]
@@ -98,7 +82,7 @@ ClipWeights BindClip(const ClipConfig& c, WeightBinder binder) {
   const std::string why =
       internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width,
                        ", image_size=", c.image_size, ", patch_size=", c.patch_size);
-  const int64_t patches = c.patches_per_side() * c.patches_per_side();
+  const int64_t patches = c.grid().patches();
   ClipWeights w;
   b.Ignore("embeddings.position_ids");
   w.class_token = b.F32("embeddings.class_embedding", {c.width}, why);
@@ -108,24 +92,9 @@ ClipWeights BindClip(const ClipConfig& c, WeightBinder binder) {
   w.positions = b.F32("embeddings.position_embedding.weight", {1 + patches, c.width}, why);
   w.pre_norm = b.LayerNorm("pre_layrnorm", c.width, c.epsilon, why);
   const int64_t run = LayersToRun(c.feature, c.layers);
-  for (int64_t l = 0; l < c.layers; ++l) {
-    const std::string prefix = "encoder.layers." + std::to_string(l) + ".";
-    if (l >= run) {
-      b.IgnoreUnder(prefix);
-      continue;
-    }
-    WeightBinder layer = b.Under(prefix);
-    w.blocks.push_back(
-        {.norm1 = layer.LayerNorm("layer_norm1", c.width, c.epsilon, why),
-         .qkv = layer.Linear({{"self_attn.q_proj", c.width},
-                              {"self_attn.k_proj", c.width},
-                              {"self_attn.v_proj", c.width}},
-                             c.width, Bias::kPresent, why),
-         .out = layer.Linear({{"self_attn.out_proj", c.width}}, c.width, Bias::kPresent, why),
-         .norm2 = layer.LayerNorm("layer_norm2", c.width, c.epsilon, why),
-         .fc1 = layer.Linear({{"mlp.fc1", c.ff_width}}, c.width, Bias::kPresent, why),
-         .fc2 = layer.Linear({{"mlp.fc2", c.width}}, c.ff_width, Bias::kPresent, why)});
-  }
+  w.blocks = BindClipBlocks(
+      {.width = c.width, .ff_width = c.ff_width, .layers = c.layers, .epsilon = c.epsilon}, run, b,
+      why);
   if (c.feature.final_norm || (run == c.layers && b.Has("post_layernorm.weight"))) {
     w.post_norm = b.LayerNorm("post_layernorm", c.width, c.epsilon, why);
   } else {

@@ -1,8 +1,7 @@
 // The CLIP vision tower (CLIPVisionModel), as in LLaVA.
 //
 //   x₀ = LN_pre([class ; patches·Wᵀ] + positions)
-//   h  = x + Wo·Attn(LN₁ x) + bo            bidirectional, q, k, v with bias
-//   y  = h + W₂·act(W₁·LN₂ h + b₁) + b₂     act: quick-GELU, or GELU for newer checkpoints
+//   then layers of clip_block.h             act: quick-GELU, or GELU for newer checkpoints
 //
 // Feature layer −2 (LLaVA) is the input of the last layer, which then does not run. Reference: transformers modeling_clip.
 #pragma once
@@ -10,9 +9,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/ops/activation.h"
-#include "core/weights.h"
-#include "vision/tower.h"
+#include "vision/clip_block.h"
 
 namespace binocle {
 
@@ -28,8 +25,9 @@ struct ClipConfig {
   FeatureSelection feature;
 
   int64_t patches_per_side() const { return image_size / patch_size; }
+  PatchGrid grid() const { return {patches_per_side(), patches_per_side()}; }
   TowerShape tower_shape() const {
-    const int64_t patches = patches_per_side() * patches_per_side();
+    const int64_t patches = grid().patches();
     return {.images = 1,
             .tokens = 1 + patches,
             .width = width,
@@ -38,15 +36,6 @@ struct ClipConfig {
             .patch_width = 3 * patch_size * patch_size,
             .patches = patches};
   }
-};
-
-struct ClipBlockWeights {
-  LayerNormWeights norm1;
-  LinearWeights qkv;  // [3·Dv, Dv]
-  LinearWeights out;  // [Dv, Dv]
-  LayerNormWeights norm2;
-  LinearWeights fc1;  // [F, Dv]
-  LinearWeights fc2;  // [Dv, F]
 };
 
 struct ClipWeights {

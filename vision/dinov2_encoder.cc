@@ -62,8 +62,8 @@ class Dinov2Encoder final : public VisionEncoder {
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
               AttentionTap* tap) override;
   bool Has(ClassOutput) const override { return layers_run() == layers() && weights_.norm; }
-  void EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
-                        const TensorView& out) override;
+  void EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput output,
+                   const TensorView& out) override;
 
  private:
   void Embed(Exec& ex, const TensorView& pixels);
@@ -101,8 +101,8 @@ void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView&
 }
 
 // Both outputs are the same here: the final norm comes before either.
-void Dinov2Encoder::EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
-                                     const TensorView& out) {
+void Dinov2Encoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput output,
+                                const TensorView& out) {
   BINOCLE_CHECK(Has(output), "a tower without it");
   RunLayers(ex, pixels, nullptr);
   LayerNorm(ex, a_.x.view().Rows(0, 1), *weights_.norm, out);  // [1, Dv]

@@ -33,7 +33,7 @@ struct AttentionTap {
     int64_t index = 0;             // in: 0-based tower layer
     bool received_wanted = false;  // in
     Tensor
-        class_weights;  // out: [heads, P], the class token's softmax weights over all tokens, patches only
+        class_weights;  // out: [heads, P], the class token's softmax weights over all tokens, patches only; [1, P], `received`, where there is none
     Tensor received;  // out: [1, P], Σ over all queries of the weight on the patch, mean over heads
   };
   std::vector<Layer> layers;  // outputs of a layer that does not run stay empty
@@ -49,8 +49,8 @@ struct AttentionTap {
 
 // What a tower makes of the whole picture, by the names of transformers' outputs.
 enum class ClassOutput : uint8_t {
-  kLast,  // last_hidden_state[:, 0], the class token after all layers; in DINOv2 after the final norm too
-  kPooled,  // pooler_output, the class token after all layers and the final norm
+  kLast,  // last_hidden_state[:, 0], the class token after all layers; in DINOv2 after the final norm too; not in SigLIP
+  kPooled,  // pooler_output: the class token after all layers and the final norm; in SigLIP what its pooling head makes of all patches
 };
 
 class VisionEncoder {
@@ -72,8 +72,8 @@ class VisionEncoder {
   // Whether the weights for `output` are loaded: those of all layers, and of the final norm where it is part of it.
   virtual bool Has(ClassOutput output) const = 0;
   // pixels as above, B = 1; out [1, Dv]. Needs Has(output).
-  virtual void EncodeClassToken(Exec& ex, const TensorView& pixels, ClassOutput output,
-                                const TensorView& out) = 0;
+  virtual void EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput output,
+                           const TensorView& out) = 0;
 };
 
 }  // namespace binocle

@@ -87,8 +87,13 @@ void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap) {
                            .scale = 1.0F / std::sqrt(static_cast<float>(a.shape.head_dim()))};
   Attention(ex, args, a.attn, a.lse);
   if (tap == nullptr) return;
-  TapClassToken(args, a, *tap);
-  if (tap->received_wanted) TapReceived(ex, args, a, *tap);
+  const bool class_token = a.shape.tokens > a.shape.patches;
+  if (tap->received_wanted || !class_token) TapReceived(ex, args, a, *tap);
+  if (class_token) {
+    TapClassToken(args, a, *tap);
+  } else {
+    tap->class_weights = tap->received.Clone();
+  }
 }
 
 void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,

@@ -1,4 +1,4 @@
-// What CLIP and DINOv2 share: the buffers of a pre-norm transformer over one picture's tokens, and bidirectional attention on them.
+// What all towers share: the buffers of a pre-norm transformer over one picture's tokens, and bidirectional attention on them.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct TowerShape {
   int64_t heads = 0;
   int64_t ff_width = 0;     // rows of the widest FFN product
   int64_t patch_width = 0;  // 3·p·p
-  int64_t patches = 0;      // P
+  int64_t patches = 0;      // P, the last rows of an image's
 
   int64_t head_dim() const { return width / heads; }
 };
@@ -49,7 +49,8 @@ struct TowerActivations {
   TensorView v() const { return qkv.view().Columns(2 * shape.width, 3 * shape.width); }
 };
 
-// a.attn = softmax(q kᵀ/√d) v over each image's tokens. `tap`, which may be null, receives what it asks for.
+// a.attn = softmax(q kᵀ/√d) v over each image's tokens. `tap`, which may be null, receives what it asks for; where all tokens are patches
+// class_weights is [1, P], the attention received.
 void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap);
 
 // The selected hidden state without its special tokens: rows of x [B·S, Dv] into features [B·tokens, Dv].

@@ -20,6 +20,19 @@ void CheckHeads(const JsonObject& json, int64_t width, int64_t heads) {
     json.Fail("num_attention_heads", "heads of at most " + std::to_string(kMaxHeadDim));
 }
 
+void CheckPatch(const JsonObject& json, int64_t patch_size, int64_t image_size) {
+  if (patch_size > image_size)
+    json.Fail("patch_size", "at most image_size=" + std::to_string(image_size));
+}
+
+// hidden_act of CLIP and SigLIP.
+Activation ParseActivation(const JsonObject& json, const char* fallback) {
+  const std::string name =
+      json.Choice("hidden_act", fallback, {"quick_gelu", "gelu", "gelu_pytorch_tanh"});
+  if (name == "gelu") return Activation::kGelu;
+  return name == "quick_gelu" ? Activation::kQuickGelu : Activation::kGeluTanh;
+}
+
 }  // namespace
 
 FeatureSelection ParseFeatureSelection(const JsonObject& json) {
@@ -43,12 +56,28 @@ ClipConfig ParseClipConfig(const JsonObject& json, const FeatureSelection& featu
                .patch_size = json.IntOr("patch_size", 32, 1, 512),
                .epsilon = static_cast<float>(json.NumberOr("layer_norm_eps", 1e-5, 0, 1)),
                .feature = feature};
-  c.activation = json.Choice("hidden_act", "quick_gelu", {"quick_gelu", "gelu"}) == "gelu"
-                     ? Activation::kGelu
-                     : Activation::kQuickGelu;
+  c.activation = ParseActivation(json, "quick_gelu");
   CheckHeads(json, c.width, c.heads);
-  if (c.patch_size > c.image_size)
-    json.Fail("patch_size", "at most image_size=" + std::to_string(c.image_size));
+  CheckPatch(json, c.patch_size, c.image_size);
+  CheckFeatureLayer(json, feature, c.layers);
+  return c;
+}
+
+SiglipConfig ParseSiglipConfig(const JsonObject& json, FeatureSelection feature) {
+  json.IntOr("num_channels", 3, 3, 3);
+  feature.keep_class_token = false;
+  const SiglipConfig c{.width = json.IntOr("hidden_size", 768, 1, 16384),
+                       .ff_width = json.IntOr("intermediate_size", 3072, 1, 65536),
+                       .layers = json.IntOr("num_hidden_layers", 12, 1, 256),
+                       .heads = json.IntOr("num_attention_heads", 12, 1, 256),
+                       .image_size = json.IntOr("image_size", 224, 1, 4096),
+                       .patch_size = json.IntOr("patch_size", 16, 1, 512),
+                       .activation = ParseActivation(json, "gelu_pytorch_tanh"),
+                       .epsilon = static_cast<float>(json.NumberOr("layer_norm_eps", 1e-6, 0, 1)),
+                       .pooling_head = json.BoolOr("vision_use_head", true),
+                       .feature = feature};
+  CheckHeads(json, c.width, c.heads);
+  CheckPatch(json, c.patch_size, c.image_size);
   CheckFeatureLayer(json, feature, c.layers);
   return c;
 }

@@ -4,6 +4,7 @@
 #include "core/json.h"
 #include "vision/clip_encoder.h"
 #include "vision/dinov2_encoder.h"
+#include "vision/siglip_encoder.h"
 
 namespace binocle {
 
@@ -17,5 +18,8 @@ ClipConfig ParseClipConfig(const JsonObject& json, const FeatureSelection& featu
 // what the image processor makes; positions are resampled to it.
 Dinov2Config ParseDinov2Config(const JsonObject& json, const FeatureSelection& feature,
                                int64_t pixels_height, int64_t pixels_width);
+
+// Keys absent from the file take the defaults of SiglipVisionConfig. There is no class token to keep.
+SiglipConfig ParseSiglipConfig(const JsonObject& json, FeatureSelection feature);
 
 }  // namespace binocle

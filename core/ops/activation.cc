@@ -5,18 +5,22 @@
 namespace binocle {
 namespace {
 constexpr int64_t kRowGrain = 8;
+
+void (*RowOf(Activation activation))(float*, int64_t) {
+  switch (activation) {
+    case Activation::kGelu: return GeluRowCpu;
+    case Activation::kGeluTanh: return GeluTanhRowCpu;
+    case Activation::kQuickGelu: return QuickGeluRowCpu;
+  }
+  return nullptr;
+}
 }  // namespace
 
 void Activate(Exec& ex, Activation activation, const TensorView& x) {
   BINOCLE_CHECK(x.rank() == 2 && x.stride(1) == 1, x.name());
+  const auto row = RowOf(activation);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      if (activation == Activation::kGelu) {
-        GeluRowCpu(x.row(t), x.dim(1));
-      } else {
-        QuickGeluRowCpu(x.row(t), x.dim(1));
-      }
-    }
+    for (int64_t t = begin; t < end; ++t) row(x.row(t), x.dim(1));
   });
 }
 

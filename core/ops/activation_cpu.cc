@@ -58,6 +58,16 @@ void GeluRow(float* x, int64_t width) {
   });
 }
 
+// 1 + tanh(u) = 2·σ(2u)
+void GeluTanhRow(float* x, int64_t width) {
+  MapRow(x, x, width, [](V v, int64_t) {
+    const D d;
+    const V cubic = hn::MulAdd(hn::Mul(v, v), hn::Set(d, 0.044715F), hn::Set(d, 1.0F));
+    const V twice = hn::Mul(hn::Mul(v, hn::Set(d, 1.5957691216057308F)), cubic);  // 2·√(2/π)
+    return hn::Mul(v, Sigmoid(twice));
+  });
+}
+
 void QuickGeluRow(float* x, int64_t width) {
   MapRow(x, x, width,
          [](V v, int64_t) { return hn::Mul(v, Sigmoid(hn::Mul(v, hn::Set(D(), 1.702F)))); });
@@ -82,10 +92,12 @@ HWY_AFTER_NAMESPACE();
 namespace binocle {
 namespace {
 HWY_EXPORT(GeluRow);
+HWY_EXPORT(GeluTanhRow);
 HWY_EXPORT(QuickGeluRow);
 HWY_EXPORT(SiluMulRow);
 }  // namespace
 void GeluRowCpu(float* x, int64_t width) { HWY_DYNAMIC_DISPATCH(GeluRow)(x, width); }
+void GeluTanhRowCpu(float* x, int64_t width) { HWY_DYNAMIC_DISPATCH(GeluTanhRow)(x, width); }
 void QuickGeluRowCpu(float* x, int64_t width) { HWY_DYNAMIC_DISPATCH(QuickGeluRow)(x, width); }
 void SiluMulRowCpu(const float* gate, const float* up, float* out, int64_t width) {
   HWY_DYNAMIC_DISPATCH(SiluMulRow)(gate, up, out, width);

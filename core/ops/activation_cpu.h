@@ -5,6 +5,7 @@
 
 namespace binocle {
 void GeluRowCpu(float* x, int64_t width);
+void GeluTanhRowCpu(float* x, int64_t width);
 void QuickGeluRowCpu(float* x, int64_t width);
 void SiluMulRowCpu(const float* gate, const float* up, float* out, int64_t width);
 }  // namespace binocle

@@ -3,15 +3,24 @@
 #include <cmath>
 
 namespace binocle {
+namespace {
+
+double Activated(Activation activation, double v) {
+  switch (activation) {
+    case Activation::kGelu: return 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)));
+    case Activation::kGeluTanh:
+      return 0.5 * v * (1 + std::tanh(std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v)));
+    case Activation::kQuickGelu: return v / (1 + std::exp(-1.702 * v));
+  }
+  return v;
+}
+
+}  // namespace
 
 void ActivateRef(Activation activation, const TensorView& x) {
   for (int64_t t = 0; t < x.dim(0); ++t) {
     for (int64_t i = 0; i < x.dim(1); ++i) {
-      const double v = x.row(t)[i];
-      const double y = activation == Activation::kGelu
-                           ? 0.5 * v * (1 + std::erf(v / std::sqrt(2.0)))
-                           : v / (1 + std::exp(-1.702 * v));
-      x.row(t)[i] = static_cast<float>(y);
+      x.row(t)[i] = static_cast<float>(Activated(activation, x.row(t)[i]));
     }
   }
 }

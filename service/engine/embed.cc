@@ -63,8 +63,10 @@ void CheckClassOutput(const VlmModel& model, ClassOutput output) {
                          config.type(), " after ", tower.layers_run(), " of ", tower.layers(),
                          " layers, and the last ones are not loaded (vision_feature_layer)"));
   }
-  ThrowPooling(internal::Concat(pooling, ", expected mean or tokens: ", model.config().name,
-                                " has no weights of its ", config.type(), "'s final norm"));
+  const bool no_class_token = output == ClassOutput::kLast && !config.has_class_token();
+  ThrowPooling(internal::Concat(pooling, ", expected mean or tokens: ", model.config().name, "'s ",
+                                config.type(),
+                                no_class_token ? " has no class token" : " has no weights for it"));
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ Properties TowerProperties(const TowerConfig& tower) {
   };
   if (const auto* clip = std::get_if<ClipConfig>(&tower.shape))
     return common(*clip, clip->image_size, clip->image_size);
+  if (const auto* siglip = std::get_if<SiglipConfig>(&tower.shape))
+    return common(*siglip, siglip->image_size, siglip->image_size);
   const auto& dino = std::get<Dinov2Config>(tower.shape);
   Properties properties = common(dino, dino.height, dino.image_width);
   properties.emplace_back("registers", std::to_string(dino.registers));

@@ -17,7 +17,8 @@ using testing::SameBits;
 
 class ActivationKinds : public ::testing::TestWithParam<Activation> {};
 INSTANTIATE_TEST_SUITE_P(All, ActivationKinds,
-                         ::testing::Values(Activation::kGelu, Activation::kQuickGelu));
+                         ::testing::Values(Activation::kGelu, Activation::kGeluTanh,
+                                           Activation::kQuickGelu));
 
 TEST_P(ActivationKinds, EqualsItsDefinitionFromMinusTwelveToTwelve) {
   Tensor x = Tensor::F32({49, 491}, "y");  // an awkward width
@@ -44,14 +45,16 @@ TEST_P(ActivationKinds, IsFiniteAndRightFarOut) {
   EXPECT_EQ(x.f32()[5], 3e38F);
 }
 
-TEST(Activation, TheTwoKindsDiffer) {
-  Tensor a = Tensor::F32({1, 1}), b = Tensor::F32({1, 1});
-  a.f32()[0] = b.f32()[0] = 1;
+TEST(Activation, TheKindsDiffer) {
+  Tensor a = Tensor::F32({1, 1}), b = Tensor::F32({1, 1}), c = Tensor::F32({1, 1});
+  a.f32()[0] = b.f32()[0] = c.f32()[0] = 1;
   Exec ex(1);
   Activate(ex, Activation::kGelu, a);
   Activate(ex, Activation::kQuickGelu, b);
+  Activate(ex, Activation::kGeluTanh, c);
   EXPECT_NEAR(a.f32()[0], 0.8413447, 1e-6);
   EXPECT_NEAR(b.f32()[0], 0.8457958, 1e-6);
+  EXPECT_NEAR(c.f32()[0], 0.8411920, 1e-6);
 }
 
 TEST(SiluMul, EqualsItsDefinition) {

@@ -99,7 +99,8 @@ void CheckActivations(Exec& ex) {
   for (const int64_t width : {1, 17, 160}) {
     const Tensor x = Random({5, 2 * width}, 8);
     for (int64_t i = 0; i < x.shape().elements(); ++i) x.f32()[i] *= 12.0F;
-    for (const Activation activation : {Activation::kGelu, Activation::kQuickGelu}) {
+    for (const Activation activation :
+         {Activation::kGelu, Activation::kGeluTanh, Activation::kQuickGelu}) {
       const Tensor got = x.Clone();
       const Tensor want = x.Clone();
       Activate(ex, activation, got);

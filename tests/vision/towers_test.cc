@@ -25,6 +25,10 @@ std::unique_ptr<VisionEncoder> LoadTower(Exec& ex, const GoldenCase& golden,
       const ClipConfig clip = ParseClipConfig(config, feature);
       ClipWeights weights = BindClip(clip, b);
       if (!b.checking()) tower = MakeClipEncoder(clip, std::move(weights));
+    } else if (config.String("model_type") == "siglip_vision_model") {
+      const SiglipConfig siglip = ParseSiglipConfig(config, feature);
+      SiglipWeights weights = BindSiglip(siglip, b);
+      if (!b.checking()) tower = MakeSiglipEncoder(siglip, std::move(weights));
     } else {
       const Dinov2Config dino = ParseDinov2Config(config, feature, height, width);
       Dinov2Weights weights = BindDinov2(dino, b);
@@ -48,7 +52,7 @@ Tensor ClassAndPatches(const TensorView& hidden, int64_t rows) {
 class Towers : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, Towers,
                          ::testing::Values("clip", "clip_gelu", "dinov2", "dinov2_swiglu",
-                                           "dinov2_registers"));
+                                           "dinov2_registers", "siglip", "siglip_no_head"));
 
 TEST_P(Towers, EveryHiddenStateEqualsTransformers) {
   const GoldenCase golden(GetParam());
@@ -77,7 +81,8 @@ TEST_P(Towers, EveryHiddenStateEqualsTransformers) {
 // CLIP's last_hidden_state is not normed, so its references have no such state.
 class NormedTowers : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, NormedTowers,
-                         ::testing::Values("dinov2", "dinov2_swiglu", "dinov2_registers"));
+                         ::testing::Values("dinov2", "dinov2_swiglu", "dinov2_registers", "siglip",
+                                           "siglip_no_head"));
 
 TEST_P(NormedTowers, TheFinalNormEqualsTransformers) {
   const GoldenCase golden(GetParam());
@@ -93,8 +98,13 @@ TEST_P(NormedTowers, TheFinalNormEqualsTransformers) {
   EXPECT_TRUE(Near(got, ClassAndPatches(golden.Tensor("input0.normed"), tower->tokens()), "tower"));
 }
 
+class ClassTokens : public Towers {};
+INSTANTIATE_TEST_SUITE_P(All, ClassTokens,
+                         ::testing::Values("clip", "clip_gelu", "dinov2", "dinov2_swiglu",
+                                           "dinov2_registers"));
+
 // Row 0 of the references' last state, before and after the final norm.
-TEST_P(Towers, ClassTokensAreTheReferencesFirstRow) {
+TEST_P(ClassTokens, AreTheReferencesFirstRow) {
   const GoldenCase golden(GetParam());
   const Json& input = golden.json()["inputs"][0];
   const auto layers = golden.json()["layers"].get<int64_t>();
@@ -108,15 +118,34 @@ TEST_P(Towers, ClassTokensAreTheReferencesFirstRow) {
                                  input["height"], input["width"]);
     Tensor got = Tensor::F32({1, tower->width()}, "class_token");
     ASSERT_TRUE(tower->Has(ClassOutput::kLast) && tower->Has(ClassOutput::kPooled));
-    tower->EncodeClassToken(ex, pixels, ClassOutput::kLast, got);
+    tower->EncodeWhole(ex, pixels, ClassOutput::kLast, got);
     EXPECT_TRUE(Near(got,
                      first_of(clip ? "input0.hidden." + std::to_string(layers) : "input0.normed"),
                      "tower"));
-    tower->EncodeClassToken(ex, pixels, ClassOutput::kPooled, got);
+    tower->EncodeWhole(ex, pixels, ClassOutput::kPooled, got);
     EXPECT_TRUE(Near(got, first_of("input0.normed"), "tower"));
   }
   const auto cut = LoadTower(ex, golden, {.layer = -2}, input["height"], input["width"]);
   EXPECT_FALSE(cut->Has(ClassOutput::kLast) || cut->Has(ClassOutput::kPooled));
+}
+
+TEST(Siglip, ThePoolingHeadEqualsTransformers) {
+  const GoldenCase golden("siglip");
+  const Json& input = golden.json()["inputs"][0];
+  Exec ex(2);
+  const Tensor pixels =
+      testing::HashPixels(input["height"], input["width"], input["seed"].get<uint32_t>());
+  const auto tower = LoadTower(ex, golden, {.layer = -1}, input["height"], input["width"]);
+  EXPECT_FALSE(tower->Has(ClassOutput::kLast));
+  ASSERT_TRUE(tower->Has(ClassOutput::kPooled));
+  Tensor got = Tensor::F32({1, tower->width()}, "pooled");
+  tower->EncodeWhole(ex, pixels, ClassOutput::kPooled, got);
+  EXPECT_TRUE(Near(got, golden.Tensor("input0.pooled").Reshape({1, tower->width()}), "tower"));
+  const auto cut = LoadTower(ex, golden, {.layer = -2}, input["height"], input["width"]);
+  EXPECT_FALSE(cut->Has(ClassOutput::kPooled));
+  const GoldenCase headless("siglip_no_head");
+  const auto without = LoadTower(ex, headless, {.layer = -1}, 0, 0);
+  EXPECT_FALSE(without->Has(ClassOutput::kPooled));
 }
 
 TEST_P(Towers, NegativeLayersCountFromTheEnd) {
@@ -149,6 +178,14 @@ TEST_P(Towers, TappedAttentionIsADistributionAndIsSharedByNoHead) {
   tap.layers.push_back({.index = 2, .received_wanted = false, .class_weights = {}, .received = {}});
   tower->Encode(ex, pixels, tapped, &tap);
   EXPECT_TRUE(testing::SameBits(tapped, plain)) << "looking changes nothing";
+  if (const std::string name = GetParam(); name.starts_with("siglip")) {
+    for (const auto& layer : tap.layers)
+      EXPECT_TRUE(testing::SameBits(layer.class_weights, layer.received)) << "no class token";
+    double sum = 0;  // all tokens are patches: what they give they get
+    for (int64_t j = 0; j < plain.dim(0); ++j) sum += tap.layers[0].received.row(0)[j];
+    EXPECT_NEAR(sum, static_cast<double>(plain.dim(0)), 1e-3);
+    return;
+  }
   for (const auto& layer : tap.layers) {
     ASSERT_FALSE(layer.class_weights.empty());
     EXPECT_EQ(layer.class_weights.dim(1), tower->grid().patches());

@@ -24,7 +24,7 @@ from transformers import (
 
 import tokenizers_tiny
 from common import DTYPES, quiet_rows, randomize, write_tensors
-from towers import clip_config, dinov2_config, make_tower, registers_config
+from towers import clip_config, dinov2_config, make_tower, registers_config, siglip_config
 
 TOWERS = {
     "clip": lambda: (clip_config(48, 2), "f16"),
@@ -32,6 +32,11 @@ TOWERS = {
     "dinov2": lambda: (dinov2_config(28, 2), "bf16"),
     "dinov2_swiglu": lambda: (dinov2_config(24, 2, swiglu=True), "f16"),
     "dinov2_registers": lambda: (registers_config(24, 2), "bf16"),
+    "siglip": lambda: (siglip_config(24, 3), "f16"),
+    "siglip_no_head": lambda: (
+        siglip_config(20, 2, head=False, hidden_act="gelu", layer_norm_eps=1e-2, image_size=70),
+        "bf16",
+    ),
 }
 
 

@@ -46,7 +46,7 @@ def random_weight(name: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
         return 0.05 * x
     if "lm_head" in name:
         return x * (2.5 / shape[-1] ** 0.5)
-    if any(key in name for key in ("position_embedding", "class_embedding", "token")):
+    if any(key in name for key in ("position_embedding", "class_embedding", "token", "probe")):
         return 0.5 * x
     fan_in = x[0].numel()
     gain = 2.0 if any(key in name for key in ("q_proj", "k_proj", "query", "key")) else 1.3

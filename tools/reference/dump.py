@@ -23,7 +23,6 @@ STEPS = 64
 FULL_LOGITS = (0, 1, 63)
 # (height, width, seed) of noise inputs; CLIP has one size. 28 x 112 has as many patches as 56 x 56.
 TOWER_INPUTS = {
-    "clip_vision_model": [(70, 70, 1)],
     "dinov2": [(70, 70, 1), (56, 56, 2), (98, 75, 3), (28, 112, 4), (42, 30, 5)],
 }
 
@@ -133,14 +132,18 @@ def tower_dump(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """Input 0: every hidden state, and the normed last one. Other inputs: first and last state."""
     tower = load_tower(folder)
     kind = tower.config.model_type
-    inputs = TOWER_INPUTS["dinov2" if kind.startswith("dinov2") else kind]
+    if kind.startswith("dinov2"):
+        inputs = TOWER_INPUTS["dinov2"]
+    else:  # one size
+        inputs = [(tower.config.image_size, tower.config.image_size, 1)]
     tensors: dict[str, torch.Tensor] = {}
     for i, (height, width, seed) in enumerate(inputs):
-        states = tower(
-            pictures.noise_pixels(height, width, seed), output_hidden_states=True
-        ).hidden_states
+        seen = tower(pictures.noise_pixels(height, width, seed), output_hidden_states=True)
+        states = seen.hidden_states
         if i == 0:
             tensors["input0.normed"] = final_norm(tower)(states[-1])[0]
+            if kind == "siglip_vision_model" and seen.pooler_output is not None:
+                tensors["input0.pooled"] = seen.pooler_output[0]
         kept = range(len(states)) if i == 0 else [0, len(states) - 1]
         for layer in kept:
             tensors[f"input{i}.hidden.{layer}"] = states[layer][0]

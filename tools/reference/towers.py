@@ -14,6 +14,8 @@ from transformers import (
     Dinov2WithRegistersConfig,
     Dinov2WithRegistersModel,
     PretrainedConfig,
+    SiglipVisionConfig,
+    SiglipVisionModel,
 )
 
 from common import DTYPES, randomize, read_json
@@ -22,6 +24,7 @@ CLASSES: dict[str, tuple[type, type]] = {
     "clip_vision_model": (CLIPVisionConfig, CLIPVisionModel),
     "dinov2": (Dinov2Config, Dinov2Model),
     "dinov2_with_registers": (Dinov2WithRegistersConfig, Dinov2WithRegistersModel),
+    "siglip_vision_model": (SiglipVisionConfig, SiglipVisionModel),
 }
 
 
@@ -72,6 +75,20 @@ def registers_config(width: int, heads: int) -> Dinov2WithRegistersConfig:
         patch_size=14,
         num_register_tokens=4,
     )
+
+
+def siglip_config(width: int, heads: int, head: bool = True, **other: Any) -> SiglipVisionConfig:
+    """75 pixels hold 5 patches of 14 a side and a rest that is not looked at."""
+    settings = {
+        "hidden_size": width,
+        "intermediate_size": width * 3 // 2,
+        "num_hidden_layers": 3,
+        "num_attention_heads": heads,
+        "image_size": 75,
+        "patch_size": 14,
+        "vision_use_head": head,
+    }
+    return SiglipVisionConfig(**settings | other)
 
 
 def make_tower(config: PretrainedConfig, seed: int, dtype: str) -> torch.nn.Module:
