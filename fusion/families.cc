@@ -9,9 +9,13 @@ namespace binocle {
 namespace {
 
 constexpr ModelFamily kFamilies[] = {
-    {"binocle", ParseBinocleFamily, BinocleNames}, {"llama", ParseTextFamily, TextNames},
-    {"llava", ParseLlavaFamily, LlavaNames},       {"mistral", ParseTextFamily, TextNames},
-    {"qwen2", ParseTextFamily, TextNames},         {"qwen3", ParseTextFamily, TextNames},
+    {"binocle", ParseBinocleFamily, BinocleNames},
+    {"llama", ParseTextFamily, TextNames},
+    {"llava", ParseLlavaFamily, LlavaNames},
+    {"mistral", ParseTextFamily, TextNames},
+    {"qwen2", ParseTextFamily, TextNames},
+    {"qwen3", ParseTextFamily, TextNames},
+    {"tinyllava", ParseTinyLlavaFamily, TinyLlavaNames},
 };
 
 // The size that every picture comes out with. A tower is built for one size.
@@ -63,6 +67,10 @@ const ModelFamily& FindFamily(const JsonObject& config) {
         ", expected one of ", known);
 }
 
+int32_t ParseImageToken(const JsonObject& config, std::string_view key) {
+  return static_cast<int32_t>(config.Int(key, -(1 << 24), 1 << 24));
+}
+
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json) {
   const std::string type = tower.String("model_type");
   const FeatureSelection feature = ParseFeatureSelection(tower);
@@ -85,6 +93,22 @@ TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json
   }
   Throw(Code::kUnimplemented, tower.where(), ": model_type is ", Printable(type, 60),
         ", expected one of clip_vision_model, dinov2, dinov2_with_registers, siglip_vision_model");
+}
+
+TowerConfig ParseLlavaTower(const JsonObject& tower, const JsonObject& processor) {
+  TowerConfig config = ParseTower(tower, processor);
+  if (const auto* dino = std::get_if<Dinov2Config>(&config.shape); dino && dino->registers > 0) {
+    Throw(
+        Code::kUnimplemented, tower.where(),
+        ": model_type is dinov2_with_registers, whose registers LLaVA takes for patches; expected "
+        "a tower without");
+  }
+  auto* siglip = std::get_if<SiglipConfig>(&config.shape);
+  const std::string strategy = tower.StringOr("vision_feature_select_strategy", "default");
+  if (siglip == nullptr || strategy != "default") return config;
+  siglip->feature.drop_first_patch = true;
+  if (siglip->grid().patches() < 2) tower.Fail("image_size", "room for two patches");
+  return config;
 }
 
 void RefuseFusion(const ModelOverrides& overrides, const std::filesystem::path& text_model) {

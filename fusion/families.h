@@ -39,12 +39,18 @@ GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides&
 
 // Pieces that families share.
 void RefuseFusion(const ModelOverrides& overrides, const std::filesystem::path& text_model);
+// An id that no text has stands for a picture as well as one of the vocabulary: any number, such as −200.
+int32_t ParseImageToken(const JsonObject& config, std::string_view key);
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor);
+// As LLaVA reads its tower: strategy "default" drops the first token, which is a patch where there is no class token.
+TowerConfig ParseLlavaTower(const JsonObject& tower, const JsonObject& processor);
 LayerPlan PlanLayers(const JsonObject& config, int64_t layers, const ModelOverrides& overrides);
 
 // Rows of the table, one file each.
 ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap BinocleNames(const TensorSet& tensors);
+ModelConfig ParseTinyLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);
+NameMap TinyLlavaNames(const TensorSet& tensors);
 ModelConfig ParseTextFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap TextNames(const TensorSet& tensors);
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);

@@ -1,6 +1,9 @@
 // The model directories of docs/model_format.md.
+#include "core/mapped_file.h"
 #include "fusion/families.h"
+#include "fusion/part_files.h"
 #include "llm/conversation.h"
+#include "llm/gguf_config.h"
 #include "llm/llm_config.h"
 
 namespace binocle {
@@ -27,31 +30,50 @@ FusionConfig ParseFusionConfig(const JsonObject& json, FusionType type, int64_t 
   return c;
 }
 
+// Notes where a part comes from.
+PartConfig ReadPart(const ModelFiles& files, std::string_view section, const std::string& prefix,
+                    ModelConfig& c) {
+  PartConfig part = PartConfig::Read(files.directory, files.config, section);
+  if (part.path()) c.parts.push_back({prefix, *part.path()});
+  return part;
+}
+
+// The processor of the directory's own preprocessor_config.json or, where that has none for the role, of the part's.
+TowerConfig ReadTower(const ModelFiles& files, const std::string& role, ModelConfig& c) {
+  const PartConfig tower = ReadPart(files, role + "_config", role + ".", c);
+  const auto own = files.directory / "preprocessor_config.json";
+  if (IsThere(own) || !tower.path()) {
+    const Json json = ReadJsonFile(own);
+    const JsonObject processors(json, own.string());
+    if (processors.Has(role) || !tower.path())
+      return ParseTower(tower.json(), processors.Object(role));
+  }
+  const auto published = *tower.path() / "preprocessor_config.json";
+  const Json json = ReadJsonFile(published);
+  return ParseTower(tower.json(), JsonObject(json, published.string()));
+}
+
 }  // namespace
 
 ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const JsonObject& config = files.config;
   config.Int("format_version", 1, 1);
-  const Json processors_json = ReadJsonFile(files.directory / "preprocessor_config.json");
-  const JsonObject processors(processors_json,
-                              (files.directory / "preprocessor_config.json").string());
   ModelConfig c;
   c.family = "binocle";
   c.name = config.StringOr("name", files.name());
   c.conversation = ParseConversationStyle(config.StringOr("conversation", "plain"),
                                           config.where() + ": conversation");
-  c.text = ParseTextConfig(config.Object("text_config"));
-  c.image_token = static_cast<int32_t>(config.Int("image_token_index", 0, c.text.vocabulary - 1));
+  const PartConfig text = ReadPart(files, "text_config", "language_model.", c);
+  c.text = text.gguf() ? ReadGgufTextConfig(*text.gguf()) : ParseTextConfig(text.json());
+  c.image_token = ParseImageToken(config, "image_token_index");
   const JsonObject fusion = config.Object("fusion_config");
   FusionType type = ParseFusionType(fusion.String("type"), fusion.where() + ": type");
   if (overrides.fusion) {
     type = *overrides.fusion;
     c.fusion_overridden = true;
   }
-  if (UsesAnchor(type))
-    c.anchor = ParseTower(config.Object("anchor_config"), processors.Object("anchor"));
-  if (UsesAugment(type))
-    c.augment = ParseTower(config.Object("augment_config"), processors.Object("augment"));
+  if (UsesAnchor(type)) c.anchor = ReadTower(files, "anchor", c);
+  if (UsesAugment(type)) c.augment = ReadTower(files, "augment", c);
   c.fusion = ParseFusionConfig(fusion, type, c.anchor ? c.anchor->features().width : 0);
   c.projector = {.hidden = c.text.width, .out = c.text.width};
   if (config.Has("projector_config")) {

@@ -298,7 +298,8 @@ std::unique_ptr<Fusion> BindFusion(const FusionConfig& c, const ProjectorConfig&
 
 PatchPlaces PlacesOfPatches(FusionType type, const FeatureShape& leading) {
   const int64_t stride = type == FusionType::kInterleave ? 2 : 1;  // an augmenting token after each
-  return {.grid = leading.grid, .first = leading.class_token ? stride : 0, .stride = stride};
+  const int64_t before = (leading.class_token ? 1 : 0) - (leading.first_patch_dropped ? 1 : 0);
+  return {.grid = leading.grid, .first = before * stride, .stride = stride};
 }
 
 int64_t FusionActivationBytes(const FusionConfig& c, const ProjectorConfig& p,

@@ -57,6 +57,7 @@ struct FeatureShape {
   int64_t width = 0;
   PatchGrid grid;
   bool class_token = false;
+  bool first_patch_dropped = false;
 };
 
 // Fusion and projector together, because token_concat and interleave project before they join.
@@ -81,7 +82,7 @@ std::unique_ptr<Fusion> BindFusion(const FusionConfig& config, const ProjectorCo
                                    const FeatureShape& anchor, const FeatureShape& augment,
                                    WeightBinder binder);
 
-// Where the leading tower's patches are among the visual tokens: patch i is token first + i·stride. The leading tower is the anchor,
+// Where the leading tower's patches are among the visual tokens: patch i is token first + i·stride; below 0, it has none. The leading tower is the anchor,
 // or the augmenting tower where there is no anchor.
 struct PatchPlaces {
   PatchGrid grid;

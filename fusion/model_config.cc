@@ -20,17 +20,23 @@ void AddEndTokens(const JsonObject& json, const ModelConfig& config, std::vector
   }
 }
 
+void AddEndTokensOf(const std::filesystem::path& path, ModelConfig& config) {
+  if (!IsThere(path)) return;
+  const Json json = ReadJsonFile(path);
+  AddEndTokens(JsonObject(json, path.string()), config, config.end_tokens);
+}
+
 }  // namespace
 
 FeatureShape TowerConfig::features() const {
   return std::visit(
       [](const auto& tower) {
         const PatchGrid grid = tower.grid();
-        const bool kept = tower.feature.keep_class_token;
-        return FeatureShape{.tokens = grid.patches() + (kept ? 1 : 0),
+        return FeatureShape{.tokens = tower.feature.tokens(grid.patches()),
                             .width = tower.width,
                             .grid = grid,
-                            .class_token = kept};
+                            .class_token = tower.feature.keep_class_token,
+                            .first_patch_dropped = tower.feature.drop_first_patch};
       },
       shape);
 }
@@ -45,6 +51,13 @@ bool TowerConfig::has_class_token() const { return !std::holds_alternative<Sigli
 
 int64_t TowerConfig::patch_size() const {
   return std::visit([](const auto& tower) { return tower.patch_size; }, shape);
+}
+
+const std::filesystem::path* ModelConfig::text_path() const {
+  for (const ModelPart& part : parts) {
+    if (part.prefix == "language_model.") return &part.path;
+  }
+  return nullptr;
 }
 
 int64_t ModelConfig::visual_tokens() const {
@@ -75,10 +88,10 @@ ModelConfig ReadModelConfig(const std::filesystem::path& directory,
 
   AddEndTokens(config, c, c.end_tokens);
   if (config.Has("text_config")) AddEndTokens(config.Object("text_config"), c, c.end_tokens);
-  const auto generation_path = directory / "generation_config.json";
-  if (IsThere(generation_path)) {
-    const Json generation = ReadJsonFile(generation_path);
-    AddEndTokens(JsonObject(generation, generation_path.string()), c, c.end_tokens);
+  AddEndTokensOf(directory / "generation_config.json", c);
+  if (const auto* text = c.text_path()) {
+    AddEndTokensOf(*text / "config.json", c);
+    AddEndTokensOf(*text / "generation_config.json", c);
   }
   return c;
 }

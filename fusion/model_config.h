@@ -29,6 +29,12 @@ struct TowerConfig {
   bool has_class_token() const;
 };
 
+// A public checkpoint that a Binocle directory names for one of its parts.
+struct ModelPart {
+  std::string prefix;          // of its tensors: "anchor.", "augment.", "language_model."
+  std::filesystem::path path;  // a directory, or a GGUF file
+};
+
 struct ModelConfig {
   std::string name;
   std::string family;  // model_type of config.json
@@ -43,7 +49,10 @@ struct ModelConfig {
   ProjectorConfig projector;
   LlamaConfig text;
   LayerPlan layers;
+  std::vector<ModelPart> parts;  // what is not in the directory itself
 
+  // Where the language model comes from, if not from the directory itself.
+  const std::filesystem::path* text_path() const;
   bool takes_pictures() const { return anchor || augment; }
   // The tower whose patches the visual tokens stand for. Needs takes_pictures().
   const TowerConfig& leading() const { return anchor ? *anchor : *augment; }

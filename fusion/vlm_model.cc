@@ -5,7 +5,9 @@
 
 #include "core/weight_files.h"
 #include "fusion/families.h"
+#include "fusion/part_files.h"
 #include "llm/tokenizer.h"
+#include "llm/tokenizer_gguf.h"
 #include "vision/tower.h"
 
 namespace binocle {
@@ -72,6 +74,16 @@ NameMap NamesOf(const std::filesystem::path& directory, const TensorSet& tensors
   return FindFamily(JsonObject(json, (directory / "config.json").string())).names(tensors);
 }
 
+// The directory's own or, where it has none, that of the checkpoint its language model comes from.
+std::unique_ptr<Tokenizer> TokenizerOf(const std::filesystem::path& directory,
+                                       const ModelConfig& config) {
+  const std::filesystem::path* text = config.text_path();
+  if (text == nullptr || HasTokenizer(directory)) return LoadTokenizer(directory);
+  if (text->extension() != ".gguf") return LoadTokenizer(*text);
+  const GgufFile file(*text);
+  return MakeGgufTokenizer(file.metadata(), text->string());
+}
+
 }  // namespace
 
 CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides)
@@ -84,8 +96,9 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
   } else {
     config_ = ReadModelConfig(path, overrides);
     tensors_ = ReadTensors(path);
+    for (const ModelPart& part : config_.parts) AddPartTensors(part.path, part.prefix, tensors_);
     names_ = NamesOf(path, tensors_);
-    tokenizer_ = LoadTokenizer(path);
+    tokenizer_ = TokenizerOf(path, config_);
   }
   Check();
 }

@@ -89,6 +89,7 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
   if (embeddings == file.tensors().end() || embeddings->second.rank() != 2)
     ThrowInvalid(file.path(), ": has no matrix token_embd.weight");
   LlamaConfig c{
+      .model_type = architecture,
       .width = m.Int(prefix + "embedding_length", 1, 65536),
       .ff_width = m.Int(prefix + "feed_forward_length", 1, 1 << 20),
       .layers = m.Int(prefix + "block_count", 1, 1024),

@@ -106,6 +106,7 @@ std::string TextModelTypes() {
 LlamaConfig ParseTextConfig(const JsonObject& json) {
   const TextFamily& family = FamilyOf(json);
   LlamaConfig c{
+      .model_type = std::string(family.model_type),
       .width = json.IntOr("hidden_size", 4096, 1, 65536),
       .ff_width = json.IntOr("intermediate_size", family.ff_width, 1, 1 << 20),
       .layers = json.IntOr("num_hidden_layers", 32, 1, 1024),

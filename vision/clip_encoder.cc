@@ -17,9 +17,7 @@ class ClipEncoder final : public VisionEncoder {
   PatchGrid grid() const override { return config_.grid(); }
   int64_t image_height() const override { return config_.image_size; }
   int64_t image_width() const override { return config_.image_size; }
-  int64_t tokens() const override {
-    return grid().patches() + (config_.feature.keep_class_token ? 1 : 0);
-  }
+  int64_t tokens() const override { return config_.feature.tokens(grid().patches()); }
   int64_t layers() const override { return config_.layers; }
   int64_t layers_run() const override { return std::ssize(weights_.blocks); }
 

@@ -18,6 +18,13 @@ struct FeatureSelection {
   int64_t layer = -2;             // index into hidden states: 0 embeddings, −1 last
   bool keep_class_token = false;  // strategy "full"
   bool final_norm = false;        // apply the tower's last LayerNorm
+  // The first patch goes: what LLaVA's strategy "default" does to a tower without a class token.
+  bool drop_first_patch = false;
+
+  // Rows of a picture of so many patches.
+  int64_t tokens(int64_t patches) const {
+    return patches + (keep_class_token ? 1 : 0) - (drop_first_patch ? 1 : 0);
+  }
 };
 
 // The place of image patches in the picture.

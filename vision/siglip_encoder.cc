@@ -21,7 +21,7 @@ class SiglipEncoder final : public VisionEncoder {
   PatchGrid grid() const override { return config_.grid(); }
   int64_t image_height() const override { return config_.image_size; }
   int64_t image_width() const override { return config_.image_size; }
-  int64_t tokens() const override { return grid().patches(); }
+  int64_t tokens() const override { return config_.feature.tokens(grid().patches()); }
   int64_t layers() const override { return config_.layers; }
   int64_t layers_run() const override { return std::ssize(weights_.blocks); }
 

@@ -99,8 +99,8 @@ void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap) {
 void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,
                     const TensorView& features) {
   const int64_t tokens = a.shape.tokens;
-  const int64_t patches = a.shape.patches;
-  const int64_t kept = patches + (selection.keep_class_token ? 1 : 0);
+  const int64_t kept = selection.tokens(a.shape.patches);
+  const int64_t patches = a.shape.patches - (selection.drop_first_patch ? 1 : 0);
   for (int64_t b = 0; b < a.shape.images; ++b) {
     const TensorView image = a.x.view().Rows(b * tokens, (b + 1) * tokens);
     const TensorView out = features.Rows(b * kept, (b + 1) * kept);

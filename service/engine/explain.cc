@@ -151,9 +151,10 @@ AttentionMap Assembler::MeanOf(const std::vector<std::vector<float>>& rows) cons
   for (const ImageSpan& image : prompt_.images) {
     std::vector<float>& out = map.patches[static_cast<size_t>(image.image)];
     for (size_t p = 0; p < patches; ++p) {
-      const size_t at = first + static_cast<size_t>(places_.TokenOf(static_cast<int64_t>(p)));
+      const int64_t token = places_.TokenOf(static_cast<int64_t>(p));
       double sum = 0;
-      for (const std::vector<float>& row : rows) sum += row[at];
+      for (const std::vector<float>& row : rows)
+        sum += token < 0 ? 0.0F : row[first + static_cast<size_t>(token)];
       out.push_back(static_cast<float>(sum / count));
     }
     first += static_cast<size_t>(image.tokens);

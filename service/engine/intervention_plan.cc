@@ -241,10 +241,14 @@ std::vector<float> KeyGains(const Interventions& resolved, const ExpandedPrompt&
     const ModulationOptions& m = *resolved.modulate;
     const TokenSets sets =
         SelectTokens(*attention[static_cast<size_t>(image.image)], m.local, m.spatial);
-    for (const int64_t patch : sets.boosted)
-      at(image, places.TokenOf(patch)) = static_cast<float>(m.alpha);
-    for (const int64_t patch : sets.summary)
-      at(image, places.TokenOf(patch)) = static_cast<float>(m.beta);
+    const auto give = [&](const std::vector<int64_t>& patches, double gain) {
+      for (const int64_t patch : patches) {
+        if (const int64_t token = places.TokenOf(patch); token >= 0)
+          at(image, token) = static_cast<float>(gain);
+      }
+    };
+    give(sets.boosted, m.alpha);
+    give(sets.summary, m.beta);
   }
   return gains;
 }

@@ -77,7 +77,7 @@ void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info)
     add("fusion", std::string(FusionTypeName(c.fusion.type)), FusionProperties(c.fusion));
   if (c.takes_pictures())
     add("projector", "mlp2x_gelu", {{"hidden width", std::to_string(c.projector.hidden)}});
-  add("language_model", "llama", TextProperties(c.text));
+  add("language_model", c.text.model_type, TextProperties(c.text));
 }
 
 }  // namespace

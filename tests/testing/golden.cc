@@ -29,9 +29,11 @@ std::vector<std::string> GoldenModels(const std::string& model_type) {
 }
 
 std::vector<std::string> AnsweringGoldenModels() {
-  std::vector<std::string> names = GoldenModels("binocle");
-  const std::vector<std::string> llava = GoldenModels("llava");
-  names.insert(names.end(), llava.begin(), llava.end());
+  std::vector<std::string> names;
+  for (const char* family : {"binocle", "llava", "tinyllava"}) {
+    const std::vector<std::string> of_family = GoldenModels(family);
+    names.insert(names.end(), of_family.begin(), of_family.end());
+  }
   return names;
 }
 

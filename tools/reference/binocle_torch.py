@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from common import read_json
 from towers import final_norm, register_count, tower_from_config
@@ -30,6 +30,31 @@ def load_weights(folder: Path) -> Weights:
     weight_map = read_json(index)["weight_map"]
     shards = {name: load_file(str(folder / name)) for name in set(weight_map.values())}
     return {k: shards[name][k].float() for k, name in weight_map.items()}
+
+
+def part_config(folder: Path, config: dict[str, Any], key: str) -> dict[str, Any]:
+    """A section of config.json; where it names a public checkpoint, that one's with its keys laid over."""
+    written = config[key]
+    if "path" not in written:
+        return written
+    found = read_json(folder / written["path"] / "config.json")
+    if key != "text_config" and "vision_config" in found:
+        kind = found["model_type"] + "_vision_model"
+        found = {"model_type": kind} | found["vision_config"]
+    return found | {k: v for k, v in written.items() if k != "path"}
+
+
+def part_weights(folder: Path, config: dict[str, Any], key: str, own: Weights) -> Weights:
+    """The tensors of that section, whose names in other checkpoints have no prefix of ours."""
+    prefix = {"text_config": "language_model."}.get(key, key.removesuffix("config").replace("_", "."))
+    written = config[key]
+    if "path" not in written:
+        return section(own, prefix)
+    found = load_weights(folder / written["path"])
+    if key == "text_config":
+        return found
+    towers = {k: v for k, v in found.items() if k.startswith("vision_model.")}
+    return towers or found
 
 
 def section(weights: Weights, prefix: str) -> Weights:
@@ -57,10 +82,11 @@ def tower_features(
     x = states[config.get("vision_feature_layer", -2)]
     if config.get("vision_feature_norm", False):
         x = final_norm(tower)(x)
-    patches = x[0, 1 + register_count(tower) :]
+    special = 0 if tower.config.model_type == "siglip_vision_model" else 1 + register_count(tower)
+    patches = x[0, special:]
     patch = tower.config.patch_size
     grid = (pixels.shape[1] // patch, pixels.shape[2] // patch)
-    full = config.get("vision_feature_select_strategy", "default") == "full"
+    full = special > 0 and config.get("vision_feature_select_strategy", "default") == "full"
     rows = torch.cat([x[0, :1], patches]) if full else patches
     return Features(rows, grid, full)
 
@@ -173,23 +199,32 @@ class Binocle:
         self.config = read_json(folder / "config.json")
         weights = load_weights(folder)
         self.towers: dict[str, torch.nn.Module] = {}
+        self.parts: dict[str, dict[str, Any]] = {}
+        for key in ("anchor_config", "augment_config", "text_config"):
+            if key in self.config:
+                self.parts[key] = part_config(folder, self.config, key)
         for role in ("anchor", "augment"):
-            if f"{role}_config" in self.config:
-                tower = tower_from_config(self.config[f"{role}_config"])
-                tower.load_state_dict(section(weights, f"{role}."), strict=True)
+            key = f"{role}_config"
+            if key in self.parts:
+                tower = tower_from_config(self.parts[key]).float()
+                tower.load_state_dict(part_weights(folder, self.config, key, weights), strict=True)
                 self.towers[role] = tower
         self.fusion = section(weights, "fusion.")
         self.projector = section(weights, "projector.")
-        text = LlamaConfig(**self.config["text_config"])
-        self.lm = LlamaForCausalLM._from_config(text, attn_implementation="eager").eval()
+        keys = {k: v for k, v in self.parts["text_config"].items() if k != "model_type"}
+        kind = self.parts["text_config"].get("model_type", "llama")
+        text = AutoConfig.for_model(kind, **keys)
+        self.lm = AutoModelForCausalLM.from_config(text, attn_implementation="eager")
+        self.lm = self.lm.float().eval()
         self.lm.load_state_dict(
-            section(weights, "language_model."), strict=not text.tie_word_embeddings
+            part_weights(folder, self.config, "text_config", weights),
+            strict=not text.tie_word_embeddings,
         )
 
     def encode(self, pixels: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Stages of one picture: anchor, augment, fused, projected; all [n, d]."""
         found = {
-            role: tower_features(self.towers[role], self.config[f"{role}_config"], pixels[role])
+            role: tower_features(self.towers[role], self.parts[f"{role}_config"], pixels[role])
             for role in self.towers
         }
         fused, projected = fuse_and_project(
@@ -208,7 +243,7 @@ class Binocle:
         settings = self.config.get("composite_attention")
         if settings is None:
             return set()
-        every = range(self.config["text_config"]["num_hidden_layers"])
+        every = range(self.lm.config.num_hidden_layers)
         return set(every if settings["layers"] == "all" else settings["layers"])
 
     def forward(

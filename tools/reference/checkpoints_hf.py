@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from transformers import (
+    BitImageProcessor,
     CLIPImageProcessor,
     LlamaConfig,
     LlamaForCausalLM,
@@ -20,7 +21,10 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    SiglipImageProcessor,
 )
+
+from transformers.image_processing_utils import BaseImageProcessor
 
 import tokenizers_tiny
 from common import DTYPES, quiet_rows, randomize, write_tensors
@@ -150,8 +154,45 @@ ROPE_SCALING = {
 }
 
 
+# LLaVA with other towers and text models: (tower, text model, layer, strategy). SigLIP has no class token: "default"
+# drops its first patch all the same.
+LLAVA_MIXES: dict[str, tuple[PretrainedConfig, PretrainedConfig, int, str]] = {
+    "llava_siglip": (
+        siglip_config(24, 2, num_hidden_layers=2),
+        Qwen2Config(**SMALL, num_hidden_layers=2),
+        -1,
+        "full",
+    ),
+    "llava_siglip_default": (
+        siglip_config(20, 2, head=False, num_hidden_layers=2),
+        MistralConfig(**SMALL, num_hidden_layers=2, sliding_window=20, pad_token_id=None),
+        -2,
+        "default",
+    ),
+    "llava_dinov2": (
+        dinov2_config(24, 2),
+        Qwen3Config(**SMALL, num_hidden_layers=2, head_dim=18),
+        -2,
+        "default",
+    ),
+}
+
+
+def mixed_llava_config(name: str) -> LlavaConfig:
+    tower, text, layer, strategy = LLAVA_MIXES[name]
+    return LlavaConfig(
+        vision_config=tower,
+        text_config=text,
+        image_token_index=320,
+        vision_feature_layer=layer,
+        vision_feature_select_strategy=strategy,
+    )
+
+
 def llava_config(name: str) -> LlavaConfig:
     """The table has 331 rows, the tokenizer 321 ids: the last ten must never come out."""
+    if name in LLAVA_MIXES:
+        return mixed_llava_config(name)
     small = name != "llava"
     text = LlamaConfig(
         vocab_size=331,
@@ -184,15 +225,23 @@ def random_llava(name: str, seed: int, dtype: str) -> LlavaForConditionalGenerat
     return model
 
 
-def write_llava_processor(folder: Path, strategy: str) -> None:
+def image_processor(tower: str) -> BaseImageProcessor:
+    if tower == "siglip_vision_model":
+        return SiglipImageProcessor(size={"height": 75, "width": 75})
+    side = {"height": 70, "width": 70}
+    if tower == "dinov2":
+        return BitImageProcessor(size={"shortest_edge": 81}, crop_size=side)
+    return CLIPImageProcessor(size={"shortest_edge": 70}, crop_size=side)
+
+
+def write_llava_processor(folder: Path, strategy: str, tower: str) -> None:
     tokenizers_tiny.write_llava_tokenizer(folder, legacy=True)
-    images = CLIPImageProcessor(size={"shortest_edge": 70}, crop_size={"height": 70, "width": 70})
     processor = LlavaProcessor(
-        images,
+        image_processor(tower),
         tokenizers_tiny.load(folder),
         patch_size=14,
         vision_feature_select_strategy=strategy,
-        num_additional_image_tokens=1,
+        num_additional_image_tokens=0 if tower == "siglip_vision_model" else 1,
     )
     processor.save_pretrained(str(folder))
 
@@ -209,9 +258,14 @@ def rename_tensors(folder: Path, names: dict[str, str]) -> None:
 
 def write_llava(name: str, folder: Path, seed: int) -> None:
     """save_pretrained still writes the older naming; llava_model_prefix has the other one."""
-    dtype = "bf16" if name == "llava_full" else "f16"
-    save(random_llava(name, seed, dtype), folder, dtype)
-    write_llava_processor(folder, "full" if name == "llava_full" else "default")
+    dtype = "bf16" if name in ("llava_full", "llava_siglip_default") else "f16"
+    model = random_llava(name, seed, dtype)
+    save(model, folder, dtype)
+    write_llava_processor(
+        folder,
+        model.config.vision_feature_select_strategy,
+        model.config.vision_config.model_type,
+    )
     if name == "llava_model_prefix":
         rename_tensors(
             folder,

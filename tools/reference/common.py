@@ -35,6 +35,8 @@ def normal(name: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
 def random_weight(name: str, shape: tuple[int, ...], seed: int) -> torch.Tensor:
     """A wide draw by the role that the name tells: tokens must vary, activations stay sane."""
     x = normal(name, shape, seed)
+    if not shape:
+        return x
     leaf = name.rsplit(".", 1)[-1]
     if leaf == "bias":
         return 0.1 * x

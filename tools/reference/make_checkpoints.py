@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import checkpoints_assembled as assembled
 import checkpoints_binocle as binocle
 import checkpoints_hf as hf
 import checkpoints_sinks as sinks
+import tinyllava
 from common import GOLDEN, setup
 
 # Seeds other than 1, for cases where golden.py finds no acceptable request.
 SEEDS: dict[str, int] = {"qwen3": 2}
-LLAVAS = ("llava", "llava_full", "llava_model_prefix", *hf.ROPE_SCALING)
+LLAVAS = ("llava", "llava_full", "llava_model_prefix", *hf.ROPE_SCALING, *hf.LLAVA_MIXES)
 
 
 def all_cases() -> list[str]:
-    return [*hf.TOWERS, *hf.TEXTS, *LLAVAS, "binocle_base", *binocle.CASES, *sinks.CASES]
+    public = [*hf.TOWERS, *hf.TEXTS, *LLAVAS, *tinyllava.CASES, *assembled.CASES]
+    return [*public, "binocle_base", *binocle.CASES, *sinks.CASES]
 
 
 def write_checkpoint(name: str, root: Path, seed: int) -> None:
@@ -27,6 +30,10 @@ def write_checkpoint(name: str, root: Path, seed: int) -> None:
         hf.write_text(name, folder, seed)
     elif name in LLAVAS:
         hf.write_llava(name, folder, seed)
+    elif name in assembled.CASES:
+        assembled.write_case(name, folder, seed)
+    elif name in tinyllava.CASES:
+        tinyllava.write_case(name, folder, seed)
     elif name == "binocle_base":
         binocle.write_base(folder, seed)
     elif name in sinks.CASES:

@@ -11,7 +11,6 @@ import transformers
 from PIL import Image
 from transformers import (
     AutoModelForCausalLM,
-    CLIPImageProcessor,
     LlavaForConditionalGeneration,
     LlavaProcessor,
 )
@@ -20,6 +19,7 @@ import conversations
 import tokenizers_tiny
 from binocle_torch import Binocle
 from common import read_json
+from tinyllava import TinyLlavaReference
 
 Stages = dict[str, torch.Tensor]
 Request = dict[str, Any]
@@ -46,6 +46,10 @@ def pixels_of(processors: dict[str, Any], picture: Image.Image) -> Stages:
         role: processor(picture, return_tensors="pt")["pixel_values"][0]
         for role, processor in processors.items()
     }
+
+
+def image_processor(settings: dict[str, Any]) -> Any:
+    return getattr(transformers, settings["image_processor_type"])(**settings)
 
 
 class TextReference:
@@ -90,7 +94,7 @@ class LlavaReference:
         tokenizer = tokenizers_tiny.load(folder)
         settings = read_json(folder / "processor_config.json")
         self.processor = LlavaProcessor(
-            CLIPImageProcessor.from_pretrained(str(folder)),
+            image_processor(read_json(folder / "preprocessor_config.json")),
             tokenizer,
             patch_size=settings["patch_size"],
             vision_feature_select_strategy=settings["vision_feature_select_strategy"],
@@ -140,14 +144,17 @@ class BinocleReference:
 
     def __init__(self, folder: Path):
         self.model = Binocle(folder)
-        self.tokenizer = tokenizers_tiny.load(folder)
+        parts = {k: v.get("path") for k, v in self.model.config.items() if isinstance(v, dict)}
+        text = parts["text_config"]
+        self.tokenizer = tokenizers_tiny.load(folder / text if text else folder)
+        own = read_json(folder / "preprocessor_config.json")
         self.processors = {}
-        for role, settings in read_json(folder / "preprocessor_config.json").items():
-            kind = getattr(transformers, settings["image_processor_type"])
-            self.processors[role] = kind(**settings)
+        for role in self.model.towers:
+            path = folder / (parts[f"{role}_config"] or "") / "preprocessor_config.json"
+            self.processors[role] = image_processor(own[role] if role in own else read_json(path))
         self.vocab_limit = len(self.tokenizer)
         self.image_id = self.model.config["image_token_index"]
-        self.special_ids = set(range(6))
+        self.special_ids = {0, 1, 2, self.image_id} if text else set(range(6))
 
     def encode(self, picture: Image.Image) -> Stages:
         pixels = pixels_of(self.processors, picture)
@@ -181,5 +188,9 @@ class BinocleReference:
 
 
 def load_reference(folder: Path) -> ReferenceModel:
-    kinds = {"llava": LlavaReference, "binocle": BinocleReference}
+    kinds = {
+        "llava": LlavaReference,
+        "tinyllava": TinyLlavaReference,
+        "binocle": BinocleReference,
+    }
     return kinds.get(read_json(folder / "config.json")["model_type"], TextReference)(folder)
