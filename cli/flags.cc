@@ -87,7 +87,9 @@ CLI::Validator IsInteger(const std::string& option) { return IsNumber<int64_t>(o
 void ModelFlags::Add(CLI::App& command) {
   Group group(command, "Model");
   group.AddText("--model", model,
-                "model directory (default: the small model that comes with Binocle)");
+                "model directory or GGUF file (default: the small model that comes with Binocle)");
+  group.AddText("--projector", options.projector,
+                "GGUF file with a tower and a projector, beside a GGUF text model");
   group.AddText("--device", options.device, "cpu");
   group.AddText("--compute", options.compute, "f32");
   group.AddNumber("--threads", options.threads, "threads (0: one per processor)");

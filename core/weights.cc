@@ -39,6 +39,12 @@ int64_t FirstNonFinite(const TensorView& stored) {
   return -1;
 }
 
+// A tensor under the name it goes by here, and in its file where that is another.
+std::string NameOf(const std::string& name, const TensorView& stored) {
+  const std::string_view own = stored.name();
+  return own == name ? name : internal::Concat(name, " (", own, " of the file)");
+}
+
 }  // namespace
 
 void TensorSet::Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner,
@@ -119,11 +125,11 @@ const TensorView* WeightBinder::Require(std::string_view name, const Shape& shap
   }
   state_->used.insert(full);
   if (!IsReal(found->dtype()) || !(found->shape() == shape)) {
-    state_->mis_shaped.push_back(
-        internal::Concat(full, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
-                         ", expected ", shape.ToString(), " of real numbers (", why, ")"));
+    state_->mis_shaped.push_back(internal::Concat(
+        NameOf(full, *found), " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
+        ", expected ", shape.ToString(), " of real numbers (", why, ")"));
   } else if (const int64_t at = FirstNonFinite(*found); at >= 0) {
-    state_->not_finite.push_back(internal::Concat(full, " element ", at));
+    state_->not_finite.push_back(internal::Concat(NameOf(full, *found), " element ", at));
   }
   return nullptr;
 }

@@ -60,6 +60,7 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
     overrides.fusion =
         ParseOption("fusion", [&] { return ParseFusionType(options.fusion, "fusion"); });
   }
+  if (!options.projector.empty()) overrides.projector = options.projector;
   if (!options.aligner.empty()) {
     overrides.layers.aligner =
         ParseOption("aligner", [&] { return ParseAligner(options.aligner, "aligner"); });
