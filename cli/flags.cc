@@ -84,6 +84,8 @@ std::string AsTyped(const Error& error) {
 
 CLI::Validator IsInteger(const std::string& option) { return IsNumber<int64_t>(option); }
 
+CLI::Validator IsSeed(const std::string& option) { return IsNumber<uint64_t>(option); }
+
 void ModelFlags::Add(CLI::App& command) {
   Group group(command, "Model");
   group.AddText("--model", model,

@@ -87,6 +87,7 @@ struct WeightBinder::State {
   std::map<std::string, WeightPlan> plan;
   std::vector<std::string> missing, mis_shaped, not_finite;
   std::set<std::string, std::less<>> used;
+  std::vector<NeededWeight> needed;  // and missing
   std::set<std::string, std::less<>>
       read_in_place;  // each counts once, also a table that is a head as well
   std::vector<std::string> ignored_prefixes;
@@ -121,6 +122,7 @@ const TensorView* WeightBinder::Require(std::string_view name, const Shape& shap
   if (!state_->checking) return found;
   if (found == nullptr) {
     state_->missing.push_back(full);
+    state_->needed.push_back({full, shape});
     return nullptr;
   }
   state_->used.insert(full);
@@ -256,6 +258,21 @@ std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const N
   if (!problems.empty())
     ThrowInvalid(where, ": the weights do not fit the configuration", problems);
   return state->plan;
+}
+
+std::vector<NeededWeight> ListWeights(const NameMap& names,
+                                      const std::function<void(WeightBinder&)>& bind) {
+  static const TensorSet kNothing;
+  const auto state = std::make_shared<WeightBinder::State>();
+  state->tensors = &kNothing;
+  state->names = names;
+  WeightBinder binder(state, "");
+  bind(binder);
+  std::vector<NeededWeight> needed;
+  std::set<std::string> seen;
+  for (NeededWeight& weight : state->needed)
+    if (seen.insert(weight.name).second) needed.push_back(std::move(weight));
+  return needed;
 }
 
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,

@@ -119,6 +119,19 @@ void CheckedModel::Check() {
   if (tokenizer_->eos_id() >= 0) config_.end_tokens.push_back(tokenizer_->eos_id());
 }
 
+std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names) {
+  for (auto* tower : {&config.anchor, &config.augment}) {
+    if (!*tower) continue;
+    std::visit(
+        [](auto& shape) {
+          shape.feature.layer = -1;
+          shape.feature.final_norm = true;
+        },
+        (*tower)->shape);
+  }
+  return ListWeights(names, [&](WeightBinder& b) { BindParts(config, b); });
+}
+
 VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
     : checked_(std::move(checked)) {
   const ModelConfig& c = config();

@@ -73,6 +73,9 @@ class CheckedModel {
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 
+// Everything that a directory of this configuration should hold, under `names`: also layers and norms of towers that are not used.
+std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names);
+
 class VlmModel {
  public:
   // `max_positions` bounds prompt and answer, at most the model's own limit.
