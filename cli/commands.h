@@ -22,6 +22,7 @@ void AddClient(CLI::App& app);  // where the servers are built
 void AddEval(CLI::App& app);
 void AddExplain(CLI::App& app);
 void AddInspect(CLI::App& app);
+void AddParity(CLI::App& app);
 void AddServe(CLI::App& app);  // where the servers are built
 
 }  // namespace binocle::cli

@@ -98,6 +98,7 @@ void Run(int argc, char** argv) {
   AddEval(app);
   AddExplain(app);
   AddInspect(app);
+  AddParity(app);
 #ifdef BINOCLE_WITH_SERVERS
   AddClient(app);
   AddServe(app);

@@ -71,7 +71,8 @@ NameMap NamesOf(const std::filesystem::path& directory, const TensorSet& tensors
 
 }  // namespace
 
-CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides)
+CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides,
+                           MissingTokenizer missing)
     : directory_(path) {
   if (path.extension() == ".gguf") {
     GgufModel model = ReadGgufModel(path, overrides);
@@ -82,7 +83,8 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
     config_ = ReadModelConfig(path, overrides);
     tensors_ = ReadTensors(path);
     names_ = NamesOf(path, tensors_);
-    tokenizer_ = LoadTokenizer(path);
+    if (missing == MissingTokenizer::kRefused || HasTokenizer(path))
+      tokenizer_ = LoadTokenizer(path);
   }
   Check();
 }
@@ -95,6 +97,7 @@ void CheckedModel::Check() {
   if (config_.takes_pictures())
     plan_.activations["fusion"] = FusionActivationBytes(
         config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+  if (tokenizer_ == nullptr) return;
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
                  " ids, expected at most ", config_.text.vocabulary,
