@@ -125,7 +125,7 @@ void AddParity(CLI::App& app) {
       ->check(NotEmpty("the dump's path", "a file"));
   command
       ->add_option("--tolerance", flags->tolerance,
-                   "largest relative difference (default: 1e-4; 0.05 for a dump in bf16)")
+                   "largest relative difference (default: 1e-4; 0.1 for a dump in bf16)")
       ->check(NotEmpty("--tolerance", "a number"));
   command->add_option("--device", flags->options.device, "cpu")
       ->check(NotEmpty("--device", "a value"))

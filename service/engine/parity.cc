@@ -16,10 +16,10 @@
 namespace binocle {
 namespace {
 
-constexpr double kTolerance =
-    1e-4;  // f32 beside f32: two correct programs were 2e-6 apart in all goldens
-constexpr double kBf16Tolerance =
-    0.05;  // eight bits of mantissa, rounded after every operation of every layer
+// f32 beside f32: the worst of all goldens is 7e-5, of a real model of 30 layers 2e-6 (SmolLM2-135M).
+constexpr double kTolerance = 1e-4;
+// f32 beside bf16: 0.054 in that model's logits, 0.04 in its layers.
+constexpr double kBf16Tolerance = 0.1;
 
 void CheckIsOf(const Dump& dump, const ModelConfig& config) {
   if (dump.model_type() && *dump.model_type() != config.family) {
