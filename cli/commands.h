@@ -24,6 +24,7 @@ void AddEval(CLI::App& app);
 void AddExplain(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddMakeRandom(CLI::App& app);
+void AddParity(CLI::App& app);
 void AddServe(CLI::App& app);  // where the servers are built
 
 }  // namespace binocle::cli

@@ -100,6 +100,7 @@ void Run(int argc, char** argv) {
   AddExplain(app);
   AddInspect(app);
   AddMakeRandom(app);
+  AddParity(app);
 #ifdef BINOCLE_WITH_SERVERS
   AddClient(app);
   AddServe(app);

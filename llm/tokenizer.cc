@@ -24,4 +24,8 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& directory)
         ": has no tokenizer, expected tokenizer.model or tokenizer.json");
 }
 
+bool HasTokenizer(const std::filesystem::path& directory) {
+  return IsThere(directory / "tokenizer.model") || IsThere(directory / "tokenizer.json");
+}
+
 }  // namespace binocle
