@@ -13,10 +13,6 @@ void CheckTextBytes(std::string_view text) {
         kMaxTextBytes);
 }
 
-bool HasTokenizer(const std::filesystem::path& directory) {
-  return IsThere(directory / "tokenizer.model") || IsThere(directory / "tokenizer.json");
-}
-
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& directory) {
   if (IsThere(directory / "tokenizer.model")) return LoadSentencePieceTokenizer(directory);
   if (IsThere(directory / "tokenizer.json")) return LoadJsonTokenizer(directory);

@@ -52,8 +52,11 @@ std::vector<int32_t> IdsOf(const JsonObject& json, const char* key) {
   if (list == nullptr || !list->is_array()) json.Fail(key, "a list of token ids");
   std::vector<int32_t> ids;
   for (const Json& id : *list) {
-    const bool fits = id.is_number_unsigned() && id.get<uint64_t>() <= INT32_MAX;
-    if (!fits) json.Fail(key, "a list of token ids, 0 to 2147483647");
+    // Below 0: what stands for a picture and is in no vocabulary.
+    const bool fits = id.is_number_integer() &&
+                      (!id.is_number_unsigned() || id.get<uint64_t>() <= INT32_MAX) &&
+                      id.get<int64_t>() >= INT32_MIN;
+    if (!fits) json.Fail(key, "a list of token ids of 32 bits");
     ids.push_back(id.get<int32_t>());
   }
   return ids;

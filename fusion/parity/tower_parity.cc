@@ -31,13 +31,21 @@ std::unique_ptr<VisionEncoder> BindDinoTower(const JsonObject& config, FeatureSe
   return b.checking() ? nullptr : MakeDinov2Encoder(dino, std::move(weights));
 }
 
+std::unique_ptr<VisionEncoder> BindSiglipTower(const JsonObject& config, FeatureSelection feature,
+                                               const DumpInput&, WeightBinder& b) {
+  const SiglipConfig siglip = ParseSiglipConfig(config, feature);
+  SiglipWeights weights = BindSiglip(siglip, b);
+  return b.checking() ? nullptr : MakeSiglipEncoder(siglip, std::move(weights));
+}
+
 struct TowerKind {
   std::string_view model_type;
   Bind bind;
 };
 constexpr TowerKind kTowerKinds[] = {{"clip_vision_model", BindClipTower},
                                      {"dinov2", BindDinoTower},
-                                     {"dinov2_with_registers", BindDinoTower}};
+                                     {"dinov2_with_registers", BindDinoTower},
+                                     {"siglip_vision_model", BindSiglipTower}};
 
 const TowerKind* FindTower(const Json& config) {
   const auto type = config.find("model_type");
@@ -99,6 +107,7 @@ class TowerComparison {
     if (files_.model_type() == "clip_vision_model") return;  // normed nowhere but in its pooler
     Compare(input, prefix + "normed", {.layer = -1, .final_norm = true},
             {.name = "final norm", .input = input});
+    ComparePooled(input, prefix + "pooled");
   }
 
  private:
@@ -124,6 +133,21 @@ class TowerComparison {
     for (int64_t r = 0; r < rows; ++r)
       std::copy_n(stored.row(r == 0 ? 0 : r + registers), tower->width(), want.row(r));
     log_.AddNear(std::move(stage), CompareRows(got, want));
+  }
+
+  void ComparePooled(int64_t index, const std::string& tensor) {
+    if (!dump_.Has(tensor)) return;
+    const DumpInput& input = dump_.inputs()[static_cast<size_t>(index)];
+    const auto tower = files_.Load(ex_, {.layer = -1}, input);
+    if (!tower->Has(ClassOutput::kPooled)) {
+      dump_.OfAnotherModel(
+          internal::Concat("input ", index, " has a pooled output, and the tower has no head"));
+    }
+    Tensor got = Tensor::F32({1, tower->width()}, "pooled");
+    tower->EncodeWhole(ex_, HashPixels(input), ClassOutput::kPooled, got);
+    Tensor want = dump_.Read(tensor, {tower->width()}, "config.json: hidden_size");
+    log_.AddNear({.name = "pooled", .input = index},
+                 CompareRows(got, std::move(want).Reshaped({1, tower->width()})));
   }
 
   Exec& ex_;

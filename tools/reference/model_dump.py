@@ -161,7 +161,7 @@ def run_request(
     parts = [stages[name]["projected"] for name in request["images"]]
     visual = torch.cat(parts) if parts else None
     run = Run(request, model.prompt(request, len(parts[0]) if parts else 0))
-    inner = model.model
+    inner = getattr(model, "model", None)
     if isinstance(inner, PreTrainedModel):
         limit = inner.config.get_text_config().max_position_embeddings
         if len(run.prompt_ids) + count > limit:

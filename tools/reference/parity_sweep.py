@@ -103,6 +103,16 @@ def compare(program: str, folder: Path, name: str, title: str) -> bool:
     return report["agrees"]
 
 
+def shared_by(cases: list[str]) -> list[str]:
+    """Cases whose weights others link to or name."""
+    shared = []
+    if any(name.startswith("binocle_") for name in cases):
+        shared = ["binocle_base", "binocle_ftz"]
+    if any(name.startswith("assembled_") for name in cases):
+        shared += list(TOWERS)
+    return shared
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -119,16 +129,16 @@ def main() -> None:
     for seed in args.seed or [11, 12]:
         with tempfile.TemporaryDirectory(prefix="binocle-parity-") as root:
             pictures.write_pngs(Path(root) / "images")
-            if any(name.startswith("binocle_") for name in cases):
-                for shared in ("binocle_base", "binocle_ftz"):  # whose weights others link to
-                    write_checkpoint(shared, Path(root), seed)
+            for shared in shared_by(cases):
+                write_checkpoint(shared, Path(root), seed)
             for name in cases:
                 write_checkpoint(name, Path(root), seed)
                 folder = Path(root) / name
                 count += 1
                 wrong += not compare(args.program, folder, name, f"{name} (seed {seed})")
                 for dtype in args.dtype or []:
-                    if name.startswith("binocle_") or not recast(folder, dtype):
+                    mixed = name.startswith(("binocle_", "assembled_"))
+                    if mixed or not recast(folder, dtype):
                         continue
                     count += 1
                     title = f"{name} (seed {seed}, {dtype})"

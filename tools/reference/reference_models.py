@@ -10,8 +10,8 @@ import torch
 import transformers
 from PIL import Image
 from transformers import (
-    AutoModelForCausalLM,
     AutoImageProcessor,
+    AutoModelForCausalLM,
     AutoTokenizer,
     LlavaForConditionalGeneration,
     LlavaProcessor,
