@@ -15,7 +15,7 @@ constexpr ModelFamily kFamilies[] = {
     {"mistral", ParseTextFamily, TextNames, nullptr},
     {"qwen2", ParseTextFamily, TextNames, nullptr},
     {"qwen3", ParseTextFamily, TextNames, nullptr},
-    {"tinyllava", ParseTinyLlavaFamily, TinyLlavaNames, nullptr},
+    {"tinyllava", ParseTinyLlavaFamily, TinyLlavaNames, TinyLlavaAsBinocle},
 };
 
 // The size that every picture comes out with. A tower is built for one size.

@@ -64,6 +64,10 @@ NameMap TextNames(const TensorSet& tensors);
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap LlavaNames(const TensorSet& tensors);
 BinocleForm LlavaAsBinocle(const ModelFiles& files, const ModelConfig& config);
+BinocleForm TinyLlavaAsBinocle(const ModelFiles& files, const ModelConfig& config);
+// vision_config with the selection of features, and the processor that goes with it.
+Json TinyLlavaTower(const JsonObject& config);
+Json TinyLlavaProcessor(const ModelFiles& files);
 // vision_config with the selection of features, as a Binocle directory's anchor_config has it.
 Json TowerWithSelection(const JsonObject& config);
 

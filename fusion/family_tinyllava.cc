@@ -6,11 +6,10 @@
 #include "vision/vision_config.h"
 
 namespace binocle {
-namespace {
 
 // "patch" drops the first token whatever it is; "cls_patch" keeps all.
-Json TowerWithStrategy(const JsonObject& config, const JsonObject& tower) {
-  Json json = tower.json();
+Json TinyLlavaTower(const JsonObject& config) {
+  Json json = config.Object("vision_config").json();
   const std::string strategy =
       config.Choice("vision_feature_select_strategy", "patch", {"patch", "cls_patch"});
   json["vision_feature_select_strategy"] = strategy == "patch" ? "default" : "full";
@@ -20,7 +19,8 @@ Json TowerWithStrategy(const JsonObject& config, const JsonObject& tower) {
 }
 
 // The directory's own processor or, as these checkpoints have none, that of the tower's original.
-Json ProcessorOf(const ModelFiles& files, const Json& tower) {
+Json TinyLlavaProcessor(const ModelFiles& files) {
+  const Json tower = files.config.Object("vision_config").json();
   Json processor;
   const auto path = files.directory / "preprocessor_config.json";
   if (IsThere(path)) {
@@ -41,9 +41,6 @@ Json ProcessorOf(const ModelFiles& files, const Json& tower) {
       files.config.Choice("image_aspect_ratio", "square", {"square", "pad"});
   return processor;
 }
-
-}  // namespace
-
 ModelConfig ParseTinyLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const JsonObject& config = files.config;
   if (overrides.fusion && *overrides.fusion != FusionType::kAnchor) {
@@ -63,11 +60,10 @@ ModelConfig ParseTinyLlavaFamily(const ModelFiles& files, const ModelOverrides& 
   c.text = ParseTextConfig(config.Object("text_config"));
   c.image_token =
       config.Has("image_token_index") ? ParseImageToken(config, "image_token_index") : -200;
-  const JsonObject vision = config.Object("vision_config");
-  const Json tower = TowerWithStrategy(config, vision);
-  const Json processor = ProcessorOf(files, tower);
+  const Json tower = TinyLlavaTower(config);
+  const Json processor = TinyLlavaProcessor(files);
   c.anchor = ParseLlavaTower(
-      JsonObject(tower, vision.where()),
+      JsonObject(tower, config.where() + ": vision_config"),
       JsonObject(processor, files.directory.string() + "/preprocessor_config.json"));
   c.fusion.type = FusionType::kAnchor;
   c.projector = {.hidden = c.text.width, .out = c.text.width};

@@ -47,6 +47,11 @@ std::string_view TowerConfig::type() const {
   return std::get<Dinov2Config>(shape).registers > 0 ? "dinov2_with_registers" : "dinov2";
 }
 
+const FeatureSelection& TowerConfig::feature() const {
+  return std::visit([](const auto& tower) -> const FeatureSelection& { return tower.feature; },
+                    shape);
+}
+
 bool TowerConfig::has_class_token() const { return !std::holds_alternative<SiglipConfig>(shape); }
 
 int64_t TowerConfig::patch_size() const {

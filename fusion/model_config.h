@@ -27,6 +27,7 @@ struct TowerConfig {
   std::string_view type() const;  // "clip_vision_model", "dinov2", "siglip_vision_model"
   int64_t patch_size() const;     // pixels a side
   bool has_class_token() const;
+  const FeatureSelection& feature() const;
 };
 
 // A public checkpoint that a Binocle directory names for one of its parts.

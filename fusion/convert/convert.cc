@@ -134,7 +134,7 @@ struct Source {
 DirectoryForm FormOf(const Source& source, const std::string& to) {
   if (to == "binocle") return ToBinocleForm(source.files, source.checked.config(), source.names);
   if (to == "hf") return ToHuggingFaceForm(source.files, source.checked.config(), source.names);
-  return SameForm(source.files, source.names);
+  return SameForm(source.files, source.checked.config(), source.names);
 }
 
 WeightEdits EditsOf(const Source& source, const std::string& from,
@@ -207,6 +207,8 @@ ConvertReport ConvertDirectory(Exec& ex, const std::string& from, const std::str
     WriteText(folder.path() / "processor_config.json",
               ReadFile(source.files.directory / "processor_config.json", kMaxCopiedBytes));
   CopyFiles(source.files.directory, folder.path(), adapters.empty());
+  if (const auto* text = source.checked.config().text_path(); text && !HasTokenizer(folder.path()))
+    CopyFiles(*text, folder.path(), false);
   ReadModelConfig(folder.path(), {});  // what was written is what is read
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
     report.files.push_back(entry.path().filename().string());

@@ -1,6 +1,7 @@
 #include "fusion/convert/forms.h"
 
 #include "core/mapped_file.h"
+#include "fusion/part_files.h"
 #include "llm/conversation.h"
 
 namespace binocle {
@@ -30,15 +31,18 @@ void CheckHasWords(const ModelFiles& files, const ModelConfig& c) {
   if (c.fusion.type != FusionType::kAnchor)
     ThrowNoWords(files, "fusion_config: type", std::string(FusionTypeName(c.fusion.type)),
                  "anchor");
-  if (!std::holds_alternative<ClipConfig>(c.anchor->shape))
+  if (c.anchor->type() == "dinov2_with_registers")
     ThrowNoWords(files, "anchor_config: model_type", std::string(c.anchor->type()),
-                 "clip_vision_model");
+                 "a tower without registers");
   if (files.config.Has("augment_config")) ThrowNoWords(files, "augment_config", "there", "none");
-  if (std::get<ClipConfig>(c.anchor->shape).feature.final_norm)
+  if (c.anchor->feature().final_norm)
     ThrowNoWords(files, "anchor_config: vision_feature_norm", "true", "false");
   if (c.projector.hidden != c.text.width)
     ThrowNoWords(files, "projector_config: hidden_size", std::to_string(c.projector.hidden),
                  "the language model's " + std::to_string(c.text.width));
+  if (c.image_token < 0 || c.image_token >= c.text.vocabulary)
+    ThrowNoWords(files, "image_token_index", std::to_string(c.image_token),
+                 "an id of the vocabulary");
   if (files.config.Has("composite_attention"))
     ThrowNoWords(files, "composite_attention", "there", "none (stock attention)");
 }
@@ -64,7 +68,63 @@ void SetDType(DType dtype, Json& config) {
   }
 }
 
-DirectoryForm SameForm(const ModelFiles& files, const NameMap& names) {
+namespace {
+
+// An assembled model as a whole one: its sections as the parts' checkpoints have them.
+DirectoryForm WholeForm(const ModelFiles& files, const ModelConfig& c) {
+  DirectoryForm form{.model_type = "binocle",
+                     .config = files.config.json(),
+                     .preprocessor = PreprocessorOf(files),
+                     .processor = {},
+                     .names = {},
+                     .notes = {}};
+  for (const ModelPart& part : c.parts) {
+    const std::string role = part.prefix.substr(0, part.prefix.size() - 1);
+    const std::string section = role == "language_model" ? "text_config" : role + "_config";
+    const PartConfig resolved = PartConfig::Read(files.directory, files.config, section);
+    if (resolved.gguf()) {
+      Throw(Code::kUnimplemented, files.config.where(), ": ", section,
+            ": path: ", part.path.string(), " is a GGUF file, expected a directory");
+    }
+    form.config[section] = resolved.json().json();
+    if (section != "text_config" && !form.preprocessor.contains(role))
+      form.preprocessor[role] = ReadJsonFile(part.path / "preprocessor_config.json");
+  }
+  // Those of the parts count as well; the tokenizer's comes with it.
+  if (!c.end_tokens.empty()) form.config["eos_token_id"] = c.end_tokens;
+  return form;
+}
+
+void RefuseDroppedPatch(const ModelFiles& files, const ModelConfig& c) {
+  if (!c.anchor->feature().drop_first_patch) return;
+  Throw(Code::kUnimplemented, files.config.where(),
+        ": vision_feature_select_strategy drops the first patch of ", c.anchor->type(),
+        ", which has no class token; a Binocle directory has no form for it");
+}
+
+// Of families with one tower and a two-layer projector.
+BinocleForm OneTowerForm(const ModelFiles& files, const ModelConfig& c, Json tower,
+                         Json processor) {
+  RefuseDroppedPatch(files, c);
+  const Json& config = files.config.json();
+  Json out = {{"model_type", "binocle"},
+              {"format_version", 1},
+              {"name", c.name},
+              {"image_token_index", c.image_token},
+              {"conversation", ConversationStyleName(c.conversation)},
+              {"anchor_config", std::move(tower)},
+              {"fusion_config", {{"type", "anchor"}}},
+              {"projector_config", {{"type", "mlp2x_gelu"}}},
+              {"text_config", config["text_config"]}};
+  if (c.projector.bias == Bias::kAbsent) out["projector_config"]["bias"] = false;
+  CopyKeys(config, {"eos_token_id", "composite_attention", "dtype", "torch_dtype"}, out);
+  return {.config = std::move(out), .processors = {{"anchor", std::move(processor)}}};
+}
+
+}  // namespace
+
+DirectoryForm SameForm(const ModelFiles& files, const ModelConfig& c, const NameMap& names) {
+  if (!c.parts.empty()) return WholeForm(files, c);
   return {.model_type = files.config.String("model_type"),
           .config = files.config.json(),
           .preprocessor = PreprocessorOf(files),
@@ -74,28 +134,20 @@ DirectoryForm SameForm(const ModelFiles& files, const NameMap& names) {
 }
 
 BinocleForm LlavaAsBinocle(const ModelFiles& files, const ModelConfig& c) {
-  const Json& config = files.config.json();
-  Json out = {{"model_type", "binocle"},
-              {"format_version", 1},
-              {"name", c.name},
-              {"image_token_index", c.image_token},
-              {"conversation", ConversationStyleName(c.conversation)},
-              {"anchor_config", TowerWithSelection(files.config)},
-              {"fusion_config", {{"type", "anchor"}}},
-              {"projector_config", {{"type", "mlp2x_gelu"}}},
-              {"text_config", config["text_config"]}};
-  if (c.projector.bias == Bias::kAbsent) out["projector_config"]["bias"] = false;
-  CopyKeys(config, {"eos_token_id", "composite_attention", "dtype", "torch_dtype"}, out);
-  return {.config = std::move(out), .processors = {{"anchor", PreprocessorOf(files)}}};
+  return OneTowerForm(files, c, TowerWithSelection(files.config), PreprocessorOf(files));
+}
+
+BinocleForm TinyLlavaAsBinocle(const ModelFiles& files, const ModelConfig& c) {
+  return OneTowerForm(files, c, TinyLlavaTower(files.config), TinyLlavaProcessor(files));
 }
 
 DirectoryForm ToBinocleForm(const ModelFiles& files, const ModelConfig& config,
                             const NameMap& names) {
-  if (config.family == "binocle") return SameForm(files, names);
+  if (config.family == "binocle") return SameForm(files, config, names);
   const auto render = FindFamily(files.config).as_binocle;
   if (render == nullptr) {
     Throw(Code::kUnimplemented, files.config.where(), ": model_type is ", config.family,
-          ", expected llava: a Binocle directory has towers");
+          ", expected llava or tinyllava: a Binocle directory has towers");
   }
   BinocleForm form = render(files, config);
   return {.model_type = "binocle",
@@ -108,8 +160,12 @@ DirectoryForm ToBinocleForm(const ModelFiles& files, const ModelConfig& config,
 
 DirectoryForm ToHuggingFaceForm(const ModelFiles& files, const ModelConfig& c,
                                 const NameMap& names) {
-  if (c.family != "binocle") return SameForm(files, names);
+  if (c.family != "binocle") return SameForm(files, c, names);
   CheckHasWords(files, c);
+  if (!c.parts.empty()) {
+    Throw(Code::kFailedPrecondition, files.config.where(),
+          ": names parts by paths, expected a whole directory: convert it to binocle first");
+  }
   Json tower = files.config.json()["anchor_config"];
   Json out = {{"architectures", {"LlavaForConditionalGeneration"}},
               {"model_type", "llava"},
@@ -124,6 +180,8 @@ DirectoryForm ToHuggingFaceForm(const ModelFiles& files, const ModelConfig& c,
     if (tower.contains(key) && out.contains(key) && !tower[key].is_null()) out[key] = tower[key];
     tower.erase(key);
   }
+  // There "default" drops the first token whatever it is.
+  if (!c.anchor->has_class_token()) out["vision_feature_select_strategy"] = "full";
   out["vision_config"] = std::move(tower);
   if (!out["text_config"].contains("model_type")) out["text_config"]["model_type"] = "llama";
   CopyKeys(files.config.json(), {"eos_token_id", "dtype", "torch_dtype"}, out);
@@ -134,7 +192,7 @@ DirectoryForm ToHuggingFaceForm(const ModelFiles& files, const ModelConfig& c,
       .preprocessor = processors["anchor"],
       .processor = {{"processor_class", "LlavaProcessor"},
                     {"image_token", kImageMark},
-                    {"num_additional_image_tokens", 1},
+                    {"num_additional_image_tokens", c.anchor->has_class_token() ? 1 : 0},
                     {"patch_size", c.anchor->patch_size()}},
       .names = {{{"anchor.", "vision_tower."}, {"projector.", "multi_modal_projector."}}},
       .notes = {}};

@@ -20,7 +20,7 @@ struct DirectoryForm {
 };
 
 // The form stays.
-DirectoryForm SameForm(const ModelFiles& files, const NameMap& names);
+DirectoryForm SameForm(const ModelFiles& files, const ModelConfig& config, const NameMap& names);
 // Throws UNIMPLEMENTED for text models.
 DirectoryForm ToBinocleForm(const ModelFiles& files, const ModelConfig& config,
                             const NameMap& names);

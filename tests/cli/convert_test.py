@@ -15,7 +15,7 @@ class Converting(Answers):
         self.assertEqual(first["logprobs"], second["logprobs"], "bit for bit")
 
     def test_a_llava_directory_answers_the_same_in_binocles_form_and_back(self):
-        for name in ("llava", "llava_model_prefix"):
+        for name in ("llava", "llava_model_prefix", "llava_siglip", "llava_dinov2"):
             binocle, hf = self.folder / (name + "_binocle"), self.folder / (name + "_hf")
             report = self.fine("convert", "--model", GOLDEN / name, "--to", "binocle", "--out", binocle, "--json").json
             self.assertEqual(report["model_type"], "binocle")
@@ -27,6 +27,13 @@ class Converting(Answers):
     def test_a_form_that_stays_answers_the_same(self):
         self.fine("convert", "--model", FTZ, "--out", self.folder / "ftz", "--shard-size", "1MiB")
         self.same_answers(FTZ, self.folder / "ftz")
+
+    def test_tinyllava_and_assembled_models_become_whole_directories(self):
+        for name in ("tinyllava", "assembled_siglip_dinov2_qwen2", "assembled_clip_dinov2_mof"):
+            whole = self.folder / name
+            self.fine("convert", "--model", GOLDEN / name, "--to", "binocle", "--out", whole)
+            self.same_answers(GOLDEN / name, whole)
+            self.assertNotIn('"path"', (whole / "config.json").read_text())
 
     def test_an_adapter_changes_the_answer_and_a_merged_one_does_not_come_apart(self):
         adapter = GOLDEN / "lora" / "llava_rank_stabilized"
@@ -55,6 +62,8 @@ class Converting(Answers):
             (["--model", gguf, "--out", out], 1, "UNIMPLEMENTED"),
             (["--model", text, "--to", "binocle", "--out", out], 1, "UNIMPLEMENTED"),
             (["--model", FTZ, "--to", "hf", "--out", out], 1, "FAILED_PRECONDITION"),
+            (["--model", GOLDEN / "llava_siglip_default", "--to", "binocle", "--out", out], 1, "drops the first patch"),
+            (["--model", GOLDEN / "assembled_clip_dinov2_mof", "--to", "hf", "--out", out], 1, "fusion_config: type is interleave"),
             (["--model", text, "--lora", GOLDEN / "lora" / "llava_rank_stabilized", "--out", out], 1, "unmatched"),
         ]:
             with self.subTest(says):
