@@ -1,5 +1,6 @@
 // A GGUF file: a text model, which takes no pictures.
 #include "core/weight_files.h"
+#include "fusion/chat_template_files.h"
 #include "fusion/families.h"
 #include "llm/gguf_config.h"
 #include "llm/tokenizer_gguf.h"
@@ -17,6 +18,7 @@ GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides&
   c.name = path.stem().string();
   const Json nothing = Json::object();  // of composite attention
   c.layers = PlanLayers(JsonObject(nothing, path.string()), c.text.layers, overrides);
+  ResolveConversation(ReadChatTemplate(m, path.string()), overrides, c);
   // The tokenizer knows the end of a sequence; this is the end of a turn.
   if (const char* key = "tokenizer.ggml.eot_token_id"; m.Has(key))
     c.end_tokens.push_back(static_cast<int32_t>(m.Int(key, 0, c.text.vocabulary - 1)));
