@@ -19,9 +19,12 @@ void AddBench(CLI::App& app);
 void AddCalibrate(CLI::App& app);
 void AddChat(CLI::App& app);
 void AddClient(CLI::App& app);  // where the servers are built
+void AddConvert(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddExplain(CLI::App& app);
 void AddInspect(CLI::App& app);
+void AddMakeRandom(CLI::App& app);
+void AddParity(CLI::App& app);
 void AddServe(CLI::App& app);  // where the servers are built
 
 }  // namespace binocle::cli

@@ -84,10 +84,14 @@ std::string AsTyped(const Error& error) {
 
 CLI::Validator IsInteger(const std::string& option) { return IsNumber<int64_t>(option); }
 
+CLI::Validator IsSeed(const std::string& option) { return IsNumber<uint64_t>(option); }
+
 void ModelFlags::Add(CLI::App& command) {
   Group group(command, "Model");
   group.AddText("--model", model,
-                "model directory (default: the small model that comes with Binocle)");
+                "model directory or GGUF file (default: the small model that comes with Binocle)");
+  group.AddText("--projector", options.projector,
+                "GGUF file with a tower and a projector, beside a GGUF text model");
   group.AddText("--device", options.device, "cpu");
   group.AddText("--compute", options.compute, "f32");
   group.AddNumber("--threads", options.threads, "threads (0: one per processor)");

@@ -48,6 +48,8 @@ CLI::Validator NotEmpty(const std::string& name, const std::string& expected);
 
 // Refuses what is no decimal integer of 64 bits: "--rounds is two, expected an integer of 64 bits".
 CLI::Validator IsInteger(const std::string& option);
+// The same for integers from 0 to 2⁶⁴ − 1.
+CLI::Validator IsSeed(const std::string& option);
 
 // What an error about an option says, with the option as it is typed: max_new_tokens is --max-new-tokens.
 std::string AsTyped(const Error& error);

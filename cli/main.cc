@@ -95,9 +95,12 @@ void Run(int argc, char** argv) {
   AddBench(app);
   AddCalibrate(app);
   AddChat(app);
+  AddConvert(app);
   AddEval(app);
   AddExplain(app);
   AddInspect(app);
+  AddMakeRandom(app);
+  AddParity(app);
 #ifdef BINOCLE_WITH_SERVERS
   AddClient(app);
   AddServe(app);

@@ -24,6 +24,7 @@ if(BINOCLE_ENGINE)
   pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
   pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
   find_package(OpenSSL REQUIRED)
+  find_package(ZLIB REQUIRED)
 endif()
 
 if(BINOCLE_SERVICE)
@@ -32,7 +33,6 @@ if(BINOCLE_SERVICE)
 endif()
 
 if(BINOCLE_OPENCV)
-  find_package(ZLIB REQUIRED)
   # The small -dev packages have no CMake file; libopencv-dev, which has, brings 500 MB.
   find_path(OPENCV_INCLUDE_DIR opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4 REQUIRED)
   find_library(OPENCV_CORE opencv_core REQUIRED)

@@ -14,6 +14,15 @@ void ReadHalves(const char* source, int64_t count, float* out) {
   }
 }
 
+template <typename Round>
+void WriteHalves(const float* values, int64_t count, void* out, const Round& round) {
+  auto* halves = static_cast<char*>(out);
+  for (int64_t i = 0; i < count; ++i) {
+    const uint16_t bits = round(values[i]);
+    std::memcpy(halves + 2 * i, &bits, 2);
+  }
+}
+
 }  // namespace
 
 bool IsReal(DType dtype) {
@@ -33,6 +42,17 @@ void ReadAsF32(const TensorView& stored, int64_t begin, int64_t count, float* ou
     case DType::kI32:
     case DType::kU8: BINOCLE_CHECK(false, stored.name(), " is ", DTypeName(stored.dtype()));
     default: ExpandBlocks(stored.dtype(), source, count, out);
+  }
+}
+
+void WriteFromF32(const float* values, int64_t count, DType dtype, void* out) {
+  if (count == 0) return;
+  switch (dtype) {
+    case DType::kF32: std::memcpy(out, values, static_cast<size_t>(count) * 4); return;
+    case DType::kF16: return WriteHalves(values, count, out, F16FromF32);
+    case DType::kBF16:
+      return WriteHalves(values, count, out, [](float value) { return Bf16FromF32(value).bits; });
+    default: BINOCLE_CHECK(false, DTypeName(dtype));
   }
 }
 

@@ -39,6 +39,12 @@ int64_t FirstNonFinite(const TensorView& stored) {
   return -1;
 }
 
+// A tensor under the name it goes by here, and in its file where that is another.
+std::string NameOf(const std::string& name, const TensorView& stored) {
+  const std::string_view own = stored.name();
+  return own == name ? name : internal::Concat(name, " (", own, " of the file)");
+}
+
 }  // namespace
 
 void TensorSet::Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner,
@@ -81,6 +87,7 @@ struct WeightBinder::State {
   std::map<std::string, WeightPlan> plan;
   std::vector<std::string> missing, mis_shaped, not_finite;
   std::set<std::string, std::less<>> used;
+  std::vector<NeededWeight> needed;  // and missing
   std::set<std::string, std::less<>>
       read_in_place;  // each counts once, also a table that is a head as well
   std::vector<std::string> ignored_prefixes;
@@ -115,15 +122,16 @@ const TensorView* WeightBinder::Require(std::string_view name, const Shape& shap
   if (!state_->checking) return found;
   if (found == nullptr) {
     state_->missing.push_back(full);
+    state_->needed.push_back({full, shape});
     return nullptr;
   }
   state_->used.insert(full);
   if (!IsReal(found->dtype()) || !(found->shape() == shape)) {
-    state_->mis_shaped.push_back(
-        internal::Concat(full, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
-                         ", expected ", shape.ToString(), " of real numbers (", why, ")"));
+    state_->mis_shaped.push_back(internal::Concat(
+        NameOf(full, *found), " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
+        ", expected ", shape.ToString(), " of real numbers (", why, ")"));
   } else if (const int64_t at = FirstNonFinite(*found); at >= 0) {
-    state_->not_finite.push_back(internal::Concat(full, " element ", at));
+    state_->not_finite.push_back(internal::Concat(NameOf(full, *found), " element ", at));
   }
   return nullptr;
 }
@@ -250,6 +258,21 @@ std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const N
   if (!problems.empty())
     ThrowInvalid(where, ": the weights do not fit the configuration", problems);
   return state->plan;
+}
+
+std::vector<NeededWeight> ListWeights(const NameMap& names,
+                                      const std::function<void(WeightBinder&)>& bind) {
+  static const TensorSet kNothing;
+  const auto state = std::make_shared<WeightBinder::State>();
+  state->tensors = &kNothing;
+  state->names = names;
+  WeightBinder binder(state, "");
+  bind(binder);
+  std::vector<NeededWeight> needed;
+  std::set<std::string> seen;
+  for (NeededWeight& weight : state->needed)
+    if (seen.insert(weight.name).second) needed.push_back(std::move(weight));
+  return needed;
 }
 
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,

@@ -94,6 +94,8 @@ class WeightBinder {
   friend std::map<std::string, struct WeightPlan> CheckWeights(
       const TensorSet&, const NameMap&, const std::string&,
       const std::function<void(WeightBinder&)>&);
+  friend std::vector<struct NeededWeight> ListWeights(const NameMap&,
+                                                      const std::function<void(WeightBinder&)>&);
   friend void LoadWeights(Exec&, const TensorSet&, const NameMap&,
                           const std::function<void(WeightBinder&)>&);
   WeightBinder(std::shared_ptr<State> state, std::string prefix)
@@ -121,6 +123,16 @@ struct WeightPlan {
 std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
                                                const std::string& where,
                                                const std::function<void(WeightBinder&)>& bind);
+
+// A tensor that a model asks for.
+struct NeededWeight {
+  std::string name;  // as files spell it
+  Shape shape;
+};
+
+// All that `bind` asks for, each once, in its order: what a file has to hold. Parts that a model may do without are not among them.
+std::vector<NeededWeight> ListWeights(const NameMap& names,
+                                      const std::function<void(WeightBinder&)>& bind);
 
 // The loading pass, after CheckWeights accepted the same `bind`.
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,

@@ -7,7 +7,7 @@
 namespace binocle::eval {
 namespace {
 
-constexpr int kMaxDepth = 64;
+constexpr size_t kMaxDepth = 64;
 constexpr size_t kMinOptions = 2;
 constexpr size_t kMaxOptions = 26;
 
@@ -29,42 +29,66 @@ std::string FaultAt(std::string_view text, size_t byte) {
                           Printable(read.substr(byte > kShown ? byte - kShown : 0)));
 }
 
-// The library's own builder of values, which looks at depth and names on its way: of two with one name it would keep the last. Its parser's
-// callback sees them too and makes it quadratic: it looks through all elements of a list at the end of each.
-class CheckingBuilder final : public nlohmann::detail::json_sax_dom_parser<Json> {
+// Builds the value and looks at depth and names on its way: of two with one name the library would keep the last. Its parser's callback
+// sees them too and makes it quadratic: it looks through all elements of a list at the end of each.
+class CheckingBuilder final : public nlohmann::json_sax<Json> {
  public:
-  explicit CheckingBuilder(Json& json) : json_sax_dom_parser(json) {}
+  explicit CheckingBuilder(std::string_view line) : line_(line) {}
+  Json Take() && { return std::move(root_); }
 
-  bool start_object(size_t size) {
-    names_.emplace_back();
-    CheckDepth(++depth_);
-    return json_sax_dom_parser::start_object(size);
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(int64_t value) override { return Put(value); }
+  bool number_unsigned(uint64_t value) override { return Put(value); }
+  bool number_float(double value, const std::string&) override { return Put(value); }
+  bool string(std::string& value) override { return Put(std::move(value)); }
+  bool binary(Json::binary_t&) override { return false; }  // not in texts
+  bool start_object(size_t) override { return Open(Json::object()); }
+  bool start_array(size_t) override { return Open(Json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(std::string& name) override {
+    if (!open_.back().names.insert(name).second) ThrowInvalid(name, " is given twice");
+    member_ = &(*open_.back().value)[name];
+    return true;
   }
-  bool key(std::string& name) {
-    if (!names_.back().insert(name).second) ThrowInvalid(name, " is given twice");
-    return json_sax_dom_parser::key(name);
-  }
-  bool end_object() {
-    names_.pop_back();
-    --depth_;
-    return json_sax_dom_parser::end_object();
-  }
-  bool start_array(size_t size) {
-    CheckDepth(++depth_);
-    return json_sax_dom_parser::start_array(size);
-  }
-  bool end_array() {
-    --depth_;
-    return json_sax_dom_parser::end_array();
+  bool parse_error(size_t byte, const std::string&, const nlohmann::detail::exception& e) override {
+    constexpr int kOutOfRange = 406;
+    if (e.id == kOutOfRange) ThrowInvalid("not valid JSON: a number is too large");
+    ThrowInvalid("not valid JSON: ", FaultAt(line_, byte));
   }
 
  private:
-  static void CheckDepth(int depth) {
-    if (depth > kMaxDepth) ThrowInvalid("JSON is nested deeper than ", kMaxDepth, " levels");
+  struct Container {
+    Json* value;
+    std::set<std::string> names;  // of an object
+  };
+
+  Json* Place(Json value) {
+    if (open_.empty()) return &(root_ = std::move(value));
+    if (Json& top = *open_.back().value; top.is_array()) {
+      top.push_back(std::move(value));
+      return &top.back();
+    }
+    return &(*member_ = std::move(value));
+  }
+  bool Put(Json value) { return Place(std::move(value)) != nullptr; }
+  bool Open(Json value) {
+    if (open_.size() == kMaxDepth)
+      ThrowInvalid("JSON is nested deeper than ", kMaxDepth, " levels");
+    open_.push_back({Place(std::move(value)), {}});
+    return true;
+  }
+  bool Close() {
+    open_.pop_back();
+    return true;
   }
 
-  std::vector<std::set<std::string>> names_;  // of the objects that are open
-  int depth_ = 0;
+  std::string_view line_;
+  Json root_;
+  std::vector<Container>
+      open_;  // outermost first; a container does not move while one within it is open
+  Json* member_ = nullptr;  // of the innermost object, where the next value goes
 };
 
 bool AreTexts(const Json& list) {
@@ -79,17 +103,11 @@ bool AreTexts(const Json& list) {
 Json ParseAnswerLine(std::string_view line) {
   // The parser takes it for the end.
   if (line.find('\0') != std::string_view::npos) ThrowInvalid("not valid JSON: has a NUL byte");
-  try {
-    Json json;
-    CheckingBuilder builder(json);
-    Json::sax_parse(line, &builder);
-    if (!json.is_object()) ThrowInvalid("is a JSON ", json.type_name(), ", expected an object");
-    return json;
-  } catch (const Json::parse_error& e) {
-    ThrowInvalid("not valid JSON: ", FaultAt(line, e.byte));
-  } catch (const Json::exception&) {
-    ThrowInvalid("not valid JSON: a number is too large");
-  }
+  CheckingBuilder builder(line);
+  Json::sax_parse(line, &builder);
+  Json json = std::move(builder).Take();
+  if (!json.is_object()) ThrowInvalid("is a JSON ", json.type_name(), ", expected an object");
+  return json;
 }
 
 const Json* Fields::Find(std::string_view key) const {

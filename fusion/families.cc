@@ -9,13 +9,13 @@ namespace binocle {
 namespace {
 
 constexpr ModelFamily kFamilies[] = {
-    {"binocle", ParseBinocleFamily, BinocleNames},
-    {"llama", ParseTextFamily, TextNames},
-    {"llava", ParseLlavaFamily, LlavaNames},
-    {"mistral", ParseTextFamily, TextNames},
-    {"qwen2", ParseTextFamily, TextNames},
-    {"qwen3", ParseTextFamily, TextNames},
-    {"tinyllava", ParseTinyLlavaFamily, TinyLlavaNames},
+    {"binocle", ParseBinocleFamily, BinocleNames, nullptr},
+    {"llama", ParseTextFamily, TextNames, nullptr},
+    {"llava", ParseLlavaFamily, LlavaNames, LlavaAsBinocle},
+    {"mistral", ParseTextFamily, TextNames, nullptr},
+    {"qwen2", ParseTextFamily, TextNames, nullptr},
+    {"qwen3", ParseTextFamily, TextNames, nullptr},
+    {"tinyllava", ParseTinyLlavaFamily, TinyLlavaNames, nullptr},
 };
 
 // The size that every picture comes out with. A tower is built for one size.

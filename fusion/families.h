@@ -20,10 +20,18 @@ struct ModelFiles {
   std::string name() const;  // the directory's own, however it was spelled: "llava" for "./llava/"
 };
 
+// What docs/model_format.md says in two files.
+struct BinocleForm {
+  Json config;
+  Json processors;
+};
+
 struct ModelFamily {
   std::string_view model_type;  // of config.json
   ModelConfig (*parse)(const ModelFiles& files, const ModelOverrides& overrides);
   NameMap (*names)(const TensorSet& tensors);  // from docs/model_format.md's names to the file's
+  // config.json and preprocessor_config.json of docs/model_format.md that say the same; null where there is none (a text model).
+  BinocleForm (*as_binocle)(const ModelFiles& files, const ModelConfig& config);
 };
 
 // Throws UNIMPLEMENTED naming the known families.
@@ -55,5 +63,8 @@ ModelConfig ParseTextFamily(const ModelFiles& files, const ModelOverrides& overr
 NameMap TextNames(const TensorSet& tensors);
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap LlavaNames(const TensorSet& tensors);
+BinocleForm LlavaAsBinocle(const ModelFiles& files, const ModelConfig& config);
+// vision_config with the selection of features, as a Binocle directory's anchor_config has it.
+Json TowerWithSelection(const JsonObject& config);
 
 }  // namespace binocle

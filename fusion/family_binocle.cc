@@ -78,9 +78,10 @@ ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& ov
   c.projector = {.hidden = c.text.width, .out = c.text.width};
   if (config.Has("projector_config")) {
     const JsonObject projector = config.Object("projector_config");
-    projector.OnlyKeys({"type", "hidden_size"});
+    projector.OnlyKeys({"type", "hidden_size", "bias"});
     projector.Choice("type", "mlp2x_gelu", {"mlp2x_gelu"});
     c.projector.hidden = projector.IntOr("hidden_size", c.text.width, 1, 65536);
+    c.projector.bias = projector.BoolOr("bias", true) ? Bias::kPresent : Bias::kAbsent;
   }
   c.layers = PlanLayers(config, c.text.layers, overrides);
   return c;

@@ -4,8 +4,6 @@
 #include "vision/vision_config.h"
 
 namespace binocle {
-namespace {
-
 // LLaVA keeps the feature selection beside the towers; a tower's own configuration carries it here.
 Json TowerWithSelection(const JsonObject& config) {
   Json tower = config.Object("vision_config").json();
@@ -15,8 +13,6 @@ Json TowerWithSelection(const JsonObject& config) {
   if (!tower.contains("model_type")) tower["model_type"] = "clip_vision_model";
   return tower;
 }
-
-}  // namespace
 
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const JsonObject& config = files.config;

@@ -91,6 +91,8 @@ ModelConfig ReadModelConfig(const std::filesystem::path& directory,
         directory.string(),
         ": is not a directory, expected a model directory with config.json, or a .gguf file");
   }
+  if (overrides.projector)
+    ThrowOption("projector", "goes with a GGUF text model, and ", directory.string(), " is none");
   const auto path = directory / "config.json";
   const Json json = ReadJsonFile(path);
   const JsonObject config(json, path.string());

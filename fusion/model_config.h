@@ -77,10 +77,11 @@ struct LayerOverrides {
 // Throws INVALID_ARGUMENT for layers that there are not and for contradictions; Error::option() names the option.
 LayerPlan OverridePlan(LayerPlan plan, const LayerOverrides& overrides);
 
-// What a caller may change: --fusion, --conversation, and the above.
+// What a caller may change: --fusion, --conversation and the above; and give: --projector.
 struct ModelOverrides {
   std::optional<FusionType> fusion = {};
   std::optional<ConversationStyle> conversation = {};
+  std::optional<std::filesystem::path> projector = {};  // beside a GGUF text model
   LayerOverrides layers = {};
 };
 

@@ -86,7 +86,8 @@ std::unique_ptr<Tokenizer> TokenizerOf(const std::filesystem::path& directory,
 
 }  // namespace
 
-CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides)
+CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides,
+                           MissingTokenizer missing)
     : directory_(path) {
   if (path.extension() == ".gguf") {
     GgufModel model = ReadGgufModel(path, overrides);
@@ -98,7 +99,8 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
     tensors_ = ReadTensors(path);
     for (const ModelPart& part : config_.parts) AddPartTensors(part.path, part.prefix, tensors_);
     names_ = NamesOf(path, tensors_);
-    tokenizer_ = TokenizerOf(path, config_);
+    if (missing == MissingTokenizer::kRefused || HasTokenizer(path) || config_.text_path())
+      tokenizer_ = TokenizerOf(path, config_);
   }
   Check();
 }
@@ -111,6 +113,7 @@ void CheckedModel::Check() {
   if (config_.takes_pictures())
     plan_.activations["fusion"] = FusionActivationBytes(
         config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+  if (tokenizer_ == nullptr) return;
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
                  " ids, expected at most ", config_.text.vocabulary,
@@ -122,6 +125,19 @@ void CheckedModel::Check() {
     const int32_t id = tokenizer_->IdOf(stop);
     if (id >= 0 && tokenizer_->IsSpecial(id)) config_.end_tokens.push_back(id);
   }
+}
+
+std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names) {
+  for (auto* tower : {&config.anchor, &config.augment}) {
+    if (!*tower) continue;
+    std::visit(
+        [](auto& shape) {
+          shape.feature.layer = -1;
+          shape.feature.final_norm = true;
+        },
+        (*tower)->shape);
+  }
+  return ListWeights(names, [&](WeightBinder& b) { BindParts(config, b); });
 }
 
 VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)

@@ -50,10 +50,14 @@ struct ModelPlan {
   std::map<std::string, int64_t> activations;  // bytes, per part
 };
 
+// What becomes of a directory without a tokenizer. Ids alone can be put to such a model.
+enum class MissingTokenizer : uint8_t { kRefused, kAllowed };
+
 // A model directory or GGUF file, read and checked, with no weights loaded: the configuration fits the tensors and the tokenizer.
 class CheckedModel {
  public:
-  CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides);
+  CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides,
+               MissingTokenizer missing = MissingTokenizer::kRefused);
 
   const std::filesystem::path& directory() const { return directory_; }
   const ModelConfig& config() const { return config_; }
@@ -73,13 +77,17 @@ class CheckedModel {
   std::unique_ptr<Tokenizer> tokenizer_;
 };
 
+// Everything that a directory of this configuration should hold, under `names`: also layers and norms of towers that are not used.
+std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names);
+
 class VlmModel {
  public:
   // `max_positions` bounds prompt and answer, at most the model's own limit.
   VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions);
 
   const ModelConfig& config() const { return checked_.config_; }
-  const Tokenizer& tokenizer() const { return *checked_.tokenizer_; }
+  bool has_tokenizer() const { return checked_.tokenizer_ != nullptr; }
+  const Tokenizer& tokenizer() const { return *checked_.tokenizer_; }  // needs has_tokenizer()
   const LlamaDecoder& decoder() const { return *decoder_; }
   int64_t tokens_per_image() const { return parts_.fusion ? parts_.fusion->tokens() : 0; }
   bool IsEndToken(int32_t id) const;
@@ -96,6 +104,9 @@ class VlmModel {
   };
   void Encode(Exec& ex, const ModelPixels& pixels, const TensorView& visual,
               const EncodeTaps& taps);
+
+  // The last steps of Encode by themselves. Needs a model that takes pictures.
+  Fusion& fusion() { return *parts_.fusion; }
 
   // What the leading tower makes of the whole picture, [1, Dv]. Needs a model that takes pictures, and leading_tower().Has(output).
   Tensor ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output);

@@ -117,6 +117,23 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
   return c;
 }
 
+std::string GgufTextName(std::string_view ours) {
+  constexpr std::string_view kBlocks = "model.layers.";
+  const size_t ending = ours.rfind('.');
+  if (ending == std::string_view::npos) return std::string(ours);
+  std::string_view stem = ours.substr(0, ending);
+  const auto renamed = [&](const auto& names, const std::string& front) {
+    for (const auto& [theirs, mine] : names)
+      if (stem == mine) return front + std::string(theirs) + std::string(ours.substr(ending));
+    return std::string(ours);
+  };
+  if (!stem.starts_with(kBlocks)) return renamed(kOtherNames, "");
+  stem.remove_prefix(kBlocks.size());
+  const std::string number(stem.substr(0, stem.find('.')));
+  stem.remove_prefix(std::min(number.size() + 1, stem.size()));
+  return renamed(kBlockNames, "blk." + number + ".");
+}
+
 void AddGgufTextTensors(const std::shared_ptr<const GgufFile>& file, const std::string& prefix,
                         TensorSet& set) {
   for (const auto& [name, view] : file->tensors()) {

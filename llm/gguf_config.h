@@ -18,4 +18,8 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file);
 void AddGgufTextTensors(const std::shared_ptr<const GgufFile>& file, const std::string& prefix,
                         TensorSet& set);
 
+// The file's name of a tensor that AddGgufTextTensors calls `ours`, without the prefix: "blk.3.attn_q.weight". What it does not rename
+// comes back as it is.
+std::string GgufTextName(std::string_view ours);
+
 }  // namespace binocle

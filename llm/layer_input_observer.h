@@ -12,7 +12,7 @@ class LayerInputObserver {
  public:
   virtual ~LayerInputObserver() = default;
   // x [n, D] is about to enter `layer`: the tokens at positions [first_position, +n) of the sequence. Every position enters every
-  // layer once, in pieces and in any order; x is valid during the call.
+  // layer once, in pieces and in any order; x is valid during the call. What is written to x goes into the layer instead.
   virtual void LayerInput(int64_t layer, int64_t first_position, const TensorView& x) = 0;
 };
 

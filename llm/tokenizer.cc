@@ -13,15 +13,15 @@ void CheckTextBytes(std::string_view text) {
         kMaxTextBytes);
 }
 
-bool HasTokenizer(const std::filesystem::path& directory) {
-  return IsThere(directory / "tokenizer.model") || IsThere(directory / "tokenizer.json");
-}
-
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& directory) {
   if (IsThere(directory / "tokenizer.model")) return LoadSentencePieceTokenizer(directory);
   if (IsThere(directory / "tokenizer.json")) return LoadJsonTokenizer(directory);
   Throw(Code::kNotFound, directory.string(),
         ": has no tokenizer, expected tokenizer.model or tokenizer.json");
+}
+
+bool HasTokenizer(const std::filesystem::path& directory) {
+  return IsThere(directory / "tokenizer.model") || IsThere(directory / "tokenizer.json");
 }
 
 }  // namespace binocle

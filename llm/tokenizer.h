@@ -79,6 +79,7 @@ class Tokenizer {
 // From tokenizer.model (tokenizer_sentencepiece.h) or, where there is none, tokenizer.json (tokenizer_json.h) of a model directory. Throws
 // what these throw; NOT_FOUND where neither is there.
 std::unique_ptr<Tokenizer> LoadTokenizer(const std::filesystem::path& directory);
+// Whether one of them is there.
 bool HasTokenizer(const std::filesystem::path& directory);
 
 }  // namespace binocle

@@ -44,4 +44,21 @@ std::optional<std::string> BytesOfSpelling(std::string_view spelling) {
   return bytes;
 }
 
+std::string SpellingOfBytes(std::string_view bytes) {
+  static const std::array<uint16_t, 0x100> kLetterOf = [] {
+    std::array<uint16_t, 0x100> letters{};
+    for (size_t letter = 0; letter < kByteOf.size(); ++letter)
+      if (kByteOf[letter] >= 0)
+        letters[static_cast<size_t>(kByteOf[letter])] = static_cast<uint16_t>(letter);
+    return letters;
+  }();
+  std::string spelling;
+  for (const char c : bytes) {
+    const unsigned letter = kLetterOf[static_cast<unsigned char>(c)];
+    if (letter >= 0x80) spelling += static_cast<char>(0xC0u | letter >> 6);
+    spelling += static_cast<char>(letter >= 0x80 ? 0x80u | (letter & 0x3Fu) : letter);
+  }
+  return spelling;
+}
+
 }  // namespace binocle

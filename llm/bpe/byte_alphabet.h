@@ -11,4 +11,7 @@ namespace binocle {
 // The bytes that `spelling` stands for; nothing where a character of it is none of the alphabet.
 std::optional<std::string> BytesOfSpelling(std::string_view spelling);
 
+// The other way round.
+std::string SpellingOfBytes(std::string_view bytes);
+
 }  // namespace binocle

@@ -59,10 +59,6 @@ const char* NameOf(const Choices&) { return "choices"; }
 const char* NameOf(const Regex&) { return "regex"; }
 const char* NameOf(const JsonSchema&) { return "json_schema"; }
 
-}  // namespace
-
-namespace {
-
 // `action` with the constraint that there is, its errors with the option's name.
 template <typename Action>
 void WithKind(const Constraint& constraint, const Action& action) {

@@ -249,7 +249,9 @@ void Engine::Impl::Read(const std::shared_ptr<PendingRequest>& pending) {
     const std::chrono::duration<double> arrival = pending->start.time_since_epoch();
     preparation.Decode(
         {.id = pending->number, .priority = priority, .arrival = arrival.count(), .pixels = pixels},
-        {.decode = [this, pending] { return DecodePictures(pending); },
+        // Ended while it was read, it has given its place back, and must not wait with its pictures.
+        {.over = [pending] { return pending->over(); },
+         .decode = [this, pending] { return DecodePictures(pending); },
          .then =
              [this, pending](std::unique_ptr<PreparationQueue::Ahead> ahead) {
                pending->prepared->ahead = std::move(ahead);

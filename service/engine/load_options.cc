@@ -65,6 +65,7 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
       return ParseConversationStyle(options.conversation, "conversation");
     });
   }
+  if (!options.projector.empty()) overrides.projector = options.projector;
   if (!options.aligner.empty()) {
     overrides.layers.aligner =
         ParseOption("aligner", [&] { return ParseAligner(options.aligner, "aligner"); });

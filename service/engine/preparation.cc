@@ -20,7 +20,7 @@ void PreparationQueue::Read(Reading reading) {
 void PreparationQueue::Decode(const DecodeOrder::Entry& entry, Decoding decoding) {
   {
     const std::lock_guard lock(mutex_);
-    if (closed_) return;
+    if (closed_ || decoding.over()) return;
     order_.Add(entry);
     decodings_.emplace(entry.id, std::move(decoding));
   }

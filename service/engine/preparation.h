@@ -50,7 +50,9 @@ class PreparationQueue {
     bool takes_long = false;  // a twentieth of a second and more
     std::function<void()> task;
   };
+  // `over`: asked under the queue's lock, whether nobody wants it any more: Drop(id) may have come before.
   struct Decoding {
+    std::function<bool()> over;
     std::function<int64_t()> decode;
     std::function<void(std::unique_ptr<Ahead>)> then;
   };

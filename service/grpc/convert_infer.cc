@@ -116,6 +116,15 @@ int64_t ElementsOfShape(const ModelInferRequest::InferInputTensor& input) {
   return elements;
 }
 
+// Elements of a kind that no input here is of.
+bool HasOtherContents(const inference::InferTensorContents& contents) {
+  return contents.bool_contents_size() + contents.int_contents_size() +
+             contents.int64_contents_size() + contents.uint_contents_size() +
+             contents.uint64_contents_size() + contents.fp32_contents_size() +
+             contents.fp64_contents_size() >
+         0;
+}
+
 // Nothing when they cannot be read, which has been told.
 std::optional<std::vector<std::string>> ElementsOf(const ModelInferRequest& from, int i,
                                                    Violations& violations) {
@@ -125,6 +134,10 @@ std::optional<std::vector<std::string>> ElementsOf(const ModelInferRequest& from
   if (input.contents().ByteSizeLong() > 0 && from.raw_input_contents_size() > 0) {
     violations.Add(Text("inputs[", i, "].contents"),
                    "and raw_input_contents are both set, expected one of them");
+    return std::nullopt;
+  }
+  if (HasOtherContents(input.contents())) {
+    violations.Add(Text("inputs[", i, "].contents"), "has numbers, expected bytes_contents alone");
     return std::nullopt;
   }
   if (contents > kMaxElements) {

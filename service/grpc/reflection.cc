@@ -36,6 +36,7 @@ enum Asked : int {
   kExtensionsOf,
   kListServices
 };
+constexpr size_t kMaxShown = 200;  // of a name, in a message
 enum Answered : int { kValidHost = 1, kOriginal, kFiles = 4, kExtensions, kServices, kError };
 
 struct ReflectionRequest {
@@ -61,6 +62,10 @@ class FieldReader {
       const auto type = WireFormatLite::GetTagWireType(tag);
       if (type == WireFormatLite::WIRETYPE_VARINT) {
         if (!wire_.ReadVarint64(&value)) return false;
+      } else if (type == WireFormatLite::WIRETYPE_FIXED32 ||
+                 type == WireFormatLite::WIRETYPE_FIXED64) {  // of no field that is known
+        if (!wire_.Skip(type == WireFormatLite::WIRETYPE_FIXED32 ? 4 : 8)) return false;
+        continue;
       } else if (type != WireFormatLite::WIRETYPE_LENGTH_DELIMITED ||
                  !wire_.ReadVarintSizeAsInt(&bytes) || !wire_.ReadString(&text, bytes)) {
         return false;
@@ -146,7 +151,8 @@ Part ErrorPart(grpc::StatusCode code, const std::string& message) {
 Part ExtensionsPart(const DescriptorPool& pool, const ReflectionRequest& request) {
   const Descriptor* type = pool.FindMessageTypeByName(request.name);
   if (type == nullptr)
-    return ErrorPart(grpc::StatusCode::NOT_FOUND, Text("there is no type ", request.name));
+    return ErrorPart(grpc::StatusCode::NOT_FOUND,
+                     Text("there is no type ", ValidUtf8(request.name, kMaxShown)));
   std::vector<const FieldDescriptor*> extensions;
   pool.FindAllExtensions(type, &extensions);
   FieldWriter out;
@@ -167,7 +173,8 @@ Part PartOf(const ReflectionRequest& request, const std::vector<std::string>& se
     return ErrorPart(grpc::StatusCode::INVALID_ARGUMENT, "the request asks for nothing");
   const FileDescriptor* file = FileOf(pool, request);
   if (file == nullptr)
-    return ErrorPart(grpc::StatusCode::NOT_FOUND, Text("there is nothing called ", request.name));
+    return ErrorPart(grpc::StatusCode::NOT_FOUND,
+                     Text("there is nothing called ", ValidUtf8(request.name, kMaxShown)));
   std::set<const FileDescriptor*> seen;
   FieldWriter out;
   AddFiles(*file, seen, out);

@@ -11,7 +11,8 @@ namespace {
 constexpr int kMaxDepth = 64;
 constexpr int64_t kMaxValues =
     100'000;  // a value takes some 50 bytes, so 64 MiB of "[],[],…" would become gigabytes
-constexpr size_t kMaxMembers = 1000;  // ordered_json looks members up one by one
+constexpr size_t kMaxMembers = 1000;    // ordered_json looks members up one by one
+constexpr size_t kMaxNameBytes = 1024;  // and compares all of their bytes
 constexpr size_t kMaxShown = 60;
 
 [[noreturn]] void FailBody(const std::string& message) {
@@ -20,6 +21,8 @@ constexpr size_t kMaxShown = 60;
 
 // Bounds what the parser will build before it sees the text, and depth because values are destroyed recursively.
 void CheckShape(std::string_view text) {
+  // The parser takes it for the end.
+  if (text.find('\0') != std::string_view::npos) FailBody("is not valid JSON: has a NUL byte");
   int depth = 0;
   int64_t values = 1;
   bool in_string = false;
@@ -28,7 +31,7 @@ void CheckShape(std::string_view text) {
     if (in_string) {
       // Pictures are megabytes of base64: jump to what can end the string.
       i = text.find_first_of("\"\\", i);
-      if (i == std::string_view::npos) return;
+      if (i == std::string_view::npos) break;  // for the parser to refuse, within the limits
       if (text[i] == '\\') {
         ++i;
       } else {
@@ -50,50 +53,82 @@ void CheckShape(std::string_view text) {
     FailBody("has more than " + std::to_string(kMaxValues) + " values, the limit");
 }
 
-// The library's own builder of values, which looks at every key on its way: of two it would keep the last. As a callback of its parser this
-// would be quadratic in the objects of a list.
-class CheckingBuilder final : public nlohmann::detail::json_sax_dom_parser<Json> {
+// Builds the value and looks at every name on its way: of two the library would keep the last. As a callback of its parser this would be
+// quadratic in the objects of a list.
+class CheckingBuilder final : public nlohmann::json_sax<Json> {
  public:
-  explicit CheckingBuilder(Json& json) : json_sax_dom_parser(json) {}
+  Json Take() && { return std::move(root_); }
 
-  bool start_object(size_t size) {
-    open_.emplace_back();
-    return json_sax_dom_parser::start_object(size);
-  }
-  bool key(std::string& key) {
-    if (open_.back().contains(key)) FailBody("has the member " + Describe(key) + " twice");
-    if (open_.back().size() >= kMaxMembers)
+  bool null() override { return Put(nullptr); }
+  bool boolean(bool value) override { return Put(value); }
+  bool number_integer(int64_t value) override { return Put(value); }
+  bool number_unsigned(uint64_t value) override { return Put(value); }
+  bool number_float(double value, const std::string&) override { return Put(value); }
+  bool string(std::string& value) override { return Put(std::move(value)); }
+  bool binary(Json::binary_t&) override { return false; }  // not in texts
+  bool start_object(size_t) override { return Open(Json::object()); }
+  bool start_array(size_t) override { return Open(Json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+  bool key(std::string& name) override {
+    std::set<std::string>& names = open_.back().names;
+    if (name.size() > kMaxNameBytes)
+      FailBody("has a member whose name is longer than " + std::to_string(kMaxNameBytes) +
+               " bytes");
+    if (names.contains(name)) FailBody("has the member " + Describe(name) + " twice");
+    if (names.size() >= kMaxMembers)
       FailBody("has an object of more than " + std::to_string(kMaxMembers) + " members");
-    open_.back().insert(key);
-    return json_sax_dom_parser::key(key);
+    names.insert(name);
+    member_ = &(*open_.back().value)[name];
+    return true;
   }
-  bool end_object() {
-    open_.pop_back();
-    return json_sax_dom_parser::end_object();
+  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& e) override {
+    FailBody(Brief("is not valid JSON: " + std::string(e.what())));
   }
 
  private:
-  std::vector<std::set<std::string>> open_;
-};
+  struct Container {
+    Json* value;
+    std::set<std::string> names;  // of an object
+  };
 
-// The library's messages end with what it last read, which may be megabytes.
-std::string Brief(std::string text) {
-  constexpr size_t kMaxMessage = 200;
-  if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + "…";
-  return text;
-}
+  // The library's messages end with what it last read, which may be megabytes.
+  static std::string Brief(std::string text) {
+    constexpr size_t kMaxMessage = 200;
+    if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + "…";
+    return text;
+  }
+  Json* Place(Json value) {
+    if (open_.empty()) return &(root_ = std::move(value));
+    if (Json& top = *open_.back().value; top.is_array()) {
+      top.push_back(std::move(value));
+      return &top.back();
+    }
+    return &(*member_ = std::move(value));
+  }
+  bool Put(Json value) { return Place(std::move(value)) != nullptr; }
+  bool Open(Json value) {
+    open_.push_back({Place(std::move(value)), {}});
+    return true;
+  }
+  bool Close() {
+    open_.pop_back();
+    return true;
+  }
+
+  Json root_;
+  std::vector<Container>
+      open_;  // outermost first; a container does not move while one within it is open
+  Json* member_ = nullptr;  // of the innermost object, where the next value goes
+};
 
 }  // namespace
 
 Json ParseBody(std::string_view text) {
   CheckShape(text);
-  Json json;
-  try {
-    CheckingBuilder builder(json);
-    Json::sax_parse(text, &builder);
-  } catch (const Json::exception& e) {
-    FailBody(Brief("is not valid JSON: " + std::string(e.what())));
-  }
+  CheckingBuilder builder;
+  Json::sax_parse(text, &builder);
+  Json json = std::move(builder).Take();
   if (!json.is_object()) FailBody("is " + Describe(json) + ", expected a JSON object");
   return json;
 }

@@ -19,7 +19,8 @@ namespace binocle::http {
 // Keeps the order of members: that of a JSON schema is the order in which an answer has them.
 using Json = nlohmann::ordered_json;
 
-// A body that is one JSON object: at most 64 levels, 100000 values, 1000 members an object, none twice, valid UTF-8.
+// A body that is one JSON object: at most 64 levels, 100000 values, 1000 members an object with names of up to 1024 bytes, none
+// twice, valid UTF-8.
 Json ParseBody(std::string_view text);
 
 // On one line, with invalid UTF-8 replaced.

@@ -28,6 +28,38 @@ TEST(Convert, HalvesKeepInfinityNanAndTheSignOfZero) {
   EXPECT_TRUE(std::signbit(F32FromF16(0x8000)));
 }
 
+// The definition: the nearest half, and of two the even one. Around each half, and half-way to the next, in both directions.
+TEST(Convert, RoundingToHalvesGoesToTheNearestAndTiesToEven) {
+  for (uint32_t bits = 0; bits < 0x7C00; ++bits) {
+    const float here = F32FromF16(static_cast<uint16_t>(bits));
+    const float next = bits == 0x7BFF ? 65536.0F : F32FromF16(static_cast<uint16_t>(bits + 1));
+    const float middle = (here + next) / 2;  // exact in f32
+    const uint32_t even = bits % 2 == 0 ? bits : bits + 1;
+    const float big = std::numeric_limits<float>::infinity();
+    ASSERT_EQ(F16FromF32(here), bits);
+    ASSERT_EQ(F16FromF32(std::nextafter(here, big)), bits);
+    ASSERT_EQ(F16FromF32(std::nextafter(middle, 0.0F)), bits);
+    ASSERT_EQ(F16FromF32(middle), even);
+    ASSERT_EQ(F16FromF32(std::nextafter(middle, big)), bits + 1);
+    ASSERT_EQ(F16FromF32(-middle), even | 0x8000U);
+  }
+  EXPECT_EQ(F16FromF32(std::numeric_limits<float>::infinity()), 0x7C00);
+  EXPECT_EQ(F16FromF32(-1e30F), 0xFC00);
+  EXPECT_TRUE(std::isnan(F32FromF16(F16FromF32(-std::numeric_limits<float>::quiet_NaN()))));
+}
+
+TEST(Convert, WhatIsWrittenIsRead) {
+  const float values[] = {0.0F, -1.5F, 3.140625F, 65504.0F};
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    char bytes[17] = {};
+    WriteFromF32(values, 4, dtype, bytes + 1);
+    float out[4];
+    ReadAsF32(TensorView(bytes + 1, dtype, {4}, "written"), 0, 4, out);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(out[i], values[i]);
+    EXPECT_NEAR(out[3], 65504, dtype == DType::kBF16 ? 256 : 0);
+  }
+}
+
 TEST(Convert, Bfloat16IsTheUpperHalfOfAnF32) {
   EXPECT_EQ(F32FromBf16(0x3F80), 1.0F);
   EXPECT_EQ(F32FromBf16(0xC049), -3.140625F);

@@ -72,6 +72,16 @@ TEST(BadBodies, ThatAreNoObject) {
            }() +
            "]}",
        "more than 100000 values"},
+      {R"({"x": [{})" +
+           [] {
+             std::string many;
+             for (int i = 0; i < 100'001; ++i) many += ",{}";
+             return many;
+           }() +
+           ", \"and this text never ends",
+       "more than 100000 values"},
+      {R"({"model": "tiny"})" + std::string("\0 and more", 10), "has a NUL byte"},
+      {"{\"" + std::string(1025, 'n') + "\": 1}", "longer than 1024 bytes"},
       {"{" +
            [] {
              std::string many = "\"x\": 1";

@@ -1,6 +1,8 @@
 // Scripts for the order of decoding: requests in, turns out, no pictures.
 #include "service/engine/decode_order.h"
 
+#include "service/engine/preparation.h"
+
 #include <gtest/gtest.h>
 
 #include <random>
@@ -88,6 +90,22 @@ TEST(DecodeOrder, PhotographsDoNotKeepAHugeOneWaitingForEver) {
   FAIL() << "it never had its turn";
 }
 
+TEST(DecodeOrder, LongReadingsElsewhereCountAsLargePictures) {
+  DecodeOrder order({.decoders = 3});
+  order.Add({.id = 1, .arrival = 0, .pixels = kLarge});
+  EXPECT_TRUE(order.LargeWaits());
+  EXPECT_FALSE(order.Take(2).has_value())
+      << "two readings and a large picture would take all three";
+  order.Add({.id = 2, .arrival = 99, .pixels = kSmall});
+  const auto small = order.Take(2);
+  ASSERT_TRUE(small.has_value());
+  EXPECT_EQ(small->id, 2) << "the decoder left free is for it";
+  const auto large = order.Take(1);
+  ASSERT_TRUE(large.has_value());
+  EXPECT_EQ(large->id, 1);
+  EXPECT_FALSE(order.LargeWaits());
+}
+
 TEST(DecodeOrder, NoMoreThanTheDecodersAtATimeAndOneServesAll) {
   DecodeOrder two({.decoders = 2}), one({.decoders = 1});
   for (int64_t id = 0; id < 3; ++id) {
@@ -139,6 +157,25 @@ TEST(DecodeOrder, EverybodyHasATurn) {
       }
     }
   }
+}
+
+// What ended while it was read was dropped before it came to wait.
+TEST(PreparationQueue, WhatIsOverDoesNotWaitToBeDecoded) {
+  PreparationQueue queue(DecodeOrder::Limits{});
+  int decoded = 0;
+  const auto decode = [&](int64_t id, bool over) {
+    queue.Drop(id);
+    queue.Decode({.id = id, .pixels = kSmall},
+                 {.over = [over] { return over; },
+                  .decode = [&decoded] { return ++decoded; },
+                  .then = [](std::unique_ptr<PreparationQueue::Ahead>) {}});
+  };
+  decode(1, true);
+  decode(2, false);
+  EXPECT_TRUE(queue.Work());
+  queue.Close();
+  EXPECT_FALSE(queue.Work());
+  EXPECT_EQ(decoded, 1);
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "fusion/parity/dump.h"
+
 namespace binocle::testing {
 
 GoldenCase::GoldenCase(const std::string& name)
@@ -38,22 +40,7 @@ std::vector<std::string> AnsweringGoldenModels() {
 }
 
 binocle::Tensor HashPixels(int64_t height, int64_t width, uint32_t seed) {
-  binocle::Tensor pixels = binocle::Tensor::F32({3, height, width}, "pixels");
-  for (uint32_t c = 0; c < 3; ++c) {
-    for (uint32_t y = 0; y < height; ++y) {
-      for (uint32_t x = 0; x < width; ++x) {
-        uint32_t h = x * 374761393U + y * 668265263U + c * 2246822519U + seed * 3266489917U;
-        h ^= h >> 15;
-        h *= 2246822519U;
-        h ^= h >> 13;
-        h *= 3266489917U;
-        h ^= h >> 16;
-        pixels.f32()[(c * height + y) * width + x] =
-            static_cast<float>(h & 65535) / 16384.0F - 2.0F;
-      }
-    }
-  }
-  return pixels;
+  return binocle::HashPixels({.height = height, .width = width, .seed = seed});
 }
 
 }  // namespace binocle::testing

@@ -1,12 +1,23 @@
-"""Dumps the stages of a checkpoint: dump.py MODEL_DIR --out FILE [--requests FILE].
+"""Dumps every stage of a model of one's own, for `binocle parity MODEL FILE`:
 
-FILE.safetensors gets tensors and FILE.json the rest (tests/golden/README.md lists both). Without
---requests those of MODEL_DIR/reference.json are run again; tower checkpoints have fixed inputs.
+    dump.py MODEL --out FILE [--image P]... [--prompt TEXT]... [--requests FILE]
+            [--steps N] [--dtype f32|bf16] [--hidden-mib N] [--threads N]
+
+MODEL is a directory or a GGUF file. A prompt is the whole text that the model reads, with <image>
+where a picture stands: a prompt with k marks takes the first k pictures. Without --image a picture
+is drawn, without --prompt one is asked that suits the model. --requests FILE is a list of {"id",
+"images", "prompt", "prompt_format"}, or one of them a line; pictures are relative to it.
+
+FILE.safetensors gets tensors and FILE.json the rest (tests/golden/README.md lists both), with the
+pictures: the two files are all that parity needs beside the model. Most of them are hidden states,
+4 bytes x (layers + 1) x prompt tokens x width (2 bytes in bf16), of the requests that --hidden-mib
+has room for, and logits, 4 bytes x steps x vocabulary. A bare tower has fixed inputs instead of requests.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -86,9 +97,9 @@ def encode_all(
     return {path: model.encode(Image.open(root / path)) for path in paths}
 
 
-def pixel_checksums(model: ReferenceModel, path: Path) -> dict[str, Any]:
+def pixel_checksums(model: ReferenceModel, picture: Image.Image) -> dict[str, Any]:
     """CRC-32 of the [H, W, 3] bytes after resize and crop, and of the [3, H, W] f32 pixels."""
-    picture, found = Image.open(path), {}
+    found = {}
     for role, processor in model.processors.items():
         raw = processor(
             picture,
@@ -121,7 +132,7 @@ def collect(
     info = {
         "view": "PIL, slow processors, RGB files without EXIF and alpha",
         "images": list(encoded),
-        "pixels_crc32": [pixel_checksums(model, root / path) for path in encoded],
+        "pixels_crc32": [pixel_checksums(model, Image.open(root / path)) for path in encoded],
         "keep": keep,
         "requests": [run.to_json(model) for run in runs],
     }
@@ -156,13 +167,14 @@ def tower_dump(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
 
 
 def write(out: Path, tensors: dict[str, torch.Tensor], info: dict[str, Any]) -> None:
-    write_tensors(out.with_suffix(".safetensors"), tensors)
-    write_compact_json(out.with_suffix(".json"), info)
+    write_tensors(out.with_name(out.name + ".safetensors"), tensors)
+    write_compact_json(out.with_name(out.name + ".json"), info)
 
 
 def dump(
     folder: Path, out: Path, requests: list[Request] | None, keep: dict[str, Any] | None
 ) -> None:
+    """A reference of tests/golden once more; without requests those that it has."""
     if read_json(folder / "config.json")["model_type"] in CLASSES:
         write(out, *tower_dump(folder))
         return
@@ -178,15 +190,35 @@ def dump(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument(
-        "--requests", type=Path, help="JSON list of {id, images, prompt, prompt_format}"
+    from model_dump import Wishes, dump_model, requests_of  # which needs this module
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("model", type=Path, help="model directory or GGUF file")
+    parser.add_argument("--out", type=Path, required=True, help="FILE.json and FILE.safetensors")
+    parser.add_argument("--image", type=Path, action="append", default=[])
+    parser.add_argument("--prompt", action="append", default=[])
+    parser.add_argument("--requests", type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS, help="greedy tokens of each request")
+    parser.add_argument("--dtype", choices=("f32", "bf16"), default="f32", help="to compute in")
+    parser.add_argument("--hidden-mib", type=int, default=2048, help="hidden states at most")
+    parser.add_argument("--threads", type=int, default=0, help="0: one per processor")
     args = parser.parse_args()
     setup()
-    dump(args.model, args.out, read_json(args.requests) if args.requests else None, None)
+    torch.set_num_threads(args.threads or os.cpu_count() or 1)
+    try:
+        requests, pictures_of = requests_of(args.model, args.image, args.prompt, args.requests)
+        wishes = Wishes(args.steps, args.dtype, args.hidden_mib << 20)
+        tensors, info = dump_model(args.model, requests, pictures_of, wishes)
+    except (ValueError, OSError) as error:
+        parser.exit(1, f"dump.py: {error}\n")
+    out = args.out
+    if out.suffix in (".json", ".safetensors"):
+        out = out.with_suffix("")
+    write(out, tensors, info)
+    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    print(f"{out}.json and {out}.safetensors, {size / 2**20:.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -57,6 +57,8 @@ def command_of(relative: str) -> str:
         return "gguf_models.py"
     if top == "tokenizer_bpe":
         return "bpe_goldens.py"
+    if top == "lora":
+        return "lora_goldens.py"
     if top == "gguf":
         return "gguf_goldens.py"
     if top == "pixels":

@@ -44,7 +44,7 @@ def noise_pixels(height: int, width: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(h / 16384 - 2).permute(2, 0, 1)[None].contiguous()
 
 
-def _scene(width: int, height: int, seed: int) -> Image.Image:
+def scene(width: int, height: int, seed: int) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
     base = np.stack(
         [(x * 255) // width, (y * 255) // height, ((x + y) // 8 * 24 + 40 * seed) % 256], -1
@@ -67,4 +67,4 @@ def write_pngs(folder: Path) -> None:
     """Plain RGB, no EXIF, no alpha: every view of the picture is the same."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed, (width, height) in enumerate([(61, 83), (130, 70), (70, 70)]):
-        _scene(width, height, seed).save(folder / f"scene_{width}x{height}.png", optimize=True)
+        scene(width, height, seed).save(folder / f"scene_{width}x{height}.png", optimize=True)

@@ -10,12 +10,15 @@ import torch
 import transformers
 from PIL import Image
 from transformers import (
+    AutoImageProcessor,
     AutoModelForCausalLM,
+    AutoTokenizer,
     LlavaForConditionalGeneration,
     LlavaProcessor,
 )
 
 import conversations
+import gguf_parity
 import tokenizers_tiny
 from binocle_torch import Binocle
 from common import read_json
@@ -52,16 +55,33 @@ def image_processor(settings: dict[str, Any]) -> Any:
     return getattr(transformers, settings["image_processor_type"])(**settings)
 
 
+def source(path: Path) -> dict[str, str]:
+    """What from_pretrained is told of a directory or of a GGUF file."""
+    if path.suffix == ".gguf":
+        return {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+    return {"pretrained_model_name_or_path": str(path)}
+
+
+def load_tokenizer(path: Path) -> Any:
+    """The slow (sentencepiece) tokenizer where there is one; None for a model without any."""
+    if (path / "tokenizer.model").exists():
+        return tokenizers_tiny.load(path)
+    if path.suffix == ".gguf" or (path / "tokenizer.json").exists():
+        return AutoTokenizer.from_pretrained(**source(path))
+    return None
+
+
 class TextReference:
-    """A text model alone; requests carry prompt_token_ids."""
+    """A text model alone; requests carry prompt_token_ids, or a prompt where it has a tokenizer."""
 
     image_id = -1
     processors: dict[str, Any] = {}
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
         self.model = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=torch.float32, attn_implementation="eager"
+            **source(folder), dtype=dtype, attn_implementation="eager"
         ).eval()
+        self.path, self.tokenizer = folder, load_tokenizer(folder)
         self.vocab_limit = self.model.config.vocab_size
         self.special_ids = {1, 2}
 
@@ -72,7 +92,13 @@ class TextReference:
         raise NotImplementedError("a text model sees no pictures")
 
     def prompt(self, request: Request, visual_tokens: int) -> list[int]:
-        return list(request["prompt_token_ids"])
+        if "prompt" not in request:
+            return list(request["prompt_token_ids"])
+        if self.path.suffix == ".gguf":
+            # What the file says: the tokenizer that transformers makes of it has <s> everywhere.
+            front = gguf_parity.tokens_in_front(self.path)
+            return front + self.tokenizer(request["prompt"], add_special_tokens=False)["input_ids"]
+        return self.tokenizer(request["prompt"])["input_ids"]
 
     def forward(
         self, ids: list[int], visual: torch.Tensor | None
@@ -81,24 +107,25 @@ class TextReference:
         return out.logits[0], [h[0] for h in out.hidden_states[:-1]]  # the last one is normed
 
     def text(self, ids: list[int]) -> str | None:
-        return None
+        return self.tokenizer and self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
 class LlavaReference:
     """LlavaForConditionalGeneration with the slow processor and the slow tokenizer."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
         self.model = LlavaForConditionalGeneration.from_pretrained(
-            str(folder), dtype=torch.float32, attn_implementation="eager"
+            str(folder), dtype=dtype, attn_implementation="eager"
         ).eval()
-        tokenizer = tokenizers_tiny.load(folder)
-        settings = read_json(folder / "processor_config.json")
+        tokenizer = load_tokenizer(folder)
+        config = self.model.config
+        tower = config.vision_config
         self.processor = LlavaProcessor(
-            image_processor(read_json(folder / "preprocessor_config.json")),
+            AutoImageProcessor.from_pretrained(str(folder), use_fast=False),
             tokenizer,
-            patch_size=settings["patch_size"],
-            vision_feature_select_strategy=settings["vision_feature_select_strategy"],
-            num_additional_image_tokens=settings["num_additional_image_tokens"],
+            patch_size=tower.patch_size,
+            vision_feature_select_strategy=config.vision_feature_select_strategy,
+            num_additional_image_tokens=0 if tower.model_type.startswith("siglip") else 1,
         )
         self.processors = {"anchor": self.processor.image_processor}
         self.vocab_limit = len(tokenizer)
@@ -110,7 +137,7 @@ class LlavaReference:
         return {"pixels.anchor": pixels["anchor"]} | self.encode_pixels(pixels)
 
     def encode_pixels(self, pixels: Stages) -> Stages:
-        batch = pixels["anchor"][None]
+        batch = pixels["anchor"][None].to(self.model.dtype)
         states = self.model.vision_tower(batch, output_hidden_states=True).hidden_states
         chosen = states[self.model.config.vision_feature_layer]
         if self.model.config.vision_feature_select_strategy == "default":
@@ -142,7 +169,9 @@ class LlavaReference:
 class BinocleReference:
     """A Binocle directory through binocle_torch."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
+        if dtype != torch.float32:
+            raise ValueError("Binocle directories are computed in f32 only")
         self.model = Binocle(folder)
         parts = {k: v.get("path") for k, v in self.model.config.items() if isinstance(v, dict)}
         text = parts["text_config"]
@@ -187,10 +216,15 @@ class BinocleReference:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
-def load_reference(folder: Path) -> ReferenceModel:
-    kinds = {
-        "llava": LlavaReference,
-        "tinyllava": TinyLlavaReference,
-        "binocle": BinocleReference,
-    }
-    return kinds.get(read_json(folder / "config.json")["model_type"], TextReference)(folder)
+FAMILIES: dict[str, type] = {
+    "llava": LlavaReference,
+    "tinyllava": TinyLlavaReference,
+    "binocle": BinocleReference,
+}
+
+
+def load_reference(folder: Path, dtype: torch.dtype = torch.float32) -> ReferenceModel:
+    if folder.suffix == ".gguf":
+        return TextReference(folder, dtype)
+    kind = read_json(folder / "config.json")["model_type"]
+    return FAMILIES.get(kind, TextReference)(folder, dtype)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes everything in tests/golden again (about three minutes on one core) and writes the manifest.
-# PYTHON: an interpreter with tools/reference/requirements.txt installed.
+# PYTHON: an interpreter with tools/reference/requirements.txt and lora_requirements.txt installed.
 set -eu
 cd "$(dirname "$0")"
 python="${PYTHON:-/opt/binocle-venv/bin/python}"
@@ -16,5 +16,6 @@ mkdir -p "$out"
 "$python" bpe_goldens.py --out "$out"
 "$python" gguf_models.py --out "$out"
 "$python" gguf_goldens.py --out "$out"
+"$python" lora_goldens.py --out "$out/lora"
 "$python" manifest.py --out "$out"
 "$python" manifest.py --out "$out" --check

@@ -88,7 +88,9 @@ class TinyLlavaReference:
 
     image_id = IMAGE_ID
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, dtype: torch.dtype = torch.float32):
+        if dtype != torch.float32:
+            raise ValueError("TinyLLaVA directories are computed in f32 only")
         self.config = read_json(folder / "config.json")
         weights = {k: v.float() for k, v in load_file(str(folder / "model.safetensors")).items()}
 

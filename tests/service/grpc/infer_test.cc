@@ -82,6 +82,10 @@ TEST(Infer, FaultsHaveTheirPlaces) {
       FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 1 contents { bytes_contents: "
                "'say' } } raw_input_contents: '\\003\\000\\000\\000say'"),
       ElementsAre("inputs[0].contents"));
+  EXPECT_THAT(
+      FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 1 contents { bytes_contents: "
+               "'say' int_contents: 3 } }"),
+      ElementsAre("inputs[0].contents"));
   std::string many;
   for (int i = 0; i < 65; ++i) many += "inputs { name: 'prompt' } ";
   EXPECT_THAT(FaultsOf(many), ElementsAre("inputs"));

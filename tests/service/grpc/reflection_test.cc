@@ -58,8 +58,9 @@ TEST(Reflection, ExtensionsOfATypeThatHasNone) {
 
 TEST(Reflection, WhatIsNoRequestIsRefused) {
   for (const std::string& wire : {std::string("\x3a\x05*"), std::string("\x7b\x7c"),
-                                  std::string("\x3a"), std::string("\x3d\x01\x01\x01\x01")})
+                                  std::string("\x3a"), std::string("\x3d\x01\x01\x01")})
     EXPECT_EQ(Answer(wire), "no request");
+  EXPECT_THAT(Answer("\x3d\x01\x01\x01\x01"), HasSubstr("asks for nothing")) << "fixed32, unknown";
 }
 
 class ReflectionCallTest : public testing::ServerTest {

@@ -1,0 +1,218 @@
+#include "fusion/convert/convert.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+
+#include "core/convert.h"
+#include "core/mapped_file.h"
+#include "core/output_file.h"
+#include "core/safetensors_writer.h"
+#include "fusion/convert/forms.h"
+#include "fusion/convert/lora_adapter.h"
+#include "fusion/vlm_model.h"
+
+namespace binocle {
+namespace {
+
+constexpr size_t kMaxCopiedBytes = size_t{64} << 20;
+
+// What both forms have alike, and what goes with a model wherever it goes.
+constexpr std::string_view kCopied[] = {
+    "generation_config.json",
+    "tokenizer.model",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.json",
+    "chat_template.jinja",
+    "vocab.json",
+    "merges.txt",
+};
+// Found by experiment with these very weights (binocle calibrate).
+constexpr std::string_view kCalibrations[] = {"sink_dims.json", "head_sensitivity.json"};
+
+std::optional<DType> DTypeOption(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16})
+    if (DTypeName(dtype) == name) return dtype;
+  ThrowOption("dtype", "is ", Printable(name, 40), ", expected f32, f16 or bf16");
+}
+
+void CheckOptions(const ConvertOptions& options) {
+  if (!options.to.empty() && options.to != "binocle" && options.to != "hf")
+    ThrowOption("to", "is ", Printable(options.to, 40), ", expected binocle or hf");
+  CheckOption("shard_size", options.shard_bytes, int64_t{1} << 20, int64_t{1} << 50);
+}
+
+bool Holds(const std::filesystem::path& folder, const std::filesystem::path& path) {
+  const auto [at, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+  return at == folder.end();
+}
+
+std::filesystem::path Resolved(const std::filesystem::path& path) {
+  std::error_code failure;
+  auto resolved = std::filesystem::weakly_canonical(path, failure);
+  if (failure) resolved = std::filesystem::absolute(path, failure).lexically_normal();
+  return resolved.has_filename() ? resolved : resolved.parent_path();
+}
+
+// The output would be read, or what is read be replaced.
+void CheckApart(const std::filesystem::path& out, const std::filesystem::path& read) {
+  const auto a = Resolved(out), b = Resolved(read);
+  if (!Holds(a, b) && !Holds(b, a)) return;
+  ThrowOption("out", "is ", out.string(), ", which is ",
+              a == b        ? ""
+              : Holds(a, b) ? "a folder above "
+                            : "inside ",
+              read.string(), ", expected another place");
+}
+
+// One that is not there would be said to be no directory.
+void CheckIsDirectory(const std::filesystem::path& path, const char* what) {
+  std::error_code ignored;
+  if (!IsThere(path)) Throw(Code::kNotFound, path.string(), ": no such ", what);
+  if (path.extension() == ".gguf" && !std::filesystem::is_directory(path, ignored))
+    Throw(Code::kUnimplemented, path.string(), ": is a GGUF file, expected a model directory");
+}
+
+void WriteText(const std::filesystem::path& path, std::string_view text) {
+  OutputFile file(path);
+  file.Write(text);
+  file.Commit();
+}
+
+void WriteJson(const std::filesystem::path& path, const Json& json) {
+  if (!json.is_null()) WriteText(path, json.dump(2) + "\n");
+}
+
+void CopyFiles(const std::filesystem::path& from, const std::filesystem::path& to,
+               bool same_weights) {
+  const auto copy = [&](const std::string& name) {
+    if (IsThere(from / name) && !IsThere(to / name))
+      WriteText(to / name, ReadFile(from / name, kMaxCopiedBytes));
+  };
+  for (const std::string_view name : kCopied) copy(std::string(name));
+  if (same_weights)
+    for (const std::string_view name : kCalibrations) copy(std::string(name));
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(from, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if ((name.starts_with("LICENSE") || name.starts_with("NOTICE")) &&
+        entry.is_regular_file(ignored))
+      copy(name);
+  }
+}
+
+std::vector<NewTensor> NewTensors(const TensorSet& tensors, const NameMap& old_names,
+                                  const NameMap& new_names, std::optional<DType> dtype) {
+  std::vector<NewTensor> out;
+  for (const auto& [name, view] : tensors.tensors()) {
+    out.push_back({.name = new_names.Stored(AskedName(old_names, name)),
+                   .dtype = dtype && IsReal(view.dtype()) ? *dtype : view.dtype(),
+                   .shape = view.shape()});
+  }
+  return out;
+}
+
+// A model that is there, as files.
+struct Source {
+  Source(const std::string& path)
+      : checked(path, {}),
+        json(ReadJsonFile(std::filesystem::path(path) / "config.json")),
+        files{.directory = path,
+              .config = JsonObject(json, (std::filesystem::path(path) / "config.json").string())},
+        names(FindFamily(files.config).names(checked.tensors())) {}
+
+  CheckedModel checked;
+  Json json;
+  ModelFiles files;
+  NameMap names;
+};
+
+DirectoryForm FormOf(const Source& source, const std::string& to) {
+  if (to == "binocle") return ToBinocleForm(source.files, source.checked.config(), source.names);
+  if (to == "hf") return ToHuggingFaceForm(source.files, source.checked.config(), source.names);
+  return SameForm(source.files, source.names);
+}
+
+WeightEdits EditsOf(const Source& source, const std::string& from,
+                    const std::vector<std::unique_ptr<LoraAdapter>>& adapters) {
+  WeightEdits edits;
+  for (const auto& adapter : adapters)
+    adapter->AddEdits(source.checked.tensors(), source.names, from, edits);
+  return edits;
+}
+
+std::vector<std::unique_ptr<LoraAdapter>> ReadAdapters(const std::vector<std::string>& paths) {
+  std::vector<std::unique_ptr<LoraAdapter>> adapters;
+  for (const std::string& path : paths) {
+    CheckIsDirectory(path, "adapter directory");
+    adapters.push_back(std::make_unique<LoraAdapter>(path));
+  }
+  return adapters;
+}
+
+}  // namespace
+
+ConvertReport ConvertDirectory(Exec& ex, const std::string& from, const std::string& out,
+                               const ConvertOptions& options) {
+  CheckOptions(options);
+  const std::optional<DType> dtype = DTypeOption(options.dtype);
+  CheckIsDirectory(from, "model directory");
+  CheckApart(out, from);
+  for (const std::string& adapter : options.lora) CheckApart(out, adapter);
+  // Said before minutes of reading, and said again by whoever came later.
+  { const NewFolder probe(out, options.overwrite ? Replace::kOlder : Replace::kNothing); }
+  const auto adapters = ReadAdapters(options.lora);
+  const Source source(from);
+  DirectoryForm form = FormOf(source, options.to);
+  if (dtype) SetDType(*dtype, form.config);
+  const WeightEdits edits = EditsOf(source, from, adapters);
+
+  const TensorSet& stored = source.checked.tensors();
+  const std::vector<NewTensor> tensors = NewTensors(stored, source.names, form.names, dtype);
+  ConvertReport report{.path = out,
+                       .model_type = form.model_type,
+                       .tensors = std::ssize(tensors),
+                       .merged_tensors = std::ssize(edits),
+                       .notes = std::move(form.notes)};
+  std::map<std::string, std::string> old_names;
+  auto name = stored.tensors().begin();
+  for (const NewTensor& tensor : tensors) {
+    report.bytes += tensor.bytes();
+    old_names[tensor.name] = (name++)->first;
+  }
+  CheckRoom(out, report.bytes);
+  NewFolder folder(out, options.overwrite ? Replace::kOlder : Replace::kNothing);
+  int64_t done = 0;
+  const auto write_tensor = [&](const NewTensor& tensor, const auto& write) {
+    const std::string& old_name = old_names.at(tensor.name);
+    const auto found = edits.find(old_name);
+    static const std::vector<WeightEdit> kNone;
+    WriteEdited(ex, *stored.Find(old_name), found == edits.end() ? kNone : found->second, tensor,
+                [&](std::string_view piece) {
+                  write(piece);
+                  done += std::ssize(piece);
+                  if (options.on_progress) options.on_progress(done, report.bytes);
+                });
+  };
+  WriteSafetensors(folder.path(), tensors, options.shard_bytes, write_tensor);
+  WriteJson(folder.path() / "config.json", form.config);
+  WriteJson(folder.path() / "preprocessor_config.json", form.preprocessor);
+  WriteJson(folder.path() / "processor_config.json", form.processor);
+  if (options.to.empty() && form.processor.is_null() &&
+      IsThere(source.files.directory / "processor_config.json"))
+    WriteText(folder.path() / "processor_config.json",
+              ReadFile(source.files.directory / "processor_config.json", kMaxCopiedBytes));
+  CopyFiles(source.files.directory, folder.path(), adapters.empty());
+  ReadModelConfig(folder.path(), {});  // what was written is what is read
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    report.files.push_back(entry.path().filename().string());
+  std::sort(report.files.begin(), report.files.end());
+  folder.Commit();
+  return report;
+}
+
+}  // namespace binocle
