@@ -107,6 +107,9 @@ void ModelFlags::Add(CLI::App& command) {
   group.AddText("--composite-layers", options.composite_layers,
                 "override: layers with composite attention, e.g. 0-31");
   group.AddText("--aligner", options.aligner, "override: vo, vo_ffn or none");
+  group.AddText(
+      "--conversation", options.conversation,
+      "override: how a chat is written, e.g. chatml (docs/model_format.md has the names)");
   group.AddText("--image-cache", image_cache,
                 "how much of pictures seen before is kept, e.g. 512M, or 0 (default: 512M)");
   group.AddNumber("--max-images", options.max_images, "pictures in a request");

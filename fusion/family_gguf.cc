@@ -1,5 +1,6 @@
 // A GGUF file: a text model, which takes pictures where a projector file comes with it.
 #include "core/weight_files.h"
+#include "fusion/chat_template_files.h"
 #include "fusion/families.h"
 #include "fusion/gguf_projector.h"
 #include "llm/gguf_config.h"
@@ -42,6 +43,7 @@ GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides&
     c.end_tokens.push_back(static_cast<int32_t>(m.Int(key, 0, c.text.vocabulary - 1)));
   AddGgufTextTensors(file, "language_model.", model.tensors);
   if (overrides.projector) AddProjector(*overrides.projector, overrides, model);
+  ResolveConversation(ReadChatTemplate(m, path.string()), overrides, c);
   model.tokenizer = MakeGgufTokenizer(m, path.string());
   return model;
 }

@@ -1,6 +1,7 @@
 #include "fusion/model_config.h"
 
 #include "core/mapped_file.h"
+#include "fusion/chat_template_files.h"
 #include "fusion/families.h"
 
 namespace binocle {
@@ -24,6 +25,15 @@ void AddEndTokensOf(const std::filesystem::path& path, ModelConfig& config) {
   if (!IsThere(path)) return;
   const Json json = ReadJsonFile(path);
   AddEndTokens(JsonObject(json, path.string()), config, config.end_tokens);
+}
+
+// What the checkpoint says itself, where it is one of transformers': a Binocle directory names its conversation, and TinyLLaVA's program
+// never asks the tokenizer of its language model.
+std::optional<ChatTemplateText> TemplateOf(const std::filesystem::path& directory,
+                                           const ModelConfig& config) {
+  if (config.family == "binocle" || config.family == "tinyllava") return std::nullopt;
+  return ReadChatTemplate(
+      directory, config.takes_pictures() ? TemplateOwner::kProcessor : TemplateOwner::kTokenizer);
 }
 
 }  // namespace
@@ -92,6 +102,7 @@ ModelConfig ReadModelConfig(const std::filesystem::path& directory,
   const Json json = ReadJsonFile(path);
   const JsonObject config(json, path.string());
   ModelConfig c = FindFamily(config).parse({.directory = directory, .config = config}, overrides);
+  ResolveConversation(TemplateOf(directory, c), overrides, c);
 
   AddEndTokens(config, c, c.end_tokens);
   if (config.Has("text_config")) AddEndTokens(config.Object("text_config"), c, c.end_tokens);

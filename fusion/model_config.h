@@ -36,10 +36,17 @@ struct ModelPart {
   std::filesystem::path path;  // a directory, or a GGUF file
 };
 
+// A checkpoint's chat template that has no renderer here.
+struct UnknownTemplate {
+  std::string name;  // "sha256 ab12…"
+  std::string what;  // is wrong with it: a sentence that begins with its place
+};
+
 struct ModelConfig {
   std::string name;
   std::string family;  // model_type of config.json
   ConversationStyle conversation = ConversationStyle::kPlain;
+  std::optional<UnknownTemplate> unknown_template;  // then no style renders a chat
   int32_t image_token = -1;  // the id that stands for a picture; −1 for a text model
   std::vector<int32_t>
       end_tokens;  // from generation_config.json and text_config; the tokenizer's is added later
@@ -71,11 +78,12 @@ struct LayerOverrides {
 // Throws INVALID_ARGUMENT for layers that there are not and for contradictions; Error::option() names the option.
 LayerPlan OverridePlan(LayerPlan plan, const LayerOverrides& overrides);
 
-// What a caller may change: --fusion and the above; and give: --projector.
+// What a caller may change: --fusion, --conversation and the above; and give: --projector.
 struct ModelOverrides {
-  std::optional<FusionType> fusion;
-  std::optional<std::filesystem::path> projector;  // beside a GGUF text model
-  LayerOverrides layers;
+  std::optional<FusionType> fusion = {};
+  std::optional<ConversationStyle> conversation = {};
+  std::optional<std::filesystem::path> projector = {};  // beside a GGUF text model
+  LayerOverrides layers = {};
 };
 
 // Reads config.json, preprocessor_config.json and generation_config.json of a directory. Throws NOT_FOUND, INVALID_ARGUMENT (file,

@@ -120,6 +120,11 @@ void CheckedModel::Check() {
                  " (the rows of the embedding table)");
   }
   if (tokenizer_->eos_id() >= 0) config_.end_tokens.push_back(tokenizer_->eos_id());
+  // The end of a turn, where it is a token: as such it has no text that a stop string could match.
+  for (const std::string& stop : ConversationStops(config_.conversation)) {
+    const int32_t id = tokenizer_->IdOf(stop);
+    if (id >= 0 && tokenizer_->IsSpecial(id)) config_.end_tokens.push_back(id);
+  }
 }
 
 std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names) {

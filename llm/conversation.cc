@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "core/error.h"
+#include "llm/conversation_styles.h"
 
 namespace binocle {
 namespace {
@@ -15,24 +16,22 @@ constexpr std::string_view kLlavaLlama2System =
     "You are a helpful language and vision assistant. "
     "You are able to understand the visual content that the user provides, "
     "and assist the user with a variety of tasks using natural language.";
+constexpr std::string_view kSmolLm2System =
+    "You are a helpful AI assistant named SmolLM, trained by Hugging Face";
+constexpr std::string_view kQwen15System = "You are a helpful assistant";
+constexpr std::string_view kQwen2System = "You are a helpful assistant.";
+constexpr std::string_view kQwen25System =
+    "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+// The template's own fixed date.
+constexpr std::string_view kLlama31Dates =
+    "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n";
 
-std::string Repeat(std::string_view text, int times) {
-  std::string out;
-  for (int i = 0; i < times; ++i) out += text;
-  return out;
-}
-
-// How many marks the template must still write for this turn: none where the text has its own.
-int MarksToWrite(const Turn& turn) { return CountImageMarks(turn.text) > 0 ? 0 : turn.images; }
-
-// LLaVA gives each picture a line of its own before the text.
-std::string WithMarkLines(const Turn& turn) {
-  return Repeat("<image>\n", MarksToWrite(turn)) + turn.text;
-}
+constexpr std::string_view kImEnd = "<|im_end|>";
+constexpr std::string_view kEotId = "<|eot_id|>";
 
 // {system} USER: {question} ASSISTANT: {answer}</s>USER: …    The space after the system text stays when that is empty.
-std::string RenderVicunaV1(const Conversation& conversation) {
-  std::string out = conversation.system.value_or(std::string(kVicunaSystem)) + " ";
+std::string RenderVicunaV1(const Conversation& conversation, std::string_view own) {
+  std::string out = conversation.system.value_or(std::string(own)) + " ";
   for (const Turn& turn : conversation.turns) {
     out += turn.role == Role::kUser ? "USER: " + WithMarkLines(turn) + " ASSISTANT:"
                                     : " " + turn.text + "</s>";
@@ -41,8 +40,8 @@ std::string RenderVicunaV1(const Conversation& conversation) {
 }
 
 // [INST] <<SYS>>\n{system}\n<</SYS>>\n\n{question} [/INST] {answer} </s><s>[INST] {question} [/INST]
-std::string RenderLlavaLlama2(const Conversation& conversation) {
-  const std::string system = conversation.system.value_or(std::string(kLlavaLlama2System));
+std::string RenderLlavaLlama2(const Conversation& conversation, std::string_view own) {
+  const std::string system = conversation.system.value_or(std::string(own));
   std::string out = "[INST] <<SYS>>\n" + system + "\n<</SYS>>\n\n";
   for (size_t i = 0; i < conversation.turns.size(); ++i) {
     const Turn& turn = conversation.turns[i];
@@ -53,7 +52,7 @@ std::string RenderLlavaLlama2(const Conversation& conversation) {
 }
 
 // {question}\n{answer}\n    LLaVA has the first line only; the second is its continuation here.
-std::string RenderPlain(const Conversation& conversation) {
+std::string RenderPlain(const Conversation& conversation, std::string_view) {
   std::string out = conversation.system.value_or("");
   for (const Turn& turn : conversation.turns)
     out += (turn.role == Role::kUser ? WithMarkLines(turn) : turn.text) + "\n";
@@ -61,28 +60,67 @@ std::string RenderPlain(const Conversation& conversation) {
 }
 
 // {system}<image><|user|> {question}<|assistant|> {answer}</s>
-std::string RenderBinocle(const Conversation& conversation) {
+std::string RenderBinocle(const Conversation& conversation, std::string_view) {
   std::string out = conversation.system.value_or("");
   for (const Turn& turn : conversation.turns) {
     out += turn.role == Role::kUser
-               ? Repeat(kImageMark, MarksToWrite(turn)) + "<|user|> " + turn.text + "<|assistant|>"
+               ? PictureMarks(turn, kImageMark) + "<|user|> " + turn.text + "<|assistant|>"
                : " " + turn.text + "</s>";
   }
   return out;
 }
 
+// Whose rules a style follows.
+enum class Origin : uint8_t {
+  kConversation,          // LLaVA's conversation.py or our own
+  kTemplate,              // a checkpoint's chat template
+  kTemplateWithoutSystem  // one that has no place for a system text
+};
+
 struct Template {
   ConversationStyle style;
   std::string_view name;
   std::string_view stop;
-  std::string (*render)(const Conversation&);
+  std::string_view system;  // its own text
+  std::string (*render)(const Conversation&, std::string_view own);
+  Origin origin = Origin::kTemplate;
 };
 
+using Style = ConversationStyle;
+
 constexpr Template kTemplates[] = {
-    {ConversationStyle::kPlain, "plain", "\n", RenderPlain},
-    {ConversationStyle::kBinocle, "binocle", "</s>", RenderBinocle},
-    {ConversationStyle::kVicunaV1, "vicuna_v1", "</s>", RenderVicunaV1},
-    {ConversationStyle::kLlavaLlama2, "llava_llama_2", "</s>", RenderLlavaLlama2},
+    {Style::kPlain, "plain", "\n", "", RenderPlain, Origin::kConversation},
+    {Style::kBinocle, "binocle", "</s>", "", RenderBinocle, Origin::kConversation},
+    {Style::kVicunaV1, "vicuna_v1", "</s>", kVicunaSystem, RenderVicunaV1, Origin::kConversation},
+    {Style::kLlavaLlama2, "llava_llama_2", "</s>", kLlavaLlama2System, RenderLlavaLlama2,
+     Origin::kConversation},
+    {Style::kChatml, "chatml", kImEnd, "", RenderChatml},
+    {Style::kSmolLm2, "smollm2", kImEnd, kSmolLm2System, RenderChatml},
+    {Style::kQwen15, "qwen1_5", kImEnd, kQwen15System, RenderChatml},
+    {Style::kQwen2, "qwen2", kImEnd, kQwen2System, RenderChatml},
+    {Style::kQwen25, "qwen2_5", kImEnd, kQwen25System, RenderChatml},
+    {Style::kQwen3, "qwen3", kImEnd, "", RenderQwen3},
+    {Style::kQwen3Thinking, "qwen3_thinking", kImEnd, "", RenderQwen3Thinking},
+    {Style::kLlama2, "llama2", "</s>", "", RenderLlama2},
+    {Style::kLlama3, "llama3", kEotId, "", RenderLlama3},
+    {Style::kLlama31, "llama3_1", kEotId, kLlama31Dates, RenderLlama31},
+    {Style::kMistralV01, "mistral_v0_1", "</s>", "", RenderMistralV01,
+     Origin::kTemplateWithoutSystem},
+    {Style::kMistralV02, "mistral_v0_2", "</s>", "", RenderMistralV02,
+     Origin::kTemplateWithoutSystem},
+    {Style::kMistralV03, "mistral_v0_3", "</s>", "", RenderMistralV03,
+     Origin::kTemplateWithoutSystem},
+    {Style::kMistralV1, "mistral_v1", "</s>", "", RenderMistralV1},
+    {Style::kMistralV3, "mistral_v3", "</s>", "", RenderMistralV3},
+    {Style::kMistralV3Tekken, "mistral_v3_tekken", "</s>", "", RenderMistralV3Tekken},
+    {Style::kZephyr, "zephyr", "</s>", "", RenderZephyr},
+    {Style::kLlavaHf, "llava_hf", "</s>", "", RenderLlavaHf},
+    {Style::kLlavaNextMistral, "llava_next_mistral", "</s>", "", RenderLlavaNextMistral},
+    {Style::kLlavaNextMistralBackslash, "llava_next_mistral_backslash", "</s>", "",
+     RenderLlavaNextMistralBackslash},
+    {Style::kLlavaNextLlama3, "llava_next_llama3", kEotId, "", RenderLlavaNextLlama3},
+    {Style::kLlavaOnevision, "llava_onevision", kImEnd, "", RenderLlavaOnevision},
+    {Style::kLlavaChatml, "llava_chatml", kImEnd, "", RenderChatml},
 };
 
 const Template& TemplateOf(ConversationStyle style) {
@@ -110,17 +148,32 @@ void CheckTurn(const Conversation& conversation, size_t index) {
   if (!unmarked) CheckImageMarks(turn.text, turn.images, where);
 }
 
+// What templates make of the rest is nothing that anybody wants: they raise, or leave the text out.
+void CheckForTemplate(const Conversation& conversation, const Template& chosen) {
+  if (chosen.origin == Origin::kTemplateWithoutSystem && !conversation.system.value_or("").empty())
+    ThrowInvalid("system: conversation ", chosen.name, " has no place for it, expected none");
+  if (conversation.turns.back().role != Role::kUser) {
+    ThrowInvalid("messages: the last one is the assistant's, expected the user's: conversation ",
+                 chosen.name, " continues no answer");
+  }
+}
+
 }  // namespace
 
 std::string_view ConversationStyleName(ConversationStyle style) { return TemplateOf(style).name; }
 
 ConversationStyle ParseConversationStyle(std::string_view name, const std::string& where) {
-  std::string names;
   for (const Template& t : kTemplates) {
     if (t.name == name) return t.style;
-    names += internal::Concat(names.empty() ? "" : ", ", t.name);
   }
-  ThrowInvalid(where, " is '", Printable(name, 60), "', expected one of ", names);
+  ThrowInvalid(where, " is '", Printable(name, 60), "', expected one of ",
+               ConversationStyleNames());
+}
+
+std::string ConversationStyleNames() {
+  std::string names;
+  for (const Template& t : kTemplates) names += internal::Concat(names.empty() ? "" : ", ", t.name);
+  return names;
 }
 
 std::string RenderConversation(ConversationStyle style, const Conversation& conversation) {
@@ -128,7 +181,16 @@ std::string RenderConversation(ConversationStyle style, const Conversation& conv
     ThrowInvalid("the conversation has no turns, expected at least one");
   CheckImageMarks(conversation.system.value_or(""), 0, "system:");
   for (size_t i = 0; i < conversation.turns.size(); ++i) CheckTurn(conversation, i);
-  return TemplateOf(style).render(conversation);
+  const Template& chosen = TemplateOf(style);
+  if (chosen.origin != Origin::kConversation) CheckForTemplate(conversation, chosen);
+  return chosen.render(conversation, chosen.system);
+}
+
+AddSpecial ConversationSpecials(ConversationStyle style, bool takes_pictures, std::string_view text,
+                                std::string_view bos) {
+  if (TemplateOf(style).origin == Origin::kConversation) return AddSpecial::kYes;
+  const bool written = !bos.empty() && text.starts_with(bos);
+  return takes_pictures && !written ? AddSpecial::kYes : AddSpecial::kNo;
 }
 
 std::vector<std::string> ConversationStops(ConversationStyle style) {

@@ -47,16 +47,16 @@ const Json& ListOf(const JsonObject& json, const char* key) {
   return list;
 }
 
-std::vector<int32_t> IdsOf(const JsonObject& json, const char* key) {
+std::vector<int32_t> IdsOf(const JsonObject& json, const char* key, int64_t lowest) {
   const Json* list = json.Has(key) ? &json.json()[key] : nullptr;
   if (list == nullptr || !list->is_array()) json.Fail(key, "a list of token ids");
   std::vector<int32_t> ids;
   for (const Json& id : *list) {
-    // Below 0: what stands for a picture and is in no vocabulary.
     const bool fits = id.is_number_integer() &&
                       (!id.is_number_unsigned() || id.get<uint64_t>() <= INT32_MAX) &&
-                      id.get<int64_t>() >= INT32_MIN;
-    if (!fits) json.Fail(key, "a list of token ids of 32 bits");
+                      id.get<int64_t>() >= lowest;
+    if (!fits)
+      json.Fail(key, internal::Concat("a list of token ids, ", lowest, " to ", INT32_MAX));
     ids.push_back(id.get<int32_t>());
   }
   return ids;
@@ -74,8 +74,8 @@ DumpRequest RequestOf(const JsonObject& json, const std::vector<std::string>& im
   request.chat = format == "chat";
   if (format != "ids") request.prompt = json.String("prompt");
   if (json.Has("system")) request.system = json.String("system");
-  request.prompt_ids = IdsOf(json, "prompt_token_ids");
-  request.tokens = IdsOf(json, "token_ids");
+  request.prompt_ids = IdsOf(json, "prompt_token_ids", INT32_MIN);
+  request.tokens = IdsOf(json, "token_ids", 0);
   if (request.prompt_ids.empty()) json.Fail("prompt_token_ids", "at least one id");
   return request;
 }

@@ -38,7 +38,8 @@ struct ModelInfo {
   std::string aligner;    // of composite layers
   std::vector<int64_t> composite_layers;
   std::string fusion;
-  std::string conversation;
+  std::string
+      conversation;  // "unknown (sha256 …)": the model's own chat template, which nothing here renders
   int64_t file_bytes = 0;  // tensors as stored; mapped, not copied
   int64_t kv_bytes =
       0;  // keys and values of a request and of the one it may be paired with, at full context

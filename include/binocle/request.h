@@ -87,7 +87,8 @@ struct Request {
   std::string id;                 // returned unchanged
   std::vector<Message> messages;  // user first, user and assistant in turn, user last
   PromptFormat prompt_format = PromptFormat::kChat;
-  std::optional<std::string> system;  // absent: the template's own; empty: none
+  std::optional<std::string>
+      system;  // absent: the template's own; empty: none, or what a public template makes of an empty one
   GenerationOptions generation;
   Interventions interventions;
   AttentionOptions attention;  // empty: as the model was loaded

@@ -60,6 +60,11 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
     overrides.fusion =
         ParseOption("fusion", [&] { return ParseFusionType(options.fusion, "fusion"); });
   }
+  if (!options.conversation.empty()) {
+    overrides.conversation = ParseOption("conversation", [&] {
+      return ParseConversationStyle(options.conversation, "conversation");
+    });
+  }
   if (!options.projector.empty()) overrides.projector = options.projector;
   if (!options.aligner.empty()) {
     overrides.layers.aligner =

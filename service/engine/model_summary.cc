@@ -114,7 +114,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.image_tokens = c.visual_tokens();
   info.image_token_id = c.image_token;
   if (c.takes_pictures()) info.fusion = FusionTypeName(c.fusion.type);
-  info.conversation = ConversationStyleName(c.conversation);
+  info.conversation = c.unknown_template ? "unknown (" + c.unknown_template->name + ")"
+                                         : std::string(ConversationStyleName(c.conversation));
   DescribeAttention(c, info);
   const int64_t rope =
       2 * info.context_tokens * c.text.head_dim * 4;  // by position and by frequency

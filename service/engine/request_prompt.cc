@@ -6,13 +6,13 @@ namespace binocle {
 namespace {
 
 // Ids of a text in which each <image> is one image token. Where the tokenizer does not know the mark, the text is cut there.
-std::vector<int32_t> EncodeWithMarks(const std::string& text, const VlmModel& model) {
+std::vector<int32_t> EncodeWithMarks(const std::string& text, AddSpecial add,
+                                     const VlmModel& model) {
   const Tokenizer& tokenizer = model.tokenizer();
   const int32_t image_token = model.config().image_token;
   if (!model.config().takes_pictures() || tokenizer.IdOf(kImageMark) == image_token)
-    return tokenizer.Encode(text, AddSpecial::kYes);
+    return tokenizer.Encode(text, add);
   std::vector<int32_t> ids;
-  AddSpecial add = AddSpecial::kYes;
   for (size_t begin = 0;;) {
     const size_t mark = text.find(kImageMark, begin);
     const std::vector<int32_t> piece =
@@ -37,8 +37,20 @@ std::string RenderRaw(const Request& request) {
   return message.text;
 }
 
-std::string RenderChat(const Request& request, ConversationStyle style) {
+// A token as templates write it; empty where the model has none.
+std::string TextOf(int32_t id, const Tokenizer& tokenizer) {
+  return id < 0 ? std::string() : std::string(tokenizer.Spelling(id));
+}
+
+std::string RenderChat(const Request& request, const VlmModel& model) {
+  if (const auto& unknown = model.config().unknown_template) {
+    Throw(
+        Code::kFailedPrecondition, model.config().name, ": no chat can be written: ", unknown->what,
+        "; expected --prompt-format raw, or --conversation with one of ", ConversationStyleNames());
+  }
   Conversation conversation{.system = request.system};
+  conversation.bos = TextOf(model.tokenizer().bos_id(), model.tokenizer());
+  conversation.eos = TextOf(model.tokenizer().eos_id(), model.tokenizer());
   for (const Message& message : request.messages) {
     conversation.turns.push_back(
         {.role = message.role == MessageRole::kUser ? Role::kUser : Role::kAssistant,
@@ -48,7 +60,7 @@ std::string RenderChat(const Request& request, ConversationStyle style) {
   if (request.messages.empty() || request.messages.back().role != MessageRole::kUser) {
     ThrowInvalid("messages: the last one is not the user's, expected a question");
   }
-  return RenderConversation(style, conversation);
+  return RenderConversation(model.config().conversation, conversation);
 }
 
 }  // namespace
@@ -68,10 +80,13 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
   const ConversationStyle style = model.config().conversation;
   PreparedPrompt prepared;
   std::string text;
+  AddSpecial add = AddSpecial::kYes;
   if (request.prompt_format == PromptFormat::kRaw) {
     text = RenderRaw(request);
   } else {
-    text = RenderChat(request, style);
+    text = RenderChat(request, model);
+    add = ConversationSpecials(style, model.config().takes_pictures(), text,
+                               TextOf(model.tokenizer().bos_id(), model.tokenizer()));
     prepared.stops = ConversationStops(style);
   }
   const int64_t pictures = std::ssize(PicturesOf(request));
@@ -79,7 +94,7 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
     ThrowInvalid("request: has ", pictures, " pictures, expected none: ", model.config().name,
                  " is a text model");
   }
-  const std::vector<int32_t> ids = EncodeWithMarks(text, model);
+  const std::vector<int32_t> ids = EncodeWithMarks(text, add, model);
   if (ids.empty()) ThrowInvalid("prompt: is empty");
   prepared.expanded =
       ExpandPrompt(ids, model.config().image_token, pictures, model.tokens_per_image());

@@ -51,6 +51,7 @@ Tensor Edited(const TensorView& stored, const std::vector<WeightEdit>& edits, DT
 
 // The same elements in bf16.
 Tensor AsBf16(const TensorView& stored) { return Edited(stored, {}, DType::kBF16); }
+Tensor AsF32(const TensorView& stored) { return Edited(stored, {}, DType::kF32); }
 
 class LoraGoldens : public ::testing::TestWithParam<std::pair<const char*, const char*>> {};
 INSTANTIATE_TEST_SUITE_P(All, LoraGoldens,
@@ -73,7 +74,7 @@ TEST_P(LoraGoldens, TheMergedWeightsArePefts) {
     ASSERT_TRUE(edits.contains(stored)) << stored;
     const TensorView& was = *base.tensors.Find(stored);
     if (half) {
-      EXPECT_TRUE(SameBits(Edited(AsBf16(was), edits[stored], DType::kBF16), want)) << key;
+      EXPECT_TRUE(SameBits(AsF32(Edited(AsBf16(was), edits[stored], DType::kBF16)), AsF32(want))) << key;
       ++rounded;
     } else {
       EXPECT_TRUE(SameBits(Edited(was, edits[stored], DType::kF32), want)) << key;
@@ -232,7 +233,7 @@ TEST_F(Adapters, SeveralAreMergedInOrder) {
       EXPECT_NEAR(both.f32()[i * 10 + j], want, 1e-6);
     }
   }
-  EXPECT_TRUE(SameBits(Edited(w, {first, second}, DType::kBF16), AsBf16(both)));
+  EXPECT_TRUE(SameBits(AsF32(Edited(w, {first, second}, DType::kBF16)), AsF32(AsBf16(both))));
   EXPECT_TRUE(SameBits(Edited(w, {first, {Kind::kReplace, other}}, DType::kF32), other));
 }
 

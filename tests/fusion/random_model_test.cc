@@ -155,7 +155,7 @@ TEST_F(RandomModels, PresetsHaveThePublishedSizes) {
       {"mistral-7b", 7'241'732'096},    {"qwen2.5-0.5b", 494'032'768},
       {"qwen2.5-7b", 7'615'616'512},    {"qwen3-0.6b", 596'049'920},
       {"smollm2-135m", 134'515'008},    {"llava-1.5-7b", 7'063'427'072},
-      {"llava-1.5-13b", 13'350'839'296}};
+      {"llava-1.5-13b", 13'351'494'656}};
   for (const auto& [name, parameters] : published) {
     // Every tensor is asked for before the first byte is written: stop there.
     int64_t total = 0;

@@ -89,12 +89,13 @@ TEST(Conversation, RefusesTurnsOutOfOrder) {
 
 TEST(Conversation, NamesItsStyles) {
   for (const auto style : {ConversationStyle::kPlain, ConversationStyle::kBinocle,
-                           ConversationStyle::kVicunaV1, ConversationStyle::kLlavaLlama2}) {
+                           ConversationStyle::kVicunaV1, ConversationStyle::kLlavaLlama2,
+                           ConversationStyle::kQwen25, ConversationStyle::kLlavaChatml}) {
     EXPECT_EQ(ParseConversationStyle(ConversationStyleName(style), "x"), style);
   }
-  EXPECT_EQ(testing::ErrorOf([] { ParseConversationStyle("chatml", "config.json: conversation"); }),
-            "INVALID_ARGUMENT: config.json: conversation is 'chatml', expected one of plain, "
-            "binocle, vicuna_v1, llava_llama_2");
+  EXPECT_EQ(testing::ErrorOf([] { ParseConversationStyle("shout", "config.json: conversation"); }),
+            "INVALID_ARGUMENT: config.json: conversation is 'shout', expected one of " +
+                ConversationStyleNames());
 }
 
 TEST(Conversation, CountsMarks) {

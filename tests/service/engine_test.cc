@@ -289,6 +289,7 @@ TEST(Options, ErrorsTellWhichOptionIsAtFault) {
   EXPECT_EQ(load({.composite_layers = "0-99"}), "composite_layers");
   EXPECT_EQ(load({.composite_layers = "-1"}), "composite_layers");
   EXPECT_EQ(load({.aligner = "glue"}), "aligner");
+  EXPECT_EQ(load({.conversation = "shout"}), "conversation");
 }
 
 TEST_F(EngineTest, RequestsThatMakeNoSenseAreRefused) {

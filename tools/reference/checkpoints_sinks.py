@@ -181,7 +181,7 @@ def write_llava(folder: Path, seed: int) -> None:
     config.architectures, config.dtype = ["LlavaForConditionalGeneration"], torch.float16
     config.save_pretrained(str(folder))
     llava.generation_config.save_pretrained(str(folder))
-    hf.write_llava_processor(folder, "default")
+    hf.write_llava_processor(folder, "default", "clip_vision_model")
 
 
 def binocle_config(name: str) -> dict[str, Any]:

@@ -39,6 +39,8 @@ OUTPUTS = (
 HAND_WRITTEN = ("README.md", "MANIFEST.json")
 # Scores of other programs, which need nothing of what is recorded here: eval_parity.py writes them.
 SCORES = "eval"
+# Made of templates that are not stored, so it cannot be made again with the rest: template_goldens.py writes it.
+TEMPLATES = "conversations/templates.json"
 
 
 def sha256(path: Path) -> str:
@@ -47,6 +49,8 @@ def sha256(path: Path) -> str:
 
 def command_of(relative: str) -> str:
     top = relative.split("/")[0]
+    if relative == TEMPLATES:
+        return "template_goldens.py TEMPLATES"
     if top in ("tokenizer", "conversations"):
         return "text_goldens.py"
     if top == "gguf_models":
@@ -140,7 +144,8 @@ def clean(root: Path) -> None:
     if not (root / "MANIFEST.json").exists():
         return
     for item in read_json(root / "MANIFEST.json")["files"]:
-        (root / item["file"]).unlink(missing_ok=True)
+        if item["file"] != TEMPLATES:
+            (root / item["file"]).unlink(missing_ok=True)
 
 
 def main() -> None:
