@@ -9,8 +9,9 @@ DEPS=${DEPS:-tools/install_deps.sh}
 
 all_steps=(deps layers proto text format headers scripts tools training python build minimal install asan fuzz tests)
 
-# Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer.
-asan_programs=(core attention vision llm fusion engine grpc http eval)
+# Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer. What eval reads comes
+# through fuzz_eval_file and fuzz_answer_line.
+asan_programs=(core attention vision llm fusion engine grpc http)
 
 step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }

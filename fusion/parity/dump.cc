@@ -55,8 +55,7 @@ std::vector<int32_t> IdsOf(const JsonObject& json, const char* key, int64_t lowe
     const bool fits = id.is_number_integer() &&
                       (!id.is_number_unsigned() || id.get<uint64_t>() <= INT32_MAX) &&
                       id.get<int64_t>() >= lowest;
-    if (!fits)
-      json.Fail(key, internal::Concat("a list of token ids, ", lowest, " to ", INT32_MAX));
+    if (!fits) json.Fail(key, internal::Concat("a list of token ids, ", lowest, " to ", INT32_MAX));
     ids.push_back(id.get<int32_t>());
   }
   return ids;

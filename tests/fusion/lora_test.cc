@@ -74,7 +74,8 @@ TEST_P(LoraGoldens, TheMergedWeightsArePefts) {
     ASSERT_TRUE(edits.contains(stored)) << stored;
     const TensorView& was = *base.tensors.Find(stored);
     if (half) {
-      EXPECT_TRUE(SameBits(AsF32(Edited(AsBf16(was), edits[stored], DType::kBF16)), AsF32(want))) << key;
+      EXPECT_TRUE(SameBits(AsF32(Edited(AsBf16(was), edits[stored], DType::kBF16)), AsF32(want)))
+          << key;
       ++rounded;
     } else {
       EXPECT_TRUE(SameBits(Edited(was, edits[stored], DType::kF32), want)) << key;
