@@ -7,7 +7,7 @@
 namespace binocle {
 namespace {
 
-constexpr std::string_view kTextPrefix = "language_model.";
+constexpr std::string_view kLanguageModelPrefix = "language_model.";
 
 // CLIPModel and SiglipModel hold their tower's configuration in vision_config.
 Json TowerOf(const Json& config, std::string& where) {
@@ -73,7 +73,7 @@ void AddPartTensors(const std::filesystem::path& path, const std::string& prefix
   if (path.extension() == ".gguf")
     return AddGgufTextTensors(std::make_shared<GgufFile>(path), prefix, set);
   const auto found = std::make_shared<TensorSet>(ReadTensors(path));
-  const bool text = prefix == kTextPrefix;
+  const bool text = prefix == kLanguageModelPrefix;
   const bool has_vision_model = found->HasPrefix("vision_model.");
   const bool base = !found->HasPrefix("model.") && found->HasPrefix("embed_tokens.");
   for (const auto& [name, view] : found->tensors()) {
