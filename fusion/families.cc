@@ -67,8 +67,11 @@ const ModelFamily& FindFamily(const JsonObject& config) {
         ", expected one of ", known);
 }
 
-int32_t ParseImageToken(const JsonObject& config, std::string_view key) {
-  return static_cast<int32_t>(config.Int(key, -(1 << 24), 1 << 24));
+int32_t ParseImageToken(const JsonObject& config, std::string_view key, int64_t vocabulary) {
+  constexpr int32_t kOfNoVocabulary = -200;
+  if (config.Has(key) && config.json().at(std::string(key)) == kOfNoVocabulary)
+    return kOfNoVocabulary;
+  return static_cast<int32_t>(config.Int(key, 0, vocabulary - 1));
 }
 
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json) {

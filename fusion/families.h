@@ -47,8 +47,8 @@ GgufModel ReadGgufModel(const std::filesystem::path& path, const ModelOverrides&
 
 // Pieces that families share.
 void RefuseFusion(const ModelOverrides& overrides, const std::filesystem::path& text_model);
-// An id that no text has stands for a picture as well as one of the vocabulary: any number, such as −200.
-int32_t ParseImageToken(const JsonObject& config, std::string_view key);
+// An id of the vocabulary, or LLaVA's −200, which no text has.
+int32_t ParseImageToken(const JsonObject& config, std::string_view key, int64_t vocabulary);
 TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor);
 // As LLaVA reads its tower: strategy "default" drops the first token, which is a patch where there is no class token.
 TowerConfig ParseLlavaTower(const JsonObject& tower, const JsonObject& processor);

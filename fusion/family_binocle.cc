@@ -65,7 +65,7 @@ ModelConfig ParseBinocleFamily(const ModelFiles& files, const ModelOverrides& ov
                                           config.where() + ": conversation");
   const PartConfig text = ReadPart(files, "text_config", "language_model.", c);
   c.text = text.gguf() ? ReadGgufTextConfig(*text.gguf()) : ParseTextConfig(text.json());
-  c.image_token = ParseImageToken(config, "image_token_index");
+  c.image_token = ParseImageToken(config, "image_token_index", c.text.vocabulary);
   const JsonObject fusion = config.Object("fusion_config");
   FusionType type = ParseFusionType(fusion.String("type"), fusion.where() + ": type");
   if (overrides.fusion) {

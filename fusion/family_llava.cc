@@ -31,7 +31,7 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
   const JsonObject text = config.Object("text_config");
   c.text = ParseTextConfig(text);
   const char* image_key = config.Has("image_token_index") ? "image_token_index" : "image_token_id";
-  c.image_token = config.Has(image_key) ? ParseImageToken(config, image_key) : 32000;
+  c.image_token = static_cast<int32_t>(config.IntOr(image_key, 32000, 0, c.text.vocabulary - 1));
   c.anchor = ParseLlavaTower(JsonObject(tower, config.where() + ": vision_config"),
                              JsonObject(processor, processor_path.string()));
   c.fusion.type = FusionType::kAnchor;

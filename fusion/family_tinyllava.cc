@@ -58,8 +58,9 @@ ModelConfig ParseTinyLlavaFamily(const ModelFiles& files, const ModelOverrides& 
   c.name = files.name();
   c.conversation = ConversationStyle::kVicunaV1;
   c.text = ParseTextConfig(config.Object("text_config"));
-  c.image_token =
-      config.Has("image_token_index") ? ParseImageToken(config, "image_token_index") : -200;
+  c.image_token = config.Has("image_token_index")
+                      ? ParseImageToken(config, "image_token_index", c.text.vocabulary)
+                      : -200;
   const Json tower = TinyLlavaTower(config);
   const Json processor = TinyLlavaProcessor(files);
   c.anchor = ParseLlavaTower(
