@@ -12,6 +12,8 @@ constexpr ModelFamily kFamilies[] = {
     {"binocle", ParseBinocleFamily, BinocleNames, nullptr},
     {"llama", ParseTextFamily, TextNames, nullptr},
     {"llava", ParseLlavaFamily, LlavaNames, LlavaAsBinocle},
+    {"llava_next", ParseLlavaNextFamily, LlavaNames, nullptr},
+    {"llava_onevision", ParseLlavaOneVisionFamily, LlavaNames, nullptr},
     {"mistral", ParseTextFamily, TextNames, nullptr},
     {"qwen2", ParseTextFamily, TextNames, nullptr},
     {"qwen3", ParseTextFamily, TextNames, nullptr},
@@ -78,7 +80,8 @@ TowerConfig ParseTower(const JsonObject& tower, const JsonObject& processor_json
   const std::string type = tower.String("model_type");
   const FeatureSelection feature = ParseFeatureSelection(tower);
   const ProcessorConfig processor = ParseProcessorConfig(processor_json);
-  const auto [height, width] = PixelsOf(processor, processor_json);
+  const std::pair<int64_t, int64_t> pixels = PixelsOf(processor, processor_json);
+  const int64_t height = pixels.first, width = pixels.second;
   // CLIP and SigLIP know the positions of one size.
   const auto of_one_size = [&](const auto& shape) -> TowerConfig {
     if (height != shape.image_size || width != shape.image_size) {

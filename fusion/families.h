@@ -63,6 +63,11 @@ ModelConfig ParseTextFamily(const ModelFiles& files, const ModelOverrides& overr
 NameMap TextNames(const TensorSet& tensors);
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides);
 NameMap LlavaNames(const TensorSet& tensors);
+// Parts of it that the tiled families share.
+void RefuseFusionOfOneTower(const ModelFiles& files, const ModelOverrides& overrides);
+ProjectorConfig LlavaProjector(const JsonObject& config, const LlamaConfig& text);
+ModelConfig ParseLlavaNextFamily(const ModelFiles& files, const ModelOverrides& overrides);
+ModelConfig ParseLlavaOneVisionFamily(const ModelFiles& files, const ModelOverrides& overrides);
 BinocleForm LlavaAsBinocle(const ModelFiles& files, const ModelConfig& config);
 BinocleForm TinyLlavaAsBinocle(const ModelFiles& files, const ModelConfig& config);
 // vision_config with the selection of features, and the processor that goes with it.

@@ -14,13 +14,23 @@ Json TowerWithSelection(const JsonObject& config) {
   return tower;
 }
 
+void RefuseFusionOfOneTower(const ModelFiles& files, const ModelOverrides& overrides) {
+  if (!overrides.fusion || *overrides.fusion == FusionType::kAnchor) return;
+  ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
+              ", expected anchor: ", files.directory.string(), " is a LLaVA model with one tower");
+}
+
+ProjectorConfig LlavaProjector(const JsonObject& config, const LlamaConfig& text) {
+  config.Choice("projector_hidden_act", "gelu", {"gelu"});
+  return {
+      .hidden = text.width,
+      .out = text.width,
+      .bias = config.BoolOr("multimodal_projector_bias", true) ? Bias::kPresent : Bias::kAbsent};
+}
+
 ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& overrides) {
   const JsonObject& config = files.config;
-  if (overrides.fusion && *overrides.fusion != FusionType::kAnchor) {
-    ThrowOption("fusion", "is ", FusionTypeName(*overrides.fusion),
-                ", expected anchor: ", files.directory.string(),
-                " is a LLaVA model with one tower");
-  }
+  RefuseFusionOfOneTower(files, overrides);
   const auto processor_path = files.directory / "preprocessor_config.json";
   const Json processor = ReadJsonFile(processor_path);
   const Json tower = TowerWithSelection(config);
@@ -35,11 +45,7 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
   c.anchor = ParseLlavaTower(JsonObject(tower, config.where() + ": vision_config"),
                              JsonObject(processor, processor_path.string()));
   c.fusion.type = FusionType::kAnchor;
-  config.Choice("projector_hidden_act", "gelu", {"gelu"});
-  c.projector = {
-      .hidden = c.text.width,
-      .out = c.text.width,
-      .bias = config.BoolOr("multimodal_projector_bias", true) ? Bias::kPresent : Bias::kAbsent};
+  c.projector = LlavaProjector(config, c.text);
   c.layers = PlanLayers(config, c.text.layers, overrides);
   return c;
 }
@@ -48,6 +54,7 @@ NameMap LlavaNames(const TensorSet& tensors) {
   if (tensors.HasPrefix("model.vision_tower.")) {
     return {{{"anchor.", "model.vision_tower."},
              {"projector.", "model.multi_modal_projector."},
+             {"image_newline", "model.image_newline"},
              {"language_model.model.", "model.language_model."},
              {"language_model.lm_head.", "lm_head."}}};
   }

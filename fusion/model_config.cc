@@ -75,7 +75,14 @@ const std::filesystem::path* ModelConfig::text_path() const {
   return nullptr;
 }
 
+PicturePlan ModelConfig::PlanPicture(int64_t width, int64_t height, Company company) const {
+  if (!tiling) return {.tiles = {}, .tokens = visual_tokens()};
+  const TileLayout tiles = PlanTiles(*tiling, width, height, company);
+  return {.tiles = tiles, .tokens = tiles.visual_tokens()};
+}
+
 int64_t ModelConfig::visual_tokens() const {
+  if (tiling) return tiling->max_visual_tokens();
   const int64_t a = anchor ? anchor->features().tokens : 0;
   const int64_t b = augment ? augment->features().tokens : 0;
   switch (fusion.type) {

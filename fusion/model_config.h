@@ -15,6 +15,7 @@
 #include "vision/dinov2_encoder.h"
 #include "vision/preprocess.h"
 #include "vision/siglip_encoder.h"
+#include "vision/tiling.h"
 
 namespace binocle {
 
@@ -36,6 +37,14 @@ struct ModelPart {
   std::filesystem::path path;  // a directory, or a GGUF file
 };
 
+// What becomes of one picture.
+struct PicturePlan {
+  std::optional<TileLayout> tiles;  // absent: seen once
+  int64_t tokens = 0;               // visual tokens
+
+  int64_t views() const { return tiles ? tiles->views() : 1; }
+};
+
 // A checkpoint's chat template that has no renderer here.
 struct UnknownTemplate {
   std::string name;  // "sha256 ab12…"
@@ -55,6 +64,7 @@ struct ModelConfig {
   FusionConfig fusion;
   bool fusion_overridden = false;  // tensors of the file's own fusion may be unused
   ProjectorConfig projector;
+  std::optional<TilingConfig> tiling;  // pictures are seen in tiles; one tower, no fusion
   LlamaConfig text;
   LayerPlan layers;
   std::vector<ModelPart> parts;  // what is not in the directory itself
@@ -64,7 +74,8 @@ struct ModelConfig {
   bool takes_pictures() const { return anchor || augment; }
   // The tower whose patches the visual tokens stand for. Needs takes_pictures().
   const TowerConfig& leading() const { return anchor ? *anchor : *augment; }
-  int64_t visual_tokens() const;  // per picture
+  int64_t visual_tokens() const;  // per picture; at most, where pictures are seen in tiles
+  PicturePlan PlanPicture(int64_t width, int64_t height, Company company) const;  // pixels, upright
 };
 
 // What a caller may change of the layers' attention: --attention, --composite-layers, --aligner.

@@ -6,8 +6,9 @@
 
 namespace binocle {
 
-ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, int64_t images,
-                            int64_t tokens_per_image) {
+ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token,
+                            std::span<const int64_t> image_tokens) {
+  const int64_t images = std::ssize(image_tokens);
   const int64_t marks = std::count(ids.begin(), ids.end(), image_token);
   if (marks != images)
     ThrowInvalid("prompt: has ", marks, " image mark(s) <image>, expected ", images,
@@ -18,10 +19,11 @@ ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, i
       prompt.ids.push_back(id);
       continue;
     }
-    prompt.images.push_back({.first_position = static_cast<int64_t>(prompt.ids.size()),
-                             .tokens = tokens_per_image,
-                             .image = static_cast<int64_t>(prompt.images.size())});
-    prompt.ids.insert(prompt.ids.end(), static_cast<size_t>(tokens_per_image), image_token);
+    const int64_t image = std::ssize(prompt.images);
+    const int64_t tokens = image_tokens[static_cast<size_t>(image)];
+    prompt.images.push_back(
+        {.first_position = std::ssize(prompt.ids), .tokens = tokens, .image = image});
+    prompt.ids.insert(prompt.ids.end(), static_cast<size_t>(tokens), image_token);
   }
   return prompt;
 }

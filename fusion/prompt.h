@@ -19,8 +19,8 @@ struct ExpandedPrompt {
   std::vector<ImageSpan> images;  // in order
 };
 
-// Replaces the k-th image token by tokens_per_image copies of it. Throws INVALID_ARGUMENT when the number of marks is not `images`.
-ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token, int64_t images,
-                            int64_t tokens_per_image);
+// Replaces the k-th image token by image_tokens[k] copies of it. Throws INVALID_ARGUMENT when the number of marks is not that of pictures.
+ExpandedPrompt ExpandPrompt(std::span<const int32_t> ids, int32_t image_token,
+                            std::span<const int64_t> image_tokens);
 
 }  // namespace binocle

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 
+#include "core/ops/elementwise.h"
 #include "core/weight_files.h"
 #include "fusion/families.h"
 #include "fusion/part_files.h"
+#include "fusion/tiles.h"
 #include "llm/tokenizer.h"
 #include "llm/tokenizer_gguf.h"
 #include "vision/tower.h"
@@ -60,8 +62,22 @@ VlmModel::Parts BindParts(const ModelConfig& config, WeightBinder& b) {
   }
   if (config.fusion_overridden)
     b.IgnoreUnder("fusion.");  // what the file's own fusion would have used
+  if (config.tiling)
+    parts.newline = b.F32("image_newline", {config.text.width}, "text_config: hidden_size");
   parts.text = BindLlama(config.text, b.Under("language_model."));
   return parts;
+}
+
+// What Encode and Project take for the picture of the most views.
+int64_t TileBytes(const ModelConfig& c) {
+  if (!c.tiling) return 0;
+  const FeatureShape view = c.anchor->features();
+  const int64_t rows = (c.tiling->max_tiles() + 1) * view.tokens;
+  return rows * (view.width + c.text.width) * 4;
+}
+
+TensorView ViewOf(const Tensor& pixels, int64_t view) {
+  return pixels.view().Rows(3 * view, 3 * view + 3);
 }
 
 int64_t TowerBytes(const TowerConfig& tower) {
@@ -111,8 +127,10 @@ void CheckedModel::Check() {
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
   if (config_.takes_pictures())
-    plan_.activations["fusion"] = FusionActivationBytes(
-        config_.fusion, config_.projector, FeaturesOf(config_.anchor), FeaturesOf(config_.augment));
+    plan_.activations["fusion"] =
+        FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor),
+                              FeaturesOf(config_.augment)) +
+        TileBytes(config_);
   if (tokenizer_ == nullptr) return;
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
@@ -165,9 +183,22 @@ PatchPlaces VlmModel::patch_places() const {
   return PlacesOfPatches(c.fusion.type, FeaturesOf(c.anchor ? c.anchor : c.augment));
 }
 
-ModelPixels VlmModel::Pixels(const Image& image) const {
-  ModelPixels pixels;
-  if (parts_.anchor) pixels.anchor = config().anchor->processor.Pixels(image);
+std::vector<Image> VlmModel::AnchorViews(const Image& image, const PicturePlan& plan) const {
+  const ImageProcessor& processor = config().anchor->processor;
+  if (plan.tiles) return ViewsOf(image, *plan.tiles, processor);
+  return {processor.Geometry(image)};
+}
+
+ModelPixels VlmModel::Pixels(const Image& image, Company company) const {
+  ModelPixels pixels{.plan = config().PlanPicture(image.width, image.height, company)};
+  if (parts_.anchor) {
+    const std::vector<Image> views = AnchorViews(image, pixels.plan);
+    const int64_t height = views[0].height, width = views[0].width;
+    pixels.anchor = Tensor::F32({3 * std::ssize(views), height, width}, "pixels");
+    for (int64_t v = 0; v < std::ssize(views); ++v) {
+      config().anchor->processor.Normalize(views[static_cast<size_t>(v)], ViewOf(pixels.anchor, v));
+    }
+  }
   if (parts_.augment) pixels.augment = config().augment->processor.Pixels(image);
   return pixels;
 }
@@ -175,7 +206,7 @@ ModelPixels VlmModel::Pixels(const Image& image) const {
 Tensor VlmModel::ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output) {
   Tensor token = Tensor::F32({1, leading_tower().width()}, "class_token");
   if (parts_.anchor) {
-    parts_.anchor->EncodeWhole(ex, pixels.anchor, output, token);
+    parts_.anchor->EncodeWhole(ex, ViewOf(pixels.anchor, 0), output, token);
   } else {
     parts_.augment->EncodeWhole(ex, pixels.augment, output, token);
   }
@@ -192,21 +223,65 @@ void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& vis
   };
   VisionTimings timings;
   Stopwatch watch;
-  if (parts_.anchor)  // A [n_a, d_a]
-    parts_.anchor->Encode(ex, pixels.anchor, anchor_features_, tap_of(parts_.anchor.get()));
-  timings.anchor = watch.Lap();
-  if (parts_.augment)  // B [n_b, d_b]
-    parts_.augment->Encode(ex, pixels.augment, augment_features_, tap_of(parts_.augment.get()));
-  timings.augment = watch.Lap();
-  parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused_);  // [n, ·]
-  parts_.fusion->Project(ex, fused_, visual);                            // V [n, D]
-  timings.fusion = watch.Lap();
+  const int64_t views = pixels.plan.views(), n = parts_.fusion->tokens();
+  Tensor of_views;  // where there are several
+  if (views > 1) of_views = Tensor::F32({views * n, parts_.fusion->fused_width()}, "fused");
+  const TensorView fused = views > 1 ? of_views.view() : fused_.view();
+  for (int64_t v = 0; v < views; ++v) {
+    if (parts_.anchor)  // A [n_a, d_a]
+      parts_.anchor->Encode(ex, ViewOf(pixels.anchor, v), anchor_features_,
+                            v == 0 ? tap_of(parts_.anchor.get()) : nullptr);
+    timings.anchor += watch.Lap();
+    if (parts_.augment)  // B [n_b, d_b]
+      parts_.augment->Encode(ex, pixels.augment, augment_features_, tap_of(parts_.augment.get()));
+    timings.augment += watch.Lap();
+    parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused.Rows(v * n, (v + 1) * n));
+    timings.fusion += watch.Lap();
+    if (taps.stages != nullptr) KeepAnchor(v, views, *taps.stages);
+  }
+  Project(ex, fused, pixels.plan, visual);  // V [plan.tokens, D]
+  timings.fusion += watch.Lap();
   if (taps.timings != nullptr) *taps.timings = timings;
   if (taps.attention != nullptr) *taps.attention = ReadPatchAttention(tap);
   if (taps.stages == nullptr) return;
-  taps.stages->anchor = anchor_features_.Clone();
   taps.stages->augment = augment_features_.Clone();
-  taps.stages->fused = fused_.Clone();
+  taps.stages->fused = Tensor::F32({fused.dim(0), fused.dim(1)}, "fused");
+  CopyRows(fused, taps.stages->fused);
+}
+
+void VlmModel::KeepAnchor(int64_t view, int64_t views, VisionStages& stages) const {
+  if (anchor_features_.empty()) return;
+  const int64_t n = anchor_features_.dim(0);
+  if (view == 0) stages.anchor = Tensor::F32({views * n, anchor_features_.dim(1)}, "anchor");
+  CopyRows(anchor_features_, stages.anchor.view().Rows(view * n, (view + 1) * n));
+}
+
+void VlmModel::Fuse(Exec& ex, const VisionStages& stages) {
+  const int64_t n = parts_.fusion->tokens();
+  const int64_t views = stages.fused.dim(0) / n;
+  for (int64_t v = 0; v < views; ++v) {
+    TensorView anchor = stages.anchor;
+    if (views > 1) anchor = anchor.Rows(v * n, (v + 1) * n);
+    parts_.fusion->Fuse(ex, anchor, stages.augment, stages.fused.view().Rows(v * n, (v + 1) * n));
+  }
+}
+
+void VlmModel::Project(Exec& ex, const TensorView& fused, const PicturePlan& plan,
+                       const TensorView& visual) {
+  const int64_t n = parts_.fusion->tokens(), width = visual.dim(1);
+  parts_.fusion->Project(ex, fused.Rows(0, n), visual.Rows(0, n));
+  if (!plan.tiles) return;
+  const TensorView rest = visual.Rows(n, plan.tokens);
+  if (plan.tiles->tiles() == 0) {
+    std::copy_n(parts_.newline.f32(), width, rest.f32());
+    return;
+  }
+  Tensor tiles = Tensor::F32({plan.tiles->tiles() * n, width}, "tiles");
+  for (int64_t t = 0; t < plan.tiles->tiles(); ++t) {
+    parts_.fusion->Project(ex, fused.Rows((t + 1) * n, (t + 2) * n),
+                           tiles.view().Rows(t * n, (t + 1) * n));
+  }
+  ArrangeTiles(ex, *plan.tiles, tiles, parts_.newline, rest);
 }
 
 }  // namespace binocle

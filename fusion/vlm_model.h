@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "core/exec.h"
 #include "core/weights.h"
@@ -29,18 +30,19 @@ struct VisionTimings {
 
 // What the processors make of a picture, for each tower; empty where there is none.
 struct ModelPixels {
-  Tensor anchor;   // [3, H_a, W_a], normalised
+  PicturePlan plan;
+  Tensor anchor;   // [views·3, H_a, W_a], normalised; the overview first
   Tensor augment;  // [3, H_b, W_b]
 
   bool empty() const { return anchor.empty() && augment.empty(); }
   int64_t bytes() const { return anchor.bytes() + augment.bytes(); }
-  ModelPixels Clone() const { return {anchor.Clone(), augment.Clone()}; }
+  ModelPixels Clone() const { return {plan, anchor.Clone(), augment.Clone()}; }
 };
 
 // What each stage produced, for parity checks. Absent stages stay empty.
 struct VisionStages {
-  Tensor anchor, augment;  // [n_a, d_a], [n_b, d_b]
-  Tensor fused;            // [n, ·]
+  Tensor anchor, augment;  // [views·n_a, d_a], [n_b, d_b]
+  Tensor fused;            // [views·n, ·]
 };
 
 // What the weights and buffers of a model take, known before anything is loaded.
@@ -89,24 +91,27 @@ class VlmModel {
   bool has_tokenizer() const { return checked_.tokenizer_ != nullptr; }
   const Tokenizer& tokenizer() const { return *checked_.tokenizer_; }  // needs has_tokenizer()
   const LlamaDecoder& decoder() const { return *decoder_; }
-  int64_t tokens_per_image() const { return parts_.fusion ? parts_.fusion->tokens() : 0; }
   bool IsEndToken(int32_t id) const;
 
-  // Where the leading tower's patches are among a picture's visual tokens.
+  // Where the leading tower's patches are among a picture's visual tokens: those of the overview.
   PatchPlaces patch_places() const;
 
-  ModelPixels Pixels(const Image& image) const;
-  // pixels -> the picture's visual tokens, [n, D]. What is null is not wanted.
+  // What the processors make of it, in eight bits; the overview first.
+  std::vector<Image> AnchorViews(const Image& image, const PicturePlan& plan) const;
+  ModelPixels Pixels(const Image& image, Company company) const;
+  // pixels -> the picture's visual tokens, [plan.tokens, D]. What is null is not wanted.
   struct EncodeTaps {
     VisionTimings* timings = nullptr;
     VisionStages* stages = nullptr;
-    PatchAttention* attention = nullptr;  // of the leading tower
+    PatchAttention* attention = nullptr;  // of the leading tower, on the overview
   };
   void Encode(Exec& ex, const ModelPixels& pixels, const TensorView& visual,
               const EncodeTaps& taps);
 
-  // The last steps of Encode by themselves. Needs a model that takes pictures.
-  Fusion& fusion() { return *parts_.fusion; }
+  // The last steps of Encode by themselves: stages.anchor, augment -> stages.fused; fused -> visual.
+  void Fuse(Exec& ex, const VisionStages& stages);
+  void Project(Exec& ex, const TensorView& fused, const PicturePlan& plan,
+               const TensorView& visual);
 
   // What the leading tower makes of the whole picture, [1, Dv]. Needs a model that takes pictures, and leading_tower().Has(output).
   Tensor ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output);
@@ -118,10 +123,13 @@ class VlmModel {
   struct Parts {
     std::unique_ptr<VisionEncoder> anchor, augment;  // nullptr where the fusion does not use it
     std::unique_ptr<Fusion> fusion;                  // nullptr in a text model
+    Tensor newline;                                  // [D], of tiles
     LlamaWeights text;
   };
 
  private:
+  void KeepAnchor(int64_t view, int64_t views, VisionStages& stages) const;
+
   CheckedModel checked_;  // keeps the files mapped: the embedding table is read in place
   Parts parts_;
   std::unique_ptr<LlamaDecoder> decoder_;

@@ -221,7 +221,8 @@ FastTokenizerConfig ReadFastTokenizerConfig(const std::filesystem::path& directo
   }
   std::vector<AddedToken> roles;
   Roles(file, Roles::Defaults::kNone).Read(config, roles);
-  for (auto& [id, token] : config.added) {
+  for (auto& entry : config.added) {
+    AddedToken& token = entry.second;
     const auto same = [&](const AddedToken& role) { return role.content == token.content; };
     token.special = token.special || std::any_of(roles.begin(), roles.end(), same);
   }

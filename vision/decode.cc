@@ -36,6 +36,12 @@ ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
   return header;
 }
 
+ImageSize UprightSize(const ImageHeader& header, std::string_view bytes,
+                      const DecodeOptions& options) {
+  const bool turned = options.exif && ExifOrientation(bytes, header.format) >= 5;
+  return turned ? ImageSize{header.height, header.width} : ImageSize{header.width, header.height};
+}
+
 Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const std::string& where) {
   const ImageHeader header = CheckImage(bytes, options, where);
   try {

@@ -37,6 +37,14 @@ struct DecodeOptions {
 ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
                        const std::string& where);
 
+// The size that DecodeImage gives it, of bytes that CheckImage accepted.
+struct ImageSize {
+  int64_t width = 0;
+  int64_t height = 0;
+};
+ImageSize UprightSize(const ImageHeader& header, std::string_view bytes,
+                      const DecodeOptions& options);
+
 // `where` names the picture in errors ("cat.jpg", "images[0]").
 //   INVALID_ARGUMENT    empty, not a JPEG, PNG or WebP file, truncated, corrupt, a side of 0
 //   RESOURCE_EXHAUSTED  over a limit of `options`, or out of memory

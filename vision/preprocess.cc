@@ -138,12 +138,17 @@ PixelArea ImageProcessor::Shown(int64_t width, int64_t height) const {
 Tensor ImageProcessor::Pixels(const Image& image) const {
   const Image picture = Geometry(image);
   Tensor pixels = Tensor::F32({3, picture.height, picture.width}, "pixels");
+  Normalize(picture, pixels);
+  return pixels;
+}
+
+void ImageProcessor::Normalize(const Image& picture, const TensorView& pixels) const {
   const int64_t count = picture.height * picture.width;
+  BINOCLE_CHECK(pixels.elements() == 3 * count, pixels.shape().ToString());
   for (int64_t c = 0; c < 3; ++c) {
     float* plane = pixels.f32() + c * count;
     for (int64_t i = 0; i < count; ++i) plane[i] = values_[c][picture.rgb[3 * i + c]];
   }
-  return pixels;
 }
 
 }  // namespace binocle

@@ -69,6 +69,8 @@ class ImageProcessor {
   PixelArea Shown(int64_t width, int64_t height) const;
   // f32 [3, H, W], red first.
   Tensor Pixels(const Image& image) const;
+  // The last step of Pixels by itself: a picture of the right size -> pixels [3, H, W].
+  void Normalize(const Image& picture, const TensorView& pixels) const;
 
   const ProcessorConfig& config() const { return config_; }
 

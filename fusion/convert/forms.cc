@@ -147,7 +147,7 @@ DirectoryForm ToBinocleForm(const ModelFiles& files, const ModelConfig& config,
   const auto render = FindFamily(files.config).as_binocle;
   if (render == nullptr) {
     Throw(Code::kUnimplemented, files.config.where(), ": model_type is ", config.family,
-          ", expected llava or tinyllava: a Binocle directory has towers");
+          ", expected llava or tinyllava: a Binocle directory has towers, and sees a picture once");
   }
   BinocleForm form = render(files, config);
   return {.model_type = "binocle",

@@ -155,6 +155,18 @@ Image Dump::Picture(int64_t image) const {
   return picture;
 }
 
+Company Dump::CompanyOf(int64_t image) const {
+  std::optional<Company> company;
+  for (const DumpRequest& request : requests_) {
+    if (std::find(request.images.begin(), request.images.end(), image) == request.images.end())
+      continue;
+    const Company here = request.images.size() > 1 ? Company::kAmongOthers : Company::kAlone;
+    if (company && *company != here) return Company::kAlone;
+    company = here;
+  }
+  return company.value_or(Company::kAlone);
+}
+
 std::optional<PixelChecksums> Dump::Checksums(int64_t image, const std::string& role) const {
   const auto index = static_cast<size_t>(image);
   if (index >= checksums_.size()) return std::nullopt;

@@ -12,6 +12,7 @@
 #include "core/safetensors.h"
 #include "core/tensor.h"
 #include "vision/image.h"
+#include "vision/tiling.h"
 
 namespace binocle {
 
@@ -53,6 +54,8 @@ class Dump {
 
   // Out of the dump itself (image<i>.rgb) or, where it has none, from the file that it names, relative to the dump.
   Image Picture(int64_t image) const;
+  // In the requests that have it; kAlone where it is alone in one of them.
+  Company CompanyOf(int64_t image) const;
   // role: "anchor", "augment".
   std::optional<PixelChecksums> Checksums(int64_t image, const std::string& role) const;
 

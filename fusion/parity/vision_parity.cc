@@ -21,19 +21,24 @@ struct TowerSide {
 class PictureComparison {
  public:
   PictureComparison(Exec& ex, VlmModel& model, const Dump& dump, int64_t image, StageLog& log)
-      : ex_(ex), model_(model), dump_(dump), image_(image), log_(log) {}
+      : ex_(ex),
+        model_(model),
+        dump_(dump),
+        image_(image),
+        company_(dump.CompanyOf(image)),
+        log_(log) {}
 
   Tensor Run() {
     ModelPixels pixels = ComparePixels();
     const ModelConfig& config = model_.config();
-    Tensor visual = Tensor::F32({model_.tokens_per_image(), config.text.width}, "projected");
+    Tensor visual = Tensor::F32({pixels.plan.tokens, config.text.width}, "projected");
     VisionStages stages;
     model_.Encode(ex_, pixels, visual, {.stages = &stages});
     Compare("anchor", stages.anchor);
     Compare("augment", stages.augment);
-    model_.fusion().Fuse(ex_, stages.anchor, stages.augment, stages.fused);
+    model_.Fuse(ex_, stages);
     Compare("fused", stages.fused);
-    model_.fusion().Project(ex_, stages.fused, visual);
+    model_.Project(ex_, stages.fused, pixels.plan, visual);
     Compare("projected", visual);
     return visual;
   }
@@ -48,7 +53,8 @@ class PictureComparison {
   ModelPixels ComparePixels() {
     const Image picture = dump_.Picture(image_);
     const ModelConfig& config = model_.config();
-    ModelPixels pixels = model_.Pixels(picture);
+    ModelPixels pixels = model_.Pixels(picture, company_);
+    plan_ = pixels.plan;
     for (const TowerSide& side : {TowerSide{"anchor", config.anchor, pixels.anchor},
                                   TowerSide{"augment", config.augment, pixels.augment}}) {
       if (!side.pixels.empty()) ComparePixels(picture, side);
@@ -63,15 +69,14 @@ class PictureComparison {
     ParityStage stage = Stage(name);
     stage.compared = side.pixels.view().elements();
     if (sums && Checksum(side.pixels.f32(), side.pixels.bytes()) != sums->values) {
-      const Image seen = side.config->processor.Geometry(picture);
-      const bool same = Checksum(seen.rgb.data(), std::ssize(seen.rgb)) == sums->bytes;
+      const bool same = BytesOf(picture, side) == sums->bytes;
       stage.agrees = false;
       stage.where = same ? "the resized picture is the same, its normalised values are not"
                          : "the picture is another one after resize and crop";
     }
     if (dump_.Has(NameOf(name))) {
       Tensor want = dump_.Read(NameOf(name), side.pixels.shape(),
-                               "preprocessor_config.json: [3, height, width]");
+                               "preprocessor_config.json: [views * 3, height, width]");
       const Shape rows{want.dim(0) * want.dim(1), want.dim(2)};
       const Difference difference =
           CompareRows(side.pixels.view().Reshape(rows), want.view().Reshape(rows));
@@ -86,6 +91,19 @@ class PictureComparison {
     log_.AddExact(std::move(stage));
   }
 
+  // CRC-32 of what the processor makes of the picture, before it is normalised.
+  uint32_t BytesOf(const Image& picture, const TowerSide& side) const {
+    std::vector<Image> views;
+    if (&side.config == &model_.config().anchor) {
+      views = model_.AnchorViews(picture, plan_);
+    } else {
+      views.push_back(side.config->processor.Geometry(picture));
+    }
+    std::vector<uint8_t> bytes;
+    for (const Image& view : views) bytes.insert(bytes.end(), view.rgb.begin(), view.rgb.end());
+    return Checksum(bytes.data(), std::ssize(bytes));
+  }
+
   // Compares `got` where the dump has that stage, and makes it the dump's.
   void Compare(const char* name, const TensorView& got) {
     if (got.empty() || !dump_.Has(NameOf(name))) return;
@@ -98,6 +116,8 @@ class PictureComparison {
   VlmModel& model_;
   const Dump& dump_;
   int64_t image_;
+  Company company_;
+  PicturePlan plan_;
   StageLog& log_;
 };
 

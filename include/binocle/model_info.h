@@ -32,7 +32,7 @@ struct ModelInfo {
   std::vector<TensorInfo> tensors;
   int64_t vocabulary = 0;
   int64_t context_tokens = 0;  // prompt and answer together
-  int64_t image_tokens = 0;    // per picture
+  int64_t image_tokens = 0;    // per picture; at most, where pictures are seen in tiles
   int32_t image_token_id = 0;
   std::string attention;  // "stock", "composite", "mixed"
   std::string aligner;    // of composite layers

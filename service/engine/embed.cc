@@ -88,7 +88,7 @@ Embedding EmbedPicture(const EngineAccess& engine, const ImageInput& image,
     check();
     rows = output ? m.model.ClassToken(m.exec, pixels, *output) : m.images.Visual(m.exec, pixels);
   });
-  return EmbeddingOf(rows, options, m.model.tokens_per_image());
+  return EmbeddingOf(rows, options, pixels.plan.tokens);
 }
 
 Embedding EmbedWords(const EngineAccess& engine, const std::string& text,

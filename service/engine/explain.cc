@@ -220,14 +220,14 @@ double MeanGrounding(const Answer& answer, int64_t first, int64_t end) {
   return end > first ? sum / static_cast<double>(end - first) : 0;
 }
 
-SeenPicture SeenOf(const LoadedModel& m, const ImageInput& input) {
+SeenPicture SeenOf(const LoadedModel& m, const ImageInput& input, Company company) {
   const TowerConfig& leading = m.model.config().leading();
   const PatchGrid grid = leading.features().grid;
-  const Image seen =
-      CropWithPadding(m.images.Prepare(input).seen, {.left = 0,
-                                                     .top = 0,
-                                                     .width = grid.width * leading.patch_size(),
-                                                     .height = grid.height * leading.patch_size()});
+  const Image seen = CropWithPadding(m.images.Prepare(input, company).seen,
+                                     {.left = 0,
+                                      .top = 0,
+                                      .width = grid.width * leading.patch_size(),
+                                      .height = grid.height * leading.patch_size()});
   return {.width = seen.width, .height = seen.height, .rgb = seen.rgb};
 }
 
@@ -334,7 +334,8 @@ Explanation ExplainRequest(const EngineAccess& engine, const Request& request,
   const PatchGrid grid = model.model.config().leading().features().grid;
   out.rows = grid.height;
   out.cols = grid.width;
-  for (const ImageInput* picture : PicturesOf(request)) out.seen.push_back(SeenOf(model, *picture));
+  for (const ImageInput* picture : PicturesOf(request))
+    out.seen.push_back(SeenOf(model, *picture, CompanyIn(request)));
   if (options.faithfulness && out.response.answers[0].finish_reason != FinishReason::kCancelled)
     AddFaithfulness(engine, request, *options.faithfulness, observer, out);
   return out;

@@ -204,7 +204,7 @@ MeasuredMaps MeasureFaithfulness(const EngineAccess& engine, const Request& requ
   std::vector<ImageEncoder::Prepared> prepared;
   std::vector<SharedImage> images;
   for (const ImageInput* input : inputs) {
-    prepared.push_back(model.images.Prepare(*input));
+    prepared.push_back(model.images.Prepare(*input, CompanyIn(request)));
     engine.Use([&] {
       images.push_back(model.images.EncodePixels(model.forward(), prepared.back().pixels,
                                                  setting.plan, setting.dims));

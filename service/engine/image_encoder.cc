@@ -20,11 +20,12 @@ auto Naming(const ImageInput& input, const Step& step) {
   }
 }
 
-// Appended to the file's bytes: a picture turned and one not turned are two, and so is one under two plans or, where its tokens were
-// scored on their way, for two sets of sink dimensions.
-std::string KeyOf(const ImageInput& input, const LayerPlan& plan, const SinkDims& dims,
-                  std::string bytes) {
+// Appended to the file's bytes: a picture turned and one not turned are two, and so is one in tiles and as a whole, one under two plans or,
+// where its tokens were scored on their way, for two sets of sink dimensions.
+std::string KeyOf(const ImageInput& input, const PicturePlan& picture, const LayerPlan& plan,
+                  const SinkDims& dims, std::string bytes) {
   bytes.push_back(input.exif ? 'u' : 's');
+  bytes.push_back(picture.views() > 1 ? 't' : 'w');
   for (const LayerKind kind : plan.kinds) bytes.push_back(kind == LayerKind::kStock ? 's' : 'c');
   const bool aligned = plan.Has(LayerKind::kComposite);
   bytes.push_back(aligned ? static_cast<char>('0' + static_cast<int>(plan.aligner)) : '-');
@@ -60,11 +61,11 @@ DecodeOptions ImageEncoder::LimitsFor(const ImageInput& input) const {
   return {.exif = input.exif, .max_bytes = max_bytes_, .max_pixels = max_pixels_};
 }
 
-ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes,
+ModelPixels ImageEncoder::Pixels(const ImageInput& input, Company company, std::string_view bytes,
                                  Timings* timings) const {
   const auto start = Clock::now();
   const Image image = DecodeImage(bytes, LimitsFor(input), input.path);
-  ModelPixels pixels = Naming(input, [&] { return model_.Pixels(image); });
+  ModelPixels pixels = Naming(input, [&] { return model_.Pixels(image, company); });
   if (timings != nullptr) {
     timings->decode += std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   }
@@ -73,12 +74,12 @@ ModelPixels ImageEncoder::Pixels(const ImageInput& input, std::string_view bytes
 
 ModelPixels ImageEncoder::ReadPixels(ImageInput input) const {
   const std::string bytes = ReadBytes(input);
-  return Pixels(input, bytes, nullptr);
+  return Pixels(input, Company::kAlone, bytes, nullptr);
 }
 
 Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                                    Timings& timings) {
-  Tensor visual = Tensor::F32({model_.tokens_per_image(), model_.config().text.width}, "visual");
+  Tensor visual = Tensor::F32({pixels.plan.tokens, model_.config().text.width}, "visual");
   VisionTimings vision;
   model_.Encode(ex, pixels, visual, {.timings = &vision, .attention = attention});
   timings.anchor += vision.anchor;
@@ -100,16 +101,19 @@ SharedImage ImageEncoder::Finish(const ForwardContext& c, Towered from, const La
   return image;
 }
 
-ImageEncoder::Waiting ImageEncoder::Read(ImageInput input, const LayerPlan& plan,
-                                         const SinkDims& dims) const {
+ImageEncoder::Waiting ImageEncoder::Read(ImageInput input, const Use& use) const {
   std::string bytes = ReadBytes(input);
-  const size_t size = bytes.size();
-  std::string key = KeyOf(input, plan, dims, std::move(bytes));
-  Waiting waiting{.input = std::move(input), .plan = &plan, .key = std::move(key), .bytes = size};
+  const ImageHeader header = CheckImage(bytes, LimitsFor(input), input.path);
+  Waiting waiting{.plan = &use.plan,
+                  .company = use.company,
+                  .bytes = bytes.size(),
+                  .file_pixels = header.width * header.height};
+  const ImageSize size = UprightSize(header, bytes, LimitsFor(input));
+  waiting.picture = Naming(
+      input, [&] { return model_.config().PlanPicture(size.width, size.height, use.company); });
+  waiting.key = KeyOf(input, waiting.picture, use.plan, use.dims, std::move(bytes));
+  waiting.input = std::move(input);
   waiting.image = cache_.Peek(waiting.key);
-  const ImageHeader header =
-      CheckImage(waiting.file(), LimitsFor(waiting.input), waiting.input.path);
-  waiting.file_pixels = header.width * header.height;
   return waiting;
 }
 
@@ -117,7 +121,7 @@ void ImageEncoder::Decode(Waiting& waiting) const {
   if (waiting.image == nullptr) waiting.image = cache_.Peek(waiting.key);
   if (waiting.image != nullptr) return;
   Timings timings;
-  waiting.pixels = Pixels(waiting.input, waiting.file(), &timings);
+  waiting.pixels = Pixels(waiting.input, waiting.company, waiting.file(), &timings);
   waiting.decode_ms = timings.decode;
 }
 
@@ -130,7 +134,8 @@ ImageEncoder::Encoded ImageEncoder::Encode(const ForwardContext& c, Waiting wait
   if (waiting.image != nullptr && serves(*waiting.image))  // evicted since
     return {.image = std::move(waiting.image), .cached = true};
   const LayerPlan& plan = *waiting.plan;
-  if (waiting.pixels.empty()) waiting.pixels = Pixels(waiting.input, waiting.file(), &timings);
+  if (waiting.pixels.empty())
+    waiting.pixels = Pixels(waiting.input, waiting.company, waiting.file(), &timings);
   Towered towered;
   towered.visual = ThroughTowers(c.ex, waiting.pixels, &towered.attention, timings);
   SharedImage image = Finish(c, std::move(towered), plan, watch);
@@ -148,14 +153,18 @@ SharedImage ImageEncoder::EncodeNoised(const ForwardContext& c, Noised noised, T
   return Finish(c, {ThroughTowers(c.ex, noised.pixels, nullptr, timings), {}}, noised.plan, {});
 }
 
-ImageEncoder::Prepared ImageEncoder::Prepare(ImageInput input) const {
+ImageEncoder::Prepared ImageEncoder::Prepare(ImageInput input, Company company) const {
   const std::string bytes = ReadBytes(input);
   const Image image = DecodeImage(bytes, LimitsFor(input), input.path);
   return Naming(input, [&]() -> Prepared {
-    return {.width = image.width,
-            .height = image.height,
-            .seen = model_.config().leading().processor.Geometry(image),
-            .pixels = model_.Pixels(image)};
+    Prepared prepared{.width = image.width,
+                      .height = image.height,
+                      .seen = {},
+                      .pixels = model_.Pixels(image, company)};
+    const ImageProcessor& processor = model_.config().leading().processor;
+    const auto& tiles = prepared.pixels.plan.tiles;
+    prepared.seen = (tiles ? OverviewProcessor(processor, *tiles) : processor).Geometry(image);
+    return prepared;
   });
 }
 

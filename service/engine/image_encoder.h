@@ -16,13 +16,22 @@ class ImageEncoder {
   // `model` must outlive this.
   ImageEncoder(VlmModel& model, const EngineOptions& options);
 
-  // The picture as the towers take it. Throws what Encode would throw before it comes to them.
+  // The picture, alone, as the towers take it. Throws what Encode would throw before it comes to them.
   ModelPixels ReadPixels(ImageInput input) const;
+
+  // What a picture is read for: sequences under `plan`, which must outlive what is read; its tokens will be scored with `dims`.
+  struct Use {
+    const LayerPlan& plan;
+    const SinkDims& dims;
+    Company company = Company::kAlone;
+  };
 
   // A picture on its way to the towers.
   struct Waiting {
     ImageInput input;  // without its bytes
     const LayerPlan* plan = nullptr;
+    Company company = Company::kAlone;
+    PicturePlan picture;
     std::string key;          // of the cache; it begins with the file
     size_t bytes = 0;         // of the file
     int64_t file_pixels = 0;  // as its header says
@@ -32,13 +41,12 @@ class ImageEncoder {
 
     std::string_view file() const { return std::string_view(key).substr(0, bytes); }
   };
-  // For sequences under `plan`, which must outlive what is returned. `dims`: its tokens will be scored with these. Reads the file, and
-  // throws for one that is no picture or too large; decodes nothing. From any thread.
-  Waiting Read(ImageInput input, const LayerPlan& plan, const SinkDims& dims) const;
+  // Reads the file, and throws for one that is no picture or too large; decodes nothing. From any thread.
+  Waiting Read(ImageInput input, const Use& use) const;
   // Decodes it unless the cache has it by now. From any thread.
   void Decode(Waiting& waiting) const;
   ModelPixels PixelsOf(const Waiting& waiting) const {
-    return Pixels(waiting.input, waiting.file(), nullptr);
+    return Pixels(waiting.input, waiting.company, waiting.file(), nullptr);
   }
   // The rest, on the engine's thread. From the cache where it is there by now and nobody watches its way through the layers.
   struct Encoded {
@@ -61,7 +69,7 @@ class ImageEncoder {
     Image seen;                     // what the leading tower's processor makes of it, in eight bits
     ModelPixels pixels;
   };
-  Prepared Prepare(ImageInput input) const;
+  Prepared Prepare(ImageInput input, Company company) const;
   // Such a picture through towers and layers, for sequences under `plan`, never kept. `dims`: score its tokens with these.
   SharedImage EncodePixels(const ForwardContext& c, const ModelPixels& pixels,
                            const LayerPlan& plan, SinkDims dims);
@@ -73,7 +81,8 @@ class ImageEncoder {
  private:
   std::string ReadBytes(ImageInput& input) const;
   DecodeOptions LimitsFor(const ImageInput& input) const;
-  ModelPixels Pixels(const ImageInput& input, std::string_view bytes, Timings* timings) const;
+  ModelPixels Pixels(const ImageInput& input, Company company, std::string_view bytes,
+                     Timings* timings) const;
   Tensor ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                        Timings& timings);
   struct Towered {

@@ -30,10 +30,11 @@ std::vector<int64_t> EdgesOn(const Line& line, const Line& leading, int64_t bloc
   return edges;
 }
 
+// Of the first view, the whole picture.
 std::vector<float> ChannelMeans(const Tensor& pixels) {
   std::vector<float> means;
   const int64_t count = pixels.dim(1) * pixels.dim(2);
-  for (int64_t c = 0; c < pixels.dim(0); ++c) {
+  for (int64_t c = 0; c < 3; ++c) {
     double sum = 0;
     for (int64_t i = 0; i < count; ++i) sum += pixels.f32()[c * count + i];
     means.push_back(static_cast<float>(sum / static_cast<double>(count)));
@@ -44,43 +45,54 @@ std::vector<float> ChannelMeans(const Tensor& pixels) {
 }  // namespace
 
 Occluder::Occluder(const ModelConfig& model, ImageEncoder::Prepared picture, int64_t max_blocks)
-    : picture_(std::move(picture)), grid_(model.leading().features().grid) {
+    : picture_(std::move(picture)),
+      grid_(model.leading().features().grid),
+      seen_(OverviewOf(model.leading())),
+      patch_size_(model.leading().patch_size()) {
   while (CeilDiv(grid_.height, side_) * CeilDiv(grid_.width, side_) > max_blocks) ++side_;
   block_rows_ = CeilDiv(grid_.height, side_);
   block_cols_ = CeilDiv(grid_.width, side_);
-  if (model.anchor)
-    inputs_.push_back(InputOf(model.leading(), *model.anchor, &ModelPixels::anchor));
+  if (model.anchor) inputs_.push_back(InputOf(OverviewOf(*model.anchor), &ModelPixels::anchor, 0));
   if (model.augment)
-    inputs_.push_back(InputOf(model.leading(), *model.augment, &ModelPixels::augment));
+    inputs_.push_back(InputOf(OverviewOf(*model.augment), &ModelPixels::augment, 0));
+  const PicturePlan& plan = picture_.pixels.plan;
+  for (int64_t v = 1; v < plan.views(); ++v) {
+    const PixelArea area = AreaOfTile(*plan.tiles, v - 1, picture_.width, picture_.height);
+    inputs_.push_back(InputOf(area, &ModelPixels::anchor, v));
+  }
 }
 
-Occluder::Input Occluder::InputOf(const TowerConfig& leading, const TowerConfig& tower,
-                                  Tensor ModelPixels::*member) const {
+PixelArea Occluder::OverviewOf(const TowerConfig& tower) const {
+  const auto& tiles = picture_.pixels.plan.tiles;
+  return (tiles ? OverviewProcessor(tower.processor, *tiles) : tower.processor)
+      .Shown(picture_.width, picture_.height);
+}
+
+Occluder::Input Occluder::InputOf(const PixelArea& shown, Tensor ModelPixels::*member,
+                                  int64_t view) const {
   const Tensor& pixels = picture_.pixels.*member;
-  const PixelArea from = leading.processor.Shown(picture_.width, picture_.height);
-  const PixelArea to = tower.processor.Shown(picture_.width, picture_.height);
   const int64_t height = pixels.dim(1), width = pixels.dim(2);
-  const int64_t block = side_ * leading.patch_size();
+  const int64_t block = side_ * patch_size_;
   return {.pixels = member,
+          .first_channel = 3 * view,
           .mean = ChannelMeans(pixels),
-          .rows = EdgesOn({to.top, to.height, height},
-                          {from.top, from.height, picture_.seen.height}, block, block_rows_),
-          .cols = EdgesOn({to.left, to.width, width}, {from.left, from.width, picture_.seen.width},
-                          block, block_cols_)};
+          .rows = EdgesOn({shown.top, shown.height, height},
+                          {seen_.top, seen_.height, picture_.seen.height}, block, block_rows_),
+          .cols = EdgesOn({shown.left, shown.width, width},
+                          {seen_.left, seen_.width, picture_.seen.width}, block, block_cols_)};
 }
 
 ModelPixels Occluder::Cover(std::span<const int64_t> blocks) const {
-  ModelPixels covered;
+  ModelPixels covered = picture_.pixels.Clone();
   for (const Input& input : inputs_) {
     Tensor& pixels = covered.*input.pixels;
-    pixels = (picture_.pixels.*input.pixels).Clone();
     const int64_t height = pixels.dim(1), width = pixels.dim(2);
     for (const int64_t block : blocks) {
       const auto row = static_cast<size_t>(block / block_cols_);
       const auto col = static_cast<size_t>(block % block_cols_);
-      for (int64_t c = 0; c < pixels.dim(0); ++c) {
+      for (int64_t c = 0; c < 3; ++c) {
         for (int64_t y = input.rows[row]; y < input.rows[row + 1]; ++y) {
-          float* line = pixels.f32() + (c * height + y) * width;
+          float* line = pixels.f32() + ((input.first_channel + c) * height + y) * width;
           std::fill(line + input.cols[col], line + input.cols[col + 1],
                     input.mean[static_cast<size_t>(c)]);
         }

@@ -1,7 +1,7 @@
 // Covers parts of a picture for every tower alike, in the mean colour of what the tower sees.
 //
 // The leading tower's patches are grouped into square blocks. A block is a rectangle of the decoded picture, and from there one of
-// every tower's input, whatever sizes and crops the processors have. Blocks at the border reach to the end of every input, so that
+// every tower's input and of every tile, whatever sizes and crops the processors have. Blocks at the border reach to the end of every input, so that
 // together they cover everything.
 #pragma once
 
@@ -30,14 +30,18 @@ class Occluder {
   // A tower's input and where the blocks lie on it.
   struct Input {
     Tensor ModelPixels::*pixels;
-    std::vector<float> mean;          // [channels]
+    int64_t first_channel = 0;        // of the view
+    std::vector<float> mean;          // [3]
     std::vector<int64_t> rows, cols;  // edges, 0 first
   };
-  Input InputOf(const TowerConfig& leading, const TowerConfig& tower,
-                Tensor ModelPixels::*pixels) const;
+  // `shown`: what of the picture this view shows.
+  Input InputOf(const PixelArea& shown, Tensor ModelPixels::*pixels, int64_t view) const;
+  PixelArea OverviewOf(const TowerConfig& tower) const;
 
   ImageEncoder::Prepared picture_;
   PatchGrid grid_;
+  PixelArea seen_;          // by the leading tower, as a whole
+  int64_t patch_size_ = 0;  // of the leading tower
   int64_t side_ = 1, block_rows_ = 0, block_cols_ = 0;
   std::vector<Input> inputs_;
 };

@@ -14,23 +14,35 @@
 namespace binocle {
 namespace {
 
+// Visual tokens of the request's picture `index`.
+int64_t TokensOf(const ParityRun& run, const DumpRequest& request, int64_t index) {
+  const int64_t picture = request.images[static_cast<size_t>(index)];
+  return run.visual[static_cast<size_t>(picture)].dim(0);
+}
+
 // Where the pictures are among the ids. Pictures that follow each other touch, so lengths tell them apart.
-std::vector<ImageSpan> SpansOf(const ModelConfig& config, const Dump& dump,
-                               const DumpRequest& request) {
+std::vector<ImageSpan> SpansOf(const ParityRun& parity, const DumpRequest& request) {
+  const Dump& dump = parity.dump;
   std::vector<ImageSpan> spans;
-  const int64_t tokens = config.visual_tokens();
-  const auto refuse = [&](int64_t found, int64_t position) {
+  const int32_t image_token = parity.model.config().image_token;
+  const auto refuse = [&](int64_t found, int64_t position, int64_t tokens) {
     dump.OfAnotherModel(internal::Concat("prompt_token_ids has ", found, " image tokens from ",
-                                         position, " on, expected ", tokens, " a picture"));
+                                         position, " on, expected ", tokens, " for picture ",
+                                         spans.size()));
   };
   const auto end = std::ssize(request.prompt_ids);
   for (int64_t p = 0; p < end; ++p) {
-    if (request.prompt_ids[static_cast<size_t>(p)] != config.image_token) continue;
+    if (request.prompt_ids[static_cast<size_t>(p)] != image_token) continue;
+    if (spans.size() == request.images.size()) {
+      dump.OfAnotherModel(internal::Concat("prompt_token_ids has image tokens from ", p,
+                                           " on, after those of its ", spans.size(), " pictures"));
+    }
+    const int64_t tokens = TokensOf(parity, request, std::ssize(spans));
     int64_t run = p;
     while (run < end && run < p + tokens &&
-           request.prompt_ids[static_cast<size_t>(run)] == config.image_token)
+           request.prompt_ids[static_cast<size_t>(run)] == image_token)
       ++run;
-    if (run - p < tokens || tokens == 0) refuse(run - p, p);
+    if (run - p < tokens) refuse(run - p, p, tokens);
     spans.push_back({.first_position = p, .tokens = tokens, .image = std::ssize(spans)});
     p = run - 1;
   }
@@ -75,8 +87,7 @@ class RequestComparison : public LayerInputObserver {
         prefix_(internal::Concat("req", index, ".")),
         request_(run.dump.requests()[static_cast<size_t>(index)]),
         log_(log),
-        prompt_{.ids = request_.prompt_ids,
-                .images = SpansOf(run.model.config(), run.dump, request_)},
+        prompt_{.ids = request_.prompt_ids, .images = SpansOf(run, request_)},
         layers_(static_cast<size_t>(run.model.config().text.layers) + 1) {}
 
   void Run() {
@@ -112,8 +123,12 @@ class RequestComparison : public LayerInputObserver {
     Request request = Ask(*request_.prompt, std::move(pictures));
     request.prompt_format = request_.chat ? PromptFormat::kChat : PromptFormat::kRaw;
     request.system = request_.system;
+    std::vector<int64_t> image_tokens;
+    for (int64_t i = 0; i < std::ssize(request_.images); ++i)
+      image_tokens.push_back(TokensOf(run_, request_, i));
     const PreparedPrompt prepared =
-        PreparePrompt(request, run_.model, run_.model.config().text.max_positions + 1);
+        ExpandRendered(RenderPrompt(request, run_.model), run_.model, image_tokens,
+                       run_.model.config().text.max_positions + 1);
     ParityStage stage = Stage("prompt");
     CompareIds(prepared.expanded.ids, request_.prompt_ids, stage);
     log_.AddExact(std::move(stage));

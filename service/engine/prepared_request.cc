@@ -52,19 +52,26 @@ bool TakesLongToRead(const Request& request, Constraints& constraints) {
 }
 
 PreparedRequest::PreparedRequest(const LoadedModel& loaded, Request asked)
-    : request(std::move(asked)),
-      prompt(PreparePrompt(request, loaded.model, loaded.info.context_tokens)),
-      plan(PlanOf(request.attention, loaded.model.config().layers)),
-      interventions(ResolveInterventions(request.interventions, loaded.model.config().text,
-                                         loaded.calibration, std::ssize(prompt.expanded.images))),
-      sink_dims(SinkDimsOf(interventions, loaded.calibration)) {
+    : request(std::move(asked)) {
+  RenderedPrompt rendered = RenderPrompt(request, loaded.model);
+  const int64_t pictures = std::ssize(PicturesOf(request));
+  plan = PlanOf(request.attention, loaded.model.config().layers);
+  interventions = ResolveInterventions(request.interventions, loaded.model.config().text,
+                                       loaded.calibration, pictures);
+  sink_dims = SinkDimsOf(interventions, loaded.calibration);
+  const ImageEncoder::Use use{.plan = plan, .dims = sink_dims, .company = CompanyIn(request)};
+  std::vector<int64_t> image_tokens;
+  for (Message& message : request.messages) {
+    for (ImageInput& image : message.images) {
+      waiting_images.push_back(loaded.images.Read(std::move(image), use));
+      image_tokens.push_back(waiting_images.back().picture.tokens);
+    }
+  }
+  prompt =
+      ExpandRendered(std::move(rendered), loaded.model, image_tokens, loaded.info.context_tokens);
   if (interventions.guidance) other_prompt = WithoutImages(prompt.expanded);
   if (interventions.vcd) other_prompt = prompt.expanded;
   constraint = loaded.constraints.Compile(request.constraint, LeadingTextOf(request));
-  for (Message& message : request.messages) {
-    for (ImageInput& image : message.images)
-      waiting_images.push_back(loaded.images.Read(std::move(image), plan, sink_dims));
-  }
 }
 
 int64_t PreparedRequest::pixels_to_decode() const {

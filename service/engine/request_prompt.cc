@@ -1,5 +1,8 @@
 #include "service/engine/request_prompt.h"
 
+#include <numeric>
+#include <utility>
+
 #include "core/error.h"
 
 namespace binocle {
@@ -73,12 +76,15 @@ std::vector<const ImageInput*> PicturesOf(const Request& request) {
   return pictures;
 }
 
-PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
-                             int64_t context_tokens) {
+Company CompanyIn(const Request& request) {
+  return PicturesOf(request).size() > 1 ? Company::kAmongOthers : Company::kAlone;
+}
+
+RenderedPrompt RenderPrompt(const Request& request, const VlmModel& model) {
   if (!request.messages.empty() && request.messages.back().text.empty())
     ThrowInvalid("prompt: is empty");
   const ConversationStyle style = model.config().conversation;
-  PreparedPrompt prepared;
+  RenderedPrompt rendered;
   std::string text;
   AddSpecial add = AddSpecial::kYes;
   if (request.prompt_format == PromptFormat::kRaw) {
@@ -87,21 +93,28 @@ PreparedPrompt PreparePrompt(const Request& request, const VlmModel& model,
     text = RenderChat(request, model);
     add = ConversationSpecials(style, model.config().takes_pictures(), text,
                                TextOf(model.tokenizer().bos_id(), model.tokenizer()));
-    prepared.stops = ConversationStops(style);
+    rendered.stops = ConversationStops(style);
   }
   const int64_t pictures = std::ssize(PicturesOf(request));
   if (pictures > 0 && !model.config().takes_pictures()) {
     ThrowInvalid("request: has ", pictures, " pictures, expected none: ", model.config().name,
                  " is a text model");
   }
-  const std::vector<int32_t> ids = EncodeWithMarks(text, add, model);
-  if (ids.empty()) ThrowInvalid("prompt: is empty");
-  prepared.expanded =
-      ExpandPrompt(ids, model.config().image_token, pictures, model.tokens_per_image());
-  const auto tokens = static_cast<int64_t>(prepared.expanded.ids.size());
+  rendered.ids = EncodeWithMarks(text, add, model);
+  if (rendered.ids.empty()) ThrowInvalid("prompt: is empty");
+  return rendered;
+}
+
+PreparedPrompt ExpandRendered(RenderedPrompt rendered, const VlmModel& model,
+                              std::span<const int64_t> image_tokens, int64_t context_tokens) {
+  PreparedPrompt prepared{
+      .expanded = ExpandPrompt(rendered.ids, model.config().image_token, image_tokens),
+      .stops = std::move(rendered.stops)};
+  const int64_t tokens = std::ssize(prepared.expanded.ids);
   if (tokens >= context_tokens) {
-    ThrowInvalid("prompt: has ", tokens, " tokens (", pictures, " pictures of ",
-                 model.tokens_per_image(), "), expected at most ", context_tokens - 1,
+    const int64_t visual = std::reduce(image_tokens.begin(), image_tokens.end(), int64_t{0});
+    ThrowInvalid("prompt: has ", tokens, " tokens (", visual, " of them of ", image_tokens.size(),
+                 " pictures), expected at most ", context_tokens - 1,
                  " so that an answer fits the context of ", context_tokens);
   }
   return prepared;

@@ -46,6 +46,19 @@ class BadConfigurations(BadInput):
         self.refused_config(UNIMPLEMENTED, "binocle_ftz", lambda c: c["anchor_config"].update(model_type="eva"), "eva")
         self.refused_config(UNIMPLEMENTED, "binocle_ftz", lambda c: c["augment_config"].update(model_type="convnext"), "convnext")
 
+    def test_tiles_that_the_reference_could_not_cut_are_refused(self):
+        for value in ([], "auto", [[70]], [[70, 71]], [[0, 70]], [[70, 70, 70]], [["70", 70]], [[70.5, 70]], [[70 * 257, 70]], [[70, 70]] * 1025):
+            with self.subTest(value=str(value)[:40]):
+                model = self.model("llava_next")
+                for name in ("config.json", "preprocessor_config.json"):
+                    edit_json(model / name, lambda c, v=value: c.update(image_grid_pinpoints=v))
+                self.refused_model(INVALID, model, ["image_grid_pinpoints", "multiples of 70"])
+        one = {"image_grid_pinpoints": [[140, 140]]}
+        self.refused_config(INVALID, "llava_next", lambda c: c.update(one), ["preprocessor_config.json", "image_grid_pinpoints"])
+        self.refused_config(INVALID, "llava_next", lambda c: c.update(vision_feature_select_strategy="full"), ["vision_feature_select_strategy", "patches of a square"])
+        for value in ("square", "anyres", "anyres_max_", "anyres_max_0", "anyres_max_9x", "anyres_max_-1", "anyres_max_99999999999999999999"):
+            self.refused_config(INVALID, "llava_onevision", lambda c, v=value: c.update(vision_aspect_ratio=v), ["vision_aspect_ratio", "anyres_max_N"])
+
     def test_values_out_of_the_documented_set_are_refused(self):
         def text(**values):
             return lambda c: c["text_config"].update(values)

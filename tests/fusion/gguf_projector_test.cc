@@ -22,8 +22,9 @@ Tensor VisualTokens(const std::filesystem::path& path, const ModelOverrides& ove
   Exec ex(2);
   VlmModel model(ex, CheckedModel(path, overrides), 128);
   const Image image = ReadImage(kGolden / "images" / "scene_70x70.png", {});
-  Tensor visual = Tensor::F32({model.tokens_per_image(), model.config().text.width}, "visual");
-  model.Encode(ex, model.Pixels(image), visual, {});
+  const ModelPixels pixels = model.Pixels(image, Company::kAlone);
+  Tensor visual = Tensor::F32({pixels.plan.tokens, model.config().text.width}, "visual");
+  model.Encode(ex, pixels, visual, {});
   return visual;
 }
 

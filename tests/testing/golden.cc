@@ -32,7 +32,7 @@ std::vector<std::string> GoldenModels(const std::string& model_type) {
 
 std::vector<std::string> AnsweringGoldenModels() {
   std::vector<std::string> names;
-  for (const char* family : {"binocle", "llava", "tinyllava"}) {
+  for (const char* family : {"binocle", "llava", "llava_next", "llava_onevision", "tinyllava"}) {
     const std::vector<std::string> of_family = GoldenModels(family);
     names.insert(names.end(), of_family.begin(), of_family.end());
   }

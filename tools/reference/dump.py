@@ -27,7 +27,14 @@ from PIL import Image
 
 import pictures
 from common import read_json, setup, write_compact_json, write_tensors
-from reference_models import ReferenceModel, Request, load_reference
+from reference_models import (
+    ReferenceModel,
+    Request,
+    among_others,
+    encode,
+    load_reference,
+    processors_of,
+)
 from towers import CLASSES, final_norm, load_tower
 
 STEPS = 64
@@ -76,9 +83,9 @@ def greedy(
     model: ReferenceModel, request: Request, encoded: dict[str, dict[str, torch.Tensor]]
 ) -> Run:
     """64 greedy steps, the whole sequence computed again at each of them."""
-    parts = [encoded[path]["projected"] for path in request["images"]]
-    visual = torch.cat(parts) if parts else None
-    run = Run(request, model.prompt(request, len(parts[0]) if parts else 0))
+    parts = [encoded[path] for path in request["images"]]
+    visual = torch.cat([part["projected"] for part in parts]) if parts else None
+    run = Run(request, model.prompt(request, parts))
     ids = list(run.prompt_ids)
     for step in range(STEPS):
         logits, states = model.forward(ids, visual)
@@ -94,13 +101,16 @@ def encode_all(
     model: ReferenceModel, requests: list[Request], root: Path
 ) -> dict[str, dict[str, torch.Tensor]]:
     paths = sorted({path for request in requests for path in request["images"]})
-    return {path: model.encode(Image.open(root / path)) for path in paths}
+    return {
+        path: encode(model, Image.open(root / path), among_others(model, requests, path))
+        for path in paths
+    }
 
 
-def pixel_checksums(model: ReferenceModel, picture: Image.Image) -> dict[str, Any]:
-    """CRC-32 of the [H, W, 3] bytes after resize and crop, and of the [3, H, W] f32 pixels."""
+def pixel_checksums(processors: dict[str, Any], picture: Image.Image) -> dict[str, Any]:
+    """CRC-32 of the [H, W, 3] bytes after resize and crop, and of the [3, H, W] f32 pixels, of all views."""
     found = {}
-    for role, processor in model.processors.items():
+    for role, processor in processors.items():
         raw = processor(
             picture,
             do_rescale=False,
@@ -123,6 +133,7 @@ def collect(
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """keep: {"stages": names to store, "hidden": indices of requests whose states to store}."""
     tensors: dict[str, torch.Tensor] = {}
+    requests = [run.request for run in runs]
     for i, stages in enumerate(encoded.values()):
         for name, tensor in stages.items():
             if name in keep["stages"] and not (name.startswith("pixels.") and i > 0):
@@ -132,7 +143,12 @@ def collect(
     info = {
         "view": "PIL, slow processors, RGB files without EXIF and alpha",
         "images": list(encoded),
-        "pixels_crc32": [pixel_checksums(model, Image.open(root / path)) for path in encoded],
+        "pixels_crc32": [
+            pixel_checksums(
+                processors_of(model, among_others(model, requests, path)), Image.open(root / path)
+            )
+            for path in encoded
+        ],
         "keep": keep,
         "requests": [run.to_json(model) for run in runs],
     }

@@ -56,6 +56,8 @@ def tokens(name: str, start: int, length: int) -> Request:
 
 AROUND = raw("around", "Look at the {}: <image> What colour is it?", 0)
 TWO = raw("two_images", "The {} <image> and <image>?", 1, 2)
+AROUND_WIDE = raw("around", "Look at the {}: <image> What colour is it?", 1)
+TWO_SQUARE = raw("two_images", "The {} <image> and <image>?", 0, 2)
 CHAT = chat("chat", "Where is the {}?", 1)
 CHAT_SAME = chat("chat", "Where is the {}?", 0)
 CHAT_TWO = chat("chat_system_two_images", "What {}?", 2, 0, system="Answer.")
@@ -77,6 +79,13 @@ PLANS: dict[str, tuple[list[Request], dict[str, Any]]] = {
         [AROUND, TWO, raw("first", "<image>\nWhat is the {}?", 2), TEXT],
         keep("pixels.anchor", "anchor", "projected"),
     ),
+    "llava_next": (
+        [AROUND, TWO, raw("first", "<image>\nWhat is the {}?", 2), TEXT],
+        keep("pixels.anchor", "anchor", "projected"),
+    ),
+    "llava_next_siglip": ([AROUND], keep("projected")),
+    "llava_onevision": ([AROUND_WIDE, TWO_SQUARE], keep("pixels.anchor", "projected")),
+    "llava_onevision_max_9": ([AROUND], keep("projected")),
     "llava_full": ([AROUND, TWO], keep("projected")),
     "llava_model_prefix": ([AROUND], keep("projected")),
     "llava_linear_rope": ([TWO], keep("projected")),

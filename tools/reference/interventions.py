@@ -255,7 +255,7 @@ def run(
     found = [pictures[path] for path in request["images"]]
     pixels = [p for p, _ in found]
     visual = torch.cat([tokens for _, tokens in found]) if found else None
-    prompt = model.prompt(request, len(found[0][1]) if found else 0)
+    prompt = model.prompt(request, [{"projected": tokens} for _, tokens in found])
     options = options.filled(len(decoder_layers(model)), folder)
     answer = Answer(request, options, prompt)
     kind = CachedSequence if cached and isinstance(model, LlavaReference) else Sequence

@@ -9,16 +9,17 @@ import checkpoints_assembled as assembled
 import checkpoints_binocle as binocle
 import checkpoints_hf as hf
 import checkpoints_sinks as sinks
+import tiled_llava
 import tinyllava
 from common import GOLDEN, setup
 
 # Seeds other than 1, for cases where golden.py finds no acceptable request.
-SEEDS: dict[str, int] = {"qwen3": 2}
+SEEDS: dict[str, int] = {"llava_next": 2, "qwen3": 2}
 LLAVAS = ("llava", "llava_full", "llava_model_prefix", *hf.ROPE_SCALING, *hf.LLAVA_MIXES)
 
 
 def all_cases() -> list[str]:
-    public = [*hf.TOWERS, *hf.TEXTS, *LLAVAS, *tinyllava.CASES, *assembled.CASES]
+    public = [*hf.TOWERS, *hf.TEXTS, *LLAVAS, *tiled_llava.CASES, *tinyllava.CASES, *assembled.CASES]
     return [*public, "binocle_base", *binocle.CASES, *sinks.CASES]
 
 
@@ -32,6 +33,8 @@ def write_checkpoint(name: str, root: Path, seed: int) -> None:
         hf.write_llava(name, folder, seed)
     elif name in assembled.CASES:
         assembled.write_case(name, folder, seed)
+    elif name in tiled_llava.CASES:
+        tiled_llava.write_case(name, folder, seed)
     elif name in tinyllava.CASES:
         tinyllava.write_case(name, folder, seed)
     elif name == "binocle_base":

@@ -21,7 +21,14 @@ from transformers import PreTrainedModel
 import pictures
 from common import DTYPES, read_json
 from dump import Run, pixel_checksums, tower_dump
-from reference_models import ReferenceModel, Request, load_reference
+from reference_models import (
+    ReferenceModel,
+    Request,
+    among_others,
+    encode,
+    load_reference,
+    processors_of,
+)
 from towers import CLASSES
 
 MARK = "<image>"
@@ -158,9 +165,9 @@ def embedded(model: PreTrainedModel, image_id: int, ids: list[int], visual: Any)
 def run_request(
     model: ReferenceModel, request: Request, stages: dict[str, dict[str, torch.Tensor]], count: int
 ) -> Run:
-    parts = [stages[name]["projected"] for name in request["images"]]
-    visual = torch.cat(parts) if parts else None
-    run = Run(request, model.prompt(request, len(parts[0]) if parts else 0))
+    parts = [stages[name] for name in request["images"]]
+    visual = torch.cat([part["projected"] for part in parts]) if parts else None
+    run = Run(request, model.prompt(request, parts))
     inner = getattr(model, "model", None)
     if isinstance(inner, PreTrainedModel):
         limit = inner.config.get_text_config().max_position_embeddings
@@ -199,11 +206,13 @@ def dump_model(
     model = load_reference(path, DTYPES[wishes.dtype])
     if found.by_name and not model.processors:
         raise ValueError(f"{path}: is a text model and takes no pictures")
-    stages = {name: model.encode(picture) for name, picture in found.by_name.items()}
+    others = {name: among_others(model, requests, name) for name in found.by_name}
+    stages = {name: encode(model, p, others[name]) for name, p in found.by_name.items()}
     tensors: dict[str, torch.Tensor] = {}
     for i, (name, picture) in enumerate(found.by_name.items()):
         tensors[f"image{i}.rgb"] = torch.from_numpy(np.array(picture))
-        tensors |= {f"image{i}.{stage}": rows for stage, rows in stages[name].items()}
+        kept = {stage: rows for stage, rows in stages[name].items() if stage != "picture"}
+        tensors |= {f"image{i}.{stage}": rows for stage, rows in kept.items()}
     described, room = [], wishes.hidden_bytes
     for i, request in enumerate(requests):
         run = run_request(model, request, stages, wishes.steps)
@@ -218,7 +227,10 @@ def dump_model(
         "model_type": model.model.config.model_type if kind == "gguf" else kind,
         "dtype": wishes.dtype,
         "images": list(found.by_name),
-        "pixels_crc32": [pixel_checksums(model, p) for p in found.by_name.values()],
+        "pixels_crc32": [
+            pixel_checksums(processors_of(model, others[name]), picture)
+            for name, picture in found.by_name.items()
+        ],
         "requests": described,
     }
     return tensors, info

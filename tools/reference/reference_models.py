@@ -36,7 +36,7 @@ class ReferenceModel(Protocol):
 
     def encode(self, picture: Image.Image) -> Stages: ...
     def encode_pixels(self, pixels: Stages) -> Stages: ...
-    def prompt(self, request: Request, visual_tokens: int) -> list[int]: ...
+    def prompt(self, request: Request, parts: list[Stages]) -> list[int]: ...
     def forward(
         self, ids: list[int], visual: torch.Tensor | None
     ) -> tuple[torch.Tensor, list[torch.Tensor]]: ...
@@ -91,7 +91,7 @@ class TextReference:
     def encode_pixels(self, pixels: Stages) -> Stages:
         raise NotImplementedError("a text model sees no pictures")
 
-    def prompt(self, request: Request, visual_tokens: int) -> list[int]:
+    def prompt(self, request: Request, parts: list[Stages]) -> list[int]:
         if "prompt" not in request:
             return list(request["prompt_token_ids"])
         if self.path.suffix == ".gguf":
@@ -145,11 +145,11 @@ class LlavaReference:
         projected = self.model.get_image_features(pixel_values=batch)[0]
         return {"anchor": chosen[0], "projected": projected}
 
-    def prompt(self, request: Request, visual_tokens: int) -> list[int]:
+    def prompt(self, request: Request, parts: list[Stages]) -> list[int]:
         """LlavaProcessor expands every mark itself; it is called here as users call it."""
         pictures = [np.zeros((70, 70, 3), dtype=np.uint8)] * len(request["images"])
         ids = self.processor(images=pictures or None, text=request["prompt"])["input_ids"][0]
-        assert ids.count(self.image_id) == visual_tokens * len(pictures)
+        assert ids.count(self.image_id) == sum(len(part["projected"]) for part in parts)
         return ids
 
     def forward(
@@ -192,7 +192,7 @@ class BinocleReference:
     def encode_pixels(self, pixels: Stages) -> Stages:
         return self.model.encode(pixels)
 
-    def prompt(self, request: Request, visual_tokens: int) -> list[int]:
+    def prompt(self, request: Request, parts: list[Stages]) -> list[int]:
         text = request["prompt"]
         if request["prompt_format"] == "chat":
             text = conversations.render(
@@ -203,9 +203,8 @@ class BinocleReference:
             )
         ids = self.tokenizer(text)["input_ids"]
         assert ids.count(self.image_id) == len(request["images"]), (text, ids)
-        return [
-            i for token in ids for i in [token] * (visual_tokens if token == self.image_id else 1)
-        ]
+        counts = iter([len(part["projected"]) for part in parts])
+        return [i for t in ids for i in [t] * (next(counts) if t == self.image_id else 1)]
 
     def forward(
         self, ids: list[int], visual: torch.Tensor | None
@@ -224,7 +223,32 @@ FAMILIES: dict[str, type] = {
 
 
 def load_reference(folder: Path, dtype: torch.dtype = torch.float32) -> ReferenceModel:
+    from tiled_llava import MODELS, TiledLlavaReference  # which needs this module
+
     if folder.suffix == ".gguf":
         return TextReference(folder, dtype)
     kind = read_json(folder / "config.json")["model_type"]
+    if kind in MODELS:
+        return TiledLlavaReference(folder, dtype)
     return FAMILIES.get(kind, TextReference)(folder, dtype)
+
+
+def encode(model: ReferenceModel, picture: Image.Image, among_others: bool) -> Stages:
+    """A picture of a request that has several may be seen otherwise."""
+    if among_others and hasattr(model, "encode_among_others"):
+        return model.encode_among_others(picture)
+    return model.encode(picture)
+
+
+def processors_of(model: ReferenceModel, among_others: bool) -> dict[str, Any]:
+    if among_others:
+        return getattr(model, "processors_among_others", model.processors)
+    return model.processors
+
+
+def among_others(model: ReferenceModel, requests: list[Request], name: str) -> bool:
+    """Whether the requests that have the picture have more than it."""
+    found = {len(request["images"]) > 1 for request in requests if name in request["images"]}
+    if len(found) > 1 and hasattr(model, "processors_among_others"):
+        raise ValueError(f"{name} is alone in a request and among others in another: two pictures")
+    return found == {True}

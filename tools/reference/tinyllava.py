@@ -139,11 +139,11 @@ class TinyLlavaReference:
             chosen = chosen[1:]
         return {"anchor": chosen, "projected": self.connector(chosen)}
 
-    def prompt(self, request: dict[str, Any], visual_tokens: int) -> list[int]:
+    def prompt(self, request: dict[str, Any], parts: list[dict[str, torch.Tensor]]) -> list[int]:
         chunks = [self.tokenizer(c)["input_ids"] for c in request["prompt"].split("<image>")]
         ids = list(chunks[0])
-        for chunk in chunks[1:]:
-            ids += [IMAGE_ID] * visual_tokens + chunk[1:]  # behind its <s>
+        for chunk, part in zip(chunks[1:], parts):
+            ids += [IMAGE_ID] * len(part["projected"]) + chunk[1:]  # behind its <s>
         return ids
 
     def forward(
