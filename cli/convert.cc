@@ -76,6 +76,10 @@ void AddConvert(CLI::App& app) {
                    "directory of a LoRA adapter in PEFT's format to merge (repeatable, in order)")
       ->check(NotEmpty("--lora", "a path"))
       ->allow_extra_args(false);
+  command
+      ->add_option("--conversation", flags->options.conversation,
+                   "how the new Binocle directory's chats are written (default: as now)")
+      ->check(NotEmpty("--conversation", "a name"));
   command->add_option("--dtype", flags->options.dtype, "f32, f16 or bf16 (default: as stored)")
       ->check(NotEmpty("--dtype", "f32, f16 or bf16"));
   command->add_option("--shard-size", flags->shard_size, "largest file of tensors")

@@ -46,6 +46,16 @@ template <typename... Parts>
 void CheckOption(const char* option, int64_t value, int64_t low, int64_t high);
 void CheckOption(const char* option, double value, double low, double high);
 
+// `parse` reads the value of an option and begins its error with the option's name.
+template <typename Parse>
+auto ParseOption(const char* option, const Parse& parse) {
+  try {
+    return parse();
+  } catch (const Error& error) {
+    throw Error(error.code(), error.message(), option);
+  }
+}
+
 // The same error with `prefix: ` in front, so that context grows outwards while the code stays the one nearest the cause. It is no
 // longer about an option.
 Error WithContext(const Error& error, const std::string& prefix);

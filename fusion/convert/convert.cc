@@ -116,10 +116,19 @@ std::vector<NewTensor> NewTensors(const TensorSet& tensors, const NameMap& old_n
   return out;
 }
 
+ModelOverrides OverridesOf(const ConvertOptions& options) {
+  if (options.conversation.empty()) return {};
+  if (options.to != "binocle")
+    ThrowOption("conversation", "goes with the form binocle, which says how chats are written");
+  return {.conversation = ParseOption("conversation", [&] {
+            return ParseConversationStyle(options.conversation, "conversation");
+          })};
+}
+
 // A model that is there, as files.
 struct Source {
-  Source(const std::string& path)
-      : checked(path, {}),
+  Source(const std::string& path, const ModelOverrides& overrides)
+      : checked(path, overrides),
         json(ReadJsonFile(std::filesystem::path(path) / "config.json")),
         files{.directory = path,
               .config = JsonObject(json, (std::filesystem::path(path) / "config.json").string())},
@@ -166,7 +175,7 @@ ConvertReport ConvertDirectory(Exec& ex, const std::string& from, const std::str
   // Said before minutes of reading, and said again by whoever came later.
   { const NewFolder probe(out, options.overwrite ? Replace::kOlder : Replace::kNothing); }
   const auto adapters = ReadAdapters(options.lora);
-  const Source source(from);
+  const Source source(from, OverridesOf(options));
   DirectoryForm form = FormOf(source, options.to);
   if (dtype) SetDType(*dtype, form.config);
   const WeightEdits edits = EditsOf(source, from, adapters);

@@ -18,6 +18,9 @@ struct ConvertOptions {
   std::string to;
   // Directories of adapters in PEFT's format (adapter_config.json, adapter_model.safetensors), merged one after the other.
   std::vector<std::string> lora;
+  // How a chat is written, by its name in docs/model_format.md: for a Binocle directory, needed where the old directory's chat template is
+  // not known. Empty: as the old directory says.
+  std::string conversation;
   // "f32", "f16", "bf16": of every tensor of real numbers. Empty: as stored.
   std::string dtype;
   int64_t shard_bytes =
@@ -44,8 +47,8 @@ struct ConvertReport {
 // any other is computed in f32 and rounded once.
 //
 // Throws binocle::Error: what loading `from` would; ALREADY_EXISTS; INVALID_ARGUMENT for an adapter that does not fit, with all of its
-// tensors that do not; UNIMPLEMENTED for kinds of adapters and of models that cannot be converted; FAILED_PRECONDITION for a model that
-// the new form has no words for; OUT_OF_RANGE for a weight that the type cannot hold; RESOURCE_EXHAUSTED for a full disk.
+// tensors that do not; UNIMPLEMENTED for kinds of adapters and of models that cannot be converted; FAILED_PRECONDITION for a model or
+// a chat template that the new form has no words for; OUT_OF_RANGE for a weight that the type cannot hold; RESOURCE_EXHAUSTED for a full disk.
 BINOCLE_EXPORT ConvertReport ConvertModel(const std::string& from, const std::string& out,
                                           const ConvertOptions& options);
 

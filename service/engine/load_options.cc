@@ -25,16 +25,6 @@ std::pair<int64_t, int64_t> ParseRange(const std::string& text) {
   ThrowOption("composite_layers", "is ", Printable(text, 40), ", expected a range such as 0-31");
 }
 
-// `parse` reads the value of an option and begins its error with the option's name.
-template <typename Parse>
-auto ParseOption(const char* option, const Parse& parse) {
-  try {
-    return parse();
-  } catch (const Error& error) {
-    throw Error(error.code(), error.message(), option);
-  }
-}
-
 void CheckDevice(const std::string& device) {
   if (device == "cpu") return;
   if (!device.starts_with("cuda"))

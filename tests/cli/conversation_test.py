@@ -49,6 +49,14 @@ class Conversations(Answers, BadInput):
                 named = self.fine("inspect", "--json", "--model", model, "--conversation", "qwen3").json
                 self.assertEqual(named["conversation"], "qwen3")
 
+    def test_a_binocle_directory_is_not_made_with_a_guess(self):
+        model, out = self.model("llava"), self.folder / "out"
+        (model / "chat_template.jinja").write_text(TEMPLATE)
+        command = ["convert", "--model", model, "--to", "binocle", "--out", out]
+        self.refused(PRECONDITION, command, [DIGEST, "--conversation", "llava_hf"])
+        self.fine(*command, "--conversation", "chatml")
+        self.assertEqual(self.ids(out, "What?"), self.ids(LLAVA, "What?", "--conversation", "chatml"))
+
     def test_a_binocle_directory_has_the_last_word_but_one(self):
         model = self.model("binocle_ftz")
         (model / "chat_template.jinja").write_text(TEMPLATE)

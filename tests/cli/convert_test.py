@@ -64,6 +64,8 @@ class Converting(Answers):
             (["--model", FTZ, "--to", "hf", "--out", out], 1, "FAILED_PRECONDITION"),
             (["--model", GOLDEN / "llava_siglip_default", "--to", "binocle", "--out", out], 1, "drops the first patch"),
             (["--model", GOLDEN / "assembled_clip_dinov2_mof", "--to", "hf", "--out", out], 1, "fusion_config: type is interleave"),
+            (["--model", LLAVA, "--out", out, "--conversation", "qwen3"], 2, "--conversation goes with the form binocle"),
+            (["--model", LLAVA, "--to", "binocle", "--out", out, "--conversation", "qwen9"], 2, "--conversation is 'qwen9', expected one of"),
             (["--model", text, "--lora", GOLDEN / "lora" / "llava_rank_stabilized", "--out", out], 1, "unmatched"),
         ]:
             with self.subTest(says):
