@@ -59,9 +59,11 @@ HWY_INLINE void Hide(Visible visible, float* s) {
 // that values may have, and nearly always one comparison shows that nothing moves.
 inline constexpr float kMostAbove = 8;
 
+using SumLanes = hn::Vec<hn::ScalableTag<float>>;
+
 // s ← exp(s − shift). Moves the shift and the row's lanes of sums, and returns what o must be scaled by. Which pages move it depends on the
 // row's scores alone.
-HWY_INLINE float SoftmaxStep(float* s, float& shift, float* sums) {
+HWY_INLINE float SoftmaxStep(float* s, float& shift, SumLanes& sums) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto page_max = hn::Load(d, s);
@@ -75,7 +77,8 @@ HWY_INLINE float SoftmaxStep(float* s, float& shift, float* sums) {
     shift = moved;
   }
   if (shift == kLowest) {  // nothing but −∞ so far: exp(−∞ − −∞) would be NaN
-    if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); })) sums[0] = NAN;
+    if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); }))
+      sums = hn::Set(d, NAN);
     std::fill(s, s + kPageTokens, 0.0F);
     return 1.0F;
   }
@@ -87,7 +90,7 @@ HWY_INLINE float SoftmaxStep(float* s, float& shift, float* sums) {
     hn::Store(p, d, s + j);
     page_sum = hn::Add(page_sum, p);
   }
-  hn::Store(hn::MulAdd(hn::Load(d, sums), hn::Set(d, correction), page_sum), d, sums);
+  sums = hn::MulAdd(sums, hn::Set(d, correction), page_sum);
   return correction;
 }
 
@@ -125,10 +128,7 @@ class BlockKernel {
         if (i + 1 < pages) Prefetch(KeyBytes(first + i + 1), kPageStart);
         Scores(PageOf(first, i));
       }
-      for (int64_t i = 0; i < pages; ++i) {
-        Prefetch(ValueBytes(first) + i * kWhileWeighing, kWhileWeighing);
-        Weights(PageOf(first, i));
-      }
+      Weights(first, pages);
       for (int64_t i = 0; i < pages; ++i) {
         if (i + 1 < pages) Prefetch(ValueBytes(first + i + 1), kPageStart);
         Values(PageOf(first, i));
@@ -218,16 +218,26 @@ class BlockKernel {
                              p.rows);
   }
 
-  // P = exp(variant(S) − shift)
-  void Weights(const Page& p) {
-    int64_t r = p.r0;
-    for (int64_t i = b_.begin + p.r0 / b_.heads; i < b_.end; ++i) {
-      const Visible visible = VisibleOf(i, p.first_key);
+  // P = exp(variant(S) − shift), row by row: a row's shift and sums stay in registers over the stretch.
+  void Weights(int64_t first, int64_t pages) {
+    const hn::ScalableTag<float> d;
+    int64_t r = 0;
+    for (int64_t i = b_.begin; i < b_.end; ++i) {
       for (int64_t h = 0; h < b_.heads; ++h, ++r) {
-        float* s = p.s + r * kPageTokens;
-        ApplyVariant(variant_, b_.first_head + h, p.first_key, visible.end, s);
-        Hide(visible, s);
-        p.correction[r] = SoftmaxStep(s, state_.shift[r], state_.sums + r * kLanes);
+        float shift = state_.shift[r];
+        SumLanes sums = hn::Load(d, state_.sums + r * kLanes);
+        for (int64_t page = 0; page < pages; ++page) {
+          if (r == 0) Prefetch(ValueBytes(first) + page * kWhileWeighing, kWhileWeighing);
+          const int64_t first_key = (first + page) * kPageTokens;
+          const Visible visible = VisibleOf(i, first_key);
+          if (visible.end == 0) break;
+          float* s = state_.s + (page * rows() + r) * kPageTokens;
+          ApplyVariant(variant_, b_.first_head + h, first_key, visible.end, s);
+          Hide(visible, s);
+          state_.correction[page * rows() + r] = SoftmaxStep(s, shift, sums);
+        }
+        state_.shift[r] = shift;
+        hn::Store(sums, d, state_.sums + r * kLanes);
       }
     }
   }

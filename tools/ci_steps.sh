@@ -1,7 +1,7 @@
 #!/bin/bash
 # The steps of `make test`, in order, each with its time. Stops at the first that fails. ctest runs last: its summary closes the log.
 #
-#   tools/ci_steps.sh [STEP …]     without names: all of them
+#   tools/ci_steps.sh [STEP …]     without names: all of them but asan_all
 set -euo pipefail
 cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
@@ -9,9 +9,10 @@ DEPS=${DEPS:-tools/install_deps.sh}
 
 all_steps=(deps layers proto text format headers scripts tools training python build minimal install asan fuzz tests)
 
-# Tests that see bytes from strangers; built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer. What eval reads comes
-# through fuzz_eval_file and fuzz_answer_line.
-asan_programs=(core attention vision llm fusion engine grpc http)
+# Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets, which see all that strangers send:
+# kernels, and parsers of weights, pictures and texts. The rest takes ten minutes more and is for who changes it: asan_all.
+asan_programs=(core attention vision llm)
+asan_all_programs=("${asan_programs[@]}" fusion engine grpc http eval)
 
 step_deps() { $DEPS --test --format; }
 step_layers() { python3 tools/check_layers.py; }
@@ -64,8 +65,16 @@ configure_and_build() {  # preset [target …]
 # tests/clients/ray_requirements.txt there as well.
 step_python() {
   [ -x build/python/bin/python ] || python3 -m venv build/python
+  # An index may be slow: what follows does not wait, the tests do.
   build/python/bin/pip install --quiet --disable-pip-version-check --require-hashes \
-    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt || echo "python: skipped, the clients' packages cannot be had"
+    -r clients/python/tests/requirements.txt -r tests/http/requirements.txt >build/python/pip.log 2>&1 &
+  pip=$!
+}
+
+wait_for_python() {
+  [ -n "${pip:-}" ] || return 0
+  wait "$pip" || { cat build/python/pip.log && echo "python: skipped, the clients' packages cannot be had"; }
+  pip=
 }
 
 step_build() {
@@ -81,10 +90,13 @@ step_minimal() {
 
 step_install() { tools/test_install.sh build/dev; }
 
-step_asan() {
-  configure_and_build asan "${asan_programs[@]/%/_test}" fuzzers
+step_asan() { asan "${asan_programs[@]}"; }
+step_asan_all() { asan "${asan_all_programs[@]}"; }
+
+asan() {
+  configure_and_build asan "${@/%/_test}" fuzzers
   local pattern
-  pattern=$(IFS='|'; echo "${asan_programs[*]}")
+  pattern=$(IFS='|'; echo "$*")
   ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|fuzz_.*)\$" --output-on-failure --no-tests=error
 }
 
@@ -102,7 +114,10 @@ step_fuzz() {
   return "$failed"
 }
 
-step_tests() { ctest --test-dir build/dev -j "$JOBS" --output-on-failure --no-tests=error; }
+step_tests() {
+  wait_for_python
+  ctest --test-dir build/dev -j "$JOBS" --output-on-failure --no-tests=error
+}
 
 for step in "${@:-${all_steps[@]}}"; do
   echo "== $step"
@@ -111,3 +126,4 @@ for step in "${@:-${all_steps[@]}}"; do
   # The closing lines of the last step are its own.
   [ "$step" = tests ] || awk -v a="$start" -v b="$(date +%s.%N)" -v s="$step" 'BEGIN { printf "== %s passed in %.1f s\n", s, b - a }'
 done
+wait_for_python
