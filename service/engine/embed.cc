@@ -101,7 +101,7 @@ Embedding EmbedWords(const EngineAccess& engine, const std::string& text,
   Tensor states = Tensor::F32({tokens, m.model.config().text.width}, "states");
   RequestHooks hooks;
   hooks.states = &states;
-  hooks.scoring.emplace();  // of no token: the prompt alone is computed
+  hooks.scoring = RequestHooks::Scoring{};  // of no token: the prompt alone is computed
   const Response response =
       engine.Run(std::make_unique<PreparedRequest>(m, Request{}, std::move(prompt),
                                                    std::vector<SharedImage>()),

@@ -46,7 +46,7 @@ std::vector<int64_t> HeadsOf(const ExplainOptions& options, const LlamaConfig& c
 void RunFirstToken(const EngineAccess& engine, int32_t id, FirstTokenStates& states) {
   RequestHooks hooks;
   hooks.inputs = &states;
-  hooks.scoring.emplace();
+  hooks.scoring = RequestHooks::Scoring{};
   const ExpandedPrompt prompt{.ids = {id}, .images = {}};
   engine.Run(std::make_unique<PreparedRequest>(engine.loaded(), Request{}, prompt,
                                                std::vector<SharedImage>()),
