@@ -109,13 +109,14 @@ TEST_P(Decoders, SixtyFourGreedyTokensAndTheirLogitsEqualTransformers) {
   }
 }
 
-// Permuted rows of q and k; biases; norms of heads. Six tokens, which qwen2's window, of which its file says nothing, does not part.
+// Permuted rows of q and k, and of their biases; biases; norms of heads; multipliers. Six tokens, which qwen2's window, of which its file says nothing, does not part.
 TEST(GgufModels, GiveTheSameBitsAsTheDirectoriesTheyWereMadeOf) {
-  for (const char* name : {"llama_tied", "qwen2", "qwen3"}) {
+  for (const char* name : {"llama_tied", "qwen2", "qwen3", "granite"}) {
     const std::filesystem::path path =
         std::filesystem::path(BINOCLE_TEST_DATA) / "gguf_models" / (std::string(name) + ".gguf");
     Loaded directory(name), file(name, std::make_shared<GgufFile>(path));
-    EXPECT_EQ(file.config.interleaved_qk, std::string(name) == "llama_tied");
+    EXPECT_EQ(file.config.interleaved_qk,
+              std::string(name) == "llama_tied" || std::string(name) == "granite");
     const auto ids =
         directory.golden.json()["requests"][0]["prompt_token_ids"].get<std::vector<int32_t>>();
     ASSERT_LT(ids.size(), 16U);
