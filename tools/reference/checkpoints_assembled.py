@@ -12,8 +12,8 @@ from checkpoints_binocle import FTZ
 from common import DTYPES, quiet_rows, random_weight, randomize, write_json, write_tensors
 from towers import clip_config
 
-# case -> the parts' checkpoints (other cases, or folders of the case itself), what their sections add, fusion, and
-# composite attention where it has that
+# case -> the parts' checkpoints (other cases, or folders of the case itself), what their sections
+# add, fusion, and composite attention where it has that
 CASES: dict[str, dict[str, Any]] = {
     "assembled_siglip_dinov2_qwen2": {
         "anchor": {"path": "../siglip", "vision_feature_layer": -1, "vision_feature_norm": True},

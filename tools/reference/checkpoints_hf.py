@@ -126,7 +126,7 @@ def qwen3_config() -> Qwen3Config:
 
 
 def granite_config() -> GraniteConfig:
-    """All four multipliers, biases everywhere, so that those of o and down are multiplied too; tied."""
+    """All four multipliers; biases everywhere, for those of o and down are multiplied too; tied."""
     return GraniteConfig(
         **SMALL,
         num_hidden_layers=3,
