@@ -191,8 +191,10 @@ LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k,
   for (const Rows& part : parts) {
     const std::string name(part.name);
     if (in_place) CountInPlace(name + ".weight");
-    StoredLinear linear{
-        .weight = View(name + ".weight", {part.n, k}, why), .bias = {}, .order = part.order};
+    StoredLinear linear{.weight = View(name + ".weight", {part.n, k}, why),
+                        .bias = {},
+                        .order = part.order,
+                        .scale = part.scale};
     if (bias == Bias::kPresent) linear.bias = View(name + ".bias", {part.n}, why);
     stored.push_back(linear);
   }

@@ -71,6 +71,7 @@ class WeightBinder {
     std::string_view name;  // without ".weight"
     int64_t n;
     RowOrder order = {};
+    float scale = 1;  // StoredLinear::scale
   };
   // `parts` stacked into one matrix, each [n, k] with bias [n] where asked: packed, or read in place where one is of a block type.
   LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,

@@ -10,6 +10,7 @@ namespace {
 
 constexpr ModelFamily kFamilies[] = {
     {"binocle", ParseBinocleFamily, BinocleNames, nullptr},
+    {"granite", ParseTextFamily, TextNames, nullptr},
     {"llama", ParseTextFamily, TextNames, nullptr},
     {"llava", ParseLlavaFamily, LlavaNames, LlavaAsBinocle},
     {"llava_next", ParseLlavaNextFamily, LlavaNames, nullptr},

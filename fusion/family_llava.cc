@@ -40,6 +40,8 @@ ModelConfig ParseLlavaFamily(const ModelFiles& files, const ModelOverrides& over
   c.conversation = ConversationStyle::kVicunaV1;
   const JsonObject text = config.Object("text_config");
   c.text = ParseTextConfig(text);
+  // The head is LLaVA's, not that of the text model, and divides nothing.
+  c.text.logits_scaling = 1;
   const char* image_key = config.Has("image_token_index") ? "image_token_index" : "image_token_id";
   c.image_token = static_cast<int32_t>(config.IntOr(image_key, 32000, 0, c.text.vocabulary - 1));
   c.anchor = ParseLlavaTower(JsonObject(tower, config.where() + ": vision_config"),

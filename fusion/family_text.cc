@@ -1,4 +1,4 @@
-// LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM and Qwen3ForCausalLM of transformers: text models, which take no pictures.
+// Text models, which take no pictures: the …ForCausalLM of transformers whose model_type llm/llm_config.cc knows.
 #include "fusion/families.h"
 #include "llm/llm_config.h"
 

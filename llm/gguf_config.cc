@@ -8,15 +8,23 @@
 namespace binocle {
 namespace {
 
-constexpr std::string_view kArchitectures[] = {"llama", "qwen2", "qwen3"};
+// What llama.cpp's converter does to an architecture's rows, and whether it has the keys of Granite's multipliers.
+struct Architecture {
+  std::string_view name;
+  bool interleaved_qk = false;
+  bool scales = false;
+};
+
+constexpr Architecture kArchitectures[] = {
+    {"granite", true, true}, {"llama", true}, {"qwen2"}, {"qwen3"}};
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
-std::string ArchitectureOf(const GgufFile& file) {
+const Architecture& ArchitectureOf(const GgufFile& file) {
   const std::string found = file.metadata().String("general.architecture");
   std::string known;
-  for (const std::string_view one : kArchitectures) {
-    if (one == found) return found;
-    known += internal::Concat(known.empty() ? "" : ", ", one);
+  for (const Architecture& one : kArchitectures) {
+    if (one.name == found) return one;
+    known += internal::Concat(known.empty() ? "" : ", ", one.name);
   }
   Throw(Code::kUnimplemented, file.path(), ": general.architecture is ", Printable(found, 60),
         ", expected one of ", known);
@@ -76,12 +84,28 @@ std::string OurName(std::string_view name) {
   return renamed(kBlockNames, "model.layers." + number + ".");
 }
 
+// The converter writes no key for a multiplier that config.json is silent about; without attention.scale llama.cpp takes 1/√d.
+void ReadScales(const GgufFile& file, const std::string& prefix, LlamaConfig& c) {
+  const GgufMetadata& m = file.metadata();
+  if (!m.BoolOr(prefix + "rope.scaling.finetuned", true)) {
+    Throw(Code::kUnimplemented, file.path(), ": ", prefix,
+          "rope.scaling.finetuned is false, expected true: a model that rotates nothing");
+  }
+  const auto number = [&](const char* key) {
+    return static_cast<float>(m.NumberOr(prefix + key, 1, 1e-6, 1e6));
+  };
+  c.embedding_multiplier = number("embedding_scale");
+  if (m.Has(prefix + "attention.scale")) c.attention_multiplier = number("attention.scale");
+  c.residual_multiplier = number("residual_scale");
+  c.logits_scaling = number("logit_scale");
+}
+
 }  // namespace
 
 LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
   const GgufMetadata& m = file.metadata();
-  const std::string architecture = ArchitectureOf(file);
-  const std::string prefix = architecture + ".";
+  const Architecture& architecture = ArchitectureOf(file);
+  const std::string prefix = std::string(architecture.name) + ".";
   const auto has = [&](const char* tensor) { return file.tensors().contains(tensor); };
   if (m.IntOr(prefix + "expert_count", 0, 0, 1 << 20) > 0)
     Throw(Code::kUnimplemented, file.path(), ": ", prefix, "expert_count: mixtures of experts");
@@ -89,7 +113,7 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
   if (embeddings == file.tensors().end() || embeddings->second.rank() != 2)
     ThrowInvalid(file.path(), ": has no matrix token_embd.weight");
   LlamaConfig c{
-      .model_type = architecture,
+      .model_type = std::string(architecture.name),
       .width = m.Int(prefix + "embedding_length", 1, 65536),
       .ff_width = m.Int(prefix + "feed_forward_length", 1, 1 << 20),
       .layers = m.Int(prefix + "block_count", 1, 1024),
@@ -102,7 +126,7 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
       .qkv_bias = has("blk.0.attn_q.bias"),
       .out_bias = has("blk.0.attn_output.bias"),
       .mlp_bias = has("blk.0.ffn_up.bias"),
-      .interleaved_qk = architecture == "llama",
+      .interleaved_qk = architecture.interleaved_qk,
       .qk_norm = has("blk.0.attn_q_norm.weight")};
   c.kv_heads = m.IntOr(prefix + "attention.head_count_kv", c.heads, 1, 1024);
   if (c.heads % c.kv_heads != 0)
@@ -114,6 +138,7 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
       c.head_dim % 2 != 0)
     m.Fail(prefix + "rope.dimension_count", "an even number, " + std::to_string(c.head_dim));
   c.rope.scaling = ScalingOf(file, prefix, c.head_dim);
+  if (architecture.scales) ReadScales(file, prefix, c);
   return c;
 }
 

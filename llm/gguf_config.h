@@ -9,7 +9,7 @@
 
 namespace binocle {
 
-// general.architecture llama (which Mistral's files say too), qwen2 or qwen3. Others, mixtures of experts and kinds of RoPE scaling other
+// general.architecture granite, llama (which Mistral's files say too), qwen2 or qwen3. Others, mixtures of experts and kinds of RoPE scaling other
 // than none and linear are refused by name: UNIMPLEMENTED. INVALID_ARGUMENT for what is missing or out of range.
 LlamaConfig ReadGgufTextConfig(const GgufFile& file);
 

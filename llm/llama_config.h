@@ -1,7 +1,8 @@
-// Shape of a LLaMA-type decoder: LLaMA itself and those that differ from it in biases, norms and what a layer looks at.
+// Shape of a LLaMA-type decoder: LLaMA itself and those that differ from it in biases, norms, multipliers and what a layer looks at.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,10 @@ struct LlamaConfig {
   bool qk_norm = false;         // RMSNorm of each head of q and k, before rotation
   std::vector<int64_t>
       windows;  // [L] AttentionArgs::window of each layer; empty: 0, all of them see everything
+  float embedding_multiplier = 1;  // of every row that enters the first layer, visual ones too
+  std::optional<float> attention_multiplier;  // AttentionArgs::scale; absent: 1/√d
+  float residual_multiplier = 1;              // of what attention and FFN add to a row
+  float logits_scaling = 1;                   // logits are divided by it
 };
 
 }  // namespace binocle

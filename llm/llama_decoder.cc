@@ -17,6 +17,7 @@ struct LayerContext {
   Exec& ex;
   const RopeTable& rope;
   KvLayer kv;
+  float scale;                         // of q·k
   int64_t window;                      // 0: none
   std::span<const int32_t> positions;  // of the rows at hand
   std::span<const int32_t> slots;      // of the rows at hand
@@ -28,7 +29,7 @@ AttentionArgs CausalAttention(const LayerContext& c, std::span<const QueryRun> r
           .kv = c.kv,
           .runs = runs,
           .mask = Mask::kCausal,
-          .scale = 1.0F / std::sqrt(static_cast<float>(c.kv.head_dim)),
+          .scale = c.scale,
           .window = c.window};
 }
 
@@ -36,6 +37,8 @@ AttentionArgs CausalAttention(const LayerContext& c, std::span<const QueryRun> r
 void NormHeads(Exec& ex, const std::optional<RmsNormWeights>& norm, const TensorView& heads) {
   if (norm) HeadRmsNorm(ex, *norm, heads);
 }
+
+// Granite multiplies what is added to a row. Its Wo and Wd are multiplied instead, once (BindBlock).
 
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
 void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
@@ -126,17 +129,20 @@ LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::str
   const int64_t q_rows = c.heads * c.head_dim;
   const int64_t kv_rows = c.kv_heads * c.head_dim;
   b.Ignore("self_attn.rotary_emb.inv_freq");
-  return {.attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
-          .q = b.Linear({{"self_attn.q_proj", q_rows, order}}, c.width, qkv, why),
-          .kv = b.Linear({{"self_attn.k_proj", kv_rows, order}, {"self_attn.v_proj", kv_rows}},
-                         c.width, qkv, why),
-          .q_norm = head_norm("self_attn.q_norm"),
-          .k_norm = head_norm("self_attn.k_norm"),
-          .out = b.Linear({{"self_attn.o_proj", c.width}}, q_rows, out, why),
-          .ffn_norm = b.RmsNorm("post_attention_layernorm", c.width, c.epsilon, why),
-          .gate_up = b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width,
-                              mlp, why),
-          .down = b.Linear({{"mlp.down_proj", c.width}}, c.ff_width, mlp, why)};
+  return {
+      .attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
+      .q = b.Linear({{"self_attn.q_proj", q_rows, order}}, c.width, qkv, why),
+      .kv = b.Linear({{"self_attn.k_proj", kv_rows, order}, {"self_attn.v_proj", kv_rows}}, c.width,
+                     qkv, why),
+      .q_norm = head_norm("self_attn.q_norm"),
+      .k_norm = head_norm("self_attn.k_norm"),
+      .out = b.Linear({{.name = "self_attn.o_proj", .n = c.width, .scale = c.residual_multiplier}},
+                      q_rows, out, why),
+      .ffn_norm = b.RmsNorm("post_attention_layernorm", c.width, c.epsilon, why),
+      .gate_up =
+          b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width, mlp, why),
+      .down = b.Linear({{.name = "mlp.down_proj", .n = c.width, .scale = c.residual_multiplier}},
+                       c.ff_width, mlp, why)};
 }
 
 }  // namespace
@@ -150,12 +156,11 @@ LlamaWeights BindLlama(const LlamaConfig& c, WeightBinder b) {
   for (int64_t l = 0; l < c.layers; ++l)
     w.blocks.push_back(BindBlock(c, b.Under("model.layers." + std::to_string(l) + "."), why));
   w.norm = b.RmsNorm("model.norm", c.width, c.epsilon, why);
-  if (c.tied_head) {
-    b.Ignore("lm_head.weight");
-    w.head = b.Linear({{"model.embed_tokens", c.vocabulary}}, c.width, Bias::kAbsent, why);
-  } else {
-    w.head = b.Linear({{"lm_head", c.vocabulary}}, c.width, Bias::kAbsent, why);
-  }
+  if (c.tied_head) b.Ignore("lm_head.weight");
+  w.head = b.Linear({{.name = c.tied_head ? "model.embed_tokens" : "lm_head",
+                      .n = c.vocabulary,
+                      .scale = 1 / c.logits_scaling}},
+                    c.width, Bias::kAbsent, why);
   return w;
 }
 
@@ -212,6 +217,10 @@ void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) c
   EmbeddingRows(weights_.embeddings, ids, rows);
 }
 
+void LlamaDecoder::ScaleEntering(Exec& ex, const TensorView& x) const {
+  if (config_.embedding_multiplier != 1) ScaleRows(ex, x, config_.embedding_multiplier);
+}
+
 void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
                            DecoderActivations& a) const {
   const int64_t rows = batch.rows();
@@ -221,6 +230,9 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
   const DecoderActivations::Rows all = a.Slice(0, rows);
   const DecoderActivations::Rows text_rows = a.Slice(0, batch.text_rows);
   const DecoderActivations::Rows visual_rows = a.Slice(batch.text_rows, rows);
+  const float scale =
+      config_.attention_multiplier.value_or(1.0F / std::sqrt(static_cast<float>(config_.head_dim)));
+  ScaleEntering(ex, all.x);
   for (int64_t l = 0; l < config_.layers; ++l) {
     const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
     const auto context = [&](size_t begin, size_t count) {
@@ -228,6 +240,7 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
           .ex = ex,
           .rope = rope_,
           .kv = pool.layer(l),
+          .scale = scale,
           .window = config_.windows.empty() ? 0 : config_.windows[static_cast<size_t>(l)],
           .positions = batch.positions.subspan(begin, count),
           .slots = batch.slots.subspan(begin, count)};
@@ -264,6 +277,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
     const int64_t end = std::min(begin + a.max_rows, tokens);
     const DecoderActivations::Rows rows = a.Slice(0, end - begin);
     CopyRows(from.visual.Rows(begin, end), rows.x);
+    ScaleEntering(ex, rows.x);
     for (size_t l = 0; l < layers; ++l) {
       const LlamaBlockWeights& w = weights_.blocks[l];
       if (watch.inputs != nullptr)

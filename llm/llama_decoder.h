@@ -146,7 +146,7 @@ class LlamaDecoder {
   const LayerPlan& plan() const { return plan_; }
   int64_t max_positions() const { return rope_.cos.dim(0); }
 
-  // ids [n] -> rows [n, D].
+  // ids [n] -> rows [n, D] of the table. What multiplies them, and visual tokens, multiplies all rows on their way into the first layer.
   void Embed(std::span<const int32_t> ids, const TensorView& rows) const;
 
   // An image's way through all layers, composite ones, without a prompt: for sequences whose images stand alone.
@@ -162,10 +162,12 @@ class LlamaDecoder {
   // out = norm(x), the states that the head reads. x, out [n, D].
   void FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const;
 
-  // a.logits[i] = head(norm(a.x[rows[i]])).
+  // a.logits[i] = head(norm(a.x[rows[i]])), divided as the configuration says.
   void Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
 
  private:
+  void ScaleEntering(Exec& ex, const TensorView& x) const;
+
   LlamaConfig config_;
   LlamaWeights weights_;
   LayerPlan plan_;

@@ -42,10 +42,12 @@ struct TextFamily {
   bool biases_named = true;  // attention_bias; otherwise q, k and v have them and o has not
   bool qk_norm = false;
   enum class Windows : uint8_t { kNone, kAll, kUpper } windows = Windows::kNone;
+  bool multipliers = false;
 };
 using Windows = TextFamily::Windows;
 
 constexpr TextFamily kTextFamilies[] = {
+    {"granite", 11008, 32000, 2048, 0, 0, true, false, Windows::kNone, true},
     {"llama", 11008, 32000, 2048, 0, 0},
     {"mistral", 14336, 32000, 131072, 8, 0, true, false, Windows::kAll},
     {"qwen2", 22016, 151936, 32768, 32, 0, false, false, Windows::kUpper},
@@ -94,6 +96,18 @@ std::vector<int64_t> WindowsOf(const JsonObject& json, const TextFamily& family,
   return windows;
 }
 
+// Each is 1 where the file says nothing, that of attention too.
+void ReadMultipliers(const JsonObject& json, const TextFamily& family, LlamaConfig& c) {
+  if (!family.multipliers) return;
+  const auto number = [&](const char* key) {
+    return static_cast<float>(json.NumberOr(key, 1, 1e-6, 1e6));
+  };
+  c.embedding_multiplier = number("embedding_multiplier");
+  c.attention_multiplier = number("attention_multiplier");
+  c.residual_multiplier = number("residual_multiplier");
+  c.logits_scaling = number("logits_scaling");
+}
+
 }  // namespace
 
 std::string TextModelTypes() {
@@ -135,6 +149,7 @@ LlamaConfig ParseTextConfig(const JsonObject& json) {
   if (json.Has("rope_scaling")) c.rope.scaling = ParseRopeScaling(json.Object("rope_scaling"));
   if (json.Has("rope_parameters")) c.rope = ParseRopeParameters(json.Object("rope_parameters"));
   c.windows = WindowsOf(json, family, c);
+  ReadMultipliers(json, family, c);
   return c;
 }
 

@@ -8,7 +8,7 @@
 
 namespace binocle {
 
-// Of model_type llama (also where it is absent), mistral, qwen2 or qwen3. Keys absent from the file take the defaults of that family's
+// Of model_type llama (also where it is absent), granite, mistral, qwen2 or qwen3. Keys absent from the file take the defaults of that family's
 // configuration class in transformers 4.57. Other types, and kinds of rope_scaling other than default, linear, dynamic and llama3,
 // are refused by name: UNIMPLEMENTED.
 LlamaConfig ParseTextConfig(const JsonObject& json);

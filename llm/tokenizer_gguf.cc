@@ -136,7 +136,7 @@ void SetPattern(const std::string& name, const std::string& where, BpeSpec& spec
   };
   if (name == "gpt-2" || name == "default") {
     split(kGpt2Pattern);
-  } else if (name == "smollm") {
+  } else if (name == "smollm" || name == "refact") {  // refact: Granite's
     spec.splits.emplace_back(DigitSplit{true});
     split(kGpt2Pattern);
   } else if (name == "qwen2") {
@@ -147,7 +147,7 @@ void SetPattern(const std::string& name, const std::string& where, BpeSpec& spec
     split(PatternWith(R"(\p{N}{1,3})"));
   } else {
     Throw(Code::kUnimplemented, where, ": tokenizer.ggml.pre is ", Printable(name, 60),
-          ", expected one of default, gpt-2, smollm, qwen2, llama-bpe");
+          ", expected one of default, gpt-2, smollm, refact, qwen2, llama-bpe");
   }
 }
 

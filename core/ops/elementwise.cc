@@ -36,6 +36,15 @@ void AddScaledRows(Exec& ex, const TensorView& x, const TensorView& gamma, const
   });
 }
 
+void ScaleRows(Exec& ex, const TensorView& x, float factor) {
+  ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      float* row = x.row(t);
+      for (int64_t i = 0; i < x.dim(1); ++i) row[i] *= factor;
+    }
+  });
+}
+
 void EmbeddingRows(const TensorView& table, std::span<const int32_t> ids, const TensorView& out) {
   const int64_t width = table.dim(1);
   BINOCLE_CHECK(out.dim(0) == static_cast<int64_t>(ids.size()) && out.dim(1) == width,

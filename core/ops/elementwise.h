@@ -16,6 +16,9 @@ void AddRows(Exec& ex, const TensorView& x, const TensorView& y);
 // x[t] += gamma ⊙ y[t], the layer scale of DINOv2. x, y [T, D], gamma [D].
 void AddScaledRows(Exec& ex, const TensorView& x, const TensorView& gamma, const TensorView& y);
 
+// x *= factor, in place. x [T, D], rows may be strided.
+void ScaleRows(Exec& ex, const TensorView& x, float factor);
+
 // out[t] = rows of a stored table of real numbers (core/convert.h) [V, D]; ids in [0, V). out [T, D].
 void EmbeddingRows(const TensorView& table, std::span<const int32_t> ids, const TensorView& out);
 

@@ -38,7 +38,8 @@ Tensor StackBiases(const std::vector<StoredLinear>& parts, int64_t n) {
     const int64_t rows = part.bias.elements();
     std::vector<float> stored(static_cast<size_t>(rows));
     ReadAsF32(part.bias, 0, rows, stored.data());
-    for (int64_t r = 0; r < rows; ++r) *out++ = stored[static_cast<size_t>(part.order.Stored(r))];
+    for (int64_t r = 0; r < rows; ++r)
+      *out++ = stored[static_cast<size_t>(part.order.Stored(r))] * part.scale;
   }
   return bias;
 }
@@ -95,6 +96,8 @@ void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k
   const StoredLinear* part = parts.data();
   for (; r >= part->weight.dim(0); ++part) r -= part->weight.dim(0);
   ReadAsF32(part->weight, part->order.Stored(r) * part->weight.dim(1) + k0, depth, out);
+  if (part->scale == 1) return;
+  for (int64_t i = 0; i < depth; ++i) out[i] *= part->scale;
 }
 
 void AddBias(const LinearWeights& w, const TensorView& y, const Rectangle& r) {

@@ -40,11 +40,13 @@ struct RowOrder {
   }
 };
 
-// A stored matrix [N, K] of real numbers and its bias [N], which may be absent. `order` is that of both.
+// A stored matrix [N, K] of real numbers and its bias [N], which may be absent. `order` is that of both; both are multiplied by `scale`,
+// in f32, when they are packed or expanded.
 struct StoredLinear {
   TensorView weight;
   TensorView bias;
   RowOrder order = {};
+  float scale = 1;
 };
 
 // Weights packed once at load: [K / kDepthBlock] blocks of [N / kPanelWidth] panels of [block depth rounded up to 16][kPanelWidth],

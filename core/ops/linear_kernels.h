@@ -16,7 +16,7 @@ void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const Tens
 void LinearInPlace(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate);
 
-// out[0 … depth) = elements k0 … of row r of the stacked parts. Both are multiples of the block of the part that r is in.
+// out[0 … depth) = elements k0 … of row r of the stacked parts, scaled. Both are multiples of the block of the part that r is in.
 void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k0, int64_t depth,
                     float* out);
 

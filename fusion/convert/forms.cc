@@ -45,6 +45,9 @@ void CheckHasWords(const ModelFiles& files, const ModelConfig& c) {
                  "an id of the vocabulary");
   if (files.config.Has("composite_attention"))
     ThrowNoWords(files, "composite_attention", "there", "none (stock attention)");
+  if (c.text.logits_scaling != 1)
+    ThrowNoWords(files, "text_config: logits_scaling", internal::Concat(c.text.logits_scaling),
+                 "1: LLaVA divides no logits");
 }
 
 }  // namespace
@@ -134,7 +137,11 @@ DirectoryForm SameForm(const ModelFiles& files, const ModelConfig& c, const Name
 }
 
 BinocleForm LlavaAsBinocle(const ModelFiles& files, const ModelConfig& c) {
-  return OneTowerForm(files, c, TowerWithSelection(files.config), PreprocessorOf(files));
+  BinocleForm form =
+      OneTowerForm(files, c, TowerWithSelection(files.config), PreprocessorOf(files));
+  // LLaVA ignores it, a Binocle directory does not.
+  form.config["text_config"].erase("logits_scaling");
+  return form;
 }
 
 BinocleForm TinyLlavaAsBinocle(const ModelFiles& files, const ModelConfig& c) {

@@ -15,7 +15,7 @@ class Converting(Answers):
         self.assertEqual(first["logprobs"], second["logprobs"], "bit for bit")
 
     def test_a_llava_directory_answers_the_same_in_binocles_form_and_back(self):
-        for name in ("llava", "llava_model_prefix", "llava_siglip", "llava_dinov2"):
+        for name in ("llava", "llava_model_prefix", "llava_siglip", "llava_dinov2", "llava_granite"):
             binocle, hf = self.folder / (name + "_binocle"), self.folder / (name + "_hf")
             report = self.fine("convert", "--model", GOLDEN / name, "--to", "binocle", "--out", binocle, "--json").json
             self.assertEqual(report["model_type"], "binocle")

@@ -125,6 +125,37 @@ TEST(LinearInPlace, RowsOfInputAndOutputMayBeStridedAndDoNotDependOnEachOther) {
   EXPECT_TRUE(SameBits(single, out.view().Columns(100, 165).Rows(17, 18)));
 }
 
+// Each part by a factor of its own, once: the same bits as values that were multiplied beforehand.
+TEST(LinearInPlace, ScaledPartsAreThatOfScaledValues) {
+  Numbers numbers(4);
+  const int64_t k = 288, n[] = {70, 9};
+  const float scale[] = {0.22F, -3};
+  for (const bool blocks : {true, false}) {
+    std::vector<Tensor> stored, bias, values, biases;
+    std::vector<StoredLinear> scaled, plain;
+    for (int i = 0; i < 2; ++i) {
+      stored.push_back(blocks ? RandomBlocks(DType::kQ80, {n[i], k}, numbers)
+                              : RandomTensor({n[i], k}, numbers));
+      bias.push_back(RandomTensor({n[i]}, numbers));
+      values.push_back(Expanded(stored.back()));
+      biases.push_back(bias.back().Clone());
+      for (Tensor* t : {&values.back(), &biases.back()})
+        for (int64_t j = 0; j < t->view().elements(); ++j) t->f32()[j] *= scale[i];
+      scaled.push_back(
+          {.weight = stored.back(), .bias = bias.back(), .order = {}, .scale = scale[i]});
+      plain.push_back({.weight = values.back(), .bias = biases.back()});
+    }
+    Exec ex(2);
+    const Tensor x = RandomTensor({5, k}, numbers);
+    const Tensor got = Tensor::F32({5, n[0] + n[1]}, "y"), want = got.Clone();
+    const LinearWeights weights = PackLinear(ex, scaled);
+    EXPECT_EQ(weights.packed.empty(), blocks);
+    Linear(ex, x, weights, got);
+    Linear(ex, x, PackLinear(ex, plain), want);
+    EXPECT_TRUE(SameBits(got, want)) << (blocks ? "in place" : "packed");
+  }
+}
+
 TEST(LinearInPlace, NothingIsAllocatedButTheBias) {
   Numbers numbers(3);
   Exec ex(1);

@@ -134,6 +134,17 @@ TEST_F(Converting, WhatHuggingFaceHasNoWordsForIsRefusedByItsKey) {
   EXPECT_FALSE(fs::exists(root_ / "out"));
 }
 
+// LLaVA ignores what its text model's configuration says of logits; a Binocle directory does not.
+TEST_F(Converting, LogitsThatNobodyDividesStayUndivided) {
+  Convert(Golden("llava_granite"), "b", {.to = "binocle"});
+  EXPECT_FALSE(ReadJsonFile(Made("b") + "/config.json")["text_config"].contains("logits_scaling"));
+  Convert(Made("b"), "h", {.to = "hf"});
+  EXPECT_EQ(CheckedModel(Made("h"), {}).config().text.residual_multiplier, 1.4F);
+  Edit(Made("b") + "/config.json", [](Json& c) { c["text_config"]["logits_scaling"] = 5; });
+  EXPECT_THAT(ErrorOf([&] { Convert(Made("b"), "out", {.to = "hf"}); }),
+              HasSubstr("text_config: logits_scaling is 5, expected 1"));
+}
+
 TEST_F(Converting, AProjectorWithoutBiasesStaysOne) {
   Convert(Golden("llava_linear_rope"), "b", {.to = "binocle"});
   EXPECT_EQ(ReadJsonFile(Made("b") + "/config.json")["projector_config"]["bias"], false);

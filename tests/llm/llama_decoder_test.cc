@@ -82,7 +82,8 @@ struct Loaded {
 
 class Decoders : public ::testing::TestWithParam<const char*> {};
 INSTANTIATE_TEST_SUITE_P(All, Decoders,
-                         ::testing::Values("llama", "llama_tied", "mistral", "qwen2", "qwen3"));
+                         ::testing::Values("llama", "llama_tied", "mistral", "qwen2", "qwen3",
+                                           "granite"));
 
 TEST_P(Decoders, SixtyFourGreedyTokensAndTheirLogitsEqualTransformers) {
   Loaded m(GetParam());
@@ -108,13 +109,14 @@ TEST_P(Decoders, SixtyFourGreedyTokensAndTheirLogitsEqualTransformers) {
   }
 }
 
-// Permuted rows of q and k; biases; norms of heads. Six tokens, which qwen2's window, of which its file says nothing, does not part.
+// Permuted rows of q and k, and of their biases; biases; norms of heads; multipliers. Six tokens, which qwen2's window, of which its file says nothing, does not part.
 TEST(GgufModels, GiveTheSameBitsAsTheDirectoriesTheyWereMadeOf) {
-  for (const char* name : {"llama_tied", "qwen2", "qwen3"}) {
+  for (const char* name : {"llama_tied", "qwen2", "qwen3", "granite"}) {
     const std::filesystem::path path =
         std::filesystem::path(BINOCLE_TEST_DATA) / "gguf_models" / (std::string(name) + ".gguf");
     Loaded directory(name), file(name, std::make_shared<GgufFile>(path));
-    EXPECT_EQ(file.config.interleaved_qk, std::string(name) == "llama_tied");
+    EXPECT_EQ(file.config.interleaved_qk,
+              std::string(name) == "llama_tied" || std::string(name) == "granite");
     const auto ids =
         directory.golden.json()["requests"][0]["prompt_token_ids"].get<std::vector<int32_t>>();
     ASSERT_LT(ids.size(), 16U);
@@ -184,6 +186,42 @@ TEST_P(Decoders, ChunkedPrefillAndDecodeGiveTheSameBitsAsOneCall) {
   }
 }
 
+// A picture's rows take the same way through composite layers with a prompt around them and without.
+TEST_P(Decoders, AnImageApartComesOutAsItDoesInABatch) {
+  LayerPlan plan = LayerPlan::Stock(Loaded(GetParam()).config.layers);
+  plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
+  plan.aligner = Aligner::kVoFfn;
+  Loaded m(GetParam(), plan);
+  testing::Numbers numbers(7);
+  const int64_t tokens = 9;
+  const Tensor visual = testing::RandomTensor({tokens, m.config.width}, numbers);
+  ImageKv image;
+  m.decoder->EncodeImage(m.ex, {.visual = visual, .aligner = plan.aligner}, {}, *m.activations,
+                         image);
+  KvSequence sequence(m.pool);
+  sequence.Extend(tokens);
+  std::vector<int32_t> positions, slots;
+  for (int64_t p = 0; p < tokens; ++p) {
+    positions.push_back(static_cast<int32_t>(p));
+    slots.push_back(sequence.Slot(p));
+  }
+  const QueryRun run{.first_row = 0,
+                     .rows = tokens,
+                     .first_position = 0,
+                     .keys = tokens,
+                     .pages = sequence.pages()};
+  CopyRows(visual, m.activations->x.view().Rows(0, tokens));
+  m.decoder->Forward(m.ex,
+                     {.text_rows = 0,
+                      .positions = positions,
+                      .slots = slots,
+                      .text_runs = {},
+                      .visual_runs = {&run, 1},
+                      .runs = {&run, 1}},
+                     m.pool, *m.activations);
+  EXPECT_TRUE(SameBits(image.last, m.activations->x.view().Rows(tokens - 1, tokens)));
+}
+
 TEST(LlamaDecoder, AllTextThroughCompositeLayersIsStock) {
   Loaded stock("llama");
   LayerPlan plan = LayerPlan::Stock(stock.config.layers);
@@ -218,6 +256,27 @@ TEST(LlamaConfig, RefusesWhatItDoesNotRunByName) {
       std::string::npos);
   EXPECT_NE(error_of(R"({"head_dim": 7})").find("head_dim is 7, expected an even number"),
             std::string::npos);
+}
+
+TEST(LlamaConfig, MultipliersAreThoseOfGraniteAndOneWhereItsFileSaysNothing) {
+  const auto parsed = [](const char* text) {
+    const Json json = Json::parse(text);
+    return ParseTextConfig(JsonObject(json, "config.json"));
+  };
+  const LlamaConfig silent = parsed(R"({"model_type": "granite"})");
+  EXPECT_EQ(silent.embedding_multiplier, 1);
+  EXPECT_EQ(silent.attention_multiplier, 1) << "not 1/√d";
+  EXPECT_EQ(silent.residual_multiplier, 1);
+  EXPECT_EQ(silent.logits_scaling, 1);
+  const LlamaConfig llama = parsed(
+      R"({"attention_multiplier": 2, "embedding_multiplier": 2, "residual_multiplier": 2, "logits_scaling": 2})");
+  EXPECT_EQ(llama.attention_multiplier, std::nullopt) << "LLaMA has no such keys";
+  EXPECT_EQ(llama.embedding_multiplier, 1);
+  EXPECT_EQ(llama.residual_multiplier, 1);
+  EXPECT_EQ(llama.logits_scaling, 1);
+  EXPECT_EQ(
+      testing::ErrorOf([&] { parsed(R"({"model_type": "granite", "logits_scaling": 0})"); }),
+      "INVALID_ARGUMENT: config.json: logits_scaling is 0, expected a number from 1e-06 to 1e+06");
 }
 
 TEST(DecoderActivations, TheMemoryPlanIsWhatIsAllocated) {

@@ -20,13 +20,15 @@ std::unique_ptr<Tokenizer> LoadGguf(const std::string& name) {
 }
 
 TEST(GgufTokenizer, OfByteLevelPairsEncodesAsItsTokenizerJson) {
-  const auto tokenizer = LoadGguf("tokenizer_gpt2.gguf");
   const Json cases = ReadJsonFile(kGgufData / "tokenizer_bpe/smollm2/cases.json");
   ASSERT_GT(cases["encode"].size(), 80U);
-  for (const Json& row : cases["encode"]) {
-    const auto ids = tokenizer->Encode(row["text"].get<std::string>(), AddSpecial::kYes);
-    EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>()) << row["text"];
-    EXPECT_EQ(Decode(*tokenizer, ids), row["decoded"].get<std::string>()) << row["text"];
+  for (const char* file : {"tokenizer_gpt2.gguf", "tokenizer_refact.gguf"}) {
+    const auto tokenizer = LoadGguf(file);
+    for (const Json& row : cases["encode"]) {
+      const auto ids = tokenizer->Encode(row["text"].get<std::string>(), AddSpecial::kYes);
+      EXPECT_EQ(ids, row["ids"].get<std::vector<int32_t>>()) << file << ": " << row["text"];
+      EXPECT_EQ(Decode(*tokenizer, ids), row["decoded"].get<std::string>()) << row["text"];
+    }
   }
 }
 

@@ -13,16 +13,6 @@ namespace {
 
 using testing::GoldenCase;
 
-std::vector<std::string> CasesWithReferences() {
-  std::vector<std::string> names;
-  for (const char* type : {"binocle", "llava", "llama", "mistral", "qwen2", "qwen3",
-                           "clip_vision_model", "dinov2", "dinov2_with_registers"}) {
-    const std::vector<std::string> found = testing::GoldenModels(type);
-    names.insert(names.end(), found.begin(), found.end());
-  }
-  return names;
-}
-
 std::string PathOf(const GoldenCase& golden) { return golden.directory().string(); }
 ParityReport Compare(const std::string& model, const GoldenCase& dump,
                      const ParityOptions& options = {.threads = 2}) {
@@ -30,7 +20,7 @@ ParityReport Compare(const std::string& model, const GoldenCase& dump,
 }
 
 class GoldenParity : public ::testing::TestWithParam<std::string> {};
-INSTANTIATE_TEST_SUITE_P(All, GoldenParity, ::testing::ValuesIn(CasesWithReferences()),
+INSTANTIATE_TEST_SUITE_P(All, GoldenParity, ::testing::ValuesIn(testing::GoldenModels()),
                          [](const auto& test) { return test.param; });
 
 TEST_P(GoldenParity, EveryStageAgreesWithTheReference) {

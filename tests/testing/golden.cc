@@ -17,16 +17,23 @@ TensorView GoldenCase::Tensor(const std::string& name) const {
   return it->second;
 }
 
-std::vector<std::string> GoldenModels(const std::string& model_type) {
+std::vector<std::string> GoldenModels() {
   std::vector<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(BINOCLE_TEST_DATA)) {
-    if (!std::filesystem::exists(entry.path() / "config.json") ||
-        !std::filesystem::exists(entry.path() / "reference.json"))
-      continue;
-    if (ReadJsonFile(entry.path() / "config.json").value("model_type", "") == model_type)
+    if (std::filesystem::exists(entry.path() / "config.json") &&
+        std::filesystem::exists(entry.path() / "reference.json"))
       names.push_back(entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> GoldenModels(const std::string& model_type) {
+  std::vector<std::string> names = GoldenModels();
+  std::erase_if(names, [&](const std::string& name) {
+    const auto config = std::filesystem::path(BINOCLE_TEST_DATA) / name / "config.json";
+    return ReadJsonFile(config).value("model_type", "") != model_type;
+  });
   return names;
 }
 

@@ -26,7 +26,9 @@ class GoldenCase {
   SafetensorsFile tensors_;
 };
 
-// Every folder of the goldens with a config.json of the given model_type.
+// Every folder of the goldens with a config.json and a reference.json: models and towers of all families, sorted.
+std::vector<std::string> GoldenModels();
+// Those whose config.json has the given model_type.
 std::vector<std::string> GoldenModels(const std::string& model_type);
 
 // All golden models that take pictures and answer.

@@ -184,8 +184,9 @@ def composite_layer(
         attention_mask=mask,
         position_embeddings=position_embeddings,
     )
-    h = x + attended
-    y = h + layer.mlp(layer.post_attention_layernorm(h))
+    gain = getattr(layer, "residual_multiplier", 1)
+    h = x + gain * attended
+    y = h + gain * layer.mlp(layer.post_attention_layernorm(h))
     keep = visual[None, :, None]
     if aligner == "vo_ffn":
         return y
@@ -256,7 +257,7 @@ class Binocle:
         x = model.embed_tokens(tokens)
         if visual_tokens is not None:
             x[visual] = visual_tokens
-        x = x[None]
+        x = x[None] * getattr(self.lm.config, "embedding_multiplier", 1)
         rotary = model.rotary_emb(x, torch.arange(len(ids))[None])
         composite, states = self.composite_layers(), [x[0]]
         for index, layer in enumerate(model.layers):
@@ -269,4 +270,5 @@ class Binocle:
                     x, attention_mask=causal_mask(len(ids))[None, None], position_embeddings=rotary
                 )
             states.append(x[0])
-        return self.lm.lm_head(model.norm(x))[0], states
+        logits = self.lm.lm_head(model.norm(x))[0]
+        return logits / getattr(self.lm.config, "logits_scaling", 1), states

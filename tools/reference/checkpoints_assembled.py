@@ -12,7 +12,8 @@ from checkpoints_binocle import FTZ
 from common import DTYPES, quiet_rows, random_weight, randomize, write_json, write_tensors
 from towers import clip_config
 
-# case -> the parts' checkpoints (other cases, or folders of the case itself), what their sections add, fusion
+# case -> the parts' checkpoints (other cases, or folders of the case itself), what their sections
+# add, fusion, and composite attention where it has that
 CASES: dict[str, dict[str, Any]] = {
     "assembled_siglip_dinov2_qwen2": {
         "anchor": {"path": "../siglip", "vision_feature_layer": -1, "vision_feature_norm": True},
@@ -26,6 +27,13 @@ CASES: dict[str, dict[str, Any]] = {
         "text": {"path": "text"},
         "fusion": {"type": "interleave"},
     },
+    "assembled_siglip_dinov2_granite": {
+        "anchor": {"path": "../siglip"},
+        "augment": {"path": "../dinov2"},
+        "text": {"path": "text"},
+        "fusion": {"type": "token_concat"},
+        "composite": {"layers": "all", "aligner": "vo"},
+    },
 }
 WIDTHS = {"siglip": 24, "dinov2_registers": 24, "dinov2": 28, "vision": 24}
 TEXT = {
@@ -37,6 +45,12 @@ TEXT = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 512,
 }
+MULTIPLIERS = {
+    "embedding_multiplier": 4.0,
+    "attention_multiplier": 0.6,
+    "residual_multiplier": 1.4,
+    "logits_scaling": 1.5,
+}
 PICTURES = {"siglip": 75, "vision": 70}
 
 
@@ -44,6 +58,8 @@ def write_text(name: str, folder: Path, seed: int) -> None:
     """A directory as transformers writes it, with the tokenizer that the whole model gets."""
     if "qwen2" in name:
         config, dtype = transformers.Qwen2Config(**TEXT), "bf16"
+    elif "granite" in name:
+        config, dtype = transformers.GraniteConfig(**TEXT, **MULTIPLIERS), "f16"
     else:
         config, dtype = transformers.MistralConfig(**TEXT, sliding_window=None), "f16"
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager")
@@ -115,15 +131,15 @@ def write_case(name: str, folder: Path, seed: int) -> None:
         folder / "model.safetensors", {k: random_weight(k, s, seed) for k, s in shapes.items()}
     )
     write_json(folder / "preprocessor_config.json", processors(case))
-    write_json(
-        folder / "config.json",
-        {
-            "model_type": "binocle",
-            "format_version": 1,
-            "image_token_index": 320,
-            "anchor_config": case["anchor"],
-            "augment_config": case["augment"],
-            "text_config": case["text"],
-            "fusion_config": case["fusion"],
-        },
-    )
+    config = {
+        "model_type": "binocle",
+        "format_version": 1,
+        "image_token_index": 320,
+        "anchor_config": case["anchor"],
+        "augment_config": case["augment"],
+        "text_config": case["text"],
+        "fusion_config": case["fusion"],
+    }
+    if "composite" in case:
+        config["composite_attention"] = case["composite"]
+    write_json(folder / "config.json", config)

@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 from transformers import (
     BitImageProcessor,
     CLIPImageProcessor,
+    GraniteConfig,
+    GraniteForCausalLM,
     LlamaConfig,
     LlamaForCausalLM,
     LlavaConfig,
@@ -123,12 +125,30 @@ def qwen3_config() -> Qwen3Config:
     )
 
 
+def granite_config() -> GraniteConfig:
+    """All four multipliers; biases everywhere, for those of o and down are multiplied too; tied."""
+    return GraniteConfig(
+        **SMALL,
+        num_hidden_layers=3,
+        head_dim=18,
+        attention_bias=True,
+        mlp_bias=True,
+        rms_norm_eps=1e-2,
+        tie_word_embeddings=True,
+        embedding_multiplier=7.0,
+        attention_multiplier=0.15,
+        residual_multiplier=0.7,
+        logits_scaling=3.0,
+    )
+
+
 TEXTS: dict[str, tuple[type, PretrainedConfig, str]] = {
     "llama": (LlamaForCausalLM, llama_config("llama"), "f16"),
     "llama_tied": (LlamaForCausalLM, llama_config("llama_tied"), "bf16"),
     "mistral": (MistralForCausalLM, mistral_config(), "f16"),
     "qwen2": (Qwen2ForCausalLM, qwen2_config(), "bf16"),
     "qwen3": (Qwen3ForCausalLM, qwen3_config(), "f32"),
+    "granite": (GraniteForCausalLM, granite_config(), "bf16"),
 }
 
 
@@ -172,6 +192,19 @@ LLAVA_MIXES: dict[str, tuple[PretrainedConfig, PretrainedConfig, int, str]] = {
     "llava_dinov2": (
         dinov2_config(24, 2),
         Qwen3Config(**SMALL, num_hidden_layers=2, head_dim=18),
+        -2,
+        "default",
+    ),
+    "llava_granite": (  # LLaVA has a head of its own, whose logits nothing divides
+        clip_config(24, 2),
+        GraniteConfig(
+            **SMALL,
+            num_hidden_layers=2,
+            embedding_multiplier=3.0,
+            attention_multiplier=0.6,
+            residual_multiplier=1.4,
+            logits_scaling=5.0,
+        ),
         -2,
         "default",
     ),

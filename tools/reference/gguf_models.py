@@ -129,6 +129,11 @@ def write_model(case: str, architecture: str, out: Path) -> None:
     head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     writer.add_key_length(head)
     writer.add_value_length(head)
+    if architecture == "granite":
+        writer.add_embedding_scale(config["embedding_multiplier"])
+        writer.add_attention_scale(config["attention_multiplier"])
+        writer.add_residual_scale(config["residual_multiplier"])
+        writer.add_logit_scale(config["logits_scaling"])
     heads = {"q": config["num_attention_heads"], "k": config["num_key_value_heads"]}
     prefix = "language_model." if config is not whole else ""
     for name, tensor in load_file(str(GOLDEN / case / "model.safetensors")).items():
@@ -136,7 +141,7 @@ def write_model(case: str, architecture: str, out: Path) -> None:
             continue
         values = tensor.float().numpy()
         which = name.split("self_attn.")[-1][:1]
-        if architecture == "llama" and f"{which}_proj" in name and which in heads:
+        if architecture in ("llama", "granite") and f"{which}_proj" in name and which in heads:
             values = permuted(values, heads[which])
         writer.add_tensor(file_name(name[len(prefix) :]), np.ascontiguousarray(values))
     finish(writer)
@@ -149,13 +154,13 @@ def finish(writer: gguf.GGUFWriter) -> None:
     writer.close()
 
 
-def write_gpt2_tokenizer(out: Path) -> None:
+def write_gpt2_tokenizer(pattern: str, path: Path) -> None:
     file = read_json(GOLDEN / "tokenizer_bpe" / "smollm2" / "tokenizer.json")
     model, special = file["model"], {token["id"] for token in file["added_tokens"]}
     tokens = sorted(model["vocab"], key=model["vocab"].get)
-    writer = gguf.GGUFWriter(str(out / "tokenizer_gpt2.gguf"), "llama")
+    writer = gguf.GGUFWriter(str(path), "llama")
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
+    writer.add_tokenizer_pre(pattern)
     writer.add_token_list(tokens)
     control, normal = gguf.TokenType.CONTROL, gguf.TokenType.NORMAL
     writer.add_token_types([control if i in special else normal for i in range(len(tokens))])
@@ -201,12 +206,14 @@ def main() -> None:
     args = parser.parse_args()
     out = args.out / "gguf_models"
     out.mkdir(parents=True, exist_ok=True)
-    for case, architecture in (("llama_tied", "llama"), ("qwen2", "qwen2"), ("qwen3", "qwen3")):
+    models = {"llama_tied": "llama", "qwen2": "qwen2", "qwen3": "qwen3", "granite": "granite"}
+    for case, architecture in models.items():
         write_model(case, architecture, out)
     for case, architecture in (("llava", "llama"), ("llava_siglip", "qwen2")):
         write_model(case, architecture, out)
         write_projector(case, case == "llava", out)
-    write_gpt2_tokenizer(out)
+    write_gpt2_tokenizer("smollm", out / "tokenizer_gpt2.gguf")
+    write_gpt2_tokenizer("refact", out / "tokenizer_refact.gguf")
     write_llama_tokenizer(out)
 
 

@@ -75,6 +75,7 @@ PLANS: dict[str, tuple[list[Request], dict[str, Any]]] = {
     "mistral": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
     "qwen2": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
     "qwen3": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
+    "granite": ([tokens("short", 5, 6), tokens("long", 77, 90)], keep(hidden=(0,))),
     "llava": (
         [AROUND, TWO, raw("first", "<image>\nWhat is the {}?", 2), TEXT],
         keep("pixels.anchor", "anchor", "projected"),

@@ -36,7 +36,7 @@ class Transformers(unittest.TestCase):
     """transformers' own generate (with its cache) gives the tokens of the step loop."""
 
     def test_llama_generate(self) -> None:
-        for name in ("llama", "llama_tied"):
+        for name in ("llama", "llama_tied", "granite"):
             model = load_reference(GOLDEN / name).model
             for request in saved(name):
                 ids = torch.tensor([request["prompt_token_ids"]])
