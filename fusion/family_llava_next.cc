@@ -183,6 +183,7 @@ ModelConfig ParseTiled(const ModelFiles& files, const ModelOverrides& overrides,
   c.name = files.name();
   c.conversation = family.conversation;
   c.text = ParseTextConfig(JsonObject(text, config.where() + ": text_config"));
+  c.text.logits_scaling = 1;  // as in LLaVA
   const char* image_key = config.Has("image_token_index") ? "image_token_index" : "image_token_id";
   c.image_token =
       static_cast<int32_t>(config.IntOr(image_key, family.image_token, 0, c.text.vocabulary - 1));
