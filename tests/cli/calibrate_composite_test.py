@@ -84,7 +84,7 @@ class CalibrateComposite(Answers):
         out = self.folder / "none.json"
         result = run("calibrate", "composite", "--model", GOLDEN / "binocle_vo", "--image", SCENE, "--out", out)
         self.assertEqual((result.status, result.stdout), (1, ""))
-        self.assertRegex(result.stderr, r"\AFAILED_PRECONDITION: binocle_vo: every layer is composite already, expected a stock one .*\n\Z")
+        self.assertRegex(result.stderr, r"\AFAILED_PRECONDITION: binocle-vo: every layer is composite already, expected a stock one .*\n\Z")
         self.assertFalse(out.exists())
         stock = self.calibrate(GOLDEN / "binocle_vo", "--attention", "stock")
         self.assertEqual((stock["evidence"]["own_layers"], stock["aligner"]), ("", "vo"))

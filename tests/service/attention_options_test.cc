@@ -137,7 +137,7 @@ TEST(AttentionOptions, OneDirectoryGivesTheReferencesOfItsSiblings) {
       {"binocle_vo", Composite({}, Aligner::kVo)},
       {"binocle_vo_ffn", Composite({}, {})},
       {"binocle_none", Composite({}, Aligner::kNone)},
-      {"binocle_mixed_none", Composite(Layers{1, 2}, Aligner::kNone)}};
+      {"binocle_mixed_none", Composite(LayerRanges::Parse("1-2"), Aligner::kNone)}};
   for (const auto& [name, attention] : siblings) {
     const testing::GoldenCase golden(name);
     for (const Json& json : golden.json()["requests"]) {
@@ -183,7 +183,7 @@ TEST(AttentionOptions, WhatWatchesAttentionSeesTheRequests) {
   request.interventions.var = VarOptions{.p = 0.6, .rho = 0.2, .tau = 4, .dims = {11, 40}};
   request.grounding = true;
   const auto with = [](Request r) {
-    r.attention = Composite(Layers{0, 5}, {});
+    r.attention = Composite(LayerRanges::Parse("0-5"), {});
     return r;
   };
   const Response want = loaded.Generate(request);

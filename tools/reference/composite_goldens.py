@@ -83,7 +83,7 @@ def ask(model: LlavaReference, picture: Path) -> Asked:
 
 
 def multiply_adds(model: LlavaReference, asked: Asked, layers: set[int], aligner: str) -> int:
-    """Of the visual rows: one for each weight of a projection, two head widths for each key seen."""
+    """Of the visual rows: one for each weight of a projection, two heads' width for each key."""
     config = model.model.config.text_config
     seen = 2 * config.num_attention_heads * config.head_dim
     places = [i for i, token in enumerate(asked.prompt) if token == model.image_id]
@@ -104,8 +104,8 @@ def multiply_adds(model: LlavaReference, asked: Asked, layers: set[int], aligner
 def measure(
     model: LlavaReference, asked: list[Asked], layers: set[int], aligner: str
 ) -> dict[str, Any]:
-    """KL divergence from stock in nats, mean over the answers' tokens; tokens that change; the share
-    of the visual rows' arithmetic that is saved."""
+    """KL divergence from stock in nats, mean over the answers' tokens; tokens that change; how much
+    of the visual rows' arithmetic is saved."""
     sums, changed, count, before, after = 0.0, 0, 0, 0, 0
     for a in asked:
         logits = a.rows(logits_of(model, a.prompt + a.answer[:-1], a.visual, layers, aligner))
