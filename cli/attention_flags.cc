@@ -2,7 +2,6 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "cli/ranges.h"
 
 namespace binocle::cli {
 
@@ -11,7 +10,7 @@ void AttentionFlags::Add(CLI::App& command) {
     command.add_option(option, value, what)->check(NotEmpty(option, "a value"))->group("Attention");
   };
   add("--attention", attention, "stock or composite (default: as the model was loaded)");
-  add("--composite-layers", composite_layers, "layers with composite attention, e.g. 0-31");
+  add("--composite-layers", composite_layers, "layers with composite attention, e.g. 0-3,7,12-15");
   add("--aligner", aligner, "vo, vo_ffn or none");
 }
 
@@ -24,10 +23,8 @@ AttentionOptions AttentionFlags::Get() const {
   } else if (!attention.empty()) {
     throw UsageError{"--attention is " + attention + ", expected stock or composite"};
   }
-  if (!composite_layers.empty() &&
-      !ReadLayers(composite_layers, options.composite_layers.emplace()))
-    throw UsageError{"--composite-layers is " + composite_layers +
-                     ", expected layers such as 0-31"};
+  if (!composite_layers.empty())
+    options.composite_layers = LayerRanges::Parse(composite_layers, "composite_layers");
   if (aligner == "vo") {
     options.aligner = Aligner::kVo;
   } else if (aligner == "vo_ffn") {

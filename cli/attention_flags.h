@@ -14,7 +14,7 @@ struct AttentionFlags {
   std::string aligner;
 
   void Add(CLI::App& command);
-  // UsageError for names that are none.
+  // UsageError for names that are none, Error about the option for layers that are none.
   AttentionOptions Get() const;
 };
 

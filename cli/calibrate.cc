@@ -8,7 +8,10 @@
 #include <cstdio>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <sstream>
 
+#include "cli/attention_flags.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
@@ -28,6 +31,7 @@ struct CalibrateFlags {
   bool overwrite = false;
   bool json = false;
   std::string clip = "0.25,4";  // heads
+  CompositeOptions composite;
 
   Overwrite may_overwrite() const { return overwrite ? Overwrite::kAllowed : Overwrite::kRefused; }
   std::string Out(const std::string& name) const {
@@ -50,9 +54,9 @@ std::array<double, 2> ParseClip(const std::string& text) {
   return clip;
 }
 
-// Runs `calibrate` on the loaded model with all pictures, and a progress line.
+// Runs `calibrate` on the loaded model with all pictures.
 template <typename Calibrate>
-auto Run(const CalibrateFlags& flags, const Calibrate& calibrate) {
+auto RunOn(const CalibrateFlags& flags, const EngineOptions& options, const Calibrate& calibrate) {
   CalibrationInput input = flags.input;
   CheckOptions({.max_new_tokens = input.max_new_tokens});
   if (flags.images.empty()) throw UsageError{"--image is missing, expected at least one picture"};
@@ -60,11 +64,19 @@ auto Run(const CalibrateFlags& flags, const Calibrate& calibrate) {
     input.images.push_back(ImageInput::FromFile(path));
     input.images.back().exif = !flags.no_exif;
   }
-  Engine engine = Engine::Load(flags.model.Path(), flags.model.Options());
+  Engine engine = Engine::Load(flags.model.Path(), options);
   for (const ImageInput& image : input.images) engine.CheckImage(image);
-  Progress progress("calibrating", std::ssize(input.images));
-  input.on_picture = [&](int64_t) { progress.Advance(); };
   return calibrate(engine, input);
+}
+
+// The same, with a line of progress by pictures.
+template <typename Calibrate>
+auto Run(const CalibrateFlags& flags, const Calibrate& calibrate) {
+  return RunOn(flags, flags.model.Options(), [&](Engine& engine, CalibrationInput input) {
+    Progress progress("calibrating", std::ssize(input.images));
+    input.on_picture = [&](int64_t) { progress.Advance(); };
+    return calibrate(engine, input);
+  });
 }
 
 void Print(const CalibrateFlags& flags, const std::string& json, const std::string& path) {
@@ -123,6 +135,67 @@ void Heads(const CalibrateFlags& flags) {
   FlushOutput();
 }
 
+// In the order in which layers were added; what is proposed comes first.
+void PrintMovements(const CompositeCalibration& found) {
+  std::printf("%6s %12s %8s | %12s %8s %8s\n", "layer", "nats alone", "changed", "together",
+              "changed", "saved %");
+  for (size_t i = 0; i < found.together.size(); ++i) {
+    const CompositeMovement& joint = found.together[i];
+    const auto alone = std::find_if(found.alone.begin(), found.alone.end(),
+                                    [&](const auto& m) { return m.layer == joint.layer; });
+    std::printf("%6lld %12.4g %8lld | %12.4g %8lld %8.1f%s\n", static_cast<long long>(joint.layer),
+                alone->movement, static_cast<long long>(alone->changed_tokens), joint.movement,
+                static_cast<long long>(joint.changed_tokens), 100 * joint.saved,
+                static_cast<int64_t>(i) < found.proposed ? "  <- composite" : "");
+  }
+}
+
+void PrintProposal(const CompositeCalibration& found, const std::string& aligner) {
+  if (found.proposed == 0) {
+    std::printf("no layer moves the answers by less than %g nats a token\n", found.budget);
+    return;
+  }
+  std::printf(
+      "--composite-layers %s --aligner %s: %.4g nats a token of at most %g, %lld of %lld tokens "
+      "change, %.1f %% of the pictures' arithmetic saved\n",
+      found.layers.Text().c_str(), aligner.c_str(), found.movement, found.budget,
+      static_cast<long long>(found.changed_tokens), static_cast<long long>(found.tokens),
+      100 * found.saved);
+}
+
+// --aligner is of the layers that become composite, not of a model that may have none yet.
+void Composite(const CalibrateFlags& flags) {
+  CompositeOptions options = flags.composite;
+  EngineOptions load = flags.model.Options();
+  if (!(options.budget >= 0 && options.budget <= 100)) {
+    std::ostringstream text;
+    text << "--budget is " << options.budget << ", expected 0 to 100";
+    throw UsageError{text.str()};
+  }
+  options.aligner = AttentionFlags{"", "", load.aligner}.Get().aligner;
+  load.aligner.clear();
+  const std::string path = flags.Out("composite_layers.json");
+  CheckNewFile(path, flags.may_overwrite());
+  std::optional<Progress> progress;
+  options.on_set = [&](int64_t, int64_t total) {
+    if (!progress) progress.emplace("calibrating", total);
+    progress->Advance();
+  };
+  const CompositeCalibration found =
+      RunOn(flags, load, [&](Engine& engine, const CalibrationInput& input) {
+        return CalibrateComposite(engine, input, options);
+      });
+  if (progress) progress->Finish();
+  WriteNewFile(path, found.Json(), flags.may_overwrite());
+  Print(flags, found.Json(), path);
+  if (!flags.json) {
+    PrintMovements(found);
+    PrintProposal(found, Json::parse(found.Json())["aligner"].get<std::string>());
+    std::printf("%s\n", path.c_str());
+  }
+  FlushOutput();
+}
+
 void AddCommon(CLI::App& command, CalibrateFlags& flags, const std::string& file) {
   command.add_option("--image", flags.images, "JPEG, PNG or WebP file (repeatable)")
       ->check(NotEmpty("--image", "a path"))
@@ -146,12 +219,13 @@ void AddCommon(CLI::App& command, CalibrateFlags& flags, const std::string& file
 }  // namespace
 
 void AddCalibrate(CLI::App& app) {
-  CLI::App* command =
-      app.add_subcommand("calibrate", "Find out what interventions need to know of a model");
+  CLI::App* command = app.add_subcommand(
+      "calibrate",
+      "Find out what interventions need to know of a model, and which layers may be composite");
   command->require_subcommand(0, 1);
   command->callback([command] {
     if (command->get_subcommands().empty())
-      throw UsageError{"what to calibrate is missing, expected sinks or heads"};
+      throw UsageError{"what to calibrate is missing, expected sinks, heads or composite"};
   });
   CLI::App* sinks = command->add_subcommand(
       "sinks", "The dimensions by which attention sinks are known, for --var");
@@ -167,6 +241,18 @@ void AddCalibrate(CLI::App& app) {
       ->check(NotEmpty("--clip", "LOW,HIGH"))
       ->capture_default_str();
   heads->callback([head_flags] { Heads(*head_flags); });
+
+  CLI::App* composite = command->add_subcommand(
+      "composite", "Which layers may have composite attention, for --composite-layers");
+  const auto composite_flags = std::make_shared<CalibrateFlags>();
+  AddCommon(*composite, *composite_flags, "composite_layers.json");
+  composite
+      ->add_option("--budget", composite_flags->composite.budget,
+                   "how far the next-token distribution may move: KL divergence in nats, mean over "
+                   "the answers' tokens")
+      ->check(IsReal("--budget"))
+      ->capture_default_str();
+  composite->callback([composite_flags] { Composite(*composite_flags); });
 }
 
 }  // namespace binocle::cli

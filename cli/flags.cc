@@ -84,6 +84,8 @@ std::string AsTyped(const Error& error) {
 
 CLI::Validator IsInteger(const std::string& option) { return IsNumber<int64_t>(option); }
 
+CLI::Validator IsReal(const std::string& option) { return IsNumber<double>(option); }
+
 CLI::Validator IsSeed(const std::string& option) { return IsNumber<uint64_t>(option); }
 
 void ModelFlags::Add(CLI::App& command) {
@@ -105,7 +107,7 @@ void ModelFlags::Add(CLI::App& command) {
                 "override: ftz, anchor, augment, add, channel_concat, token_concat, interleave");
   group.AddText("--attention", options.attention, "override: stock or composite");
   group.AddText("--composite-layers", options.composite_layers,
-                "override: layers with composite attention, e.g. 0-31");
+                "override: layers with composite attention, e.g. 0-3,7,12-15");
   group.AddText("--aligner", options.aligner, "override: vo, vo_ffn or none");
   group.AddText(
       "--conversation", options.conversation,

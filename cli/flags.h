@@ -51,6 +51,9 @@ CLI::Validator IsInteger(const std::string& option);
 // The same for integers from 0 to 2⁶⁴ − 1.
 CLI::Validator IsSeed(const std::string& option);
 
+// The same for numbers with a point: "--budget is two, expected a number".
+CLI::Validator IsReal(const std::string& option);
+
 // What an error about an option says, with the option as it is typed: max_new_tokens is --max-new-tokens.
 std::string AsTyped(const Error& error);
 

@@ -148,14 +148,15 @@ LayerPlan OverridePlan(LayerPlan plan, const LayerOverrides& overrides) {
       ThrowOption("composite_layers", "goes with composite attention, not stock");
     plan.kinds.assign(plan.kinds.size(), LayerKind::kStock);
   } else if (overrides.composite_layers) {
-    const auto [first, last] = *overrides.composite_layers;
-    if (first < 0 || last < first || last >= layers) {
-      ThrowOption("composite_layers", "is ", first, "-", last, ", expected first-last within 0-",
-                  layers - 1, " (the model has ", layers, " layers)");
+    const LayerRanges& composite = *overrides.composite_layers;
+    if (composite.empty() || composite.last() >= layers) {
+      ThrowOption("composite_layers", "is ", composite.empty() ? "empty" : composite.Text(),
+                  ", expected layers within 0-", layers - 1, " (the model has ", layers,
+                  " layers)");
     }
     for (int64_t l = 0; l < layers; ++l)
       plan.kinds[static_cast<size_t>(l)] =
-          l >= first && l <= last ? LayerKind::kComposite : LayerKind::kStock;
+          composite.Contains(l) ? LayerKind::kComposite : LayerKind::kStock;
   } else if (overrides.attention == LayerKind::kComposite && !plan.Has(LayerKind::kComposite)) {
     plan.kinds.assign(plan.kinds.size(), LayerKind::kComposite);
   }

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "binocle/layer_ranges.h"
 #include "fusion/fusion.h"
 #include "llm/conversation.h"
 #include "llm/llama_decoder.h"
@@ -82,7 +83,7 @@ struct ModelConfig {
 struct LayerOverrides {
   std::optional<LayerKind>
       attention;  // kComposite: the plan's own composite layers, or all where it has none
-  std::optional<std::pair<int64_t, int64_t>> composite_layers;  // inclusive: these and no others
+  std::optional<LayerRanges> composite_layers;  // these and no others
   std::optional<Aligner> aligner;
 };
 

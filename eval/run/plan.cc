@@ -107,15 +107,11 @@ OrderedJson ConstraintJson(const Constraint& constraint) {
   return nullptr;
 }
 
-OrderedJson LayersJson(const std::optional<Layers>& layers) {
-  return layers ? OrderedJson({layers->first, layers->last}) : OrderedJson();
-}
-
 OrderedJson AttentionJson(const AttentionOptions& attention) {
   OrderedJson json = OrderedJson::object();
   if (attention.kind)
     json["attention"] = *attention.kind == AttentionKind::kStock ? "stock" : "composite";
-  if (attention.composite_layers) json["composite_layers"] = LayersJson(attention.composite_layers);
+  if (attention.composite_layers) json["composite_layers"] = attention.composite_layers->Text();
   if (attention.aligner)
     json["aligner"] = *attention.aligner == Aligner::kNone ? "none"
                       : *attention.aligner == Aligner::kVo ? "vo"

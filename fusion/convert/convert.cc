@@ -31,7 +31,8 @@ constexpr std::string_view kCopied[] = {
     "merges.txt",
 };
 // Found by experiment with these very weights (binocle calibrate).
-constexpr std::string_view kCalibrations[] = {"sink_dims.json", "head_sensitivity.json"};
+constexpr std::string_view kCalibrations[] = {"sink_dims.json", "head_sensitivity.json",
+                                              "composite_layers.json"};
 
 std::optional<DType> DTypeOption(const std::string& name) {
   if (name.empty()) return std::nullopt;

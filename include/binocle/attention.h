@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "binocle/interventions.h"
+#include "binocle/layer_ranges.h"
 
 namespace binocle {
 
@@ -25,7 +25,7 @@ enum class Aligner : uint8_t {
 struct AttentionOptions {
   // kStock: no layer is composite. kComposite: those that the model was loaded with are, or all where it has none. Absent: as loaded.
   std::optional<AttentionKind> kind;
-  std::optional<Layers>
+  std::optional<LayerRanges>
       composite_layers;  // these and no others, within the model's; not with kStock
   std::optional<Aligner>
       aligner;  // absent: as loaded, vo_ffn unless the model names one; not where no layer is composite

@@ -1,4 +1,5 @@
-// Finding out, once per model, what interventions need to know of it (docs/interventions.md, Calibration).
+// Finding out, once per model, what interventions need to know of it (docs/interventions.md, Calibration), and which of its layers may be
+// composite (docs/composite.md).
 //
 //   binocle::Engine engine = binocle::Engine::Load("models/x", {});
 //   const auto sinks = binocle::CalibrateSinks(engine, {.images = pictures});
@@ -11,11 +12,14 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "binocle/attention.h"
 #include "binocle/engine.h"
 #include "binocle/export.h"
+#include "binocle/layer_ranges.h"
 #include "binocle/request.h"
 
 namespace binocle {
@@ -75,5 +79,53 @@ struct HeadCalibration {
 // How sensitive each head is to the picture. clip: 0 … 100, the low end first; {1, 1} makes every factor 1.
 BINOCLE_EXPORT HeadCalibration CalibrateHeads(Engine& engine, const CalibrationInput& input,
                                               std::array<double, 2> clip = {0.25, 4});
+
+struct CompositeOptions {
+  // 0 … 100 nats: how far the next-token distribution may move, mean over the tokens of the answers. By Pinsker's inequality no more
+  // than √(budget/2) of the probability then lies elsewhere, on average: a tenth at 0.02.
+  double budget = 0.02;
+  // Of the layers that become composite. Absent: the model's own, vo_ffn where it names none. A model that has composite layers takes
+  // no other.
+  std::optional<Aligner> aligner;
+  // Called after each set of layers that was measured, with how many are done and how many there are; may be empty.
+  std::function<void(int64_t, int64_t)> on_set;
+};
+
+// What making some layers composite does, beside the layers as the engine was loaded with them.
+struct CompositeMovement {
+  int64_t layer = 0;
+  double movement =
+      0;  // nats: KL divergence from the next-token distribution as loaded, mean over the tokens of the answers
+  int64_t changed_tokens = 0;  // of the answers: another one is the most probable
+  double saved = 0;  // 0 … 1: of the multiply-adds of the pictures' rows in the language model
+};
+
+struct CompositeCalibration {
+  LayerRanges
+      layers;  // for composite_layers: those that were composite already, and the proposed ones
+  LayerRanges own_layers;  // composite as loaded
+  Aligner aligner = Aligner::kVoFfn;
+  double budget = 0;
+  // Of the proposal, measured with all of it composite at once.
+  double movement = 0;
+  int64_t changed_tokens = 0;
+  double saved = 0;
+  std::vector<CompositeMovement> alone;  // each stock layer by itself, ascending
+  // The stock layers once more, those that move least alone first, each together with all before it. The proposal is the most of them
+  // whose joint movement is within the budget.
+  std::vector<CompositeMovement> together;
+  int64_t proposed = 0;  // so many of `together`
+  int64_t pictures = 0;
+  int64_t tokens = 0;  // of the answers
+
+  // What composite_layers.json holds: "layers", "aligner", "budget", "movement", "changed_tokens", "saved", "evidence".
+  BINOCLE_EXPORT std::string Json() const;
+};
+
+// Which layers of a model with stock attention may be composite (EE-MLLM-F). FAILED_PRECONDITION for a model all of whose layers are
+// composite as loaded. Takes as many passes over each picture's prompt and answer as the model has stock layers, twice.
+BINOCLE_EXPORT CompositeCalibration CalibrateComposite(Engine& engine,
+                                                       const CalibrationInput& input,
+                                                       const CompositeOptions& options = {});
 
 }  // namespace binocle

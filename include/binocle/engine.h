@@ -50,7 +50,7 @@ struct EngineOptions {
   // Override the model's configuration; empty leaves it. Names as in docs/model_format.md.
   std::string fusion;            // "ftz", "anchor", …
   std::string attention;         // "stock", "composite"
-  std::string composite_layers;  // "0-5", inclusive
+  std::string composite_layers;  // "0-5,7", inclusive (layer_ranges.h)
   std::string aligner;           // "vo", "vo_ffn", "none"
   std::string conversation;      // "vicuna_v1", "qwen2_5", …: how a chat is written
   std::string projector;  // a GGUF file with a tower and a projector, for a text model that is one

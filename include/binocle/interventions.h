@@ -14,6 +14,7 @@ namespace binocle {
 struct Layers {
   int64_t first = 0;
   int64_t last = 0;
+  bool operator==(const Layers&) const = default;
 };
 
 // VAR: recycles the attention that sinks receive into visual content (ICLR 2025).

@@ -76,7 +76,10 @@ v1::Attention AttentionOf(const AttentionOptions& from) {
     to.set_kind(*from.kind == AttentionKind::kStock ? v1::ATTENTION_KIND_STOCK
                                                     : v1::ATTENTION_KIND_COMPOSITE);
   }
-  if (from.composite_layers) SetLayers(*from.composite_layers, *to.mutable_composite_layers());
+  if (from.composite_layers) {
+    for (const Layers& layers : from.composite_layers->ranges())
+      SetLayers(layers, *to.add_composite_layers());
+  }
   if (from.aligner) {
     switch (*from.aligner) {
       case Aligner::kNone: to.set_aligner(v1::ALIGNER_NONE); break;

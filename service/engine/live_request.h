@@ -27,6 +27,8 @@ struct RequestHooks {
       nullptr;  // the prompt, its pictures included, and the answer enter every layer
   // Before each token is chosen, with its number in the answer.
   std::function<void(int64_t token, const SequenceWatch& watch)> before_token;
+  // Before each token is chosen or scored: the model's own logits [V] for it, nothing intervened on.
+  std::function<void(std::span<const float> logits)> logits;
   std::function<void(std::unique_ptr<SequenceWatch>)> take_watch;  // after the last token
   std::function<bool()>
       keep_going;  // before each step that the request is part of; false cancels it

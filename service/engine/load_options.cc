@@ -1,7 +1,5 @@
 #include "service/engine/load_options.h"
 
-#include <charconv>
-
 #include "core/error.h"
 #include "core/machine.h"
 
@@ -10,20 +8,6 @@ namespace {
 
 constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
-
-// "3-7" or "5", inclusive.
-std::pair<int64_t, int64_t> ParseRange(const std::string& text) {
-  int64_t first = 0;
-  int64_t last = 0;
-  const char* end = text.data() + text.size();
-  auto [after, error] = std::from_chars(text.data(), end, first);
-  if (error == std::errc() && after == end && first >= 0) return {first, first};
-  if (error == std::errc() && *after == '-') {
-    const auto second = std::from_chars(after + 1, end, last);
-    if (second.ec == std::errc() && second.ptr == end) return {first, last};
-  }
-  ThrowOption("composite_layers", "is ", Printable(text, 40), ", expected a range such as 0-31");
-}
 
 void CheckDevice(const std::string& device) {
   if (device == "cpu") return;
@@ -69,7 +53,8 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
                 ", expected stock or composite");
   }
   if (!options.composite_layers.empty())
-    overrides.layers.composite_layers = ParseRange(options.composite_layers);
+    overrides.layers.composite_layers =
+        LayerRanges::Parse(options.composite_layers, "composite_layers");
   return overrides;
 }
 

@@ -25,13 +25,12 @@ ExpandedPrompt WithoutImages(const ExpandedPrompt& prompt) {
 }
 
 LayerPlan PlanOf(const AttentionOptions& asked, const LayerPlan& loaded) {
-  LayerOverrides overrides{.attention = {}, .composite_layers = {}, .aligner = asked.aligner};
+  LayerOverrides overrides{
+      .attention = {}, .composite_layers = asked.composite_layers, .aligner = asked.aligner};
   if (asked.kind) {
     overrides.attention =
         *asked.kind == AttentionKind::kStock ? LayerKind::kStock : LayerKind::kComposite;
   }
-  if (asked.composite_layers)
-    overrides.composite_layers = {asked.composite_layers->first, asked.composite_layers->last};
   return OverridePlan(loaded, overrides);
 }
 

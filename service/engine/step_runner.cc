@@ -365,6 +365,7 @@ void StepRunner::Choose(Lane& lane) {
   const GenerationOptions& g = request.asked().generation;
   if (lane.index == 0 && lane.tokens.empty() && std::ssize(request.lanes) == 1)
     PromptComputed(lane);
+  if (request.hooks.logits) request.hooks.logits(lane.logits.main);
   if (request.hooks.scoring) return Score(lane);
   const RunningSequence& main = lane.sequences.main;
   if (request.hooks.before_token) request.hooks.before_token(lane.builder.tokens(), *main.watch);

@@ -220,6 +220,22 @@ Constraint ConstraintOf(const v1::Constraint& from, Violations& violations) {
   return {};
 }
 
+// Of ranges that are none the fault is told and nothing else looked for.
+LayerRanges CompositeLayersOf(const v1::Attention& from, const std::string& path,
+                              Violations& violations) {
+  const size_t faults = violations.count();
+  std::vector<Layers> ranges;
+  for (int i = 0; i < from.composite_layers_size(); ++i)
+    ranges.push_back(LayersOf(from.composite_layers(i), Text(path, "[", i, "]"), violations));
+  if (violations.count() > faults) return {};
+  try {
+    return LayerRanges(std::move(ranges), "composite_layers");
+  } catch (const Error& error) {
+    violations.Add(path, error);
+    return {};
+  }
+}
+
 AttentionOptions AttentionOf(const v1::Attention& from, Violations& violations) {
   FieldChecks checks("attention", violations);
   AttentionOptions to;
@@ -230,10 +246,8 @@ AttentionOptions AttentionOf(const v1::Attention& from, Violations& violations) 
   if (from.aligner() == v1::ALIGNER_NONE) to.aligner = Aligner::kNone;
   if (from.aligner() == v1::ALIGNER_VO) to.aligner = Aligner::kVo;
   if (from.aligner() == v1::ALIGNER_VO_FFN) to.aligner = Aligner::kVoFfn;
-  if (from.has_composite_layers()) {
-    to.composite_layers =
-        LayersOf(from.composite_layers(), checks.PathOf("composite_layers"), violations);
-  }
+  if (from.composite_layers_size() > 0)
+    to.composite_layers = CompositeLayersOf(from, checks.PathOf("composite_layers"), violations);
   if (to.kind == AttentionKind::kStock && to.composite_layers)
     checks.Add("composite_layers", "goes with kind composite, and kind is stock");
   if (to.kind == AttentionKind::kStock && to.aligner)

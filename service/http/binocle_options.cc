@@ -33,8 +33,8 @@ bool ParseWhole(std::string_view text, int64_t& out) {
 }
 
 // "2-30", both inclusive, or "7".
-void ReadLayers(const Fields& object, std::optional<Layers>& out, const char* key = "layers") {
-  const auto text = object.Text(key);
+void ReadLayers(const Fields& object, std::optional<Layers>& out) {
+  const auto text = object.Text("layers");
   if (!text) return;
   const size_t dash = text->find('-');
   Layers layers;
@@ -43,7 +43,7 @@ void ReadLayers(const Fields& object, std::optional<Layers>& out, const char* ke
   if (dash != std::string::npos)
     good = good && ParseWhole(std::string_view(*text).substr(dash + 1), layers.last);
   if (!good || layers.first < 0 || layers.last < layers.first)
-    object.Fail(key, "layers such as \"2-30\", 0-based and inclusive");
+    object.Fail("layers", "layers such as \"2-30\", 0-based and inclusive");
   out = layers;
 }
 
@@ -130,7 +130,8 @@ AttentionOptions ReadAttention(const Fields& object) {
         {{"stock", AttentionKind::kStock}, {"composite", AttentionKind::kComposite}},
         out.kind.emplace());
   }
-  ReadLayers(object, out.composite_layers, "composite_layers");
+  if (const auto layers = object.Text("composite_layers"))
+    out.composite_layers = LayerRanges::Parse(*layers, object.Place("composite_layers"));
   if (object.Has("aligner")) {
     ReadChoice<Aligner>(
         object, "aligner",

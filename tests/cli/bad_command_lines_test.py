@@ -59,7 +59,7 @@ class BadCommandLines(BadInput):
             "--max-image-bytes": ["0", "-1", "1e30", "99999999999999"], "--max-image-pixels": ["0", "-1", "99999999999999"],
             "--memory-limit": ["nan", "-1", "0", "lots", "1X", "1e99", "inf", "5 apples"], "--prompt-format": ["html"],
             "--fusion": ["glue", "ftz"], "--attention": ["linear"], "--aligner": ["glue"], "--device": ["tpu"], "--compute": ["f8"],
-            "--composite-layers": ["5-1", "0-99", "-1", "x", "1-", "0-99999999999999999999", "1,2"],
+            "--composite-layers": ["5-1", "0-99", "-1", "x", "1-", "0-99999999999999999999", "1,", "1,,2", "0-1,1", "2,1-99", "1 2"],
         }
         for option, values in rows.items():
             for value in values:

@@ -104,7 +104,7 @@ class Calibrate(Answers):
 
     def test_command_lines_that_mean_nothing_are_refused(self):
         for arguments, message in (
-            ([], "what to calibrate is missing, expected sinks or heads"),
+            ([], "what to calibrate is missing, expected sinks, heads or composite"),
             (["sinks"], "--image is missing"),
             (["heads", *PICTURES, "--clip", "4,1"], "--clip is 4,1, expected LOW,HIGH"),
             (["heads", *PICTURES, "--clip", "1"], "--clip is 1, expected LOW,HIGH"),

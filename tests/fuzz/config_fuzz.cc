@@ -81,7 +81,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     binocle::ReadModelConfig(directory,
                              {.fusion = binocle::FusionType::kAdd,
                               .layers = {.attention = binocle::LayerKind::kComposite,
-                                         .composite_layers = std::pair<int64_t, int64_t>{0, 1},
+                                         .composite_layers = binocle::LayerRanges::Parse("0,1"),
                                          .aligner = binocle::Aligner::kVo}});
   });
   MayThrowErrors([&] { binocle::ReadTokenizerConfig(directory); });

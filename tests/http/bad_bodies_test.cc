@@ -345,6 +345,8 @@ TEST(BadBodies, WithOurOptionsOutOfShape) {
         "expected stock or composite"},
        {ours(R"({"attention": {"composite_layers": 3}})"), 400,
         "binocle.attention.composite_layers", "expected a string"},
+       {ours(R"({"attention": {"composite_layers": "0-3,2"}})"), 400,
+        "binocle.attention.composite_layers", "is 0-3,2, expected layers such as 0-3,7,12-15"},
        {ours(R"({"attention": {"layers": "1-2"}})"), 400, "binocle.attention.layers", "is unknown"},
        {ours(R"({"constraint": {}})"), 400, "binocle.constraint", "has 0 members, expected one"},
        {ours(R"({"constraint": {"regex": "a", "choices": ["b"]}})"), 400, "binocle.constraint",

@@ -175,7 +175,7 @@ TEST(BinocleOptions, EveryMember) {
       "binocle",
       Json::parse(R"({"top_k": 40, "min_p": 0.1, "repetition_penalty": 1.2, "grounding": true,
     "priority": -3, "prompt_format": "raw", "constraint": {"choices": ["yes", "no"]},
-    "attention": {"kind": "composite", "composite_layers": "0-3", "aligner": "vo_ffn"},
+    "attention": {"kind": "composite", "composite_layers": "0-3,7", "aligner": "vo_ffn"},
     "interventions": {"var": {"p": 0.5, "rho": 0.4, "tau": 9, "mass": 0.1, "layers": "2-30", "dims": [5, 7], "compat": "release"},
       "modulate": {"alpha": 1, "beta": 2, "local": 0.3, "spatial": 0.1, "layers": "3", "heads": "calibrated", "start": "decode"},
       "pai": {"alpha": 0.3, "start": "decode"}, "guidance": {"gamma": 2}, "vcd": {"steps": 100}}})"));
@@ -189,7 +189,7 @@ TEST(BinocleOptions, EveryMember) {
   EXPECT_EQ(r.prompt_format, PromptFormat::kRaw);
   EXPECT_EQ(std::get<Choices>(r.constraint).values, (std::vector<std::string>{"yes", "no"}));
   EXPECT_EQ(r.attention.kind, AttentionKind::kComposite);
-  EXPECT_EQ(r.attention.composite_layers->last, 3);
+  EXPECT_EQ(r.attention.composite_layers->Text(), "0-3,7");
   EXPECT_EQ(r.attention.aligner, Aligner::kVoFfn);
   const Interventions& i = r.interventions;
   EXPECT_EQ(i.var->tau, 9);

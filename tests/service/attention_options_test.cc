@@ -28,8 +28,9 @@ struct Kind {
 };
 
 AttentionOptions Stock() { return {.kind = AttentionKind::kStock}; }
-AttentionOptions Composite(std::optional<Layers> layers, std::optional<Aligner> aligner) {
-  return {.kind = AttentionKind::kComposite, .composite_layers = layers, .aligner = aligner};
+AttentionOptions Composite(std::optional<LayerRanges> layers, std::optional<Aligner> aligner) {
+  return {
+      .kind = AttentionKind::kComposite, .composite_layers = std::move(layers), .aligner = aligner};
 }
 
 const std::vector<Kind>& Kinds() {
@@ -38,10 +39,11 @@ const std::vector<Kind>& Kinds() {
       {Stock(), {.attention = "stock"}},
       {Composite({}, {}), {.attention = "composite"}},
       {Composite({}, Aligner::kVoFfn), {.attention = "composite", .aligner = "vo_ffn"}},
-      {Composite(Layers{0, 2}, Aligner::kVo),
+      {Composite(LayerRanges::Parse("0-2"), Aligner::kVo),
        {.attention = "composite", .composite_layers = "0-2", .aligner = "vo"}},
-      {{.composite_layers = Layers{1, 1}}, {.composite_layers = "1"}},
-      {{.composite_layers = Layers{1, 2}, .aligner = Aligner::kNone},
+      {{.composite_layers = LayerRanges::Parse("1")}, {.composite_layers = "1"}},
+      {{.composite_layers = LayerRanges::Parse("2,0")}, {.composite_layers = "0,2"}},
+      {{.composite_layers = LayerRanges::Parse("1-2"), .aligner = Aligner::kNone},
        {.composite_layers = "1-2", .aligner = "none"}}};
   return kinds;
 }
@@ -135,7 +137,7 @@ TEST(AttentionOptions, OneDirectoryGivesTheReferencesOfItsSiblings) {
       {"binocle_vo", Composite({}, Aligner::kVo)},
       {"binocle_vo_ffn", Composite({}, {})},
       {"binocle_none", Composite({}, Aligner::kNone)},
-      {"binocle_mixed_none", Composite(Layers{1, 2}, Aligner::kNone)}};
+      {"binocle_mixed_none", Composite(LayerRanges::Parse("1-2"), Aligner::kNone)}};
   for (const auto& [name, attention] : siblings) {
     const testing::GoldenCase golden(name);
     for (const Json& json : golden.json()["requests"]) {
@@ -162,11 +164,13 @@ TEST(AttentionOptions, TextsShareTheirBeginningAndPicturesDoNot) {
     return engine.Generate(request);
   };
   ask(text + "<image>?", Stock());
-  const Response composite = ask(text + "<image>?", {.composite_layers = Layers{0, 1}});
+  const Response composite =
+      ask(text + "<image>?", {.composite_layers = LayerRanges::Parse("0-1")});
   EXPECT_GT(composite.prefix_tokens, 120) << "text before a picture is the same in all kinds";
   EXPECT_LT(composite.prefix_tokens, 156);
   EXPECT_EQ(composite.image_hits, 0);
-  EXPECT_GT(ask(text + "<image>?", {.composite_layers = Layers{0, 1}}).prefix_tokens, 170);
+  EXPECT_GT(ask(text + "<image>?", {.composite_layers = LayerRanges::Parse("0-1")}).prefix_tokens,
+            170);
   EXPECT_EQ(ask(text + "<image>?", Stock()).image_hits, 1);
 }
 
@@ -179,7 +183,7 @@ TEST(AttentionOptions, WhatWatchesAttentionSeesTheRequests) {
   request.interventions.var = VarOptions{.p = 0.6, .rho = 0.2, .tau = 4, .dims = {11, 40}};
   request.grounding = true;
   const auto with = [](Request r) {
-    r.attention = Composite(Layers{0, 5}, {});
+    r.attention = Composite(LayerRanges::Parse("0-5"), {});
     return r;
   };
   const Response want = loaded.Generate(request);
@@ -207,12 +211,12 @@ TEST(AttentionOptions, ContradictionsAreNamed) {
     request.attention = attention;
     return ErrorOf([&] { engine.Generate(request); });
   };
+  EXPECT_THAT(error_of(Composite(LayerRanges::Parse("0,2-9"), {})),
+              HasSubstr("INVALID_ARGUMENT: composite_layers is 0,2-9, expected layers within 0-3"));
+  EXPECT_THAT(error_of(Composite(LayerRanges(), {})), HasSubstr("composite_layers is empty"));
   EXPECT_THAT(
-      error_of(Composite(Layers{1, 9}, {})),
-      HasSubstr("INVALID_ARGUMENT: composite_layers is 1-9, expected first-last within 0-3"));
-  EXPECT_THAT(error_of(Composite(Layers{2, 1}, {})), HasSubstr("composite_layers is 2-1"));
-  EXPECT_THAT(error_of({.kind = AttentionKind::kStock, .composite_layers = Layers{0, 1}}),
-              HasSubstr("composite_layers goes with composite attention, not stock"));
+      error_of({.kind = AttentionKind::kStock, .composite_layers = LayerRanges::Parse("0-1")}),
+      HasSubstr("composite_layers goes with composite attention, not stock"));
   EXPECT_THAT(error_of({.aligner = Aligner::kVo}), HasSubstr("aligner goes with composite"));
 }
 

@@ -52,7 +52,7 @@ Request RandomRequest(uint64_t seed) {
   const AttentionOptions attentions[] = {{},
                                          {.kind = AttentionKind::kStock},
                                          {.kind = AttentionKind::kComposite},
-                                         {.composite_layers = Layers{0, 1}}};
+                                         {.composite_layers = LayerRanges::Parse("0-1")}};
   request.attention = attentions[seed % std::size(attentions)];
   Interventions& i = request.interventions;
   switch (random() % 8) {

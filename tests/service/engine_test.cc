@@ -320,7 +320,7 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "0-99"}); }),
               HasSubstr("within 0-3"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "1-x"}); }),
-              HasSubstr("expected a range"));
+              HasSubstr("1-x is neither a layer nor a range"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.aligner = "sideways"}); }),
               HasSubstr("aligner is sideways"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.fusion = "glue"}); }),

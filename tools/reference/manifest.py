@@ -67,6 +67,8 @@ def command_of(relative: str) -> str:
         return f"attention_goldens.py --only {top}"
     if "embeddings." in relative:
         return f"embedding_goldens.py --only {top}"
+    if relative.endswith("/composite.json"):
+        return f"composite_goldens.py --only {top}"
     if "interventions." in relative:
         return f"intervention_goldens.py --only {top}"
     return "golden.py" if top == "images" else f"golden.py --only {top}"

@@ -156,7 +156,7 @@ class PromptOptions(TypedDict, total=False):
     vcd: Vcd | None
 
     attention: AttentionKind | None
-    composite_layers: Layers | None
+    composite_layers: Layers | Sequence[Layers] | None
     aligner: Aligner | None
 
     choices: Sequence[str] | None

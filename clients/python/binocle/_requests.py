@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from ._mirror import set_field
-from ._options import AskOptions, ExplainOptions, Image, ImageInput, Message, UploadImageResponse
+from ._options import AskOptions, ExplainOptions, Image, ImageInput, Layers, Message, UploadImageResponse
 from ._proto.v1 import generation_pb2, image_pb2, interventions_pb2
 from ._proto.v1 import vision_language_service_pb2 as service
 
@@ -101,6 +101,8 @@ def _fill(
     for name, value in options.items():
         if value is None:
             continue
+        if name == "composite_layers" and isinstance(value, Layers):
+            value = [value]
         if name == "messages":
             set_field(request, name, [_with_images(message) for message in value])
         elif name in _CONSTRAINTS:

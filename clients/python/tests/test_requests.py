@@ -73,7 +73,9 @@ class Options(unittest.TestCase):
 
     def test_attention(self):
         self.check({"attention": "composite"}, attention={"kind": "ATTENTION_KIND_COMPOSITE"})
-        self.check({"composite_layers": binocle.Layers(0, 3)}, attention={"composite_layers": {"first": 0, "last": 3}})
+        self.check({"composite_layers": binocle.Layers(0, 3)}, attention={"composite_layers": [{"first": 0, "last": 3}]})
+        several = [binocle.Layers(0, 3), binocle.Layers(7, 7)]
+        self.check({"composite_layers": several}, attention={"composite_layers": [{"first": 0, "last": 3}, {"first": 7, "last": 7}]})
         self.check({"aligner": "vo_ffn"}, attention={"aligner": "ALIGNER_VO_FFN"})
 
     def test_constraint(self):

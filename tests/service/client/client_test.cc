@@ -71,7 +71,7 @@ TEST(Client, SendsTheWholeRequest) {
                         .logprobs = 3};
   request.interventions.var = VarOptions{.p = 0.25, .layers = Layers{1, 2}, .dims = {4, 5}};
   request.attention = {.kind = AttentionKind::kComposite,
-                       .composite_layers = Layers{0, 3},
+                       .composite_layers = LayerRanges::Parse("0-3,5"),
                        .aligner = Aligner::kVoFfn};
   request.constraint = Choices{{"yes", "no"}};
   request.grounding = true;
@@ -102,7 +102,9 @@ TEST(Client, SendsTheWholeRequest) {
   EXPECT_EQ(asked.interventions().var().layers().last(), 2);
   EXPECT_FALSE(asked.interventions().has_pai());
   EXPECT_EQ(asked.attention().aligner(), v1::ALIGNER_VO_FFN);
-  EXPECT_EQ(asked.attention().composite_layers().last(), 3);
+  ASSERT_EQ(asked.attention().composite_layers_size(), 2);
+  EXPECT_EQ(asked.attention().composite_layers(0).last(), 3);
+  EXPECT_EQ(asked.attention().composite_layers(1).first(), 5);
   EXPECT_EQ(asked.constraint().choices().values(1), "no");
   EXPECT_TRUE(asked.grounding());
   EXPECT_EQ(asked.priority(), -3);

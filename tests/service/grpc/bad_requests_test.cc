@@ -220,7 +220,11 @@ INSTANTIATE_TEST_SUITE_P(
         BadRequest{"StockAligner", "attention { kind: ATTENTION_KIND_STOCK aligner: ALIGNER_VO }",
                    "attention.aligner", "goes with kind composite"},
         BadRequest{"HalfLayers", "attention { composite_layers { first: 1 } }",
-                   "attention.composite_layers.last", "is not set"}),
+                   "attention.composite_layers[0].last", "is not set"},
+        BadRequest{"LayersTwice",
+                   "attention { composite_layers { first: 1 last: 3 } composite_layers { first: 3 "
+                   "last: 4 } }",
+                   "attention.composite_layers", "3 is in it twice"}),
     NameOfTest);
 
 TEST(BadRequests, AllFaultsAreToldAtOnce) {

@@ -153,13 +153,12 @@ TEST_F(ConvertRequestTest, AttentionArrives) {
   AttentionOptions a = Convert("prompt: 'a' attention {}").attention;
   EXPECT_FALSE(a.kind || a.composite_layers || a.aligner);
   a = Convert(
-          "prompt: 'a' attention { kind: ATTENTION_KIND_COMPOSITE composite_layers { first: 1 "
-          "last: 3 "
+          "prompt: 'a' attention { kind: ATTENTION_KIND_COMPOSITE composite_layers { first: 5 "
+          "last: 5 } composite_layers { first: 1 last: 3 "
           "} aligner: ALIGNER_VO }")
           .attention;
   EXPECT_EQ(a.kind, AttentionKind::kComposite);
-  EXPECT_EQ(a.composite_layers->first, 1);
-  EXPECT_EQ(a.composite_layers->last, 3);
+  EXPECT_EQ(a.composite_layers->Text(), "1-3,5");
   EXPECT_EQ(a.aligner, Aligner::kVo);
   EXPECT_EQ(Convert("prompt: 'a' attention { aligner: ALIGNER_NONE }").attention.aligner,
             Aligner::kNone);
