@@ -157,9 +157,8 @@ DirectoryForm ToBinocleForm(const ModelFiles& files, const ModelConfig& config,
           ", expected llava or tinyllava: a Binocle directory has towers, and sees a picture once");
   }
   if (const auto& unknown = config.unknown_template) {
-    Throw(Code::kFailedPrecondition, unknown->what,
-          "; expected --conversation with one of ", ConversationStyleNames(),
-          ", for the new config.json");
+    Throw(Code::kFailedPrecondition, unknown->what, "; expected --conversation with one of ",
+          ConversationStyleNames(), ", for the new config.json");
   }
   BinocleForm form = render(files, config);
   return {.model_type = "binocle",
