@@ -56,8 +56,10 @@ CompositeMeter::Asked CompositeMeter::Ask(const CalibrationInput& input,
   Request request = binocle::Ask(input.prompt, {image});
   request.generation.max_new_tokens = input.max_new_tokens;
   CheckOptions(request.generation);
-  PreparedPrompt prompt = PreparePrompt(request, m.model, m.info.context_tokens);
-  const ModelPixels pixels = m.images.Prepare(image).pixels;
+  RenderedPrompt rendered = RenderPrompt(request, m.model);
+  const ModelPixels pixels = m.images.ReadPixels(image);
+  PreparedPrompt prompt = ExpandRendered(std::move(rendered), m.model, {&pixels.plan.tokens, 1},
+                                         m.info.context_tokens);
   auto own = std::make_shared<EncodedImage>(), other = std::make_shared<EncodedImage>();
   engine_.Use([&] { own->visual = m.images.Visual(m.exec, pixels); });
   other->visual = own->visual.Clone();
