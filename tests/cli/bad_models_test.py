@@ -41,7 +41,7 @@ class BadConfigurations(BadInput):
             self.refused_model(INVALID, model, "config.json")
 
     def test_an_unknown_architecture_is_unimplemented(self):
-        self.refused_config(UNIMPLEMENTED, "llava", lambda c: c.update(model_type="qwen9_vl"), ["qwen9_vl", "binocle, llama, llava"])
+        self.refused_config(UNIMPLEMENTED, "llava", lambda c: c.update(model_type="qwen9_vl"), ["qwen9_vl", "binocle, granite, llama, llava"])
         self.refused_config(INVALID, "llava", lambda c: c.pop("model_type") and None, "model_type is missing")
         self.refused_config(UNIMPLEMENTED, "binocle_ftz", lambda c: c["anchor_config"].update(model_type="eva"), "eva")
         self.refused_config(UNIMPLEMENTED, "binocle_ftz", lambda c: c["augment_config"].update(model_type="convnext"), "convnext")
