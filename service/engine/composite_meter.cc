@@ -58,8 +58,8 @@ CompositeMeter::Asked CompositeMeter::Ask(const CalibrationInput& input,
   CheckOptions(request.generation);
   RenderedPrompt rendered = RenderPrompt(request, m.model);
   const ModelPixels pixels = m.images.ReadPixels(image);
-  PreparedPrompt prompt = ExpandRendered(std::move(rendered), m.model, {&pixels.plan.tokens, 1},
-                                         m.info.context_tokens);
+  PreparedPrompt prompt =
+      ExpandRendered(std::move(rendered), m.model, {&pixels.plan.tokens, 1}, m.info.context_tokens);
   auto own = std::make_shared<EncodedImage>(), other = std::make_shared<EncodedImage>();
   engine_.Use([&] { own->visual = m.images.Visual(m.exec, pixels); });
   other->visual = own->visual.Clone();
