@@ -44,10 +44,10 @@ function(binocle_precompile target)
   target_compile_options(${target} PRIVATE -Wno-array-bounds $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict;-Wno-stringop-overflow;-Wno-stringop-overread>)
 endfunction()
 
-# With BINOCLE_UNITY, files of the target are compiled eight at a time, but for those of ALONE, whose names are others' too.
+# With BINOCLE_UNITY, files of the target are compiled sixteen at a time, but for those of ALONE, whose names are others' too.
 function(binocle_unity target)
   cmake_parse_arguments(ARG "" "" "ALONE" ${ARGN})
-  set_target_properties(${target} PROPERTIES UNITY_BUILD ${BINOCLE_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${BINOCLE_UNITY} UNITY_BUILD_BATCH_SIZE 16)
   if(ARG_ALONE)
     set_source_files_properties(${ARG_ALONE} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   endif()

@@ -63,7 +63,7 @@ Kernel KernelOf(Filter filter) {
 }
 
 // The weights of one axis: output i sums inputs first[i] … first[i] + count[i] − 1 with weights[i·stride …].
-struct Taps {
+struct FilterTaps {
   std::vector<int64_t> first;
   std::vector<int64_t> count;
   std::vector<int32_t> weights;
@@ -80,13 +80,13 @@ struct Axis {
   int64_t length;
 };
 
-Taps ComputeTaps(const Axis& axis, Filter filter) {
+FilterTaps ComputeTaps(const Axis& axis, Filter filter) {
   const Kernel kernel = KernelOf(filter);
   const double scale = static_cast<double>(axis.in) / static_cast<double>(axis.out);
   const double stretch = std::max(scale, 1.0);
   const double support = kernel.support * stretch;
   const double inverse = 1.0 / stretch;
-  Taps taps;
+  FilterTaps taps;
   taps.stride = std::min(static_cast<int64_t>(std::ceil(support)) * 2 + 1, axis.in);
   taps.weights.resize(static_cast<size_t>(taps.stride * axis.length));
   std::vector<double> row(static_cast<size_t>(taps.stride));
@@ -114,7 +114,7 @@ Taps ComputeTaps(const Axis& axis, Filter filter) {
 uint8_t Clip(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kWeightBits, 0, 255)); }
 
 // in [1, W, 3] -> out [1, w, 3]
-void ResizeRow(const uint8_t* in, const Taps& taps, uint8_t* out) {
+void ResizeRow(const uint8_t* in, const FilterTaps& taps, uint8_t* out) {
   for (size_t x = 0; x < taps.first.size(); ++x, out += 3) {
     const uint8_t* pixel = in + 3 * taps.first[x];
     const int32_t* weight = taps.of(static_cast<int64_t>(x));
@@ -134,7 +134,8 @@ void ResizeRow(const uint8_t* in, const Taps& taps, uint8_t* out) {
 
 // in [H, W, 3] -> out [h, w, 3], where out's columns are in's from `left` on, and in's row 0 is the taps' input
 // `first_row`. Row by row over all columns, so that the inner loop is long and vectorises.
-void ResizeColumns(const Image& in, const Taps& taps, int64_t first_row, int64_t left, Image& out) {
+void ResizeColumns(const Image& in, const FilterTaps& taps, int64_t first_row, int64_t left,
+                   Image& out) {
   const int64_t samples = out.width * 3;
   std::vector<int32_t> sums(static_cast<size_t>(samples));
   for (int64_t y = 0; y < out.height; ++y) {
@@ -186,7 +187,7 @@ struct Span {
   int64_t count;
 };
 
-Span Reach(const Taps& taps) {
+Span Reach(const FilterTaps& taps) {
   return {taps.first.front(), taps.first.back() + taps.count.back() - taps.first.front()};
 }
 
@@ -199,7 +200,8 @@ Image Crop(const Image& image, const Region& region) {
 }
 
 // Rows first. Only those rows are resampled that the wanted part of the columns reaches.
-Image RowsThenColumns(const Image& image, const Taps& x_taps, const Taps& y_taps, Image out) {
+Image RowsThenColumns(const Image& image, const FilterTaps& x_taps, const FilterTaps& y_taps,
+                      Image out) {
   const Span rows = Reach(y_taps);
   CheckPixels(out.width, rows.count);
   Image narrow(out.width, rows.count);
@@ -209,7 +211,7 @@ Image RowsThenColumns(const Image& image, const Taps& x_taps, const Taps& y_taps
   return out;
 }
 
-Image ColumnsThenRows(const Image& image, Taps x_taps, const Taps& y_taps, Image out) {
+Image ColumnsThenRows(const Image& image, FilterTaps x_taps, const FilterTaps& y_taps, Image out) {
   const Span columns = Reach(x_taps);
   CheckPixels(columns.count, out.height);
   Image flat(columns.count, out.height);
@@ -244,13 +246,13 @@ Image ResizeRegion(const Image& image, int64_t width, int64_t height, Filter fil
     ResizeColumns(image, ComputeTaps(y_axis, filter), 0, region.left, out);
     return out;
   }
-  Taps x_taps = ComputeTaps(x_axis, filter);
+  FilterTaps x_taps = ComputeTaps(x_axis, filter);
   if (y_axis.in == y_axis.out) {
     for (int64_t y = 0; y < region.height; ++y)
       ResizeRow(image.row(region.top + y), x_taps, out.row(y));
     return out;
   }
-  const Taps y_taps = ComputeTaps(y_axis, filter);
+  const FilterTaps y_taps = ComputeTaps(y_axis, filter);
   const bool columns_first =
       height < image.height && image.height - height > 2 * (image.width - width);
   return columns_first ? ColumnsThenRows(image, std::move(x_taps), y_taps, std::move(out))

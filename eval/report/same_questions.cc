@@ -8,9 +8,9 @@ namespace binocle::eval {
 namespace {
 
 // Members of a task that say what was asked of whom, and how it counts.
-constexpr const char* kSame[] = {"version", "task_sha256", "data",        "all_samples",
-                                 "samples", "pictures",    "scorer",      "open_scorer",
-                                 "objects", "judge",       "choice_judge"};
+constexpr const char* kSameKeys[] = {"version", "task_sha256", "data",        "all_samples",
+                                     "samples", "pictures",    "scorer",      "open_scorer",
+                                     "objects", "judge",       "choice_judge"};
 
 std::string Names(const RunFiles& run) {
   std::string names;
@@ -39,7 +39,7 @@ std::string FirstDifference(const Json& found, const Json& wanted, const std::st
 }
 
 void CheckSameTask(const RunTask& first, const RunTask& task, const std::string& where) {
-  for (const char* member : kSame) {
+  for (const char* member : kSameKeys) {
     const std::string difference =
         FirstDifference(task.about.value(member, Json()), first.about.value(member, Json()),
                         task.name + "." + member);

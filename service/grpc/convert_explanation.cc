@@ -7,8 +7,6 @@
 namespace binocle {
 namespace {
 
-int32_t Int32(int64_t value) { return static_cast<int32_t>(value); }
-
 v1::AttentionMap MapOf(const AttentionMap& from) {
   v1::AttentionMap to;
   for (const std::vector<float>& weights : from.patches)

@@ -9,8 +9,6 @@
 namespace binocle {
 namespace {
 
-int32_t Int32(int64_t value) { return static_cast<int32_t>(value); }
-
 v1::FinishReason ReasonOf(FinishReason reason) {
   switch (reason) {
     case FinishReason::kStop: return v1::FINISH_REASON_STOP;

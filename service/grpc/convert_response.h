@@ -14,6 +14,9 @@
 
 namespace binocle {
 
+// Counts and ids of a message, all of which fit.
+inline int32_t Int32(int64_t value) { return static_cast<int32_t>(value); }
+
 v1::AskResponse AskResponseOf(const Response& response, const std::string& model);
 
 // The three kinds of a stream's messages.
