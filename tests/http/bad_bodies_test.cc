@@ -62,6 +62,22 @@ TEST(BadBodies, ThatAreNoObject) {
       {R"({"temperature": 1e999})", "the body is not valid JSON"},
       {R"({"temperature": NaN})", "the body is not valid JSON"},
       {R"({"temperature": 01})", "the body is not valid JSON"},
+      {R"({"model": "tiny)", "at byte 10 begins a string without an end"},
+      {R"({"model": "ti)"
+       "\n"
+       R"(ny"})",
+       "at byte 13 is a control character in a string"},
+      {R"({"model": "ti\xny"})", "at byte 13 is an escape that there is not"},
+      {R"({"model": "ti\u00g0"})", "at byte 13 is \\u without four hexadecimal digits"},
+      {R"({"model": "\udc00"})", "at byte 11 is half of a surrogate pair"},
+      {R"({"model": "\ud800\u0041"})", "at byte 11 is half of a surrogate pair"},
+      {R"({"model": "\)", "at byte 11 is an escape that there is not"},
+      {R"({"model" "tiny"})", "at byte 9 is a string where none is expected"},
+      {R"({"x": ["a" "b"]})", "at byte 11 is a string where none is expected"},
+      {R"({"model": "tiny"} "b")", "at byte 18 is a string where none is expected"},
+      {"{\"x\": 1" + std::string(2000, '0') + "}", "is in a word that is too long to be a number"},
+      {"{\"x\": " + std::string(3 << 20, '\n') + "1}",
+       "more than 2097152 bytes outside of strings"},
       {R"({"x": )" + std::string(100, '[') + std::string(100, ']') + "}", "nested deeper than 64"},
       {std::string(1 << 20, '['), "nested deeper than 64"},
       {R"({"x": [1)" +
