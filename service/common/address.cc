@@ -23,6 +23,7 @@ bool MayBeHost(const std::string& host) {
   if (digits) return inet_pton(AF_INET, host.c_str(), &number) == 1;
   if (host.find(':') != std::string::npos)
     return inet_pton(AF_INET6, host.substr(0, host.find('%')).c_str(), &number) == 1;
+  if (host == "*") return true;  // every address, to gRPC
   constexpr size_t kMostBytes = 253;
   return host.size() <= kMostBytes && host.front() != '.' && host.find("..") == std::string::npos &&
          std::all_of(host.begin(), host.end(), [](unsigned char c) {

@@ -113,10 +113,9 @@ JsonShape ScanJson(std::string_view text) {
     } else if (c == '}' || c == ']') {
       --depth;
     }
-    if (c == '{' || c == '[' || c == ',') ++shape.values;
+    if ((c == '{' || c == '[' || c == ',') && ++shape.values > kMaxValues)
+      FailText("has more than " + std::to_string(kMaxValues) + " values, the limit");
   }
-  if (shape.values > kMaxValues)
-    FailText("has more than " + std::to_string(kMaxValues) + " values, the limit");
   if (shape.outside > kMaxOutside)
     FailText("has more than " + std::to_string(kMaxOutside) +
              " bytes outside of strings, the limit");
