@@ -1,5 +1,6 @@
 #include "service/http/json_scan.h"
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <optional>
@@ -15,7 +16,7 @@ constexpr int kMaxDepth = 64;  // values are destroyed recursively
 constexpr int64_t kMaxValues =
     100'000;  // a value takes some 50 bytes, so 64 MiB of "[],[],…" would become gigabytes
 constexpr int64_t kMaxOutside = 2 << 20;  // the parser may quote all of it, a line end as 8 bytes
-constexpr int64_t kMaxWord = 1000;        // a number, which the parser quotes when it is too large
+constexpr size_t kMaxWord = 1000;         // a number, which the parser quotes when it is too large
 
 [[noreturn]] void FailText(const std::string& rest) {
   throw Error(Code::kInvalidArgument, "the body " + rest);
@@ -83,39 +84,97 @@ size_t StringEnd(std::string_view text, size_t begin) {
   }
 }
 
+// Which token may come next. Wherever the parser fails it quotes all that it read since the last string or number began.
+class Grammar {
+ public:
+  void Begin(size_t at, bool object) {
+    if (!IsValueNext()) FailJson(at, "is a bracket where none is expected");
+    if (depth_ == kMaxDepth)
+      FailText("is nested deeper than " + std::to_string(kMaxDepth) + " levels");
+    objects_[static_cast<size_t>(depth_++)] = object;
+    next_ = object ? Next::kNameOrEnd : Next::kValueOrEnd;
+  }
+  void End(size_t at, bool object) {
+    const bool empty = next_ == (object ? Next::kNameOrEnd : Next::kValueOrEnd);
+    if (!empty && !(next_ == Next::kComma && InObject() == object))
+      FailJson(at, "is a bracket where none is expected");
+    --depth_;
+    EndValue();
+  }
+  void Comma(size_t at) {
+    if (next_ != Next::kComma) FailJson(at, "is a comma where none is expected");
+    next_ = InObject() ? Next::kName : Next::kValue;
+  }
+  void Colon(size_t at) {
+    if (next_ != Next::kColon) FailJson(at, "is a colon where none is expected");
+    next_ = Next::kValue;
+  }
+  void String(size_t at) {
+    if (next_ == Next::kName || next_ == Next::kNameOrEnd) {
+      next_ = Next::kColon;
+    } else if (IsValueNext()) {
+      EndValue();
+    } else {
+      FailJson(at, "is a string where none is expected");
+    }
+  }
+  void Word(size_t at, std::string_view word) {
+    const bool number = word.front() == '-' || (word.front() >= '0' && word.front() <= '9');
+    if (!IsValueNext() || !(number || word == "true" || word == "false" || word == "null"))
+      FailJson(at, "is a word where none is expected");
+    if (word.size() > kMaxWord) FailJson(at, "is in a word that is too long to be a number");
+    EndValue();
+  }
+  void Finish(size_t at) const {
+    if (next_ != Next::kNothing) FailJson(at, "is the end where none is expected");
+  }
+
+ private:
+  enum class Next : uint8_t { kValue, kValueOrEnd, kName, kNameOrEnd, kColon, kComma, kNothing };
+
+  bool IsValueNext() const { return next_ == Next::kValue || next_ == Next::kValueOrEnd; }
+  bool InObject() const { return objects_[static_cast<size_t>(depth_ - 1)]; }
+  void EndValue() { next_ = depth_ == 0 ? Next::kNothing : Next::kComma; }
+
+  Next next_ = Next::kValue;
+  int depth_ = 0;
+  std::array<bool, kMaxDepth> objects_{};  // whether each open bracket is an object's
+};
+
 }  // namespace
 
 JsonShape ScanJson(std::string_view text) {
   // The parser takes it for the end.
   if (text.find('\0') != std::string_view::npos) FailText("is not valid JSON: has a NUL byte");
   JsonShape shape;
-  int depth = 0;
-  int64_t word = 0;   // bytes since the last mark or blank
-  char before = '[';  // the last byte that is no blank: at the start anything may come
-  for (size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
+  Grammar grammar;
+  size_t at =
+      text.starts_with("\xEF\xBB\xBF") ? 3 : 0;  // a byte order mark, which the parser skips
+  while (at < text.size()) {
+    const size_t begin = at;
+    const char c = text[at++];
     if (c == '"') {
-      // Elsewhere the parser would read all of the string to say that it did not expect it.
-      if (std::string_view("[{,:").find(before) == std::string_view::npos)
-        FailJson(at, "is a string where none is expected");
-      at = StringEnd(text, at) - 1;
-      word = 0;
-    } else {
-      ++shape.outside;
-      const bool mark = c == '{' || c == '[' || c == '}' || c == ']' || c == ',' || c == ':';
-      word = mark || IsBlank(c) ? 0 : word + 1;
-      if (word > kMaxWord) FailJson(at, "is in a word that is too long to be a number");
+      grammar.String(begin);
+      at = StringEnd(text, begin);
+      continue;
     }
-    if (!IsBlank(c)) before = c;
     if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth)
-        FailText("is nested deeper than " + std::to_string(kMaxDepth) + " levels");
+      grammar.Begin(begin, c == '{');
     } else if (c == '}' || c == ']') {
-      --depth;
+      grammar.End(begin, c == '}');
+    } else if (c == ',') {
+      grammar.Comma(begin);
+    } else if (c == ':') {
+      grammar.Colon(begin);
+    } else if (!IsBlank(c)) {
+      at = std::min(text.find_first_of(" \t\n\r\"{}[],:", begin), text.size());
+      grammar.Word(begin, text.substr(begin, at - begin));
     }
+    shape.outside += static_cast<int64_t>(at - begin);
     if ((c == '{' || c == '[' || c == ',') && ++shape.values > kMaxValues)
       FailText("has more than " + std::to_string(kMaxValues) + " values, the limit");
   }
+  grammar.Finish(at);
   if (shape.outside > kMaxOutside)
     FailText("has more than " + std::to_string(kMaxOutside) +
              " bytes outside of strings, the limit");

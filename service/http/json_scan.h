@@ -12,8 +12,8 @@ struct JsonShape {
   int64_t outside = 0;  // bytes that are in no string
 };
 
-// Throws INVALID_ARGUMENT for a text that is deeper than 64 levels, has more than 100000 values or 2 MiB outside of strings, or in which a
-// string or number is none: what is left for a parser to refuse is of few bytes, so it may quote it. Whether the rest is JSON it does not say.
+// Throws INVALID_ARGUMENT for a text that is deeper than 64 levels, has more than 100000 values or 2 MiB outside of strings, or is no JSON: a
+// parser that refuses a text quotes much of it, several times. It is left to refuse only what is no number.
 JsonShape ScanJson(std::string_view text);
 
 // The most memory that parsing the text takes beside it, and reading what came of it.
