@@ -170,6 +170,9 @@ std::vector<ConfigMap> ConfigMap::Maps(const std::string& key) const {
   const YAML::Node list = node_->yaml[key];
   if (!list) return {};
   if (!list.IsSequence()) Fail(path_, list, key + " is no list");
+  if (list.size() == 0)
+    Fail(path_, list,
+         key + " is an empty list, expected entries (leave the line out for the default)");
   std::vector<ConfigMap> maps;
   for (const YAML::Node& node : list) {
     if (!node.IsMap()) Fail(path_, node, key + ": an entry is no mapping");

@@ -10,7 +10,8 @@ struct Address {
   int port = 0;
 };
 
-// "127.0.0.1:8080", "[::1]:8080", "localhost:0". Throws INVALID_ARGUMENT about the option.
+// "127.0.0.1:8080", "[::1]:8080", "localhost:0". Throws INVALID_ARGUMENT about the option, also for a
+// host that can be none. Whether there is one of that name it does not ask.
 Address ParseAddress(const char* option, const std::string& text);
 
 // "unix:/run/binocle.sock": a socket file instead of a port.

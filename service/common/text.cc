@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
-// Bytes of the character that `text` begins with; 0 where there is none.
+}  // namespace
+
 size_t CharacterLength(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[i]); };
   if (byte(0) < 0x80) return 1;
@@ -24,8 +25,6 @@ size_t CharacterLength(std::string_view text) {
   if (byte(0) == 0xF4 && byte(1) > 0x8F) return 0;
   return length;
 }
-
-}  // namespace
 
 std::string ValidUtf8(std::string_view text, size_t max_bytes) {
   std::string valid;

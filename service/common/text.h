@@ -19,4 +19,7 @@ std::string Text(const Parts&... parts) {
 // than `max_bytes`.
 std::string ValidUtf8(std::string_view text, size_t max_bytes = std::string_view::npos);
 
+// Bytes of the character of UTF-8 that `text`, which is not empty, begins with; 0 where there is none.
+size_t CharacterLength(std::string_view text);
+
 }  // namespace binocle

@@ -21,8 +21,9 @@ void PreparationQueue::Decode(const DecodeOrder::Entry& entry, Decoding decoding
   {
     const std::lock_guard lock(mutex_);
     if (closed_ || decoding.over()) return;
-    order_.Add(entry);
+    // In this order: what is in order_ is taken out of decodings_, also where the second throws for want of memory.
     decodings_.emplace(entry.id, std::move(decoding));
+    order_.Add(entry);
   }
   wake_.notify_one();
 }

@@ -379,6 +379,7 @@ void StepRunner::Choose(Lane& lane) {
   if (applied.vcd) Contrast(*applied.vcd, BestAllowed(lane, usable), logits.other, logits.main);
   if (g.logprobs > 0) {
     auto& step = answer.logprobs.emplace_back();
+    step.reserve(static_cast<size_t>(g.logprobs));
     for (const TokenLogProb& p : LogProbs(lane.logits.main, usable, g.logprobs))
       step.push_back({.id = p.id, .value = p.value});
   }

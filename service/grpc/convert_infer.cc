@@ -49,6 +49,23 @@ std::optional<int32_t> Int32OfParameter(const InferParameter& parameter) {
 }
 
 // Sets the field of Sampling of that name, whose type says what the parameter must be.
+bool HasTypeOf(const FieldDescriptor& field, const InferParameter& parameter) {
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return parameter.has_int64_param() || parameter.has_uint64_param();
+    case FieldDescriptor::CPPTYPE_DOUBLE: return NumberOf(parameter).has_value();
+    default: return parameter.has_string_param();
+  }
+}
+
+// What a parameter of the right type does not fit.
+const char* RangeOf(const FieldDescriptor& field) {
+  return field.cpp_type() == FieldDescriptor::CPPTYPE_UINT64
+             ? "is negative, expected 0 to 2^64 - 1"
+             : "is out of range, expected a number of 32 bits";
+}
+
 bool SetSampling(const FieldDescriptor& field, const InferParameter& parameter,
                  v1::Sampling& sampling) {
   const google::protobuf::Reflection& reflection = *sampling.GetReflection();
@@ -87,16 +104,20 @@ void TakeParameters(const ModelInferRequest& from, v1::AskRequest& to, Violation
     } else if (field == nullptr) {
       violations.Add(path, "is an option that this server does not know");
     } else if (!SetSampling(*field, parameter, *to.mutable_sampling())) {
-      violations.Add(path, "has a value of another type than the option");
+      violations.Add(path, HasTypeOf(*field, parameter)
+                               ? RangeOf(*field)
+                               : "has a value of another type than the option");
     }
   }
 }
 
-// Elements of a raw tensor: a length of four bytes, little-endian, before each. Nothing when the lengths do not add up.
+// Elements of a raw tensor: a length of four bytes, little-endian, before each. Nothing when the lengths do not add up; at most one more than
+// there may be.
 std::optional<std::vector<std::string>> RawElements(std::string_view raw) {
   std::vector<std::string> elements;
   while (!raw.empty()) {
-    if (raw.size() < 4 || std::ssize(elements) >= kMaxElements) return std::nullopt;
+    if (std::ssize(elements) > kMaxElements) return elements;
+    if (raw.size() < 4) return std::nullopt;
     size_t length = 0;
     for (size_t i = 4; i-- > 0;) length = length << 8 | static_cast<uint8_t>(raw[i]);
     raw.remove_prefix(4);
@@ -152,6 +173,11 @@ std::optional<std::vector<std::string>> ElementsOf(const ModelInferRequest& from
     auto raw = RawElements(from.raw_input_contents(i));
     if (!raw) {
       violations.Add(Text("raw_input_contents[", i, "]"), "has lengths that do not fit its bytes");
+      return std::nullopt;
+    }
+    if (std::ssize(*raw) > kMaxElements) {
+      violations.Add(Text("raw_input_contents[", i, "]"),
+                     Text("has more than ", kMaxElements, " elements, the limit"));
       return std::nullopt;
     }
     elements = *std::move(raw);
@@ -233,7 +259,12 @@ v1::AskRequest AskRequestOf(const ModelInferRequest& from, Violations& violation
   }
   TakeParameters(from, to, violations);
   for (int i = 0; i < from.inputs_size(); ++i) TakeInput(from, i, to, violations);
+  const auto is_prompt = [](const auto& input) { return input.name() == "prompt"; };
+  if (std::none_of(from.inputs().begin(), from.inputs().end(), is_prompt))
+    violations.Add("inputs", "have no prompt, expected one");
   for (int i = 0; i < from.outputs_size(); ++i) {
+    if (!from.outputs(i).parameters().empty())
+      violations.Add(Text("outputs[", i, "].parameters"), "are not known");
     if (!IsOutput(from.outputs(i).name())) {
       violations.Add(Text("outputs[", i, "].name"),
                      "is no output of this model, expected answer or finish_reason");

@@ -14,6 +14,11 @@ namespace {
   throw Error(Code::kInvalidArgument, Text(field, rest), field);
 }
 
+// What keeping a picture takes beside its file: ids, nodes, counts.
+constexpr int64_t kEntryBytes = 512;
+
+int64_t KeptBytes(const std::string& file) { return std::ssize(file) + kEntryBytes; }
+
 constexpr const char* kChunk = "chunk";
 constexpr const char* kBytes = "metadata.bytes";
 constexpr const char* kId = "metadata.id";
@@ -39,15 +44,16 @@ std::string ImageStore::Put(std::string bytes) {
     by_use_.splice(by_use_.begin(), by_use_, found->second);
     return id;
   }
-  while (counters_.bytes + size > options_.budget_bytes) {
-    counters_.bytes -= static_cast<int64_t>(by_use_.back().bytes->size());
+  // One alone may pass the budget by what it takes beside its file.
+  while (!by_use_.empty() && counters_.bytes + KeptBytes(*kept) > options_.budget_bytes) {
+    counters_.bytes -= KeptBytes(*by_use_.back().bytes);
     ++counters_.evictions;
     by_id_.erase(by_use_.back().id);
     gone.splice(gone.begin(), by_use_, std::prev(by_use_.end()));
   }
+  counters_.bytes += KeptBytes(*kept);
   by_use_.push_front({.id = id, .bytes = std::move(kept)});
   by_id_[id] = by_use_.begin();
-  counters_.bytes += size;
   return id;
 }
 

@@ -13,15 +13,16 @@
 namespace binocle {
 
 struct ImageStoreOptions {
-  int64_t budget_bytes = int64_t{512}
-                         << 20;  // 0 …: kept pictures; the least recently used go first
+  int64_t budget_bytes =
+      int64_t{512}
+      << 20;  // 0 …: kept pictures, each 512 more than its file; the least recently used go first
   int64_t pending_bytes = int64_t{256} << 20;   // 0 …: uploads under way, all together
   int64_t max_image_bytes = int64_t{64} << 20;  // 1 …: one picture
 };
 
 struct ImageStoreCounters {
   int64_t entries = 0;
-  int64_t bytes = 0;
+  int64_t bytes = 0;  // files, and 512 for each
   int64_t pending_bytes = 0;
   int64_t hits = 0;
   int64_t misses = 0;

@@ -9,10 +9,13 @@
 #include <grpcpp/support/status.h>
 
 #include <algorithm>
+#include <memory>
+#include <mutex>
 #include <set>
 #include <utility>
 
 #include "service/common/text.h"
+#include "service/grpc/request_wait.h"
 
 namespace binocle {
 namespace {
@@ -172,9 +175,14 @@ Part PartOf(const ReflectionRequest& request, const std::vector<std::string>& se
   if (request.asked == 0)
     return ErrorPart(grpc::StatusCode::INVALID_ARGUMENT, "the request asks for nothing");
   const FileDescriptor* file = FileOf(pool, request);
-  if (file == nullptr)
+  if (file == nullptr) {
+    const std::string name = ValidUtf8(request.name, kMaxShown);
+    const bool extension = request.asked == kFileOfExtension;
     return ErrorPart(grpc::StatusCode::NOT_FOUND,
-                     Text("there is nothing called ", ValidUtf8(request.name, kMaxShown)));
+                     extension
+                         ? Text("there is no extension ", request.extension, " of a type ", name)
+                         : Text("there is nothing called ", name));
+  }
   std::set<const FileDescriptor*> seen;
   FieldWriter out;
   AddFiles(*file, seen, out);
@@ -193,44 +201,104 @@ std::optional<std::string> AnswerReflection(std::string_view request,
   return out.Text(kOriginal, request).Text(part.field, part.bytes).bytes();
 }
 
-// Lives as long as gRPC calls it: one request after the other.
-class ReflectionService::Reactor final : public grpc::ServerGenericBidiReactor {
+// One request after the other. Shared by the reactor and the watch.
+class ReflectionService::Stream final : public StallWatch::Watched {
  public:
-  explicit Reactor(const ReflectionService& service) : service_(service) { StartRead(&request_); }
+  Stream(const std::vector<std::string>& services, grpc::GenericCallbackServerContext& context)
+      : services_(services), context_(&context) {}
 
-  void OnReadDone(bool ok) override {
-    if (!ok) return Finish(grpc::Status::OK);
-    if (request_.Length() > kMaxRequestBytes) {
-      request_.Clear();
-      return Finish({grpc::StatusCode::RESOURCE_EXHAUSTED,
-                     Text("the request is longer than ", kMaxRequestBytes, " bytes")});
-    }
-    grpc::Slice slice;
-    std::optional<std::string> answer;
-    if (request_.TrySingleSlice(&slice).ok() || request_.DumpToSingleSlice(&slice).ok())
-      answer = AnswerReflection({reinterpret_cast<const char*>(slice.begin()), slice.size()},
-                                service_.services_);
-    request_.Clear();
-    if (!answer)
-      return Finish(
-          {grpc::StatusCode::INVALID_ARGUMENT, "the request is no request of reflection"});
-    const grpc::Slice out(*answer);
-    response_ = grpc::ByteBuffer(&out, 1);
-    StartWrite(&response_);
+  // The reactor goes to gRPC and deletes itself.
+  static grpc::ServerGenericBidiReactor* Begin(const ReflectionService& service,
+                                               grpc::GenericCallbackServerContext& context);
+  // Between two requests too: one that is half here looks like none.
+  void EndIfStalled(StallWatch::Clock::time_point before) override {
+    const std::lock_guard lock(mutex_);
+    if (reactor_ == nullptr || since_ > before) return;
+    // A write that waits for this client ends only with the call.
+    if (writing_) return context_->TryCancel();
+    End(RequestIsLate());
   }
-  void OnWriteDone(bool ok) override {
-    if (ok) return StartRead(&request_);
-    Finish({grpc::StatusCode::CANCELLED, "the client has gone"});
-  }
+
+ private:
+  class Reactor;
+
+  void OnReadDone(bool ok);
+  void OnWriteDone(bool ok);
+  // These with `mutex_` held.
+  void Read();
+  void End(const grpc::Status& status) { std::exchange(reactor_, nullptr)->Finish(status); }
+
+  const std::vector<std::string>& services_;           // the server's, which outlives its calls
+  std::mutex mutex_;                                   // guards what follows
+  grpc::GenericCallbackServerContext* context_;        // gRPC's, there as long as reactor_ is
+  grpc::ServerGenericBidiReactor* reactor_ = nullptr;  // null once finished
+  grpc::ByteBuffer request_, response_;
+  bool writing_ = false;
+  StallWatch::Clock::time_point since_;  // of the read or write that is under way
+};
+
+// Lives as long as gRPC calls it.
+class ReflectionService::Stream::Reactor final : public grpc::ServerGenericBidiReactor {
+ public:
+  explicit Reactor(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
+  void OnReadDone(bool ok) override { stream_->OnReadDone(ok); }
+  void OnWriteDone(bool ok) override { stream_->OnWriteDone(ok); }
   void OnDone() override { delete this; }
 
  private:
-  const ReflectionService& service_;
-  grpc::ByteBuffer request_, response_;
+  const std::shared_ptr<Stream> stream_;
 };
 
-ReflectionService::ReflectionService(std::vector<std::string> services)
-    : services_(std::move(services)) {
+grpc::ServerGenericBidiReactor* ReflectionService::Stream::Begin(
+    const ReflectionService& service, grpc::GenericCallbackServerContext& context) {
+  const auto stream = std::make_shared<Stream>(service.services_, context);
+  auto* reactor = new Reactor(stream);
+  const std::lock_guard lock(stream->mutex_);
+  stream->reactor_ = reactor;
+  stream->Read();
+  service.stalls_.Add(stream);
+  return reactor;
+}
+
+void ReflectionService::Stream::Read() {
+  writing_ = false;
+  since_ = StallWatch::Clock::now();
+  reactor_->StartRead(&request_);
+}
+
+void ReflectionService::Stream::OnReadDone(bool ok) {
+  const std::lock_guard lock(mutex_);
+  if (reactor_ == nullptr) return;
+  if (!ok) return End(grpc::Status::OK);
+  if (request_.Length() > kMaxRequestBytes) {
+    request_.Clear();
+    return End({grpc::StatusCode::RESOURCE_EXHAUSTED,
+                Text("the request is longer than ", kMaxRequestBytes, " bytes")});
+  }
+  grpc::Slice slice;
+  std::optional<std::string> answer;
+  if (request_.TrySingleSlice(&slice).ok() || request_.DumpToSingleSlice(&slice).ok())
+    answer =
+        AnswerReflection({reinterpret_cast<const char*>(slice.begin()), slice.size()}, services_);
+  request_.Clear();
+  if (!answer)
+    return End({grpc::StatusCode::INVALID_ARGUMENT, "the request is no request of reflection"});
+  const grpc::Slice out(*answer);
+  response_ = grpc::ByteBuffer(&out, 1);
+  writing_ = true;
+  since_ = StallWatch::Clock::now();
+  reactor_->StartWrite(&response_);
+}
+
+void ReflectionService::Stream::OnWriteDone(bool ok) {
+  const std::lock_guard lock(mutex_);
+  if (reactor_ == nullptr) return;
+  if (ok) return Read();
+  End({grpc::StatusCode::CANCELLED, "the client has gone, or has stopped reading"});
+}
+
+ReflectionService::ReflectionService(std::vector<std::string> services, StallWatch& stalls)
+    : services_(std::move(services)), stalls_(stalls) {
   std::sort(services_.begin(), services_.end());
 }
 
@@ -238,7 +306,7 @@ grpc::ServerGenericBidiReactor* ReflectionService::CreateReactor(
     grpc::GenericCallbackServerContext* context) {
   const bool known =
       std::find(std::begin(kMethods), std::end(kMethods), context->method()) != std::end(kMethods);
-  return known ? new Reactor(*this) : CallbackGenericService::CreateReactor(context);
+  return known ? Stream::Begin(*this, *context) : CallbackGenericService::CreateReactor(context);
 }
 
 }  // namespace binocle

@@ -12,6 +12,8 @@
 #include <string_view>
 #include <vector>
 
+#include "service/grpc/stall_watch.h"
+
 namespace binocle {
 
 // A ServerReflectionResponse to a ServerReflectionRequest, both on the wire; nothing where the request is none.
@@ -25,15 +27,17 @@ class ReflectionService final : public grpc::CallbackGenericService {
 
   // `services`: full names of those to list. Reflection itself is not among them: its description is in gRPC's library, which registers
   // the plugin wherever it is linked.
-  explicit ReflectionService(std::vector<std::string> services);
+  // A stream whose client neither sends nor reads for as long as `stalls` allows ends with DEADLINE_EXCEEDED.
+  ReflectionService(std::vector<std::string> services, StallWatch& stalls);
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override;
 
  private:
-  class Reactor;
+  class Stream;
 
   std::vector<std::string> services_;
+  StallWatch& stalls_;
 };
 
 }  // namespace binocle

@@ -158,7 +158,7 @@ struct GrpcServer::Impl {
   VisionLanguageServiceImpl vision_language{context};
   ModelServiceImpl model{context};
   InferenceServiceImpl inference{context};
-  ReflectionService reflection{DescribedServices()};
+  ReflectionService reflection{DescribedServices(), stalls};
   Acceptor acceptor{options.listen};
   std::unique_ptr<grpc::Server> server;  // last: it calls the others
   std::mutex stopping;

@@ -32,7 +32,7 @@ class RunningChat {
         model_(model),
         chat_(std::move(chat)),
         head_(std::move(head)),
-        queue_(std::make_shared<EventQueue>(static_cast<size_t>(state.options.max_waiting_bytes))) {
+        queue_(std::make_shared<EventQueue>(state.options.waiting, state.waiting)) {
     const Deltas deltas = chat_.stream ? Deltas::kWanted : Deltas::kUnwanted;
     Request request = std::move(chat_.request);
     // Of a small vocabulary there are not as many candidates; more than these the client asked for.
@@ -142,19 +142,25 @@ bool StreamChat(RunningChat& running, ChatEvent first, EventStream& stream) {
   }
 }
 
-}  // namespace
-
-void HandleChat(ServerState& state, Exchange& exchange, const std::string& request_id) {
-  ChatRequest chat = ParseChatRequest(exchange.ReadBody(), state.options.limits);
+// The body's share of the room goes with this function: what was in it is in the engine's queue then.
+std::shared_ptr<RunningChat> Submitted(ServerState& state, Exchange& exchange,
+                                       const std::string& request_id) {
+  Body body = exchange.ReadBody();
+  ChatRequest chat = ParseInTurn(state, body, ParseChatRequest);
   const NamedModel& model = state.models.Find(chat.model);
   chat.request.id = request_id;
   ReplyHead head{.id = "chatcmpl-" + RandomId(),
                  .created = SecondsSince1970(),
                  .model = model.name,
                  .fingerprint = model.fingerprint};
+  return std::make_shared<RunningChat>(state, model, std::move(chat), std::move(head));
+}
+
+}  // namespace
+
+void HandleChat(ServerState& state, Exchange& exchange, const std::string& request_id) {
   // Owned by the reply, which may be written after this function.
-  const auto running =
-      std::make_shared<RunningChat>(state, model, std::move(chat), std::move(head));
+  const std::shared_ptr<RunningChat> running = Submitted(state, exchange, request_id);
   const auto gone = [&exchange] { return exchange.PeerIsGone(); };
   ChatEvent event = running->Next(gone);
   if (running->chat().stream) {
@@ -165,9 +171,10 @@ void HandleChat(ServerState& state, Exchange& exchange, const std::string& reque
     return;
   }
   while (!std::holds_alternative<Response>(event)) event = running->Next(gone);
-  ReplyJson(exchange, 200,
-            CompletionJson(running->head(), running->chat(), std::get<Response>(event),
-                           running->texts()));
+  exchange.Reply(
+      200,
+      CompletionLine(running->head(), running->chat(), std::get<Response>(event), running->texts()),
+      kJsonType);
 }
 
 }  // namespace binocle::http

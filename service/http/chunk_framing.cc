@@ -9,7 +9,7 @@
 namespace binocle::http {
 namespace {
 
-// A size with its extensions, or a trailer.
+// A size with its extensions.
 constexpr size_t kMaxLineBytes = 4096;
 constexpr size_t kMaxQuotedBytes = 40;
 
@@ -59,6 +59,9 @@ bool ChunkFraming::EndLine() {
       part_ = Part::kSize;
       return true;
     case Part::kTrailer:
+      if (line.empty()) return true;
+      return Fail(Text("after the last chunk comes the line \"", ValidUtf8(line, kMaxQuotedBytes),
+                       "\", expected none: trailer fields are not supported"));
     case Part::kData: return true;
   }
   return true;

@@ -1,7 +1,7 @@
 // The lengths and line ends around the chunks of a body (RFC 9112, 7.1), looked at as the bytes pass.
 //
 // cpp-httplib reads a size with strtoul, so that "-5" is a chunk of 2^64 - 5 bytes and "5xyz" one of five, and takes a chunk that does not
-// end where its size says for the last one.
+// end where its size says for the last one. It takes a trailer field for a body that is cut, so there may be none.
 #pragma once
 
 #include <cstdint>

@@ -5,25 +5,27 @@
 namespace binocle::http {
 namespace {
 
-size_t BytesOf(const ChatEvent& event) {
+int64_t BytesOf(const ChatEvent& event) {
   const auto* delta = std::get_if<DeltaEvent>(&event);
   if (delta == nullptr) return 0;
   size_t bytes = sizeof(ChatEvent) + delta->text.size();
-  for (const auto& step : delta->logprobs) bytes += step.size() * sizeof(TokenLogProbability);
-  return bytes;
+  for (const auto& step : delta->logprobs)
+    bytes += sizeof step + step.size() * sizeof(TokenLogProbability);
+  return static_cast<int64_t>(bytes);
 }
 
 }  // namespace
 
 void EventQueue::Push(ChatEvent event) {
-  const size_t bytes = BytesOf(event);
+  const int64_t bytes = BytesOf(event);
   const std::lock_guard lock(mutex_);
   if (overflowed_) return;
-  if (bytes > 0 && bytes_ + bytes > max_bytes_) {
+  if (bytes > 0 && bytes_ + bytes > limits_.each && *all_ + bytes > limits_.together) {
     overflowed_ = true;
-    events_.emplace_back(Error(Code::kResourceExhausted, "the client reads too slowly"));
+    events_.emplace_back(Error(Code::kCancelled, "the client reads too slowly"));
   } else {
     bytes_ += bytes;
+    *all_ += bytes;
     events_.push_back(std::move(event));
   }
   changed_.notify_one();
@@ -34,7 +36,9 @@ std::optional<ChatEvent> EventQueue::Pop(std::chrono::milliseconds wait) {
   if (!changed_.wait_for(lock, wait, [&] { return !events_.empty(); })) return std::nullopt;
   ChatEvent event = std::move(events_.front());
   events_.pop_front();
-  bytes_ -= BytesOf(event);
+  const int64_t bytes = BytesOf(event);
+  bytes_ -= bytes;
+  *all_ -= bytes;
   return event;
 }
 

@@ -1,6 +1,7 @@
 // From the engine's thread, which must not wait, to a connection's.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -26,11 +28,24 @@ struct DeltaEvent {
 
 using ChatEvent = std::variant<Started, DeltaEvent, Response, Error>;
 
-// Holds at most `max_bytes` of deltas. When there are more, the client reads too slowly: they are dropped, and an Error follows what there
-// is. The last event of a request always fits.
+// How many bytes of deltas may wait to be written: so many of each stream, and more of one while all together have not so many. A burst that
+// the engine makes faster than JSON is written, at most a request's whole answer, so waits for its client.
+struct WaitingLimits {
+  int64_t each = 0, together = 0;
+};
+// Of all streams of a server.
+using WaitingBytes = std::atomic<int64_t>;
+
+// When more waits than may, the client reads too slowly: deltas are dropped, and an Error follows what there is. The last event of a request
+// always fits.
 class EventQueue {
  public:
-  explicit EventQueue(size_t max_bytes) : max_bytes_(max_bytes) {}
+  // `all` is shared with the other queues.
+  EventQueue(const WaitingLimits& limits, std::shared_ptr<WaitingBytes> all)
+      : limits_(limits), all_(std::move(all)) {}
+  ~EventQueue() { *all_ -= bytes_; }
+  EventQueue(const EventQueue&) = delete;
+  EventQueue& operator=(const EventQueue&) = delete;
 
   // Never waits.
   void Push(ChatEvent event);
@@ -40,11 +55,12 @@ class EventQueue {
   bool overflowed();
 
  private:
-  const size_t max_bytes_;
+  const WaitingLimits limits_;
+  const std::shared_ptr<WaitingBytes> all_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<ChatEvent> events_;
-  size_t bytes_ = 0;
+  int64_t bytes_ = 0;
   bool overflowed_ = false;
 };
 

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "service/http/body_room.h"
+
 namespace binocle::http {
 
 // A reply of server-sent events while it is written.
@@ -27,8 +29,8 @@ class Exchange {
   // Names in any case; empty: there is none.
   virtual std::string Header(const std::string& name) const = 0;
 
-  // The whole body, at most once. Throws BodyIsTooLarge, BodyIsCut, BodyIsMalformed.
-  virtual std::string ReadBody() = 0;
+  // The whole body, at most once. Throws BodyIsTooLarge, BodyIsCut, BodyIsMalformed, and RESOURCE_EXHAUSTED while others' take all the room.
+  virtual Body ReadBody() = 0;
   // The client has closed the connection. On any thread.
   virtual bool PeerIsGone() const = 0;
 

@@ -124,7 +124,9 @@ void HandleModels(ServerState& state, Exchange& exchange) {
 }
 
 void HandleEmbeddings(ServerState& state, Exchange& exchange) {
-  const EmbeddingRequest request = ParseEmbeddingRequest(exchange.ReadBody(), state.options.limits);
+  // Its share stays until the reply: what was in it waits here.
+  Body body = exchange.ReadBody();
+  const EmbeddingRequest request = ParseInTurn(state, body, ParseEmbeddingRequest);
   ModelBackend& model = *state.models.Find(request.model).backend;
   GoneWatch watch(state, exchange);
   const auto keep_going = [&] { return watch.KeepGoing(); };
@@ -144,7 +146,8 @@ void HandleEmbeddings(ServerState& state, Exchange& exchange) {
 }
 
 void HandleExplain(ServerState& state, Exchange& exchange) {
-  ExplainRequest request = ParseExplainRequest(exchange.ReadBody(), state.options.limits);
+  Body body = exchange.ReadBody();  // its share stays until the reply
+  ExplainRequest request = ParseInTurn(state, body, ParseExplainRequest);
   ModelBackend& model = *state.models.Find(request.chat.model).backend;
   GoneWatch watch(state, exchange);
   const Place place(state, WorkPlaces::About::kPictures, watch);

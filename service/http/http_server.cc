@@ -131,6 +131,7 @@ struct HttpServer::Impl {
                                     .port = options.port,
                                     .max_connections = options.max_connections,
                                     .max_body_bytes = options.max_body_bytes,
+                                    .max_read_bytes = options.max_bodies_bytes / 2,
                                     .limits = {.idle = options.idle_timeout,
                                                .head = options.head_timeout,
                                                .body = options.body_timeout,

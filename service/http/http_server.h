@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "service/common/model_backend.h"
+#include "service/http/event_queue.h"
 #include "service/http/http_error.h"
 #include "service/http/openai_messages.h"
 
@@ -27,14 +28,16 @@ struct HttpOptions {
   int port = 0;                                // 0: one that is free
   int64_t max_connections = 256;               // each has a thread; more get 503
   int64_t max_body_bytes = int64_t{64} << 20;  // more get 413
-  int64_t workers = 2;                         // embeddings and explanations at a time; others wait
-  int64_t max_waiting_work = 256;              // of them; more get 429
+  // Of all bodies together: a half while they are read, where more get 429, and a half while they are parsed, where they wait.
+  int64_t max_bodies_bytes = int64_t{512} << 20;
+  int64_t workers = 2;             // embeddings and explanations at a time; others wait
+  int64_t max_waiting_work = 256;  // of them; more get 429
   std::chrono::milliseconds idle_timeout{30'000};  // of a connection between two requests
   std::chrono::milliseconds head_timeout{10'000};  // of a request's headers
   std::chrono::milliseconds body_timeout{
       30'000};  // of its body, beside the time that its bytes have at 16 KiB/s
   std::chrono::milliseconds write_timeout{30'000};  // of a client that does not read
-  int64_t max_waiting_bytes = int64_t{1} << 20;     // of a stream for a client that reads slowly
+  WaitingLimits waiting{.each = int64_t{1} << 20, .together = int64_t{256} << 20};
   // Of Access-Control-Allow-Origin, such as "https://example.org" or "*". Empty: pages of other origins get nothing.
   std::string cors_origin;
   RequestLimits limits;

@@ -5,52 +5,17 @@
 #include <set>
 #include <utility>
 
+#include "service/http/json_scan.h"
+
 namespace binocle::http {
 namespace {
 
-constexpr int kMaxDepth = 64;
-constexpr int64_t kMaxValues =
-    100'000;  // a value takes some 50 bytes, so 64 MiB of "[],[],…" would become gigabytes
 constexpr size_t kMaxMembers = 1000;    // ordered_json looks members up one by one
 constexpr size_t kMaxNameBytes = 1024;  // and compares all of their bytes
 constexpr size_t kMaxShown = 60;
 
 [[noreturn]] void FailBody(const std::string& message) {
   throw Error(Code::kInvalidArgument, "the body " + message);
-}
-
-// Bounds what the parser will build before it sees the text, and depth because values are destroyed recursively.
-void CheckShape(std::string_view text) {
-  // The parser takes it for the end.
-  if (text.find('\0') != std::string_view::npos) FailBody("is not valid JSON: has a NUL byte");
-  int depth = 0;
-  int64_t values = 1;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      // Pictures are megabytes of base64: jump to what can end the string.
-      i = text.find_first_of("\"\\", i);
-      if (i == std::string_view::npos) break;  // for the parser to refuse, within the limits
-      if (text[i] == '\\') {
-        ++i;
-      } else {
-        in_string = false;
-      }
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxDepth)
-        FailBody("is nested deeper than " + std::to_string(kMaxDepth) + " levels");
-      ++values;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    } else if (c == ',') {
-      ++values;
-    }
-  }
-  if (values > kMaxValues)
-    FailBody("has more than " + std::to_string(kMaxValues) + " values, the limit");
 }
 
 // Builds the value and looks at every name on its way: of two the library would keep the last. As a callback of its parser this would be
@@ -92,7 +57,7 @@ class CheckingBuilder final : public nlohmann::json_sax<Json> {
     std::set<std::string> names;  // of an object
   };
 
-  // The library's messages end with what it last read, which may be megabytes.
+  // The library's messages end with what it last read. ScanJson sees to it that it is not much.
   static std::string Brief(std::string text) {
     constexpr size_t kMaxMessage = 200;
     if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + "…";
@@ -124,8 +89,8 @@ class CheckingBuilder final : public nlohmann::json_sax<Json> {
 
 }  // namespace
 
-Json ParseBody(std::string_view text) {
-  CheckShape(text);
+Json ParseBody(std::string text) {
+  ScanJson(text);
   CheckingBuilder builder;
   Json::sax_parse(text, &builder);
   Json json = std::move(builder).Take();

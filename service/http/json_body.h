@@ -19,9 +19,9 @@ namespace binocle::http {
 // Keeps the order of members: that of a JSON schema is the order in which an answer has them.
 using Json = nlohmann::ordered_json;
 
-// A body that is one JSON object: at most 64 levels, 100000 values, 1000 members an object with names of up to 1024 bytes, none
-// twice, valid UTF-8.
-Json ParseBody(std::string_view text);
+// A body that is one JSON object: as ScanJson wants it, with 1000 members an object, names of up to 1024 bytes, none twice. The text is gone
+// when this returns.
+Json ParseBody(std::string text);
 
 // On one line, with invalid UTF-8 replaced.
 std::string Line(const Json& json);

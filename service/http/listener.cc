@@ -52,6 +52,26 @@ int64_t ContentLength(const httplib::Request& request) {
   return error == std::errc() ? length : INT64_MAX;
 }
 
+// Of every body, for which no room is taken: questions without pictures are always read.
+constexpr size_t kFreeBodyBytes = 64 << 10;
+
+int64_t RoomFor(size_t body_bytes) {
+  return static_cast<int64_t>(body_bytes - std::min(body_bytes, kFreeBodyBytes));
+}
+
+// False: there is no room for it.
+bool Append(std::string_view piece, size_t max_bytes, BodyRoom& room, Body& body) {
+  const size_t before = body.text.size(), after = before + piece.size();
+  BodyRoom::Share moving;  // while a string grows it is there twice
+  if (after > body.text.capacity()) {
+    if (!room.TryTake(RoomFor(before), moving)) return false;
+    body.text.reserve(std::max(after, std::min(2 * body.text.capacity(), max_bytes)));
+  }
+  if (!room.TryTake(RoomFor(after) - RoomFor(before), body.share)) return false;
+  body.text.append(piece);
+  return true;
+}
+
 // The library's own allow several processes to share a port, so that a second server would seem to start.
 void SetSocketOptions(socket_t socket) {
   const int on = 1;
@@ -91,8 +111,12 @@ class SinkStream : public EventStream {
 class Listener::HttplibExchange : public Exchange {
  public:
   HttplibExchange(const httplib::Request& request, httplib::Response& response,
-                  const httplib::ContentReader* reader, int64_t max_body_bytes)
-      : request_(request), response_(response), reader_(reader), max_body_bytes_(max_body_bytes) {}
+                  const httplib::ContentReader* reader, int64_t max_body_bytes, BodyRoom& room)
+      : request_(request),
+        response_(response),
+        reader_(reader),
+        max_body_bytes_(max_body_bytes),
+        room_(room) {}
 
   const std::string& method() const override { return request_.method; }
   const std::string& path() const override { return request_.path; }
@@ -100,22 +124,25 @@ class Listener::HttplibExchange : public Exchange {
     return request_.get_header_value(name.c_str());
   }
 
-  std::string ReadBody() override {
-    std::string body;
+  Body ReadBody() override {
+    Body body;
     if (reader_ == nullptr || !IsBodyExpected(request_)) return body;
     if (ContentLength(request_) > max_body_bytes_) throw BodyIsTooLarge{max_body_bytes_};
     current->connection->BeginBody(current->head.chunked ? Connection::BodyForm::kChunked
                                                          : Connection::BodyForm::kPlain);
-    bool fits = true;
-    body.reserve(static_cast<size_t>(std::min<int64_t>(ContentLength(request_), max_body_bytes_)));
+    const auto most = static_cast<size_t>(max_body_bytes_);
+    bool fits = true, has_room = true;
+    body.text.reserve(std::min(static_cast<size_t>(ContentLength(request_)), most));
     const bool whole = (*reader_)([&](const char* data, size_t size) {
-      fits = body.size() + size <= static_cast<size_t>(max_body_bytes_);
-      if (fits) body.append(data, size);
-      return fits;
+      fits = body.text.size() + size <= most;
+      has_room = fits && Append({data, size}, most, room_, body);
+      return has_room;
     });
     // The library sets a status of its own when reading ends early.
     response_.status = -1;
     if (!fits) throw BodyIsTooLarge{max_body_bytes_};
+    if (!has_room)
+      throw Error(Code::kResourceExhausted, "bodies: as many bytes are on their way in as may");
     if (std::string why = connection_.body_fault(); !why.empty()) throw BodyIsMalformed{why};
     if (!whole) throw BodyIsCut{};
     current->body_is_left = false;
@@ -161,12 +188,13 @@ class Listener::HttplibExchange : public Exchange {
   httplib::Response& response_;
   const httplib::ContentReader* reader_;
   int64_t max_body_bytes_;
+  BodyRoom& room_;
   // The engine's thread asks whether the peer has gone, and there is no `current` on it.
   const Connection& connection_ = *current->connection;
 };
 
 Listener::Listener(const ListenerOptions& options, Handlers handlers)
-    : options_(options), handlers_(std::move(handlers)) {
+    : options_(options), handlers_(std::move(handlers)), reading_(options.max_read_bytes) {
   SetHandlers();
   set_socket_options(SetSocketOptions);
   new_task_queue = [this] {
@@ -265,7 +293,7 @@ void Listener::Handle(const httplib::Request& request, httplib::Response& respon
                       const httplib::ContentReader* reader) {
   current->handled = true;
   current->body_is_left = IsBodyExpected(request);
-  HttplibExchange exchange(request, response, reader, options_.max_body_bytes);
+  HttplibExchange exchange(request, response, reader, options_.max_body_bytes, reading_);
   if (const std::string& fault = current->head.fault; !fault.empty()) {
     current->body_is_left = true;  // if there is one: nobody knows where this request ends
     return exchange.Reply(400, handlers_.refuse(400, fault), "application/json");

@@ -25,6 +25,7 @@ struct ListenerOptions {
   int port = 0;  // 0: one that is free
   int64_t max_connections = 256;
   int64_t max_body_bytes = int64_t{64} << 20;
+  int64_t max_read_bytes = int64_t{256} << 20;  // of all bodies while they are read, together
   ConnectionLimits limits;
 };
 
@@ -84,6 +85,7 @@ class Listener : private httplib::Server {
   int port_ = 0;
   std::mutex mutex_;
   std::set<socket_t> sockets_;  // of open connections
+  BodyRoom reading_;
   std::atomic<int64_t> connections_ = 0;
   std::atomic<int64_t> refused_ = 0;
   std::atomic<bool> hurry_ = false;

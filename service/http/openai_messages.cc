@@ -14,7 +14,7 @@ constexpr std::string_view kMark = "<image>";
 // A part of a message: a text, or the picture that the next mark stands for.
 struct Part {
   bool picture = false;
-  std::string text;
+  std::string_view text;  // in the body
 };
 
 struct Content {
@@ -35,18 +35,21 @@ bool PicturesAreBetweenTexts(const std::vector<Part>& parts) {
 
 std::string JoinParts(const std::vector<Part>& parts, const std::string& place) {
   const bool marked = PicturesAreBetweenTexts(parts);
+  size_t size = 0;
+  for (const Part& part : parts) size += part.text.size() + kMark.size() + 1;
   std::string text;
+  text.reserve(size);
   bool first = true;
   for (const Part& part : parts) {
     if (part.picture && !marked) continue;
-    if (marked && part.text.find(kMark) != std::string::npos) {
+    if (marked && part.text.find(kMark) != std::string_view::npos) {
       throw Error(Code::kInvalidArgument,
                   place + " has the text <image> and pictures between texts, expected one of them",
                   place);
     }
     if (!first) text += '\n';
     first = false;
-    text += part.picture ? kMark : std::string_view(part.text);
+    text += part.picture ? kMark : part.text;
   }
   return text;
 }
@@ -59,7 +62,9 @@ Content ReadParts(const Json& list, const std::string& place, const RequestLimit
     const Fields part(list[i], Index(place, i));
     const std::string type = part.RequiredText("type");
     if (type == "text") {
-      parts.push_back({.text = part.RequiredText("text")});
+      const Json* text = part.Find("text");
+      if (text == nullptr || !text->is_string()) part.Fail("text", "a string");
+      parts.push_back({.text = text->get_ref<const std::string&>()});
     } else if (type == "image_url") {
       content.images.push_back(ReadImagePart(part, limits));
       parts.push_back({.picture = true});

@@ -192,8 +192,8 @@ void ReadEmbeddingOptions(const Fields& object, EmbeddingOptions& out) {
 
 }  // namespace
 
-ChatRequest ParseChatRequest(std::string_view body, const RequestLimits& limits) {
-  const Json json = ParseBody(body);
+ChatRequest ParseChatRequest(std::string body, const RequestLimits& limits) {
+  const Json json = ParseBody(std::move(body));
   return ReadChatRequest(Fields(json, ""), limits);
 }
 
@@ -205,16 +205,16 @@ Error InBodyTerms(const Error& error, const ChatRequest& chat) {
   return Error(error.code(), name + error.message().substr(option.size()), name);
 }
 
-ExplainRequest ParseExplainRequest(std::string_view body, const RequestLimits& limits) {
-  const Json json = ParseBody(body);
+ExplainRequest ParseExplainRequest(std::string body, const RequestLimits& limits) {
+  const Json json = ParseBody(std::move(body));
   const Fields fields(json, "");
   ExplainRequest explain{.chat = ReadChatRequest(fields, limits)};
   if (const auto options = fields.Object("explain")) explain.options = ReadExplainOptions(*options);
   return explain;
 }
 
-EmbeddingRequest ParseEmbeddingRequest(std::string_view body, const RequestLimits& limits) {
-  const Json json = ParseBody(body);
+EmbeddingRequest ParseEmbeddingRequest(std::string body, const RequestLimits& limits) {
+  const Json json = ParseBody(std::move(body));
   const Fields fields(json, "");
   EmbeddingRequest embedding;
   embedding.model = ReadModel(fields);

@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "binocle/embedding.h"
@@ -34,7 +33,7 @@ struct ChatRequest {
 // With `logprobs` the engine is asked for max(top_logprobs, this many) most probable tokens, where the chosen one is looked up.
 inline constexpr int64_t kLogprobCandidates = 20;
 
-ChatRequest ParseChatRequest(std::string_view body, const RequestLimits& limits);
+ChatRequest ParseChatRequest(std::string body, const RequestLimits& limits);
 
 // The same error about the body's name for an option that binocle/request.h names otherwise (max_new_tokens, top_k, var, …).
 Error InBodyTerms(const Error& error, const ChatRequest& chat);
@@ -44,7 +43,7 @@ struct ExplainRequest {
   ChatRequest chat;
   ExplainOptions options;
 };
-ExplainRequest ParseExplainRequest(std::string_view body, const RequestLimits& limits);
+ExplainRequest ParseExplainRequest(std::string body, const RequestLimits& limits);
 
 // A text or an image.
 struct EmbeddingInput {
@@ -61,6 +60,6 @@ struct EmbeddingRequest {
   Format format = Format::kFloat;
   EmbeddingOptions options = {.normalize = true};
 };
-EmbeddingRequest ParseEmbeddingRequest(std::string_view body, const RequestLimits& limits);
+EmbeddingRequest ParseEmbeddingRequest(std::string body, const RequestLimits& limits);
 
 }  // namespace binocle::http

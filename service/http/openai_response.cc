@@ -49,13 +49,12 @@ Json StepsJson(const std::vector<int32_t>& ids,
   return {{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-// From token `first` on, without the end token, which adds nothing to the content.
-Json LogprobsJson(const Answer& answer, size_t first, int64_t top, const TokenTexts& texts) {
-  size_t end = std::min(answer.token_ids.size(), answer.logprobs.size());
-  if (end > 0 && answer.finish_reason == FinishReason::kStop &&
-      texts(answer.token_ids[end - 1]).empty())
-    --end;
-  return StepsJson(answer.token_ids, answer.logprobs, first, end, top, texts);
+// Of how many tokens there are log-probabilities to tell: without the end token, which adds nothing to the content.
+size_t LogprobsEnd(const Answer& answer, const TokenTexts& texts) {
+  const size_t end = std::min(answer.token_ids.size(), answer.logprobs.size());
+  const bool stopped = end > 0 && answer.finish_reason == FinishReason::kStop &&
+                       texts(answer.token_ids[end - 1]).empty();
+  return stopped ? end - 1 : end;
 }
 
 // OpenAI knows no "cancelled"; nobody but the server's own end can cause one that is read.
@@ -85,8 +84,26 @@ Json FingerprintJson(const ReplyHead& head) {
   return head.fingerprint.empty() ? Json() : Json(head.fingerprint);
 }
 
-Json ChoiceJson(size_t index, const Answer& answer, const ChatRequest& chat,
-                const TokenTexts& texts) {
+// Puts `value` where `object` has the member `key` without one (null, []): the first such, which no text within can look like, as its quotes
+// are escaped.
+void Fill(std::string& object, const std::string& key_and_nothing, size_t nothing,
+          const std::string& value) {
+  object.replace(object.find(key_and_nothing) + key_and_nothing.size() - nothing, nothing, value);
+}
+
+// As text, for a tree of the hundred thousands of values that log-probabilities may be takes several times as much.
+std::string LogprobsLine(const Answer& answer, int64_t top, const TokenTexts& texts) {
+  std::string line = R"({"content":[)";
+  const size_t end = LogprobsEnd(answer, texts);
+  for (size_t i = 0; i < end; ++i) {
+    if (i > 0) line += ',';
+    line += Line(StepJson(answer.token_ids[i], answer.logprobs[i], top, texts));
+  }
+  return line + R"(],"refusal":null})";
+}
+
+std::string ChoiceLine(size_t index, const Answer& answer, const ChatRequest& chat,
+                       const TokenTexts& texts) {
   Json choice = {{"index", index},
                  {"message",
                   {{"role", "assistant"},
@@ -95,9 +112,11 @@ Json ChoiceJson(size_t index, const Answer& answer, const ChatRequest& chat,
                    {"annotations", Json::array()}}},
                  {"logprobs", nullptr},
                  {"finish_reason", FinishJson(answer.finish_reason)}};
-  if (chat.logprobs) choice["logprobs"] = LogprobsJson(answer, 0, chat.top_logprobs, texts);
   if (chat.extras) choice["binocle"] = ExtrasJson(answer);
-  return choice;
+  std::string line = Line(choice);
+  if (chat.logprobs)
+    Fill(line, R"("logprobs":null)", 4, LogprobsLine(answer, chat.top_logprobs, texts));
+  return line;
 }
 
 Json DeltaChoice(int64_t index, Json delta) {
@@ -119,20 +138,25 @@ Json UsageJson(const Response& response) {
           {"prompt_tokens_details", {{"cached_tokens", response.prefix_tokens}}}};
 }
 
-Json CompletionJson(const ReplyHead& head, const ChatRequest& chat, const Response& response,
-                    const TokenTexts& texts) {
-  Json choices = Json::array();
-  for (size_t i = 0; i < response.answers.size(); ++i)
-    choices.push_back(ChoiceJson(i, response.answers[i], chat, texts));
+std::string CompletionLine(const ReplyHead& head, const ChatRequest& chat, const Response& response,
+                           const TokenTexts& texts) {
+  std::string choices = "[";
+  for (size_t i = 0; i < response.answers.size(); ++i) {
+    if (i > 0) choices += ',';
+    choices += ChoiceLine(i, response.answers[i], chat, texts);
+  }
+  choices += ']';
   Json json = {{"id", head.id},
                {"object", "chat.completion"},
                {"created", head.created},
                {"model", head.model},
                {"system_fingerprint", FingerprintJson(head)},
-               {"choices", std::move(choices)},
+               {"choices", Json::array()},
                {"usage", UsageJson(response)}};
   if (chat.extras) json["binocle"] = ExtrasJson(response);
-  return json;
+  std::string line = Line(json);
+  Fill(line, R"("choices":[])", 2, choices);
+  return line;
 }
 
 ChunkWriter::ChunkWriter(ReplyHead head, const ChatRequest& chat, TokenTexts texts)
@@ -194,7 +218,8 @@ std::vector<std::string> ChunkWriter::Finish(const Response& response) const {
     Json choice = DeltaChoice(static_cast<int64_t>(i), Json::object());
     choice["finish_reason"] = FinishJson(answer.finish_reason);
     if (logprobs_) {
-      Json rest = LogprobsJson(answer, answers_[i].sent, top_logprobs_, texts_);
+      Json rest = StepsJson(answer.token_ids, answer.logprobs, answers_[i].sent,
+                            LogprobsEnd(answer, texts_), top_logprobs_, texts_);
       if (!rest["content"].empty()) choice["logprobs"] = std::move(rest);
     }
     if (extras_) choice["binocle"] = ExtrasJson(answer);

@@ -26,9 +26,9 @@ struct ReplyHead {
   std::string fingerprint;  // empty: null
 };
 
-// A chat.completion. `content` is always a string and `usage` always there. With ChatRequest::extras it has an object `binocle`.
-Json CompletionJson(const ReplyHead& head, const ChatRequest& chat, const Response& response,
-                    const TokenTexts& texts);
+// A chat.completion on one line. `content` is always a string and `usage` always there. With ChatRequest::extras it has an object `binocle`.
+std::string CompletionLine(const ReplyHead& head, const ChatRequest& chat, const Response& response,
+                           const TokenTexts& texts);
 
 // A stream as server-sent events, each "data: …" and an empty line.
 class ChunkWriter {

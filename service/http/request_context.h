@@ -6,13 +6,17 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "service/common/work_room.h"
+#include "service/http/body_room.h"
 #include "service/http/exchange.h"
 #include "service/http/http_error.h"
 #include "service/http/http_server.h"
+#include "service/http/json_scan.h"
 
 namespace binocle::http {
 
@@ -40,6 +44,8 @@ struct ServerState {
   const ModelList models;
   HttpOptions options;
   HttpCallbacks callbacks;
+  BodyRoom parsing{options.max_bodies_bytes / 2};
+  const std::shared_ptr<WaitingBytes> waiting = std::make_shared<WaitingBytes>();  // with queues
   WorkPlaces places{options.workers, options.max_waiting_work};
   std::atomic<bool> draining = false;
   std::atomic<bool> aborting = false;  // the patience of Drain() is over
@@ -50,6 +56,15 @@ inline constexpr const char* kJsonType = "application/json";
 
 void ReplyJson(Exchange& exchange, int status, const Json& json);
 void ReplyError(Exchange& exchange, const HttpError& error);
+
+// What `parse` makes of the body's text, which is gone then; the body keeps its share of the room.
+template <typename Parse>
+auto ParseInTurn(ServerState& state, Body& body, const Parse& parse) {
+  constexpr int64_t kLittle = 256 << 10;  // is not worth waiting for
+  const int64_t bytes = ParsingBytes(body.text, ScanJson(body.text));
+  const BodyRoom::Share share = bytes > kLittle ? state.parsing.Await(bytes) : BodyRoom::Share();
+  return parse(std::move(body.text), state.options.limits);
+}
 
 // A client that left while we worked for it. Nobody reads the reply.
 struct ClientIsGone {};

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <optional>
 #include <sstream>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -142,9 +144,29 @@ http::Admission Admit(const TokenList& tokens, std::string_view key) {
   return admission;
 }
 
+void CheckFolder(const std::string& socket_path) {
+  const std::filesystem::path folder = std::filesystem::path(socket_path).parent_path();
+  std::error_code ignored;
+  if (folder.empty() || std::filesystem::is_directory(folder, ignored)) return;
+  throw Error(Code::kInvalidArgument,
+              Text("listen is unix:", socket_path, ", expected a path in a folder that there is"),
+              "listen");
+}
+
+// It becomes part of a header.
+void CheckOrigin(const std::string& origin) {
+  const bool plain = std::all_of(origin.begin(), origin.end(),
+                                 [](unsigned char c) { return c > ' ' && c < 0x7F; });
+  if (plain) return;
+  throw Error(Code::kInvalidArgument,
+              "cors_origin has a blank, a control character or one beyond ASCII, expected "
+              "https://HOST or *",
+              "cors_origin");
+}
+
 void CheckAddresses(const ServerOptions& options) {
   const bool file = IsUnixSocket(options.listen);
-  if (file) UnixSocketPath(options.listen);
+  if (file) CheckFolder(UnixSocketPath(options.listen));
   const Address grpc =
       options.listen.empty() || file ? Address() : ParseAddress("listen", options.listen);
   const Address http = options.http.empty() ? Address() : ParseAddress("http", options.http);
@@ -160,6 +182,7 @@ void CheckOptions(const ServerOptions& options) {
     throw Error(Code::kInvalidArgument, "listen is empty and so is http, expected an address",
                 "listen");
   CheckAddresses(options);
+  CheckOrigin(options.cors_origin);
   CheckRange("max_message_bytes", options.max_message_bytes, 1024, INT32_MAX);
   CheckRange("max_request_image_bytes", options.max_request_image_bytes, 1, INT64_MAX);
   CheckRange("max_prompt_bytes", options.max_prompt_bytes, 1, INT64_MAX);
@@ -237,6 +260,7 @@ struct Server::Impl {
     // The other half is for gRPC, models and pictures.
     to.max_connections = std::min<int64_t>(options.max_connections, MostDescriptors() / 2);
     to.max_body_bytes = options.max_message_bytes;
+    to.max_bodies_bytes = 8 * options.max_message_bytes;  // as gRPC's quota
     to.workers = options.workers;
     to.write_timeout = options.stall_limit;
     to.cors_origin = options.cors_origin;

@@ -70,6 +70,8 @@ class Check(Checking):
         self.refused("INVALID_ARGUMENT: --tokens is empty, expected a file", "--tokens", "", status=2)
         path = self.write("empty_list.yaml", "http: none\ntokens: []\n")
         self.refused(rf"INVALID_ARGUMENT: {path}:2: tokens is an empty list, .*", "--config", path, status=2)
+        path = self.write("no_models.yaml", "http: none\nmodels: []\n")
+        self.refused(rf"INVALID_ARGUMENT: {path}:2: models is an empty list, .*", "--config", path, status=2)
         path = self.write("two.yaml", "http: none\n---\ntokens: tokens.txt\n")
         self.refused(rf"INVALID_ARGUMENT: {path}:3: begins a second document, expected one", "--config", path, status=2)
         self.refused("INVALID_ARGUMENT: --tls-client-ca is empty, expected a file", "--tls-client-ca=", status=2)
@@ -85,6 +87,11 @@ class Check(Checking):
             (2, "INVALID_ARGUMENT: --keepalive-seconds is 0.5, expected 1 to 3600", ["--keepalive-seconds", "0.5"]),
             (2, "INVALID_ARGUMENT: --listen is 127.0.0.1, expected HOST:PORT .*", ["--listen", "127.0.0.1"]),
             (2, "INVALID_ARGUMENT: --http is x:70000, expected HOST:PORT .*", ["--http", "x:70000"]),
+            (2, "INVALID_ARGUMENT: --listen is 300.1.1.1:80, expected HOST:PORT .*", ["--listen", "300.1.1.1:80"]),
+            (2, "INVALID_ARGUMENT: --http is a b:80, expected HOST:PORT .*", ["--http", "a b:80"]),
+            (2, r"INVALID_ARGUMENT: --http is \[::g\]:80, expected HOST:PORT .*", ["--http", "[::g]:80"]),
+            (2, "INVALID_ARGUMENT: --listen is unix:/no/folder/s.sock, expected a path in a folder .*", ["--listen", "unix:/no/folder/s.sock"]),
+            (2, "INVALID_ARGUMENT: --cors-origin has .*expected https://HOST or .*", ["--cors-origin", "https://a\r\nX: y"]),
             (2, "INVALID_ARGUMENT: --listen .*expected an address", ["--listen", "none", "--http", "none"]),
             (2, "INVALID_ARGUMENT: --max-message-bytes is 1, expected 1024 to 2147483647", ["--max-message-bytes", "1"]),
             (2, "INVALID_ARGUMENT: --log is xml, expected json or none", ["--log", "xml"]),

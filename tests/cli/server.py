@@ -122,6 +122,18 @@ class Server:
     def metrics(self):
         return parse_metrics(self.get("/metrics").body.decode())
 
+    def metrics_when(self, come):
+        """Those of which `come` is true, at last: a call is counted when its reply has left. After a while whatever there is."""
+        end = time.monotonic() + CALL_SECONDS
+        while True:
+            reply = self.get("/metrics")  # 503 while a closed connection still has its thread
+            samples = parse_metrics(reply.body.decode()) if reply.status == 200 else None
+            if samples is not None and (come(samples) or time.monotonic() > end):
+                return samples
+            if time.monotonic() > end:
+                raise AssertionError(f"/metrics: status {reply.status}")
+            time.sleep(0.01)
+
 
 def chat_body(question, model="llava", **options):
     return {"model": model, "messages": [{"role": "user", "content": question}], **options}

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "core/error.h"
 #include "service/http/http_error.h"
@@ -46,7 +45,7 @@ void MayThrowErrors(const Parse& parse) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const std::string_view body(reinterpret_cast<const char*>(data), size);
+  const std::string body(reinterpret_cast<const char*>(data), size);
   MayThrowErrors([&] { CheckChat(binocle::http::ParseChatRequest(body, kLimits)); });
   MayThrowErrors([&] { CheckChat(binocle::http::ParseExplainRequest(body, kLimits).chat); });
   MayThrowErrors([&] {

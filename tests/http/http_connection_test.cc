@@ -1,9 +1,11 @@
 // How the server treats clients: events in one piece, those who leave, stall, send too much or too slowly, and shutting down.
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <future>
 #include <thread>
 
+#include "service/http/body_room.h"
 #include "service/http/event_queue.h"
 #include "service/http/http_server.h"
 #include "tests/http/bodies.h"
@@ -131,7 +133,8 @@ TEST(HttpStreams, AClientThatDoesNotReadIsDropped) {
                   .between = milliseconds(1)};
   });
   const HttpServer server(
-      Served(backend), {.write_timeout = milliseconds(300), .max_waiting_bytes = int64_t{1} << 40},
+      Served(backend),
+      {.write_timeout = milliseconds(300), .waiting = {.each = int64_t{1} << 40, .together = 0}},
       {});
   RawClient client(server.port(), 4096);
   client.Send(ChatText(true));
@@ -144,7 +147,7 @@ TEST(HttpStreams, AClientThatReadsTooSlowlyIsTold) {
     return Script{.words = std::vector<std::string>(20'000, std::string(2000, 'x')),
                   .between = milliseconds(0)};
   });
-  const HttpServer server(Served(backend), {.max_waiting_bytes = 100'000}, {});
+  const HttpServer server(Served(backend), {.waiting = {.each = 100'000, .together = 100'000}}, {});
   RawClient client(server.port(), 4096);
   client.Send(ChatText(true));
   EXPECT_TRUE(Eventually(
@@ -152,25 +155,70 @@ TEST(HttpStreams, AClientThatReadsTooSlowlyIsTold) {
   std::this_thread::sleep_for(milliseconds(200));
   const RawReply reply = client.ReadReply();
   EXPECT_TRUE(reply.whole);
-  EXPECT_EQ(Json::parse(EventsOf(reply.body).back())["error"]["message"],
-            "the client reads too slowly");
+  const Json error = Json::parse(EventsOf(reply.body).back())["error"];
+  EXPECT_EQ(error["message"], "the client reads too slowly");
+  EXPECT_EQ(error["type"], "server_error");
   EXPECT_EQ(server.stats().slow, 1);
 }
 
+// More than may wait of each stream, faster than it is written.
+TEST(HttpStreams, AClientThatReadsGetsABurstWhole) {
+  FakeBackend backend([](const Request&) {
+    return Script{.words = std::vector<std::string>(2000, std::string(2000, 'x')),
+                  .between = milliseconds(0)};
+  });
+  const HttpServer server(Served(backend), {.waiting = {.each = 10'000, .together = 16 << 20}}, {});
+  const RawReply reply = Exchange1(server.port(), ChatText(true));
+  EXPECT_TRUE(reply.body.ends_with("data: [DONE]\n\n")) << EventsOf(reply.body).back();
+  EXPECT_GT(reply.body.size(), size_t{4'000'000});
+}
+
+// How many deltas come out of a queue before what follows them.
+int DeltasOf(EventQueue& queue, std::optional<ChatEvent>& next) {
+  int deltas = 0;
+  while ((next = queue.Pop(milliseconds(0))) && std::holds_alternative<DeltaEvent>(*next)) ++deltas;
+  return deltas;
+}
+
 TEST(EventQueue, DropsWhatIsTooMuchAndSaysSo) {
-  EventQueue queue(1000);
+  const auto all = std::make_shared<WaitingBytes>();
+  EventQueue queue({.each = 1000, .together = 2000}, all);
   for (int i = 0; i < 100; ++i)
     queue.Push(DeltaEvent{.answer = 0, .text = "text", .token_ids = {}, .logprobs = {}});
   queue.Push(Response{});
-  int deltas = 0;
   std::optional<ChatEvent> event;
-  while ((event = queue.Pop(milliseconds(0))) && std::holds_alternative<DeltaEvent>(*event))
-    ++deltas;
+  const int deltas = DeltasOf(queue, event);
   EXPECT_GT(deltas, 0);
   EXPECT_LT(deltas, 100);
   ASSERT_TRUE(event && std::holds_alternative<Error>(*event));
+  EXPECT_EQ(std::get<Error>(*event).code(), Code::kCancelled);
   EXPECT_TRUE(queue.overflowed());
   EXPECT_FALSE(queue.Pop(milliseconds(0)));
+  EXPECT_EQ(*all, 0);
+}
+
+TEST(EventQueue, OneMayHoldWhatOthersDoNot) {
+  const auto all = std::make_shared<WaitingBytes>();
+  const WaitingLimits limits{.each = 1000, .together = 1'000'000};
+  const auto push = [](EventQueue& queue, int count) {
+    for (int i = 0; i < count; ++i)
+      queue.Push(DeltaEvent{.answer = 0, .text = "text", .token_ids = {}, .logprobs = {}});
+    queue.Push(Response{});
+  };
+  EventQueue queue(limits, all);
+  push(queue, 100);
+  {
+    EventQueue greedy(limits, all), modest(limits, all);
+    push(greedy, 100'000);
+    push(modest, 1);
+    std::optional<ChatEvent> end;
+    EXPECT_EQ(DeltasOf(modest, end), 1) << "each has its own part";
+    EXPECT_TRUE(greedy.overflowed());
+  }
+  std::optional<ChatEvent> end;
+  EXPECT_EQ(DeltasOf(queue, end), 100);
+  EXPECT_TRUE(end && std::holds_alternative<Response>(*end));
+  EXPECT_EQ(*all, 0);
 }
 
 TEST(HttpConnections, ServeManyRequests) {
@@ -230,6 +278,55 @@ TEST(HttpConnections, BodiesOverTheLimit) {
   const RawReply endless =
       Exchange1(server.port(), head + "Content-Length: 99999999999999999999\r\n\r\n{}");
   EXPECT_EQ(endless.status, 413);
+}
+
+TEST(HttpConnections, BodiesHaveARoomTogether) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {.max_bodies_bytes = 2 << 20}, {});
+  Json body = ChatBody();
+  body["model"] = "fake";
+  body["user"] = std::string(700'000, 'x');
+  const std::string large = PostText("/v1/chat/completions", body.dump());
+  RawClient first(server.port());
+  first.Send(large.substr(0, large.size() - 1));
+  RawReply second;
+  EXPECT_TRUE(Eventually([&] {
+    second = Exchange1(server.port(), large);
+    return second.status == 429;
+  }));
+  EXPECT_EQ(second.headers.at("retry-after"), "1");
+  EXPECT_EQ(Json::parse(second.body)["error"]["message"],
+            "bodies: as many bytes are on their way in as may");
+  EXPECT_EQ(Exchange1(server.port(), ChatText(false)).status, 200) << "little ones always fit";
+  first.Send(large.substr(large.size() - 1));
+  EXPECT_EQ(first.ReadReply().status, 200);
+  EXPECT_EQ(Exchange1(server.port(), large).status, 200) << "the room was not given back";
+  // In chunks it is moved while it grows.
+  std::string chunks =
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n";
+  const std::string text = body.dump();
+  for (size_t at = 0; at < text.size(); at += 4096) {
+    const std::string piece = text.substr(at, 4096);
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
+    chunks += size + piece + "\r\n";
+  }
+  EXPECT_EQ(Exchange1(server.port(), chunks + "0\r\n\r\n").status, 200);
+}
+
+TEST(BodyRoom, WhoWaitsIsAdmittedInTurn) {
+  BodyRoom room(100);
+  BodyRoom::Share first = room.Await(1000);  // all of it
+  BodyRoom::Share none;
+  EXPECT_FALSE(room.TryTake(1, none));
+  auto second = std::async(std::launch::async, [&] { return room.Await(60); });
+  EXPECT_EQ(second.wait_for(milliseconds(20)), std::future_status::timeout);
+  { const BodyRoom::Share over = std::move(first); }
+  EXPECT_EQ(second.wait_for(seconds(10)), std::future_status::ready);
+  const BodyRoom::Share held = second.get();
+  EXPECT_FALSE(room.TryTake(41, none));
+  EXPECT_TRUE(room.TryTake(40, none));
 }
 
 // What the server says to `request`, and that it closes the connection behind it.

@@ -33,6 +33,10 @@ Response TwoTokens() {
   return response;
 }
 
+Json Completion(const ChatRequest& chat, const Response& response) {
+  return Json::parse(CompletionLine(kHead, chat, response, TokenText));
+}
+
 Json Parsed(const std::string& event) {
   EXPECT_TRUE(event.starts_with("data: ") && event.ends_with("\n\n")) << event;
   EXPECT_EQ(event.find('\n'), event.size() - 2);
@@ -40,7 +44,7 @@ Json Parsed(const std::string& event) {
 }
 
 TEST(Completion, HasWhatClientsNeed) {
-  const Json json = CompletionJson(kHead, Chat(), TwoTokens(), TokenText);
+  const Json json = Completion(Chat(), TwoTokens());
   EXPECT_EQ(json,
             Json::parse(
                 R"({"id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "tiny",
@@ -52,7 +56,7 @@ TEST(Completion, HasWhatClientsNeed) {
 TEST(Completion, SeveralAnswersHaveTheirIndex) {
   Response response = TwoTokens();
   response.answers.push_back({.text = "", .finish_reason = FinishReason::kLength});
-  const Json json = CompletionJson(kHead, Chat(2), response, TokenText);
+  const Json json = Completion(Chat(2), response);
   EXPECT_EQ(json["choices"][1]["index"], 1);
   EXPECT_EQ(json["choices"][1]["message"]["content"], "");
   EXPECT_EQ(json["choices"][1]["finish_reason"], "length");
@@ -62,12 +66,24 @@ TEST(Completion, LogprobsInOpenAisShape) {
   ChatRequest chat = Chat();
   chat.logprobs = true;
   chat.top_logprobs = 1;
-  const Json json = CompletionJson(kHead, chat, TwoTokens(), TokenText);
+  const Json json = Completion(chat, TwoTokens());
   // Of the end token there is none, and the second token was not among the most probable.
   EXPECT_EQ(json["choices"][0]["logprobs"], Json::parse(R"({"content": [
     {"token": "t1", "logprob": -0.5, "bytes": [116, 49], "top_logprobs": [{"token": "t1", "logprob": -0.5, "bytes": [116, 49]}]},
     {"token": "t2", "logprob": -9999.0, "bytes": [116, 50], "top_logprobs": [{"token": "t3", "logprob": -0.25, "bytes": [116, 51]}]}],
     "refusal": null})"));
+}
+
+TEST(Completion, TextsThatLookLikeMembersAreTexts) {
+  Response response = TwoTokens();
+  response.answers[0].text = R"("logprobs":null,"choices":[])";
+  ChatRequest chat = Chat();
+  chat.logprobs = true;
+  const ReplyHead head{.id = R"("choices":[])", .model = R"("choices":[])"};
+  const Json json = Json::parse(CompletionLine(head, chat, response, TokenText));
+  EXPECT_EQ(json["id"], head.id);
+  EXPECT_EQ(json["choices"][0]["message"]["content"], response.answers[0].text);
+  EXPECT_EQ(json["choices"][0]["logprobs"]["content"].size(), 2U);
 }
 
 TEST(Completion, InfinitiesAreNumbersOfJson) {
@@ -76,7 +92,7 @@ TEST(Completion, InfinitiesAreNumbersOfJson) {
   ChatRequest chat = Chat();
   chat.logprobs = true;
   chat.top_logprobs = 2;
-  const Json json = CompletionJson(kHead, chat, response, TokenText);
+  const Json json = Completion(chat, response);
   EXPECT_EQ(json["choices"][0]["logprobs"]["content"][0]["top_logprobs"][1]["logprob"], -9999.0);
 }
 
@@ -85,7 +101,7 @@ TEST(Completion, ExtrasComeWhenTheBodyHadTheObject) {
   chat.extras = true;
   Response response = TwoTokens();
   response.answers[0].grounding = {0.5, 0.25, 0};
-  const Json json = CompletionJson(kHead, chat, response, TokenText);
+  const Json json = Completion(chat, response);
   EXPECT_EQ(json["choices"][0]["binocle"]["token_ids"], (std::vector<int>{1, 2, 0}));
   EXPECT_EQ(json["choices"][0]["binocle"]["grounding"], (std::vector<double>{0.5, 0.25, 0}));
   EXPECT_EQ(json["binocle"]["image_tokens"], 4);
@@ -95,7 +111,7 @@ TEST(Completion, ExtrasComeWhenTheBodyHadTheObject) {
 TEST(Completion, BrokenBytesDoNotBreakTheLine) {
   Response response = TwoTokens();
   response.answers[0].text = "a\xFF\nb";
-  const std::string line = Line(CompletionJson(kHead, Chat(), response, TokenText));
+  const std::string line = CompletionLine(kHead, Chat(), response, TokenText);
   EXPECT_EQ(Json::parse(line)["choices"][0]["message"]["content"], "a\uFFFD\nb");
 }
 
@@ -146,8 +162,7 @@ TEST(Chunks, LogprobsComeWithTheTextOfTheirTokens) {
   chat.logprobs = true;
   const Response whole = TwoTokens();
   const Answer& answer = whole.answers[0];
-  const Json want =
-      CompletionJson(kHead, chat, whole, TokenText)["choices"][0]["logprobs"]["content"];
+  const Json want = Completion(chat, whole)["choices"][0]["logprobs"]["content"];
   // However the tokens are parted: [first, second, end] with text, without, or all at the end.
   const auto part = [&](size_t first, size_t end, const char* text) {
     const auto at = [](size_t i) { return static_cast<int64_t>(i); };

@@ -144,6 +144,17 @@ TEST_F(HalfSentTest, ACallEndsWhoseRequestDoesNotCome) {
   EXPECT_TRUE(Ask("say a").ok());
 }
 
+TEST_F(HalfSentTest, AStreamOfReflectionEndsToo) {
+  Start(Impatient());
+  for (const char* version : {"v1", "v1alpha"}) {
+    HalfClient client(server_->port());
+    client.BeginCall(
+        std::string("/grpc.reflection.") + version + ".ServerReflection/ServerReflectionInfo", 10);
+    EXPECT_TRUE(client.WaitForEnd()) << version;
+    EXPECT_GE(client.pings(), 1);
+  }
+}
+
 TEST_F(HalfSentTest, ACallThatHasNotBegunDoesNotKeepTheServer) {
   Start();
   HalfClient client(server_->port());

@@ -23,7 +23,8 @@ using testing::ErrorOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr ImageStoreOptions kSmall{.budget_bytes = 10, .pending_bytes = 12, .max_image_bytes = 8};
+constexpr ImageStoreOptions kSmall{
+    .budget_bytes = 10 + 2 * 512, .pending_bytes = 12, .max_image_bytes = 8};
 
 TEST(Sha256, IsThePublishedOne) {
   EXPECT_EQ(Sha256Hex("abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
@@ -38,7 +39,7 @@ TEST(ImageStore, FindsWhatItKeepsByContent) {
   EXPECT_EQ(store.Find(std::string(64, '0')), nullptr);
   const ImageStoreCounters counters = store.counters();
   EXPECT_EQ(counters.entries, 1);
-  EXPECT_EQ(counters.bytes, 3);
+  EXPECT_EQ(counters.bytes, 3 + 512);
   EXPECT_EQ(counters.hits, 1);
   EXPECT_EQ(counters.misses, 1);
 }
@@ -54,7 +55,7 @@ TEST(ImageStore, TheLeastRecentlyUsedGoesFirstAndStaysValidForWhoHoldsIt) {
   EXPECT_NE(store.Find(a), nullptr);
   EXPECT_EQ(*held, "bbbb");
   EXPECT_EQ(store.counters().evictions, 1);
-  EXPECT_EQ(store.counters().bytes, 8);
+  EXPECT_EQ(store.counters().bytes, 2 * (4 + 512));
 }
 
 TEST(ImageStore, RefusesWhatItCannotKeep) {
@@ -116,7 +117,7 @@ TEST(ImageUpload, AllUploadsTogetherHaveALimitAndGiveBack) {
 }
 
 TEST(ImageStore, ThreadsAgree) {
-  ImageStore store({.budget_bytes = 64, .pending_bytes = 1000, .max_image_bytes = 8});
+  ImageStore store({.budget_bytes = 4096, .pending_bytes = 1000, .max_image_bytes = 8});
   std::vector<std::thread> threads;
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&store, t] {
@@ -130,7 +131,7 @@ TEST(ImageStore, ThreadsAgree) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_LE(store.counters().bytes, 64);
+  EXPECT_LE(store.counters().bytes, 4096);
   EXPECT_EQ(store.counters().pending_bytes, 0);
 }
 

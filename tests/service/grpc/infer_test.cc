@@ -47,6 +47,28 @@ TEST(Infer, AGoodRequestHasNoFaults) {
   EXPECT_EQ(ask.system(), "s");
 }
 
+TEST(Infer, FaultsSayWhatWasExpected) {
+  const auto summary = [](const std::string& text) {
+    Violations violations;
+    AskRequestOf(Parse<inference::ModelInferRequest>(text), violations);
+    return violations.Summary();
+  };
+  const std::string prompt = kPrompt;
+  EXPECT_EQ(summary(""), "inputs have no prompt, expected one");
+  EXPECT_EQ(summary(prompt + "parameters { key: 'seed' value { int64_param: -1 } }"),
+            "parameters[seed] is negative, expected 0 to 2^64 - 1");
+  EXPECT_EQ(summary(prompt + "parameters { key: 'top_k' value { int64_param: 1099511627776 } }"),
+            "parameters[top_k] is out of range, expected a number of 32 bits");
+  EXPECT_EQ(summary(prompt + "parameters { key: 'top_k' value { double_param: 1.5 } }"),
+            "parameters[top_k] has a value of another type than the option");
+  std::string empty;
+  for (int i = 0; i < 5000; ++i) empty += "\\000\\000\\000\\000";
+  EXPECT_EQ(
+      summary("inputs { name: 'prompt' datatype: 'BYTES' shape: 5000 } raw_input_contents: '" +
+              empty + "'"),
+      "raw_input_contents[0] has more than 4096 elements, the limit");
+}
+
 TEST(Infer, FaultsHaveTheirPlaces) {
   const std::string prompt = kPrompt;
   EXPECT_THAT(FaultsOf(prompt + "model_version: '2'"), ElementsAre("model_version"));
@@ -74,6 +96,10 @@ TEST(Infer, FaultsHaveTheirPlaces) {
   EXPECT_THAT(FaultsOf(prompt + "inputs { name: 'image' datatype: 'BYTES' shape: -1 shape: -1 }"),
               ElementsAre("inputs[1].shape"));
   EXPECT_THAT(FaultsOf(prompt + "outputs { name: 'gone' }"), ElementsAre("outputs[0].name"));
+  EXPECT_THAT(FaultsOf(prompt + "outputs { name: 'answer' parameters { key: 'a' value {} } }"),
+              ElementsAre("outputs[0].parameters"));
+  EXPECT_THAT(FaultsOf("inputs { name: 'image' datatype: 'BYTES' shape: 0 }"),
+              ElementsAre("inputs"));
   EXPECT_THAT(FaultsOf("inputs { name: 'prompt' datatype: 'BYTES' shape: 1 } raw_input_contents: "
                        "'\\007\\000\\000\\000say'"),
               ElementsAre("raw_input_contents[0]"));

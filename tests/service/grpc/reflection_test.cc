@@ -47,6 +47,8 @@ TEST(Reflection, WhatIsNotThereIsAnErrorInTheReply) {
     EXPECT_THAT(answer, HasSubstr("there is no")) << request;
     EXPECT_THAT(answer, HasSubstr(std::string("\x08\x05"))) << "NOT_FOUND";
   }
+  EXPECT_THAT(Answer(Field(5, Field(1, "binocle.v1.AskRequest") + "\x10\x05")),
+              HasSubstr("there is no extension 5 of a type binocle.v1.AskRequest"));
   EXPECT_THAT(Answer(""), HasSubstr("asks for nothing"));
 }
 
