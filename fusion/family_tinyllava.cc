@@ -1,5 +1,4 @@
-// TinyLlavaForConditionalGeneration of TinyLLaVA Factory: a CLIP or SigLIP tower and a two-layer projector, or CLIP and DINOv2 and two of
-// them (mixture of features), with a text model of llm_config.h. No part of transformers: names and rules are those of its source.
+// TinyLlavaForConditionalGeneration of TinyLLaVA Factory: a CLIP or SigLIP tower and a two-layer projector, with a text model of llm_config.h. No part of transformers: names and rules are those of its source.
 #include "core/mapped_file.h"
 #include "fusion/families.h"
 #include "llm/llm_config.h"

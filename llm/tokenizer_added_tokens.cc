@@ -2,11 +2,11 @@
 
 #include <utility>
 
-#include "llm/utf8.h"
-
 namespace binocle {
 
-AddedTokenSplitter::AddedTokenSplitter(const std::map<int32_t, AddedToken>& tokens) {
+AddedTokenSplitter::AddedTokenSplitter(const std::map<int32_t, AddedToken>& tokens,
+                                       WhiteSpace white_space)
+    : white_space_(white_space) {
   for (const auto& [id, token] : tokens) {
     ids_[token.content] = id;
     tokens_[id] = token;
@@ -78,9 +78,9 @@ void AddedTokenSplitter::ApplyFlags(std::vector<TextSegment>& segments) const {
     const AddedToken& token = tokens_.at(segment.id);
     const std::string left = i > 0 ? segments[i - 1].text : "";
     const std::string right = i + 1 < segments.size() ? segments[i + 1].text : "";
-    if (token.rstrip && !right.empty()) segments[i + 1].text = TrimFront(right);
+    if (token.rstrip && !right.empty()) segments[i + 1].text = TrimFront(right, white_space_);
     if (token.lstrip && !left.empty()) {
-      segments[i - 1].text = TrimBack(left);
+      segments[i - 1].text = TrimBack(left, white_space_);
       segments[i - 1].id = Find(segments[i - 1].text);
     }
     if (!token.single_word) continue;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "llm/tokenizer_config.h"
+#include "llm/utf8.h"
 
 namespace binocle {
 
@@ -20,8 +21,9 @@ struct TextSegment {
 
 class AddedTokenSplitter {
  public:
-  // Where two ids have the same content the larger one counts, as in transformers.
-  explicit AddedTokenSplitter(const std::map<int32_t, AddedToken>& tokens);
+  // Where two ids have the same content the larger one counts, as in transformers. `white_space`: what lstrip and rstrip take along.
+  explicit AddedTokenSplitter(const std::map<int32_t, AddedToken>& tokens,
+                              WhiteSpace white_space = WhiteSpace::kPython);
 
   // Segments in order, none of them empty. At each place the longest token counts; tokens then take along white space
   // (lstrip, rstrip) or become ordinary text again (single_word). This is transformers'
@@ -43,6 +45,7 @@ class AddedTokenSplitter {
   size_t LongestMatch(std::string_view text, int32_t* id) const;
   void ApplyFlags(std::vector<TextSegment>& segments) const;
 
+  WhiteSpace white_space_;
   std::vector<Node> nodes_{1};
   std::unordered_map<std::string, int32_t> ids_;
   std::unordered_map<int32_t, AddedToken> tokens_;

@@ -22,6 +22,23 @@ std::vector<std::string> BytesOf(const std::vector<std::string>& spellings) {
   return bytes;
 }
 
+std::string Normalized(const BpeSpec& spec, const std::string& text) {
+  return spec.nfc ? ToNfc(text) : text;
+}
+
+enum class Looked : uint8_t { kInText, kInNormalizedText };
+
+// Of the added tokens those that are looked for there, spelled as they are there.
+std::map<int32_t, AddedToken> Added(const BpeSpec& spec, Looked where) {
+  std::map<int32_t, AddedToken> tokens;
+  for (auto [id, token] : spec.added) {
+    if (token.normalized != (where == Looked::kInNormalizedText)) continue;
+    if (token.normalized) token.content = Normalized(spec, token.content);
+    tokens[id] = token;
+  }
+  return tokens;
+}
+
 class BpeTokenizer final : public Tokenizer {
  public:
   BpeTokenizer(BpeSpec spec, const std::string& where)
@@ -29,10 +46,12 @@ class BpeTokenizer final : public Tokenizer {
         bytes_(BytesOf(spec_.spellings)),
         model_(bytes_, spec_.merges, spec_.whole_words, where),
         words_(spec_.splits),
-        splitter_(spec_.added) {
+        as_they_are_(Added(spec_, Looked::kInText), WhiteSpace::kUnicode),
+        normalized_(Added(spec_, Looked::kInNormalizedText), WhiteSpace::kUnicode) {
     for (size_t id = 0; id < spec_.spellings.size(); ++id) {
       if (!spec_.spellings[id].empty()) ids_[spec_.spellings[id]] = static_cast<int32_t>(id);
     }
+    for (const auto& [id, token] : spec_.added) ids_[token.content] = id;
     FillPieces();
   }
 
@@ -63,8 +82,8 @@ class BpeTokenizer final : public Tokenizer {
   std::vector<TokenPiece::Kind> kinds_;
   BpeModel model_;
   WordSplitter words_;
-  AddedTokenSplitter splitter_;
-  std::unordered_map<std::string, int32_t> ids_;  // of the vocabulary's spellings
+  AddedTokenSplitter as_they_are_, normalized_;
+  std::unordered_map<std::string, int32_t> ids_;  // of spellings
 };
 
 // An added token is its text; special ones contribute none.
@@ -94,7 +113,6 @@ size_t BpeTokenizer::Index(int32_t id) const {
 }
 
 int32_t BpeTokenizer::IdOf(std::string_view spelling) const {
-  if (const int32_t added = splitter_.Find(std::string(spelling)); added >= 0) return added;
   const auto found = ids_.find(std::string(spelling));
   return found == ids_.end() ? -1 : found->second;
 }
@@ -103,14 +121,23 @@ std::vector<int32_t> BpeTokenizer::Encode(std::string_view text, AddSpecial add)
   CheckTextBytes(text);
   std::vector<int32_t> ids;
   if (add == AddSpecial::kYes) ids = spec_.front;
-  for (const TextSegment& segment : splitter_.Split(ReplaceInvalidUtf8(text))) {
+  const auto encode_words = [&](std::string stretch) {
+    if (spec_.prefix_space && !stretch.starts_with(' ')) stretch.insert(0, " ");
+    words_.Split(stretch, [&](std::string_view word) { model_.Encode(word, ids); });
+  };
+  // As the tokenizers library: tokens in the text, then tokens in what is normalised between them, then words.
+  for (const TextSegment& segment : as_they_are_.Split(ReplaceInvalidUtf8(text))) {
     if (segment.id >= 0) {
       ids.push_back(segment.id);
       continue;
     }
-    std::string stretch = spec_.nfc ? ToNfc(segment.text) : segment.text;
-    if (spec_.prefix_space && !stretch.starts_with(' ')) stretch.insert(0, " ");
-    words_.Split(stretch, [&](std::string_view word) { model_.Encode(word, ids); });
+    for (TextSegment& inner : normalized_.Split(Normalized(spec_, segment.text))) {
+      if (inner.id >= 0) {
+        ids.push_back(inner.id);
+      } else {
+        encode_words(std::move(inner.text));
+      }
+    }
   }
   if (add == AddSpecial::kYes) ids.insert(ids.end(), spec_.back.begin(), spec_.back.end());
   return ids;

@@ -31,11 +31,13 @@ std::string CheckedContent(std::string content, const std::string& where) {
 AddedToken ParseToken(const Json& json, const std::string& where) {
   if (json.is_string()) return {.content = CheckedContent(json.get<std::string>(), where)};
   const JsonObject object(json, where);
+  const bool special = object.BoolOr("special", false);
   return {.content = CheckedContent(object.String("content"), where),
-          .special = object.BoolOr("special", false),
+          .special = special,
           .lstrip = object.BoolOr("lstrip", false),
           .rstrip = object.BoolOr("rstrip", false),
-          .single_word = object.BoolOr("single_word", false)};
+          .single_word = object.BoolOr("single_word", false),
+          .normalized = object.BoolOr("normalized", !special)};
 }
 
 int32_t CheckedId(int64_t id, const std::string& where) {

@@ -24,6 +24,8 @@ struct AddedToken {
   bool lstrip = false;       // takes the white space to its left along
   bool rstrip = false;       // and to its right
   bool single_word = false;  // only between spaces
+  // Looked for in the normalised text, behind those that are looked for in the text as it is. Of tokenizer.json alone.
+  bool normalized = false;
 };
 
 struct TokenizerConfig {

@@ -44,6 +44,11 @@ constexpr std::array<std::string_view, 29> kWhiteSpace = {
     "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A", "\u2028", "\u2029",
     "\u202F", "\u205F", "\u3000"};
 
+// Of kWhiteSpace.
+bool IsWhiteSpace(std::string_view space, WhiteSpace which) {
+  return which == WhiteSpace::kPython || space < "\x1C" || space > "\x1F";
+}
+
 }  // namespace
 
 size_t Utf8CharacterLength(std::string_view text) {
@@ -86,8 +91,10 @@ std::string ReplaceInvalidUtf8(std::string_view text) {
   return out;
 }
 
-std::string_view TrimFront(std::string_view text) {
-  const auto opens = [&](std::string_view space) { return text.starts_with(space); };
+std::string_view TrimFront(std::string_view text, WhiteSpace which) {
+  const auto opens = [&](std::string_view space) {
+    return text.starts_with(space) && IsWhiteSpace(space, which);
+  };
   for (auto it = kWhiteSpace.begin(); it != kWhiteSpace.end();) {
     it = std::find_if(kWhiteSpace.begin(), kWhiteSpace.end(), opens);
     if (it != kWhiteSpace.end()) text.remove_prefix(it->size());
@@ -95,8 +102,10 @@ std::string_view TrimFront(std::string_view text) {
   return text;
 }
 
-std::string_view TrimBack(std::string_view text) {
-  const auto ends = [&](std::string_view space) { return text.ends_with(space); };
+std::string_view TrimBack(std::string_view text, WhiteSpace which) {
+  const auto ends = [&](std::string_view space) {
+    return text.ends_with(space) && IsWhiteSpace(space, which);
+  };
   for (auto it = kWhiteSpace.begin(); it != kWhiteSpace.end();) {
     it = std::find_if(kWhiteSpace.begin(), kWhiteSpace.end(), ends);
     if (it != kWhiteSpace.end()) text.remove_suffix(it->size());

@@ -23,8 +23,10 @@ std::string ReplaceInvalidUtf8(std::string_view text);
 // Bytes at the front of `text`, at least one, that an unfinished character would have; 1 where the first byte can begin none.
 size_t BrokenCharacterLength(std::string_view text);
 
-// The text without the white space (Unicode's, as in Python's str.strip) at its front or its end.
-std::string_view TrimFront(std::string_view text);
-std::string_view TrimBack(std::string_view text);
+// Unicode's property White_Space, as in Rust and in \s; Python's str.strip takes the separators U+001C to U+001F too.
+enum class WhiteSpace : uint8_t { kUnicode, kPython };
+// The text without the white space at its front or its end.
+std::string_view TrimFront(std::string_view text, WhiteSpace which = WhiteSpace::kPython);
+std::string_view TrimBack(std::string_view text, WhiteSpace which = WhiteSpace::kPython);
 
 }  // namespace binocle

@@ -9,6 +9,7 @@
 #include "llm/bpe/byte_alphabet.h"
 #include "llm/bpe/word_splitter.h"
 #include "llm/streaming_decoder.h"
+#include "llm/tokenizer_bpe.h"
 #include "llm/tokenizer_json.h"
 #include "tests/testing/errors.h"
 
@@ -98,6 +99,35 @@ TEST(BpeModel, AMergeMakesATokenThatThereIs) {
             }),
             "INVALID_ARGUMENT: tokenizer.json: merge 0 of ids 0 and 1 makes a token that the "
             "vocabulary does not have");
+}
+
+// The 256 bytes, and added tokens behind them.
+std::unique_ptr<Tokenizer> BytesAnd(std::map<int32_t, AddedToken> added) {
+  BpeSpec spec{.nfc = true, .added = std::move(added)};
+  for (int byte = 0; byte < 256; ++byte)
+    spec.spellings.push_back(SpellingOfBytes(std::string(1, static_cast<char>(byte))));
+  return MakeBpeTokenizer(std::move(spec), "test");
+}
+
+// What tokenizers 0.22 does with such tokens: AddedVocabulary's two passes.
+TEST(AddedTokensOfBpe, NormalizedOnesAreFoundInTheNormalizedTextAndAfterTheOthers) {
+  const auto t = BytesAnd({{300, {.content = "e\xCC\x81", .normalized = true}},
+                           {301, {.content = "<a"}},
+                           {302, {.content = "<ab>", .normalized = true}}});
+  EXPECT_EQ(t->Encode("\xC3\xA9", AddSpecial::kNo), (Ids{300})) << "the composed form";
+  EXPECT_EQ(t->Encode("e\xCC\x81", AddSpecial::kNo), (Ids{300}));
+  EXPECT_EQ(t->Encode("<ab>", AddSpecial::kNo), (Ids{301, 'b', '>'}))
+      << "the longer one comes second";
+  EXPECT_EQ(t->IdOf("e\xCC\x81"), 300);
+}
+
+TEST(AddedTokensOfBpe, TakeAlongUnicodesWhiteSpace) {
+  const auto t = BytesAnd(
+      {{300, {.content = "<l>", .lstrip = true}}, {301, {.content = "<r>", .rstrip = true}}});
+  EXPECT_EQ(t->Encode("x \xC2\x85<l>", AddSpecial::kNo), (Ids{'x', 300}));
+  EXPECT_EQ(t->Encode("x\x1C<l>", AddSpecial::kNo), (Ids{'x', 0x1C, 300}))
+      << "Python's strip takes it";
+  EXPECT_EQ(t->Encode("<r>\x1F\ty", AddSpecial::kNo), (Ids{301, 0x1F, '\t', 'y'}));
 }
 
 TEST(ByteAlphabet, IsGpt2s) {
