@@ -5,17 +5,15 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/wire_format_lite.h>
-#include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <utility>
 
 #include "service/common/text.h"
-#include "service/grpc/request_wait.h"
+#include "service/grpc/bytes_call.h"
 
 namespace binocle {
 namespace {
@@ -201,104 +199,28 @@ std::optional<std::string> AnswerReflection(std::string_view request,
   return out.Text(kOriginal, request).Text(part.field, part.bytes).bytes();
 }
 
-// One request after the other. Shared by the reactor and the watch.
-class ReflectionService::Stream final : public StallWatch::Watched {
+// One request after the other.
+class ReflectionService::Stream final : public BytesCall {
  public:
   Stream(const std::vector<std::string>& services, grpc::GenericCallbackServerContext& context)
-      : services_(services), context_(&context) {}
+      : BytesCall(context), services_(services) {}
 
-  // The reactor goes to gRPC and deletes itself.
-  static grpc::ServerGenericBidiReactor* Begin(const ReflectionService& service,
-                                               grpc::GenericCallbackServerContext& context);
-  // Between two requests too: one that is half here looks like none.
-  void EndIfStalled(StallWatch::Clock::time_point before) override {
-    const std::lock_guard lock(mutex_);
-    if (reactor_ == nullptr || since_ > before) return;
-    // A write that waits for this client ends only with the call.
-    if (writing_) return context_->TryCancel();
-    End(RequestIsLate());
+ protected:
+  void OnRequest(std::string_view bytes) override {
+    const std::optional<std::string> answer = AnswerReflection(bytes, services_);
+    if (!answer)
+      return End({grpc::StatusCode::INVALID_ARGUMENT, "the request is no request of reflection"});
+    Write(*answer);
   }
+  void OnSent() override { Read(); }
 
  private:
-  class Reactor;
-
-  void OnReadDone(bool ok);
-  void OnWriteDone(bool ok);
-  // These with `mutex_` held.
-  void Read();
-  void End(const grpc::Status& status) { std::exchange(reactor_, nullptr)->Finish(status); }
-
-  const std::vector<std::string>& services_;           // the server's, which outlives its calls
-  std::mutex mutex_;                                   // guards what follows
-  grpc::GenericCallbackServerContext* context_;        // gRPC's, there as long as reactor_ is
-  grpc::ServerGenericBidiReactor* reactor_ = nullptr;  // null once finished
-  grpc::ByteBuffer request_, response_;
-  bool writing_ = false;
-  StallWatch::Clock::time_point since_;  // of the read or write that is under way
+  const std::vector<std::string>& services_;  // the server's, which outlives its calls
 };
 
-// Lives as long as gRPC calls it.
-class ReflectionService::Stream::Reactor final : public grpc::ServerGenericBidiReactor {
- public:
-  explicit Reactor(std::shared_ptr<Stream> stream) : stream_(std::move(stream)) {}
-  void OnReadDone(bool ok) override { stream_->OnReadDone(ok); }
-  void OnWriteDone(bool ok) override { stream_->OnWriteDone(ok); }
-  void OnDone() override { delete this; }
-
- private:
-  const std::shared_ptr<Stream> stream_;
-};
-
-grpc::ServerGenericBidiReactor* ReflectionService::Stream::Begin(
-    const ReflectionService& service, grpc::GenericCallbackServerContext& context) {
-  const auto stream = std::make_shared<Stream>(service.services_, context);
-  auto* reactor = new Reactor(stream);
-  const std::lock_guard lock(stream->mutex_);
-  stream->reactor_ = reactor;
-  stream->Read();
-  service.stalls_.Add(stream);
-  return reactor;
-}
-
-void ReflectionService::Stream::Read() {
-  writing_ = false;
-  since_ = StallWatch::Clock::now();
-  reactor_->StartRead(&request_);
-}
-
-void ReflectionService::Stream::OnReadDone(bool ok) {
-  const std::lock_guard lock(mutex_);
-  if (reactor_ == nullptr) return;
-  if (!ok) return End(grpc::Status::OK);
-  if (request_.Length() > kMaxRequestBytes) {
-    request_.Clear();
-    return End({grpc::StatusCode::RESOURCE_EXHAUSTED,
-                Text("the request is longer than ", kMaxRequestBytes, " bytes")});
-  }
-  grpc::Slice slice;
-  std::optional<std::string> answer;
-  if (request_.TrySingleSlice(&slice).ok() || request_.DumpToSingleSlice(&slice).ok())
-    answer =
-        AnswerReflection({reinterpret_cast<const char*>(slice.begin()), slice.size()}, services_);
-  request_.Clear();
-  if (!answer)
-    return End({grpc::StatusCode::INVALID_ARGUMENT, "the request is no request of reflection"});
-  const grpc::Slice out(*answer);
-  response_ = grpc::ByteBuffer(&out, 1);
-  writing_ = true;
-  since_ = StallWatch::Clock::now();
-  reactor_->StartWrite(&response_);
-}
-
-void ReflectionService::Stream::OnWriteDone(bool ok) {
-  const std::lock_guard lock(mutex_);
-  if (reactor_ == nullptr) return;
-  if (ok) return Read();
-  End({grpc::StatusCode::CANCELLED, "the client has gone, or has stopped reading"});
-}
-
-ReflectionService::ReflectionService(std::vector<std::string> services, StallWatch& stalls)
-    : services_(std::move(services)), stalls_(stalls) {
+ReflectionService::ReflectionService(std::vector<std::string> services, HealthService& health,
+                                     StallWatch& stalls)
+    : services_(std::move(services)), health_(health), stalls_(stalls) {
   std::sort(services_.begin(), services_.end());
 }
 
@@ -306,7 +228,9 @@ grpc::ServerGenericBidiReactor* ReflectionService::CreateReactor(
     grpc::GenericCallbackServerContext* context) {
   const bool known =
       std::find(std::begin(kMethods), std::end(kMethods), context->method()) != std::end(kMethods);
-  return known ? Stream::Begin(*this, *context) : CallbackGenericService::CreateReactor(context);
+  if (known) return BytesCall::Begin(std::make_shared<Stream>(services_, *context), stalls_);
+  if (HealthService::Has(context->method())) return health_.CreateReactor(*context);
+  return CallbackGenericService::CreateReactor(context);
 }
 
 }  // namespace binocle

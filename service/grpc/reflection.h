@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "service/grpc/health.h"
 #include "service/grpc/stall_watch.h"
 
 namespace binocle {
@@ -20,15 +21,13 @@ namespace binocle {
 std::optional<std::string> AnswerReflection(std::string_view request,
                                             const std::vector<std::string>& services);
 
-// Also takes every method that the server does not have, which ends with UNIMPLEMENTED.
+// Also takes every method that the server has nowhere else: health's, which it passes on, and those that there are not, which end with
+// UNIMPLEMENTED. A server has one such service.
 class ReflectionService final : public grpc::CallbackGenericService {
  public:
-  static constexpr size_t kMaxRequestBytes = 4096;  // names of files, symbols and types
-
   // `services`: full names of those to list. Reflection itself is not among them: its description is in gRPC's library, which registers
   // the plugin wherever it is linked.
-  // A stream whose client neither sends nor reads for as long as `stalls` allows ends with DEADLINE_EXCEEDED.
-  ReflectionService(std::vector<std::string> services, StallWatch& stalls);
+  ReflectionService(std::vector<std::string> services, HealthService& health, StallWatch& stalls);
 
   grpc::ServerGenericBidiReactor* CreateReactor(
       grpc::GenericCallbackServerContext* context) override;
@@ -37,6 +36,7 @@ class ReflectionService final : public grpc::CallbackGenericService {
   class Stream;
 
   std::vector<std::string> services_;
+  HealthService& health_;
   StallWatch& stalls_;
 };
 

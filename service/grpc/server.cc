@@ -1,7 +1,6 @@
 #include "service/grpc/server.h"
 
 #include <google/protobuf/stubs/logging.h>
-#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -41,9 +40,6 @@ std::vector<std::string> DescribedServices() {
 void PrepareLibraries() {
   static std::once_flag once;
   std::call_once(once, [] {
-    grpc::EnableDefaultHealthCheckService(true);
-    // So that the description is in the program, where reflection finds it: the library's health service brings none.
-    grpc::health::v1::HealthCheckRequest::descriptor();
     // A line on stderr for every text of a stranger that is no UTF-8; the call gets its status anyway.
     google::protobuf::SetLogHandler(nullptr);
   });
@@ -141,11 +137,7 @@ struct GrpcServer::Impl {
     SetServing(true);
   }
 
-  void SetServing(bool serving) {
-    grpc::HealthCheckServiceInterface& health = *server->GetHealthCheckService();
-    for (const char* name : kServices) health.SetServingStatus(name, serving);
-    health.SetServingStatus("", serving);
-  }
+  void SetServing(bool serving) { health.SetServing(serving); }
 
   const ModelList models;
   GrpcServerOptions options;
@@ -158,7 +150,8 @@ struct GrpcServer::Impl {
   VisionLanguageServiceImpl vision_language{context};
   ModelServiceImpl model{context};
   InferenceServiceImpl inference{context};
-  ReflectionService reflection{DescribedServices(), stalls};
+  HealthService health{{kServices.begin(), kServices.end()}, stalls};
+  ReflectionService reflection{DescribedServices(), health, stalls};
   Acceptor acceptor{options.listen};
   std::unique_ptr<grpc::Server> server;  // last: it calls the others
   std::mutex stopping;

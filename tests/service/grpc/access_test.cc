@@ -90,6 +90,63 @@ class AccessTest : public ServerTest {
   }
 };
 
+// What Watch says, as it comes.
+class HealthWatcher final
+    : public grpc::ClientBidiReactor<v1::PartProperty, v1::FaithfulnessOptions> {
+ public:
+  HealthWatcher(const std::shared_ptr<grpc::Channel>& channel, const std::string& service)
+      : stub_(channel) {
+    request_.set_name(service);
+    stub_.PrepareBidiStreamingCall(&context_, "/grpc.health.v1.Health/Watch", {}, this);
+    StartWriteLast(&request_, {});
+    StartRead(&response_);
+    StartCall();
+  }
+  ~HealthWatcher() override {
+    context_.TryCancel();
+    ended_.get_future().wait();
+  }
+  HealthWatcher(const HealthWatcher&) = delete;
+  HealthWatcher& operator=(const HealthWatcher&) = delete;
+
+  bool Said(std::vector<int> statuses) {
+    return Soon([&] {
+      const std::lock_guard lock(mutex_);
+      return said_ == statuses;
+    });
+  }
+  void OnReadDone(bool ok) override {
+    if (!ok) return;
+    {
+      const std::lock_guard lock(mutex_);
+      said_.push_back(response_.blocks());
+    }
+    StartRead(&response_);
+  }
+  void OnDone(const grpc::Status&) override { ended_.set_value(); }
+
+ private:
+  grpc::TemplatedGenericStub<v1::PartProperty, v1::FaithfulnessOptions> stub_;
+  grpc::ClientContext context_;
+  v1::PartProperty request_;
+  v1::FaithfulnessOptions response_;
+  std::mutex mutex_;
+  std::vector<int> said_;
+  std::promise<void> ended_;
+};
+
+TEST_F(AccessTest, WhoWatchesHealthIsToldOfDraining) {
+  Start();
+  HealthWatcher all(channel_, ""), one(channel_, "binocle.v1.ModelService"), none(channel_, "gone");
+  EXPECT_TRUE(all.Said({1}));
+  EXPECT_TRUE(one.Said({1}));
+  EXPECT_TRUE(none.Said({3})) << "SERVICE_UNKNOWN";
+  server_->Drain(std::chrono::milliseconds(1));
+  EXPECT_TRUE(all.Said({1, 2}));
+  EXPECT_TRUE(one.Said({1, 2}));
+  server_->Stop();
+}
+
 TEST_F(AccessTest, TokensAreAskedForAndLimited) {
   GrpcServerOptions options;
   options.tokens = TokenList::Parse(

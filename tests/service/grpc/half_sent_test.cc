@@ -144,6 +144,15 @@ TEST_F(HalfSentTest, ACallEndsWhoseRequestDoesNotCome) {
   EXPECT_TRUE(Ask("say a").ok());
 }
 
+TEST_F(HalfSentTest, ACallOfHealthEndsToo) {
+  Start(Impatient());
+  for (const char* method : {"Check", "Watch"}) {
+    HalfClient client(server_->port());
+    client.BeginCall(std::string("/grpc.health.v1.Health/") + method, 10);
+    EXPECT_TRUE(client.WaitForEnd()) << method;
+  }
+}
+
 TEST_F(HalfSentTest, AStreamOfReflectionEndsToo) {
   Start(Impatient());
   for (const char* version : {"v1", "v1alpha"}) {
