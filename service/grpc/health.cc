@@ -35,7 +35,7 @@ ServingStatus StatusOf(bool serving) {
   return serving ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
 }
 
-std::string Answer(ServingStatus status) {
+std::string StatusBytes(ServingStatus status) {
   HealthCheckResponse response;
   response.set_status(status);
   return response.SerializeAsString();
@@ -54,7 +54,7 @@ class HealthService::Check final : public BytesCall {
     if (!service) return End(NoRequest());
     if (!health_.Knows(*service))
       return End({grpc::StatusCode::NOT_FOUND, "there is no service of that name"});
-    WriteLast(Answer(StatusOf(health_.serving())));
+    WriteLast(StatusBytes(StatusOf(health_.serving())));
   }
   void OnNoRequest() override { End(NoRequest()); }
   void OnSent() override {}
@@ -90,7 +90,7 @@ class HealthService::Watch final : public BytesCall {
         known_ ? StatusOf(health_.serving()) : HealthCheckResponse::SERVICE_UNKNOWN;
     if (told_ == now) return Wait();
     told_ = now;
-    Write(Answer(now));
+    Write(StatusBytes(now));
   }
 
   const HealthService& health_;

@@ -27,7 +27,7 @@ using testing::Script;
 using testing::Served;
 using testing::TextPart;
 
-std::string Body(Json changes = Json::object()) {
+std::string BodyOf(Json changes = Json::object()) {
   Json body = ChatBody();
   body["model"] = "fake";
   body.update(changes);
@@ -35,7 +35,7 @@ std::string Body(Json changes = Json::object()) {
 }
 
 RawReply Chat(int port, const Json& changes = Json::object()) {
-  return Exchange1(port, PostText("/v1/chat/completions", Body(changes)));
+  return Exchange1(port, PostText("/v1/chat/completions", BodyOf(changes)));
 }
 
 std::string ErrorOf(const RawReply& reply) {
@@ -222,7 +222,7 @@ TEST(HttpServer, Explains) {
   EXPECT_EQ(json["words"][1]["map"]["patches"][0].size(), 576U);
   EXPECT_EQ(json["pictures"][0]["width"], 192);
   EXPECT_EQ(DecodeBase64(json["pictures"][0]["rgb"].get<std::string>())->size(), 192 * 192 * 3U);
-  EXPECT_EQ(Exchange1(server.port(), PostText("/explain", Body())).status, 400);
+  EXPECT_EQ(Exchange1(server.port(), PostText("/explain", BodyOf())).status, 400);
 }
 
 TEST(HttpServer, HealthReadinessMetricsAndThePage) {
@@ -274,7 +274,7 @@ TEST(HttpServer, OtherPathsAndMethodsGetJson) {
 TEST(HttpServer, BodiesAreJsonByTheirLabel) {
   FakeBackend backend;
   const HttpServer server(Served(backend), {}, {});
-  const std::string body = Body();
+  const std::string body = BodyOf();
   const auto post = [&](const std::string& type) {
     return Exchange1(server.port(), "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n" + type +
                                         "Content-Length: " + std::to_string(body.size()) +
@@ -339,7 +339,7 @@ TEST(HttpServer, RequestIdsComeBackAndAreLogged) {
                       }});
     const std::string headers = "X-Request-Id: abc-1\r\ntraceparent: 00-aa-bb-01\r\n";
     const RawReply reply =
-        Exchange1(server.port(), PostText("/v1/chat/completions", Body(), headers));
+        Exchange1(server.port(), PostText("/v1/chat/completions", BodyOf(), headers));
     EXPECT_EQ(reply.headers.at("x-request-id"), "abc-1");
     EXPECT_EQ(backend.last().id, "abc-1");
     const RawReply odd = Exchange1(server.port(), GetText("/healthz", "X-Request-Id: a b<c>\r\n"));
