@@ -6,7 +6,8 @@ PROGRAM is build/dev/bin/binocle. Nothing is kept. Each case of make_checkpoints
 with every seed (default: 11 and 12) in the types that it has there, and once more with its weights
 in every --dtype, but for Binocle cases, which mix all three. A request whose two best logits come
 nearer than 2e-3 at one of its 64 steps is drawn again with another prompt: float noise may decide
-there. The exit status is 1 where anything differs.
+there; where no prompt will do, another checkpoint is drawn. The exit status is 1 where anything
+differs.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ from model_dump import Pictures, Wishes, dump_model
 from reference_models import Request
 
 TOLERANCE = 1e-4
+DRAWS = 8  # of a checkpoint
+
+
+class NoPromptWillDo(Exception):
+    """Two best logits are too near in all of them."""
 
 
 def prompt_ids(start: int, count: int, attempt: int) -> list[int]:
@@ -62,7 +68,7 @@ def dumped(folder: Path, name: str) -> tuple[dict[str, torch.Tensor], dict[str, 
         tensors, info = dump_model(folder, requests_for(name, images, attempt), found, wishes)
         if all(request["min_margin"] >= MIN_MARGIN for request in info["requests"]):
             return tensors, info
-    raise RuntimeError(f"{name}: no prompt keeps its margins")
+    raise NoPromptWillDo(name)
 
 
 def recast(folder: Path, dtype: str) -> bool:
@@ -103,6 +109,16 @@ def compare(program: str, folder: Path, name: str, title: str) -> bool:
     return report["agrees"]
 
 
+def drawn_and_compared(program: str, folder: Path, name: str, seed: int) -> bool:
+    for draw in range(DRAWS):
+        write_checkpoint(name, folder.parent, seed + 1000 * draw)
+        try:
+            return compare(program, folder, name, f"{name} (seed {seed + 1000 * draw})")
+        except NoPromptWillDo:
+            pass
+    raise RuntimeError(f"{name}: no prompt keeps its margins in {DRAWS} checkpoints")
+
+
 def shared_by(cases: list[str]) -> list[str]:
     """Cases whose weights others link to or name."""
     shared = []
@@ -132,17 +148,19 @@ def main() -> None:
             for shared in shared_by(cases):
                 write_checkpoint(shared, Path(root), seed)
             for name in cases:
-                write_checkpoint(name, Path(root), seed)
                 folder = Path(root) / name
                 count += 1
-                wrong += not compare(args.program, folder, name, f"{name} (seed {seed})")
+                wrong += not drawn_and_compared(args.program, folder, name, seed)
                 for dtype in args.dtype or []:
                     mixed = name.startswith(("binocle_", "assembled_"))
                     if mixed or not recast(folder, dtype):
                         continue
-                    count += 1
                     title = f"{name} (seed {seed}, {dtype})"
-                    wrong += not compare(args.program, folder, name, title)
+                    try:
+                        wrong += not compare(args.program, folder, name, title)
+                        count += 1
+                    except NoPromptWillDo:
+                        print(f"{title:44} left out: no prompt keeps its margins", flush=True)
     print(f"{count} checkpoints, {wrong} differ")
     sys.exit(wrong > 0)
 
