@@ -300,7 +300,11 @@ TEST(HttpConnections, BodiesHaveARoomTogether) {
   EXPECT_EQ(Exchange1(server.port(), ChatText(false)).status, 200) << "little ones always fit";
   first.Send(large.substr(large.size() - 1));
   EXPECT_EQ(first.ReadReply().status, 200);
-  EXPECT_EQ(Exchange1(server.port(), large).status, 200) << "the room was not given back";
+  // A reply may be here before its body's room is given back.
+  const auto fits = [&](const std::string& request) {
+    return Eventually([&] { return Exchange1(server.port(), request).status == 200; });
+  };
+  EXPECT_TRUE(fits(large)) << "the room was not given back";
   // In chunks it is moved while it grows.
   std::string chunks =
       "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
@@ -312,7 +316,7 @@ TEST(HttpConnections, BodiesHaveARoomTogether) {
     std::snprintf(size, sizeof size, "%zx\r\n", piece.size());
     chunks += size + piece + "\r\n";
   }
-  EXPECT_EQ(Exchange1(server.port(), chunks + "0\r\n\r\n").status, 200);
+  EXPECT_TRUE(fits(chunks + "0\r\n\r\n"));
 }
 
 TEST(BodyRoom, WhoWaitsIsAdmittedInTurn) {
