@@ -48,6 +48,8 @@ size_t AddedTokenSplitter::LongestMatch(std::string_view text, int32_t* id) cons
 }
 
 std::vector<TextSegment> AddedTokenSplitter::Split(std::string_view text) const {
+  if (text.empty()) return {};
+  if (tokens_.empty()) return {{.text = std::string(text)}};
   std::vector<TextSegment> segments;
   size_t begin = 0;  // of the stretch that is no token
   for (size_t i = 0; i < text.size();) {

@@ -35,7 +35,7 @@ class HealthService {
 
   std::vector<std::string> names_;  // sorted
   StallWatch& stalls_;
-  mutable std::mutex mutex_;  // guards what follows; taken before a call's lock is not
+  mutable std::mutex mutex_;  // guards what follows; taken under a call's lock, never around one
   bool serving_ = false;
   std::vector<std::weak_ptr<Watch>> watching_;
 };

@@ -279,6 +279,16 @@ def write_llava_processor(folder: Path, strategy: str, tower: str) -> None:
     processor.save_pretrained(str(folder))
 
 
+# Of LLaVA's tensors: save_pretrained still writes those on the left.
+OTHER_NAMING = {
+    "language_model.model.": "model.language_model.",
+    "language_model.lm_head.": "lm_head.",
+    "vision_tower.": "model.vision_tower.",
+    "multi_modal_projector.": "model.multi_modal_projector.",
+    "image_newline": "model.image_newline",
+}
+
+
 def rename_tensors(folder: Path, names: dict[str, str]) -> None:
     """Rewrites model.safetensors with other prefixes (longest match first)."""
     path = folder / "model.safetensors"
@@ -300,12 +310,4 @@ def write_llava(name: str, folder: Path, seed: int) -> None:
         model.config.vision_config.model_type,
     )
     if name == "llava_model_prefix":
-        rename_tensors(
-            folder,
-            {
-                "language_model.model.": "model.language_model.",
-                "language_model.lm_head.": "lm_head.",
-                "vision_tower.": "model.vision_tower.",
-                "multi_modal_projector.": "model.multi_modal_projector.",
-            },
-        )
+        rename_tensors(folder, OTHER_NAMING)

@@ -10,7 +10,7 @@ import transformers
 from PIL import Image
 from transformers import AutoImageProcessor, MistralConfig, PretrainedConfig, Qwen2Config
 
-from checkpoints_hf import SMALL, rename_tensors, save
+from checkpoints_hf import OTHER_NAMING, SMALL, rename_tensors, save
 from common import DTYPES, quiet_rows, randomize, read_json
 from reference_models import LlavaReference, Request, Stages, load_tokenizer
 from towers import clip_config, siglip_config
@@ -76,16 +76,7 @@ def write_case(name: str, folder: Path, seed: int) -> None:
     quiet_rows(model.lm_head.weight, [0, 1, 2, *range(320, 331)], DTYPES[dtype])
     save(model, folder, dtype)
     if name == "llava_next_siglip":
-        rename_tensors(
-            folder,
-            {
-                "language_model.model.": "model.language_model.",
-                "language_model.lm_head.": "lm_head.",
-                "vision_tower.": "model.vision_tower.",
-                "multi_modal_projector.": "model.multi_modal_projector.",
-                "image_newline": "model.image_newline",
-            },
-        )
+        rename_tensors(folder, OTHER_NAMING)
     side = tower.image_size
     square = {"height": side, "width": side}
     sizes = {"size": square}
