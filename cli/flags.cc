@@ -95,7 +95,10 @@ void ModelFlags::Add(CLI::App& command) {
   group.AddText("--projector", options.projector,
                 "GGUF file with a tower and a projector, beside a GGUF text model");
   group.AddText("--device", options.device, "cpu");
-  group.AddText("--compute", options.compute, "f32");
+  group.AddText("--compute", options.compute, "f32, bf16, int8 or int4: how weights are kept");
+  group.AddText("--compute-parts", options.compute_parts,
+                "otherwise for parts, e.g. vision=bf16,head=f32 (vision, fusion, projector, "
+                "language, head)");
   group.AddNumber("--threads", options.threads, "threads (0: one per processor)");
   group.AddText("--memory-limit", memory_limit,
                 "largest memory plan that is loaded, e.g. 4GiB (default: the machine's memory)");

@@ -6,8 +6,9 @@
 
 namespace binocle {
 
-Exec::Exec(int threads)
+Exec::Exec(int threads, CpuLevel level)
     : pool_(threads),
+      level_(std::min(level, BestCpuLevel())),
       scratch_(static_cast<size_t>(threads)),
       gemm_plans_(std::make_unique<GemmPlans>()) {}
 
@@ -22,6 +23,11 @@ void Exec::ParallelWithScratch(int64_t tasks, int64_t floats,
   pool_.Run(tasks, [&](int64_t i, int thread) {
     body(i, static_cast<float*>(scratch_[static_cast<size_t>(thread)].data()));
   });
+}
+
+void* Exec::Workspace(int64_t bytes) {
+  if (workspace_.size() < bytes) workspace_ = AlignedBuffer(bytes);
+  return workspace_.data();
 }
 
 void Exec::ParallelRanges(int64_t items, int64_t grain,

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/cpu_level.h"
 #include "core/tensor.h"
 #include "core/thread_pool.h"
 
@@ -16,14 +17,15 @@ class GemmPlans;  // compiled matrix products, keyed by shape (core/ops/linear_o
 
 class Exec {
  public:
-  // A CPU backend with `threads` threads, the caller's included.
-  explicit Exec(int threads);
+  // A CPU backend with `threads` threads, the caller's included. `level`: at most that of the processor.
+  explicit Exec(int threads, CpuLevel level = BestCpuLevel());
   ~Exec();
   Exec(const Exec&) = delete;
   Exec& operator=(const Exec&) = delete;
 
   Device device() const { return Device::kCpu; }
   int threads() const { return pool_.threads(); }
+  CpuLevel cpu_level() const { return level_; }
   GemmPlans& gemm_plans() { return *gemm_plans_; }
 
   // body(i) for i in [0, tasks), in any order, on all threads.
@@ -35,12 +37,18 @@ class Exec {
   void ParallelWithScratch(int64_t tasks, int64_t floats,
                            const std::function<void(int64_t, float*)>& body);
 
+  // At least `bytes` of undefined value, aligned to 64 bytes: what an op passes from one of its loops to the next. Until the next call. Only
+  // more than ever before allocates.
+  void* Workspace(int64_t bytes);
+
   // body(begin, end) over disjoint ranges that cover [0, items), each of at least `grain` items where possible.
   void ParallelRanges(int64_t items, int64_t grain,
                       const std::function<void(int64_t, int64_t)>& body);
 
  private:
   ThreadPool pool_;
+  CpuLevel level_;
+  AlignedBuffer workspace_;
   std::vector<AlignedBuffer> scratch_;  // per thread
   std::unique_ptr<GemmPlans> gemm_plans_;
 };

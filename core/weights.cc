@@ -82,6 +82,7 @@ std::string NameMap::Stored(std::string_view asked) const {
 struct WeightBinder::State {
   const TensorSet* tensors;
   NameMap names;
+  KindsByName kinds;
   Exec* ex = nullptr;  // of the loading pass
   bool checking = true;
   std::map<std::string, WeightPlan> plan;
@@ -176,18 +177,26 @@ bool WeightBinder::IsInBlocks(const std::string& name) const {
   return found != nullptr && IsBlockType(found->dtype());
 }
 
+WeightKind WeightBinder::KindOf(std::string_view name, int64_t k) const {
+  const WeightKind kind = state_->kinds.Of(prefix_ + std::string(name));
+  return k <= kMaxCompactDepth ? kind : WeightKind::kF32;
+}
+
 LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                                    std::string_view why) {
   std::vector<StoredLinear> stored;
   int64_t rows = 0;
   bool in_place = false;
+  const WeightKind kind = KindOf(parts.begin()->name, k);
   for (const Rows& part : parts) {
     rows += part.n;
-    in_place = in_place || IsInBlocks(std::string(part.name) + ".weight");
+    in_place =
+        in_place || (kind == WeightKind::kF32 && IsInBlocks(std::string(part.name) + ".weight"));
   }
   const int64_t bias_rows = bias == Bias::kPresent ? rows : 0;
   Count(parts.begin()->name, rows * k + bias_rows,
-        in_place ? 4 * bias_rows : PackedLinearBytes(rows, k));
+        in_place ? 4 * bias_rows
+                 : PackedLinearBytes(rows, k, kind) - (bias_rows == 0 ? 4 * rows : 0));
   for (const Rows& part : parts) {
     const std::string name(part.name);
     if (in_place) CountInPlace(name + ".weight");
@@ -198,16 +207,17 @@ LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k,
     if (bias == Bias::kPresent) linear.bias = View(name + ".bias", {part.n}, why);
     stored.push_back(linear);
   }
-  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, stored);
+  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, stored, kind);
 }
 
 LinearWeights WeightBinder::LinearNamed(std::string_view weight, std::string_view bias, int64_t n,
                                         int64_t k, std::string_view why) {
-  const bool in_place = IsInBlocks(std::string(weight));
+  const WeightKind kind = KindOf(weight, k);
+  const bool in_place = kind == WeightKind::kF32 && IsInBlocks(std::string(weight));
   if (in_place) CountInPlace(weight);
-  Count(weight, n * k + n, in_place ? 4 * n : PackedLinearBytes(n, k));
+  Count(weight, n * k + n, in_place ? 4 * n : PackedLinearBytes(n, k, kind));
   const StoredLinear linear{.weight = View(weight, {n, k}, why), .bias = View(bias, {n}, why)};
-  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, {linear});
+  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, {linear}, kind);
 }
 
 LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shape, Bias bias,
@@ -215,14 +225,17 @@ LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shap
   const std::string prefix(name);
   const int64_t k = shape.elements() / shape[0];
   const int64_t bias_rows = bias == Bias::kPresent ? shape[0] : 0;
-  const bool in_place = IsInBlocks(prefix + ".weight");
+  const WeightKind kind = std::min(KindOf(name, k), WeightKind::kBf16);
+  const bool in_place = kind == WeightKind::kF32 && IsInBlocks(prefix + ".weight");
   if (in_place) CountInPlace(prefix + ".weight");
-  Count(name, shape[0] * k + bias_rows, in_place ? 4 * bias_rows : PackedLinearBytes(shape[0], k));
+  Count(name, shape[0] * k + bias_rows,
+        in_place ? 4 * bias_rows
+                 : PackedLinearBytes(shape[0], k, kind) - (bias_rows == 0 ? 4 * shape[0] : 0));
   StoredLinear linear{.weight = View(prefix + ".weight", shape, why), .bias = {}};
   if (bias == Bias::kPresent) linear.bias = View(prefix + ".bias", {shape[0]}, why);
   if (state_->checking) return {};
   linear.weight = linear.weight.Reshape({shape[0], k});
-  return PackLinear(*state_->ex, {linear});
+  return PackLinear(*state_->ex, {linear}, kind);
 }
 
 LayerNormWeights WeightBinder::LayerNorm(std::string_view name, int64_t width, float epsilon,
@@ -249,9 +262,16 @@ void WeightBinder::IgnoreUnder(std::string_view prefix) {
 std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
                                                const std::string& where,
                                                const std::function<void(WeightBinder&)>& bind) {
+  return CheckWeights(tensors, names, {}, where, bind);
+}
+
+std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
+                                               const KindsByName& kinds, const std::string& where,
+                                               const std::function<void(WeightBinder&)>& bind) {
   const auto state = std::make_shared<WeightBinder::State>();
   state->tensors = &tensors;
   state->names = names;
+  state->kinds = kinds;
   WeightBinder binder(state, "");
   bind(binder);
   const std::string problems =
@@ -279,9 +299,15 @@ std::vector<NeededWeight> ListWeights(const NameMap& names,
 
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,
                  const std::function<void(WeightBinder&)>& bind) {
+  LoadWeights(ex, tensors, names, {}, bind);
+}
+
+void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names, const KindsByName& kinds,
+                 const std::function<void(WeightBinder&)>& bind) {
   const auto state = std::make_shared<WeightBinder::State>();
   state->tensors = &tensors;
   state->names = names;
+  state->kinds = kinds;
   state->ex = &ex;
   state->checking = false;
   WeightBinder binder(state, "");

@@ -20,6 +20,7 @@
 
 #include "core/ops/linear.h"
 #include "core/ops/norm.h"
+#include "core/weight_kind.h"
 
 namespace binocle {
 
@@ -73,13 +74,15 @@ class WeightBinder {
     RowOrder order = {};
     float scale = 1;  // StoredLinear::scale
   };
-  // `parts` stacked into one matrix, each [n, k] with bias [n] where asked: packed, or read in place where one is of a block type.
+  // `parts` stacked into one matrix, each [n, k] with bias [n] where asked: packed, or read in place where one is of a block type and the kind
+  // is kF32. The first part's name decides the kind.
   LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                        std::string_view why);
   // One matrix [n, k] with a bias [n], whose names are no name and its ".weight" and ".bias".
   LinearWeights LinearNamed(std::string_view weight, std::string_view bias, int64_t n, int64_t k,
                             std::string_view why);
-  // A convolution whose kernel is its stride, [n, channels, p, p], as the matrix [n, channels·p·p].
+  // A convolution whose kernel is its stride, [n, channels, p, p], as the matrix [n, channels·p·p]. What it reads are pixels: of the kinds of
+  // fewer bits it is kBf16.
   LinearWeights Convolution(std::string_view name, const Shape& shape, Bias bias,
                             std::string_view why);
   LayerNormWeights LayerNorm(std::string_view name, int64_t width, float epsilon,
@@ -93,17 +96,18 @@ class WeightBinder {
  private:
   struct State;
   friend std::map<std::string, struct WeightPlan> CheckWeights(
-      const TensorSet&, const NameMap&, const std::string&,
+      const TensorSet&, const NameMap&, const KindsByName&, const std::string&,
       const std::function<void(WeightBinder&)>&);
   friend std::vector<struct NeededWeight> ListWeights(const NameMap&,
                                                       const std::function<void(WeightBinder&)>&);
-  friend void LoadWeights(Exec&, const TensorSet&, const NameMap&,
+  friend void LoadWeights(Exec&, const TensorSet&, const NameMap&, const KindsByName&,
                           const std::function<void(WeightBinder&)>&);
   WeightBinder(std::shared_ptr<State> state, std::string prefix)
       : state_(std::move(state)), prefix_(std::move(prefix)) {}
   void Count(std::string_view name, int64_t parameters, int64_t bytes);
   void CountInPlace(std::string_view name);
   bool IsInBlocks(const std::string& name) const;
+  WeightKind KindOf(std::string_view name, int64_t k) const;
   const TensorView* Require(std::string_view name, const Shape& shape, std::string_view why);
   TensorView View(std::string_view name, const Shape& shape, std::string_view why);
 
@@ -119,10 +123,13 @@ struct WeightPlan {
       0;  // of the mapped files, of tables and matrices that are read there, each once; processes share them
 };
 
-// The checking pass alone. Throws INVALID_ARGUMENT with all problems, also for a weight that is NaN or infinite; `where` names the
+// The checking pass alone; all matrices kF32 where no kinds are given. Throws INVALID_ARGUMENT with all problems, also for a weight that is NaN or infinite; `where` names the
 // model. Returns the plan per part: the name up to the first dot, as asked ("anchor", "language_model").
 std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
                                                const std::string& where,
+                                               const std::function<void(WeightBinder&)>& bind);
+std::map<std::string, WeightPlan> CheckWeights(const TensorSet& tensors, const NameMap& names,
+                                               const KindsByName& kinds, const std::string& where,
                                                const std::function<void(WeightBinder&)>& bind);
 
 // A tensor that a model asks for.
@@ -137,6 +144,8 @@ std::vector<NeededWeight> ListWeights(const NameMap& names,
 
 // The loading pass, after CheckWeights accepted the same `bind`.
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,
+                 const std::function<void(WeightBinder&)>& bind);
+void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names, const KindsByName& kinds,
                  const std::function<void(WeightBinder&)>& bind);
 
 }  // namespace binocle

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "binocle/layer_ranges.h"
+#include "core/weight_kind.h"
 #include "fusion/fusion.h"
 #include "llm/conversation.h"
 #include "llm/llama_decoder.h"
@@ -96,6 +97,7 @@ struct ModelOverrides {
   std::optional<ConversationStyle> conversation = {};
   std::optional<std::filesystem::path> projector = {};  // beside a GGUF text model
   LayerOverrides layers = {};
+  KindsByName kinds = {};  // of weights, by the names that parts ask for
 };
 
 // Reads config.json, preprocessor_config.json and generation_config.json of a directory. Throws NOT_FOUND, INVALID_ARGUMENT (file,

@@ -104,7 +104,7 @@ std::unique_ptr<Tokenizer> TokenizerOf(const std::filesystem::path& directory,
 
 CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides,
                            MissingTokenizer missing)
-    : directory_(path) {
+    : directory_(path), kinds_(overrides.kinds) {
   if (path.extension() == ".gguf") {
     GgufModel model = ReadGgufModel(path, overrides);
     config_ = std::move(model.config);
@@ -122,7 +122,7 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
 }
 
 void CheckedModel::Check() {
-  plan_.weights = CheckWeights(tensors_, names_, directory_.string(),
+  plan_.weights = CheckWeights(tensors_, names_, kinds_, directory_.string(),
                                [&](WeightBinder& b) { BindParts(config_, b); });
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
@@ -161,7 +161,7 @@ std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& na
 VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
     : checked_(std::move(checked)) {
   const ModelConfig& c = config();
-  LoadWeights(ex, checked_.tensors_, checked_.names_,
+  LoadWeights(ex, checked_.tensors_, checked_.names_, checked_.kinds_,
               [&](WeightBinder& b) { parts_ = BindParts(c, b); });
   decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers,
                                             std::min(max_positions, c.text.max_positions));

@@ -75,6 +75,7 @@ class CheckedModel {
   ModelConfig config_;
   TensorSet tensors_;
   NameMap names_;
+  KindsByName kinds_;
   ModelPlan plan_;
   std::unique_ptr<Tokenizer> tokenizer_;
 };

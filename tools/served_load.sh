@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 
 "$binocle" serve --listen 127.0.0.1:0 --http 127.0.0.1:0 --port-file "$work/ports.json" --drain-seconds 120 2>"$work/log" &
 server=$!
-trap 'kill -KILL "$server" 2>/dev/null; rm -rf "$work"' EXIT
+trap 'kill -KILL "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
 until [ -s "$work/ports.json" ]; do
   kill -0 "$server" || { cat "$work/log" >&2; exit 1; }
   sleep 0.2

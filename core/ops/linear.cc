@@ -46,6 +46,7 @@ Tensor StackBiases(const std::vector<StoredLinear>& parts, int64_t n) {
 
 void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
               Accumulate accumulate) {
+  if (!w.compact.empty()) return LinearCompact(ex, x, w, y, accumulate);
   w.in_place.empty() ? LinearCpu(ex, x, w, y, accumulate) : LinearInPlace(ex, x, w, y, accumulate);
 }
 
@@ -58,12 +59,13 @@ void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView
 
 }  // namespace
 
-int64_t PackedLinearBytes(int64_t n, int64_t k) {
+int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind) {
+  if (kind != WeightKind::kF32) return CompactBytes(n, k, kind) + 4 * n;
   const int64_t padded_n = (n + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
   return (PaddedDepth(k) * padded_n + n) * 4;
 }
 
-LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts) {
+LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts, WeightKind kind) {
   LinearWeights w;
   w.k = parts.at(0).weight.dim(1);
   for (const StoredLinear& part : parts) {
@@ -71,6 +73,10 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts) {
     w.n += part.weight.dim(0);
   }
   w.bias = StackBiases(parts, w.n);
+  if (kind != WeightKind::kF32) {
+    w.compact = PackCompact(ex, parts, w.n, w.k, kind);
+    return w;
+  }
   if (std::any_of(parts.begin(), parts.end(), IsInBlocks)) {
     w.in_place = parts;
     return w;

@@ -11,6 +11,9 @@
 // are expanded to f32 panel by panel during the product, each panel once a call. The result is bit for bit that of a packed matrix of
 // the expanded values.
 //
+// Of the compact kinds (core/weight_kind.h) a row of x is rounded first, and what is computed is exact in the rounded numbers but for f32 sums
+// (bf16_block.h); again an output row depends on its own input row alone, on the processor's level (core/cpu_level.h), and on nothing else.
+//
 //   LinearWeights w = PackLinear(ex, {{.weight = q, .bias = {}}, {.weight = k, .bias = {}}});   // rows stacked: [Nq + Nk, K]
 //   Linear(ex, x, w, y);
 #pragma once
@@ -19,6 +22,7 @@
 
 #include "core/exec.h"
 #include "core/tensor.h"
+#include "core/weight_kind.h"
 
 namespace binocle {
 
@@ -49,29 +53,47 @@ struct StoredLinear {
   float scale = 1;
 };
 
+// Panels of a compact kind, one after the other: those of bf16_block.h, int8_block.h and int4_block.h, each of PaddedDepth(kind, K) rows. A weight
+// of int8 is scales[n]·w, of int4 scales[n]·(q − 8)·m.
+struct CompactWeights {
+  WeightKind kind = WeightKind::kF32;  // none
+  Tensor panels;                       // bytes
+  Tensor scales;                       // [panels·64] f32; empty for bf16
+  Tensor
+      starts;  // [panels·64] i32: 128·Σ_k w, what is too much in sums over offset activations; empty for bf16
+
+  bool empty() const { return kind == WeightKind::kF32; }
+  int64_t bytes() const { return panels.bytes() + scales.bytes() + starts.bytes(); }
+};
+
 // Weights packed once at load: [K / kDepthBlock] blocks of [N / kPanelWidth] panels of [block depth rounded up to 16][kPanelWidth],
 // zero-padded. One copy serves our own kernel and oneDNN (whose name for a block is BA16a64b). Or the parts themselves.
 struct LinearWeights {
-  Tensor packed;  // empty when the rows are read in place
+  Tensor packed;  // empty when the rows are read in place, or compact
   Tensor bias;    // [N], empty when absent
   int64_t n = 0;
   int64_t k = 0;
   std::vector<StoredLinear> in_place =
       {};  // stacked; empty when packed. Whoever owns the file outlives this.
+  CompactWeights compact = {};
 
   int64_t panels() const { return (n + kPanelWidth - 1) / kPanelWidth; }
   int64_t parameters() const { return n * k + bias.view().elements(); }
-  int64_t bytes() const { return packed.bytes() + bias.bytes(); }  // allocated
+  int64_t bytes() const { return packed.bytes() + compact.bytes() + bias.bytes(); }  // allocated
   // Start of the block that covers k in [k0, …), first panel.
   const float* block(int64_t k0) const { return packed.f32() + k0 * panels() * kPanelWidth; }
 };
 
-// Stacks the rows of `parts`, which share K and whether they have a bias, into one matrix: packed, unless a part is of a block type.
-// An interleaved head divides its part's rows and is even (checked).
-LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts);
+// Stacks the rows of `parts`, which share K and whether they have a bias, into one matrix: packed, unless the kind is kF32 and a part is of
+// a block type. An interleaved head divides its part's rows and is even (checked).
+LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts,
+                         WeightKind kind = WeightKind::kF32);
 
 // Bytes that PackLinear will take for an [n, k] matrix with bias when it packs. In place it takes 4·n for a bias and nothing else.
-int64_t PackedLinearBytes(int64_t n, int64_t k);
+int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind = WeightKind::kF32);
+
+// The longest k of the compact kinds: sums of bytes stay below 2³¹.
+inline constexpr int64_t kMaxCompactDepth = 65536;
 
 void Linear(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);
 // y += x·Wᵀ + b. The additions happen in the order ((y + block₀) + block₁) + … + b.

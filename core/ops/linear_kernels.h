@@ -16,6 +16,15 @@ void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const Tens
 void LinearInPlace(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate);
 
+// With compact weights, and how they are made of rows of the parts.
+void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+                   Accumulate accumulate);
+CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,
+                           WeightKind kind);
+int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind);
+int64_t PaddedCompactDepth(int64_t k, WeightKind kind);
+int64_t CompactPanelBytes(int64_t k, WeightKind kind);
+
 // out[0 … depth) = elements k0 … of row r of the stacked parts, scaled. Both are multiples of the block of the part that r is in.
 void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k0, int64_t depth,
                     float* out);

@@ -26,9 +26,13 @@ namespace binocle {
 
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct EngineOptions {
-  std::string device = "cpu";   // "cpu"
-  std::string compute = "f32";  // "f32"
-  int64_t threads = 0;          // 0 … 1024; 0: one per processor that the process may use
+  std::string device = "cpu";  // "cpu"
+  // "f32", "bf16", "int8", "int4": how weights are kept and products computed. Of int4 the towers, the fusion, the projector and the head are
+  // int8.
+  std::string compute = "f32";
+  // Otherwise for parts, "vision=bf16,head=f32": vision, fusion, projector, language (its layers), head.
+  std::string compute_parts;
+  int64_t threads = 0;  // 0 … 1024; 0: one per processor that the process may use
   // 0 … 16777216: prompt and answer together; 0, or more than the model's own limit, is that limit.
   int64_t context_tokens = 0;
   // 1 … 65536: rows of the language model at a time. Changes memory and speed, never results.

@@ -1,5 +1,10 @@
 #include "service/engine/load_options.h"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <vector>
+
 #include "core/error.h"
 #include "core/machine.h"
 
@@ -19,17 +24,62 @@ void CheckDevice(const std::string& device) {
       "device");
 }
 
-void CheckCompute(const std::string& compute) {
-  if (compute == "f32") return;
-  if (compute != "bf16" && compute != "int8" && compute != "int4")
-    ThrowOption("compute", "is ", Printable(compute, 40), ", expected f32");
-  throw Error(Code::kUnimplemented,
-              "compute is " + compute + ", expected f32: this version computes in nothing else",
-              "compute");
+WeightKind ParseKind(const std::string& name, const char* option) {
+  for (const WeightKind kind : WeightKinds())
+    if (WeightKindName(kind) == name) return kind;
+  ThrowOption(option, "has ", Printable(name, 40), ", expected f32, bf16, int8 or int4");
+}
+
+// What users name, and the names of the weights. A tied head goes by the table's name.
+struct ComputePart {
+  std::string_view name;
+  std::vector<std::string> prefixes;
+};
+
+const std::array<ComputePart, 5>& ComputeParts() {
+  static const std::array<ComputePart, 5> parts = {
+      {{"vision", {"anchor.", "augment."}},
+       {"fusion", {"fusion."}},
+       {"projector", {"projector."}},
+       {"language", {"language_model."}},
+       {"head", {"language_model.lm_head", "language_model.model.embed_tokens"}}}};
+  return parts;
+}
+
+void SetKind(std::string_view part, WeightKind kind, KindsByName& kinds) {
+  for (const ComputePart& known : ComputeParts()) {
+    if (known.name != part) continue;
+    for (const std::string& prefix : known.prefixes) {
+      std::erase_if(kinds.entries, [&](const auto& entry) { return entry.prefix == prefix; });
+      kinds.entries.push_back({prefix, kind});
+    }
+    return;
+  }
+  ThrowOption("compute_parts", "names ", Printable(std::string(part), 40),
+              ", expected vision, fusion, projector, language or head");
+}
+
+// Four bits are for the layers of the language model, most of the weights and the only ones that every token reads; what sees a picture or
+// chooses a word keeps eight.
+KindsByName ParseKinds(const std::string& compute, const std::string& by_part) {
+  const WeightKind kind = ParseKind(compute, "compute");
+  KindsByName kinds;
+  for (const ComputePart& part : ComputeParts())
+    SetKind(part.name, part.name == "language" ? kind : std::min(kind, WeightKind::kInt8), kinds);
+  for (size_t begin = 0; begin < by_part.size();) {
+    const size_t end = std::min(by_part.find(',', begin), by_part.size());
+    const std::string item = by_part.substr(begin, end - begin);
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos)
+      ThrowOption("compute_parts", "has ", Printable(item, 40), ", expected PART=KIND, …");
+    SetKind(item.substr(0, equals), ParseKind(item.substr(equals + 1), "compute_parts"), kinds);
+    begin = end + 1;
+  }
+  return kinds;
 }
 
 ModelOverrides ParseOverrides(const EngineOptions& options) {
-  ModelOverrides overrides;
+  ModelOverrides overrides{.kinds = ParseKinds(options.compute, options.compute_parts)};
   if (!options.fusion.empty()) {
     overrides.fusion =
         ParseOption("fusion", [&] { return ParseFusionType(options.fusion, "fusion"); });
@@ -62,7 +112,6 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
 
 LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckDevice(options.device);
-  CheckCompute(options.compute);
   CheckOption("threads", options.threads, 0, kMaxThreads);
   CheckOption("context_tokens", options.context_tokens, 0, kMaxTokens);
   CheckOption("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);

@@ -16,8 +16,8 @@ struct LoadOptions {
   int64_t memory_limit = 0;
 };
 
-// Throws INVALID_ARGUMENT naming the option, what was found and what is possible; UNIMPLEMENTED for a device or compute kind that we
-// know of and this build does not run.
+// Throws INVALID_ARGUMENT naming the option, what was found and what is possible; UNIMPLEMENTED for a device that we know of
+// and this build does not run.
 LoadOptions ParseLoadOptions(const EngineOptions& options);
 
 }  // namespace binocle

@@ -44,7 +44,8 @@ namespace hwy::HWY_NAMESPACE {
 template <typename T>
 struct ScalableTag {
   static_assert(std::is_same_v<T, float> || std::is_same_v<T, uint16_t> ||
-                std::is_same_v<T, uint32_t>);
+                std::is_same_v<T, uint32_t> || std::is_same_v<T, int32_t> ||
+                std::is_same_v<T, uint8_t>);
 };
 template <typename T, typename D>
 using Rebind = ScalableTag<T>;
@@ -56,6 +57,12 @@ struct Vec1U16 {
 };
 struct Vec1U32 {
   uint32_t raw;
+};
+struct Vec1I32 {
+  int32_t raw;
+};
+struct Vec1U8 {
+  uint8_t raw;
 };
 template <typename D>
 using Vec = Vec1;
@@ -80,6 +87,27 @@ Vec1U32 ShiftLeft(Vec1U32 v) {
 inline Vec1 BitCast(Tag, Vec1U32 v) { return {std::bit_cast<float>(v.raw)}; }
 inline Vec1U32 BitCast(ScalableTag<uint32_t>, Vec1 v) { return {std::bit_cast<uint32_t>(v.raw)}; }
 inline Vec1U32 Add(Vec1U32 a, Vec1U32 b) { return {a.raw + b.raw}; }
+inline Vec1U32 And(Vec1U32 a, Vec1U32 b) { return {a.raw & b.raw}; }
+inline Vec1U32 Set(ScalableTag<uint32_t>, uint32_t value) { return {value}; }
+template <int kBits>
+Vec1U32 ShiftRight(Vec1U32 v) {
+  return {v.raw >> kBits};
+}
+inline Vec1U16 TruncateTo(ScalableTag<uint16_t>, Vec1U32 v) {
+  return {static_cast<uint16_t>(v.raw)};
+}
+inline void StoreU(Vec1U16 v, ScalableTag<uint16_t>, uint16_t* to) { *to = v.raw; }
+inline Vec1I32 LoadU(ScalableTag<int32_t>, const int32_t* from) { return {*from}; }
+inline Vec1I32 Set(ScalableTag<int32_t>, int32_t value) { return {value}; }
+inline Vec1I32 Add(Vec1I32 a, Vec1I32 b) { return {a.raw + b.raw}; }
+inline Vec1I32 Sub(Vec1I32 a, Vec1I32 b) { return {a.raw - b.raw}; }
+inline Vec1 ConvertTo(Tag, Vec1I32 v) { return {static_cast<float>(v.raw)}; }
+// To nearest, ties to even.
+inline Vec1I32 NearestInt(Vec1 v) { return {static_cast<int32_t>(std::nearbyint(v.raw))}; }
+inline Vec1U8 DemoteTo(ScalableTag<uint8_t>, Vec1I32 v) {
+  return {static_cast<uint8_t>(v.raw < 0 ? 0 : v.raw > 255 ? 255 : v.raw)};
+}
+inline void StoreU(Vec1U8 v, ScalableTag<uint8_t>, uint8_t* to) { *to = v.raw; }
 inline Vec1 Set(Tag, float value) { return {value}; }
 inline Vec1 Zero(Tag) { return {0.0F}; }
 inline float GetLane(Vec1 v) { return v.raw; }

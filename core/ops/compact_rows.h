@@ -1,0 +1,36 @@
+// Activations as compact weights want them: rows of f32 become bfloat16, or bytes with a scale.
+//
+//   bytes   s = max_k |x_k| / 127     b_k = round(x_k / s) + 128, ties to even     x_k ≈ s·(b_k − 128)
+//
+// A row of zeros has s = 0. The scale is a row's own, so a row does not depend on the others.
+#pragma once
+
+#include <cstdint>
+
+#include "core/convert.h"
+
+namespace binocle {
+
+inline constexpr int32_t kByteOffset = 128;
+
+// out[0 … padded): x rounded to nearest even, then zeros.
+void RowAsBf16(const float* x, int64_t k, int64_t padded, Bf16* out);
+// out[0 … padded): the bytes, then kByteOffset. Returns s.
+float RowAsBytes(const float* x, int64_t k, int64_t padded, uint8_t* out);
+
+// What is left to do with sums c [rows][64] of one panel:
+//   y = scale·(c − start)·row_scale (+ y) + bias     sums of bytes; scale, start [64], row_scale [rows]
+//   y = c (+ y) + bias                               sums of bfloat16
+struct FinishPanel {
+  const float* bias;  // [64], or null
+  float* y;           // [rows, columns], leading dimension ldy
+  int64_t ldy;
+  int64_t rows;
+  int64_t columns;  // ≤ 64
+  bool add;         // to what y holds
+};
+void FinishBytes(const int32_t* c, const int32_t* start, const float* scale, const float* row_scale,
+                 const FinishPanel& to);
+void FinishBf16(const float* c, const FinishPanel& to);
+
+}  // namespace binocle

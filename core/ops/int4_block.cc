@@ -1,0 +1,38 @@
+#include "core/ops/int4_block.h"
+
+namespace binocle {
+
+bool MultiplyInt4Block(CpuLevel level, const Int4Block& block) {
+#if defined(__x86_64__)
+  if (level >= CpuLevel::kVnni) {
+    Int4BlockVnni(block);
+    return true;
+  }
+#endif
+  return false;
+}
+
+void ExpandInt4(CpuLevel level, const uint8_t* w, int64_t depth, int8_t* out) {
+#if defined(__x86_64__)
+  if (level >= CpuLevel::kAvx512) return ExpandInt4Avx512(w, depth, out);
+  if (level >= CpuLevel::kAvx2) return ExpandInt4Avx2(w, depth, out);
+#endif
+  ExpandInt4Scalar(w, depth, out);
+}
+
+void ExpandInt4Scalar(const uint8_t* w, int64_t depth, int8_t* out) {
+  for (int64_t k = 0; k < depth; k += kInt4Group, w += kInt4GroupBytes, out += kInt4Group * 64) {
+    for (int64_t n = 0; n < 64; ++n) {
+      const int factor = n < 32 ? w[n] & 15 : w[n - 32] >> 4;
+      for (int64_t j = 0; j < 4; ++j) {
+        for (int64_t i = 0; i < 4; ++i) {
+          const int q = w[32 + j * 256 + n * 4 + i];
+          out[j * 256 + n * 4 + i] = static_cast<int8_t>(((q & 15) - 8) * factor);
+          out[(j + 4) * 256 + n * 4 + i] = static_cast<int8_t>(((q >> 4) - 8) * factor);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace binocle

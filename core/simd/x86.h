@@ -1,0 +1,24 @@
+// For kernels that are written per instruction set: what a function may use beyond the build's baseline. The file itself is compiled like
+// any other, so that nothing inline in it can end up in a program of an older processor.
+//
+//   BINOCLE_AVX2 void Int8BlockAvx2(const Int8Block& block) { … _mm256_madd_epi16(…) … }
+//
+// Functions that such a function is to inline carry the same attribute; lambdas do not inherit it.
+#pragma once
+
+#if defined(__x86_64__)
+
+// GCC 12 takes the undefined operand that its own intrinsics pass along for a mistake.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+#define BINOCLE_AVX2 __attribute__((target("avx2,fma")))
+#define BINOCLE_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
+#define BINOCLE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
+#define BINOCLE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
+#define BINOCLE_AMX __attribute__((target("amx-tile,amx-int8,amx-bf16")))
+
+#endif

@@ -1,0 +1,33 @@
+// How the weights of a matrix are kept, and with what its products are computed.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace binocle {
+
+enum class WeightKind : uint8_t {
+  kF32,   // the reference
+  kBf16,  // weights and activations rounded to bfloat16, f32 sums
+  kInt8,  // a scale per output feature; activations in bytes with a scale per row; exact sums
+  kInt4,  // four bits, a factor of four bits per 32 of them and a scale per output feature; products as with kInt8
+};
+
+// Which matrices are of which kind: the longest prefix of a name decides, kF32 where none fits.
+struct KindsByName {
+  struct Entry {
+    std::string prefix;  // "language_model.", "anchor.", …
+    WeightKind kind;
+  };
+  std::vector<Entry> entries;
+
+  WeightKind Of(std::string_view name) const;
+};
+
+std::span<const WeightKind> WeightKinds();
+std::string_view WeightKindName(WeightKind kind);  // "f32", "bf16", "int8", "int4"
+
+}  // namespace binocle
