@@ -48,6 +48,7 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
 }  // namespace
 
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
+  const OpScope clock(ex.op_clock(), OpKind::kAttention);
   Check(args, out, lse);
   const int64_t group =
       args.q.dim(1) / (args.kv.head_dim * args.kv.kv_heads);  // query heads per kv head

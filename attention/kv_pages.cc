@@ -35,6 +35,7 @@ void WriteRow(const KvLayer& layer, int64_t slot, const float* k, const float* v
 
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer) {
+  const OpScope clock(ex.op_clock(), OpKind::kKvWrite);
   const int64_t width = layer.kv_heads * layer.head_dim;
   BINOCLE_CHECK(k.dim(1) == width && v.dim(1) == width &&
                     k.dim(0) == static_cast<int64_t>(slots.size()) && v.dim(0) == k.dim(0),

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <memory>
 
+#include "cli/bench_commands.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
@@ -20,10 +21,6 @@ struct BenchFlags {
   AttentionBenchOptions options;
   bool json = false;
 };
-
-Json SpreadJson(const Spread& s) {
-  return {{"lower", s.lower}, {"median", s.median}, {"upper", s.upper}};
-}
 
 Json ToJson(const AttentionTiming& t) {
   return {{"contender", t.contender},
@@ -123,13 +120,18 @@ void Attention(const BenchFlags& flags) {
 
 }  // namespace
 
+Json SpreadJson(const Spread& s) {
+  return {{"lower", s.lower}, {"median", s.median}, {"upper", s.upper}};
+}
+
 void AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand("bench", "Measure how fast the parts are on this machine");
   command->require_subcommand(0, 1);
   command->callback([command] {
     if (command->get_subcommands().empty())
-      throw UsageError{"what to measure is missing, expected attention"};
+      throw UsageError{"what to measure is missing, expected attention or model"};
   });
+  AddBenchModel(*command);
   CLI::App* attention = command->add_subcommand(
       "attention",
       "The attention core against plain two-pass attention and against itself with each\n"

@@ -8,6 +8,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/cpu_level.h"
+#include "core/op_clock.h"
 #include "core/tensor.h"
 #include "core/thread_pool.h"
 
@@ -26,6 +27,9 @@ class Exec {
   Device device() const { return Device::kCpu; }
   int threads() const { return pool_.threads(); }
   CpuLevel cpu_level() const { return level_; }
+  // Counts the time of ops from here on; nullptr: nobody does.
+  void set_op_clock(OpClock* clock) { op_clock_ = clock; }
+  OpClock* op_clock() const { return op_clock_; }
   GemmPlans& gemm_plans() { return *gemm_plans_; }
 
   // body(i) for i in [0, tasks), in any order, on all threads.
@@ -48,6 +52,7 @@ class Exec {
  private:
   ThreadPool pool_;
   CpuLevel level_;
+  OpClock* op_clock_ = nullptr;
   AlignedBuffer workspace_;
   std::vector<AlignedBuffer> scratch_;  // per thread
   std::unique_ptr<GemmPlans> gemm_plans_;

@@ -17,6 +17,7 @@ void (*RowOf(Activation activation))(float*, int64_t) {
 }  // namespace
 
 void Activate(Exec& ex, Activation activation, const TensorView& x) {
+  const OpScope clock(ex.op_clock(), OpKind::kActivation);
   BINOCLE_CHECK(x.rank() == 2 && x.stride(1) == 1, x.name());
   const auto row = RowOf(activation);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
@@ -25,6 +26,7 @@ void Activate(Exec& ex, Activation activation, const TensorView& x) {
 }
 
 void SiluMul(Exec& ex, const TensorView& gate_up, const TensorView& out) {
+  const OpScope clock(ex.op_clock(), OpKind::kActivation);
   BINOCLE_CHECK(gate_up.dim(0) == out.dim(0) && gate_up.dim(1) == 2 * out.dim(1),
                 gate_up.shape().ToString(), " ", out.shape().ToString());
   ex.ParallelRanges(out.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {

@@ -116,11 +116,13 @@ void AddBias(const LinearWeights& w, const TensorView& y, const Rectangle& r) {
 }
 
 void Linear(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
+  const OpScope clock(ex.op_clock(), OpKind::kLinear);
   CheckOperands(x, w, y);
   Multiply(ex, x, w, y, Accumulate::kOverwrite);
 }
 
 void LinearAdd(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
+  const OpScope clock(ex.op_clock(), OpKind::kLinear);
   CheckOperands(x, w, y);
   Multiply(ex, x, w, y, Accumulate::kAdd);
 }

@@ -17,6 +17,7 @@ void Check(const TensorView& x, const Tensor& weight, const TensorView& out) {
 }  // namespace
 
 void LayerNorm(Exec& ex, const TensorView& x, const LayerNormWeights& w, const TensorView& out) {
+  const OpScope clock(ex.op_clock(), OpKind::kNorm);
   Check(x, w.weight, out);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -31,6 +32,7 @@ void LayerNorm(Exec& ex, const TensorView& x, const LayerNormWeights& w, const T
 }
 
 void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const TensorView& out) {
+  const OpScope clock(ex.op_clock(), OpKind::kNorm);
   Check(x, w.weight, out);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -45,6 +47,7 @@ void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const Tenso
 }
 
 void HeadRmsNorm(Exec& ex, const RmsNormWeights& w, const TensorView& x) {
+  const OpScope clock(ex.op_clock(), OpKind::kNorm);
   const int64_t d = w.weight.dim(0);
   BINOCLE_CHECK(x.rank() == 2 && x.dim(1) % d == 0, "x ", x.shape().ToString(), " w [", d, "]");
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {

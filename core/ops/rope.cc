@@ -82,6 +82,7 @@ RopeTable RopeTable::ByFrequency() const {
 
 void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
           const TensorView& x) {
+  const OpScope clock(ex.op_clock(), OpKind::kRope);
   const int64_t half = table.head_dim / 2;
   const int64_t heads = x.dim(1) / table.head_dim;
   BINOCLE_CHECK(

@@ -1,0 +1,190 @@
+#include "core/machine_rates.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstring>
+#include <vector>
+
+#include "core/simd/tiles.h"
+#include "core/simd/x86.h"
+
+namespace binocle {
+namespace {
+
+constexpr int64_t kReadBytes = int64_t{1} << 30;
+
+template <typename Body>
+double SecondsOf(const Body& body) {
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Sums eight streams of 64-bit words, so that no chain of additions is what takes the time.
+uint64_t SumOf(const uint64_t* words, int64_t count) {
+  uint64_t sums[8] = {};
+  for (int64_t i = 0; i + 8 <= count; i += 8) {
+    for (int64_t lane = 0; lane < 8; ++lane) sums[lane] += words[i + lane];
+  }
+  uint64_t sum = 0;
+  for (const uint64_t lane : sums) sum += lane;
+  return sum;
+}
+
+#if defined(__x86_64__)
+
+BINOCLE_AVX512 uint64_t SumWide(const uint64_t* words, int64_t count) {
+  __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+                     _mm512_setzero_si512()};
+  for (int64_t i = 0; i + 32 <= count; i += 32) {
+#pragma GCC unroll 4
+    for (int lane = 0; lane < 4; ++lane)
+      sums[lane] = _mm512_add_epi64(sums[lane], _mm512_loadu_si512(words + i + 8 * lane));
+  }
+  return static_cast<uint64_t>(_mm512_reduce_add_epi64(
+      _mm512_add_epi64(_mm512_add_epi64(sums[0], sums[1]), _mm512_add_epi64(sums[2], sums[3]))));
+}
+
+constexpr int kChains = 12;
+constexpr int64_t kSteps = 1'000'000;  // of each chain: a few milliseconds
+
+BINOCLE_BF16 double Bf16Dots(float seed, float* sink) {
+  __m512 x[kChains];
+  const auto a = reinterpret_cast<__m512bh>(_mm512_set1_epi32(0x3F803F80));
+#pragma GCC unroll 12
+  for (int i = 0; i < kChains; ++i) x[i] = _mm512_set1_ps(seed + static_cast<float>(i));
+  for (int64_t step = 0; step < kSteps; ++step) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) x[i] = _mm512_dpbf16_ps(x[i], a, a);
+  }
+  __m512 sum = x[0];
+#pragma GCC unroll 12
+  for (int i = 1; i < kChains; ++i) sum = _mm512_add_ps(sum, x[i]);
+  *sink = _mm512_reduce_add_ps(sum);
+  return 2.0 * 32 * kChains * kSteps;
+}
+
+BINOCLE_VNNI double Int8Dots(float seed, float* sink) {
+  __m512i x[kChains];
+  const __m512i a = _mm512_set1_epi8(1);
+#pragma GCC unroll 12
+  for (int i = 0; i < kChains; ++i) x[i] = _mm512_set1_epi32(static_cast<int>(seed) + i);
+  for (int64_t step = 0; step < kSteps; ++step) {
+#pragma GCC unroll 12
+    for (int i = 0; i < kChains; ++i) x[i] = _mm512_dpbusd_epi32(x[i], a, a);
+  }
+  __m512i sum = x[0];
+#pragma GCC unroll 12
+  for (int i = 1; i < kChains; ++i) sum = _mm512_add_epi32(sum, x[i]);
+  *sink = static_cast<float>(_mm512_reduce_add_epi32(sum));
+  return 2.0 * 64 * kChains * kSteps;
+}
+
+constexpr int64_t kTileSteps = 100'000;
+
+// Four sums of 16 × 16, which is how many the instruction's latency asks for.
+BINOCLE_AMX double Bf16Tiles(float /*seed*/, float* sink) {
+  const TileShapes shapes(16, 16);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  _tile_zero(6);
+  _tile_zero(7);
+  for (int64_t step = 0; step < kTileSteps; ++step) {
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  *sink = 0;
+  return 2.0 * 16 * 16 * 32 * 4 * kTileSteps;
+}
+
+BINOCLE_AMX double Int8Tiles(float /*seed*/, float* sink) {
+  const TileShapes shapes(16, 16);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  _tile_zero(6);
+  _tile_zero(7);
+  for (int64_t step = 0; step < kTileSteps; ++step) {
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+  }
+  *sink = 0;
+  return 2.0 * 16 * 16 * 64 * 4 * kTileSteps;
+}
+
+double RateOf(Exec& ex, double (*dots)(float, float*)) {
+  struct alignas(64) Work {
+    double operations = 0;
+    float sink = 0;
+  };
+  std::vector<Work> work(static_cast<size_t>(ex.threads()));
+  const double seconds = SecondsOf([&] {
+    ex.Parallel(ex.threads(), [&](int64_t i) {
+      Work& w = work[static_cast<size_t>(i)];
+      w.operations = dots(0.5F, &w.sink);
+    });
+  });
+  double operations = 0;
+  for (const Work& w : work) operations += w.operations;
+  return operations / seconds;
+}
+
+#endif
+
+}  // namespace
+
+ReadRate::ReadRate(Exec& ex) : ex_(ex), buffer_(kReadBytes) {
+  ex.ParallelRanges(kReadBytes, 1 << 20, [&](int64_t begin, int64_t end) {
+    std::memset(static_cast<char*>(buffer_.data()) + begin, 1, static_cast<size_t>(end - begin));
+  });
+}
+
+double ReadRate::Measure() {
+  std::atomic<uint64_t> sum{0};
+  const int64_t words = kReadBytes / 8;
+  const double seconds = SecondsOf([&] {
+    ex_.ParallelRanges(words, 1 << 17, [&](int64_t begin, int64_t end) {
+      const auto* from = static_cast<const uint64_t*>(buffer_.data()) + begin;
+#if defined(__x86_64__)
+      if (ex_.cpu_level() >= CpuLevel::kAvx512) {
+        sum += SumWide(from, end - begin);
+        return;
+      }
+#endif
+      sum += SumOf(from, end - begin);
+    });
+  });
+  BINOCLE_CHECK(sum.load() != 0, "the buffer holds ones");
+  return static_cast<double>(kReadBytes) / seconds;
+}
+
+double MeasureBf16Rate(Exec& ex) {
+#if defined(__x86_64__)
+  if (ex.cpu_level() >= CpuLevel::kAmx) return RateOf(ex, Bf16Tiles);
+  if (ex.cpu_level() >= CpuLevel::kBf16) return RateOf(ex, Bf16Dots);
+#endif
+  static_cast<void>(ex);
+  return 0;
+}
+
+double MeasureInt8Rate(Exec& ex) {
+#if defined(__x86_64__)
+  if (ex.cpu_level() >= CpuLevel::kAmx) return RateOf(ex, Int8Tiles);
+  if (ex.cpu_level() >= CpuLevel::kVnni) return RateOf(ex, Int8Dots);
+#endif
+  static_cast<void>(ex);
+  return 0;
+}
+
+}  // namespace binocle

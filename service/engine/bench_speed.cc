@@ -1,0 +1,322 @@
+#include "binocle/bench_speed.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "core/machine_rates.h"
+#include "core/vector_rate.h"
+#include "service/engine/bench_rounds.h"
+#include "service/engine/forward_rows.h"
+#include "service/engine/load_options.h"
+#include "service/engine/memory_plan.h"
+#include "service/engine/model_summary.h"
+
+namespace binocle {
+namespace {
+
+constexpr int64_t kMaxPositions = int64_t{1} << 30;  // the model's own limit is less
+
+using SpeedClock = std::chrono::steady_clock;
+
+double MillisecondsFrom(SpeedClock::time_point start) {
+  return std::chrono::duration<double, std::milli>(SpeedClock::now() - start).count();
+}
+
+void CheckRanges(const SpeedBenchOptions& o) {
+  CheckOption("prompt_tokens", o.prompt_tokens, 8, 65536);
+  CheckOption("text_tokens", o.text_tokens, 8, 65536);
+  CheckOption("decode_tokens", o.decode_tokens, 1, 4096);
+  CheckOption("rounds", o.rounds, 1, 1000);
+  for (const int64_t batch : o.batches) CheckOption("batch", batch, 1, 64);
+}
+
+// A prompt of `tokens` ids that differ.
+ExpandedPrompt TextPrompt(const LlamaConfig& c, int64_t tokens) {
+  ExpandedPrompt prompt;
+  for (int64_t i = 0; i < tokens; ++i)
+    prompt.ids.push_back(static_cast<int32_t>(1 + i * 17 % (c.vocabulary - 1)));
+  return prompt;
+}
+
+double MedianOf(std::vector<double> values) { return SpreadOf(std::move(values)).median; }
+
+// The calls of one stage.
+class StageTimes {
+ public:
+  explicit StageTimes(Exec& ex) : ex_(ex) {}
+
+  void Time(const std::function<void()>& body) {
+    OpClock clock;
+    ex_.set_op_clock(&clock);
+    const auto start = SpeedClock::now();
+    body();
+    milliseconds_.push_back(MillisecondsFrom(start));
+    ex_.set_op_clock(nullptr);
+    clocks_.push_back(clock);
+  }
+
+  // `steps` of what counts in each call.
+  StageSpeed Result(std::string stage, int64_t batch, int64_t tokens, int64_t steps) const {
+    StageSpeed out{.stage = std::move(stage), .batch = batch, .tokens = tokens};
+    std::vector<double> each(milliseconds_.begin() + 1, milliseconds_.end());
+    for (double& ms : each) ms /= static_cast<double>(steps);
+    out.first_milliseconds = milliseconds_.front() / static_cast<double>(steps);
+    std::vector<double> rates;
+    for (const double ms : each) rates.push_back(static_cast<double>(tokens) * 1000 / ms);
+    out.milliseconds = SpreadOf(each);
+    out.tokens_per_second = SpreadOf(rates);
+    AddOps(steps, out);
+    return out;
+  }
+
+ private:
+  void AddOps(int64_t steps, StageSpeed& out) const {
+    double rest = out.milliseconds.median;
+    for (size_t kind = 0; kind < kOpKinds; ++kind) {
+      std::vector<double> ms;
+      for (size_t i = 1; i < clocks_.size(); ++i)
+        ms.push_back(clocks_[i].seconds[kind] * 1000 / static_cast<double>(steps));
+      const double median = MedianOf(ms);
+      if (clocks_[1].calls[kind] == 0) continue;
+      rest -= median;
+      out.ops.push_back({.op = std::string(OpKindName(static_cast<OpKind>(kind))),
+                         .milliseconds = median,
+                         .share = median / out.milliseconds.median,
+                         .calls = clocks_[1].calls[kind] / steps});
+    }
+    out.ops.push_back(
+        {.op = "other", .milliseconds = rest, .share = rest / out.milliseconds.median, .calls = 0});
+  }
+
+  Exec& ex_;
+  std::vector<double> milliseconds_;  // the first call's, then the rounds'
+  std::vector<OpClock> clocks_;
+};
+
+// Bytes of the language model's matrices: what a step of decoding reads.
+int64_t MatrixBytes(const LlamaWeights& w) {
+  const auto of = [](const LinearWeights& linear) {
+    int64_t bytes = linear.bytes();
+    for (const StoredLinear& part : linear.in_place) bytes += part.weight.bytes();
+    return bytes;
+  };
+  int64_t bytes = of(w.head);
+  for (const LlamaBlockWeights& block : w.blocks)
+    bytes += of(block.q) + of(block.kv) + of(block.out) + of(block.gate_up) + of(block.down);
+  return bytes;
+}
+
+class Speed {
+ public:
+  Speed(Exec& ex, CheckedModel checked, int64_t rows, const SpeedBenchOptions& options)
+      : ex_(ex),
+        options_(options),
+        model_(ex, std::move(checked), kMaxPositions),
+        text_(model_.config().text),
+        pool_(text_.layers, text_.kv_heads, text_.head_dim, Pages()),
+        activations_(text_, rows, MostBatch()) {}
+
+  const VlmModel& model() const { return model_; }
+
+  void Run(const std::function<void(const std::string&)>& step, SpeedBench& out) {
+    if (model_.config().takes_pictures()) {
+      step("encode");
+      out.stages.push_back(Encode());
+    }
+    step("prefill");
+    out.stages.push_back(Prefill());
+    for (const int64_t batch : options_.batches) {
+      step(internal::Concat("decode, ", batch, " at once"));
+      out.stages.push_back(Decode(batch, out));
+    }
+    if (!model_.config().takes_pictures()) return;
+    step("picture");
+    Picture(out);
+  }
+
+ private:
+  int64_t MostBatch() const {
+    return options_.batches.empty()
+               ? 1
+               : *std::max_element(options_.batches.begin(), options_.batches.end());
+  }
+  int64_t PictureTokens() const {
+    const ModelConfig& c = model_.config();
+    return c.takes_pictures() ? PictureSide().tokens : 0;
+  }
+  PicturePlan PictureSide() const {
+    constexpr int64_t kSide = 672;
+    return model_.config().PlanPicture(kSide, kSide, Company::kAlone);
+  }
+  int64_t Pages() const {
+    const int64_t text = PagesFor(options_.prompt_tokens + options_.decode_tokens + 1);
+    return MostBatch() * text + PagesFor(PictureTokens() + options_.text_tokens + 1);
+  }
+  ForwardContext context() { return {ex_, model_.decoder(), pool_, activations_}; }
+
+  void Ask(const ExpandedPrompt& prompt, const SharedImage& image, RunningSequence& sequence) {
+    const std::span<const SharedImage> images{&image,
+                                              prompt.images.empty() ? size_t{0} : size_t{1}};
+    ForwardAll(context(), {prompt, images, {}, model_.decoder().plan()}, sequence);
+  }
+
+  ModelPixels NoisyPixels() const {
+    constexpr int64_t kSide = 672;
+    Image image(kSide, kSide);
+    for (size_t i = 0; i < image.rgb.size(); ++i)
+      image.rgb[i] = static_cast<uint8_t>(static_cast<uint32_t>(i) * 2654435761u >> 24);
+    return model_.Pixels(image, Company::kAlone);
+  }
+
+  StageSpeed Encode() {
+    const ModelPixels pixels = NoisyPixels();
+    Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual");
+    StageTimes times(ex_);
+    for (int64_t round = 0; round <= options_.rounds; ++round)
+      times.Time([&] { model_.Encode(ex_, pixels, visual, {}); });
+    return times.Result("encode", 1, pixels.plan.tokens, 1);
+  }
+
+  StageSpeed Prefill() {
+    const ExpandedPrompt prompt = TextPrompt(text_, options_.prompt_tokens);
+    StageTimes times(ex_);
+    for (int64_t round = 0; round <= options_.rounds; ++round) {
+      RunningSequence sequence(pool_);
+      times.Time([&] { Ask(prompt, nullptr, sequence); });
+    }
+    return times.Result("prefill", 1, options_.prompt_tokens, 1);
+  }
+
+  // Sequences of the same prompt, each with keys and values of its own.
+  StageSpeed Decode(int64_t batch, SpeedBench& out) {
+    const ExpandedPrompt prompt = TextPrompt(text_, options_.prompt_tokens);
+    std::vector<std::unique_ptr<RunningSequence>> sequences;
+    for (int64_t b = 0; b < batch; ++b) {
+      sequences.push_back(std::make_unique<RunningSequence>(pool_));
+      Ask(prompt, nullptr, *sequences.back());
+    }
+    std::vector<int32_t> answer;
+    for (int64_t i = 0; i < options_.decode_tokens; ++i)
+      answer.push_back(static_cast<int32_t>(1 + i * 31 % (text_.vocabulary - 1)));
+    const auto steps = [&] {
+      for (int64_t i = 0; i < options_.decode_tokens; ++i) {
+        std::vector<SequenceRows> rows;
+        for (const auto& sequence : sequences) {
+          sequence->kv.Extend(1);
+          rows.push_back({*sequence,
+                          {prompt,
+                           {},
+                           std::span(answer).first(static_cast<size_t>(i + 1)),
+                           model_.decoder().plan()},
+                          options_.prompt_tokens + i + 1});
+        }
+        ForwardRows(context(), rows);
+      }
+      for (const auto& sequence : sequences) {
+        sequence->kv.Truncate(options_.prompt_tokens);
+        sequence->computed = options_.prompt_tokens;
+      }
+    };
+    ReadRate read(ex_);
+    StageTimes times(ex_);
+    std::vector<double> rates;
+    for (int64_t round = 0; round <= options_.rounds; ++round) {
+      if (round > 0) rates.push_back(read.Measure());
+      times.Time(steps);
+    }
+    StageSpeed stage = times.Result("decode", batch, batch, options_.decode_tokens);
+    const double bytes = static_cast<double>(MatrixBytes(model_.decoder().weights()));
+    const double per_second = bytes * 1000 / stage.milliseconds.median;
+    stage.gigabytes_per_second = per_second / 1e9;
+    stage.read_share = per_second / MedianOf(rates);
+    out.read_rate = SpreadOf(rates);
+    return stage;
+  }
+
+  void Picture(SpeedBench& out) {
+    const ModelPixels pixels = NoisyPixels();
+    ExpandedPrompt prompt = TextPrompt(text_, options_.text_tokens);
+    const int64_t tokens = pixels.plan.tokens;
+    prompt.ids.insert(prompt.ids.begin() + 1, static_cast<size_t>(tokens), 0);
+    prompt.images.push_back({.first_position = 1, .tokens = tokens, .image = 0});
+    SharedImage known;
+    StageTimes first(ex_), again(ex_);
+    for (int64_t round = 0; round <= options_.rounds; ++round) {
+      {
+        RunningSequence sequence(pool_);
+        first.Time([&] {
+          known = Encoded(pixels);
+          Ask(prompt, known, sequence);
+        });
+      }
+      RunningSequence sequence(pool_);
+      again.Time([&] { Ask(prompt, known, sequence); });
+    }
+    const int64_t rows = options_.text_tokens + tokens;
+    out.stages.push_back(first.Result("picture", 1, rows, 1));
+    out.stages.push_back(again.Result("picture_again", 1, rows, 1));
+  }
+
+  SharedImage Encoded(const ModelPixels& pixels) {
+    auto image = std::make_shared<EncodedImage>();
+    Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual");
+    model_.Encode(ex_, pixels, visual, {});
+    const LayerPlan& plan = model_.decoder().plan();
+    if (plan.images_stand_alone()) {
+      model_.decoder().EncodeImage(ex_, {.visual = visual, .aligner = plan.aligner}, {},
+                                   activations_, image->kv.emplace());
+    } else {
+      image->visual = std::move(visual);
+    }
+    return image;
+  }
+
+  Exec& ex_;
+  const SpeedBenchOptions& options_;
+  VlmModel model_;
+  LlamaConfig text_;
+  KvPool pool_;
+  DecoderActivations activations_;
+};
+
+}  // namespace
+
+SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
+                      const SpeedBenchOptions& bench) {
+  CheckRanges(bench);
+  const auto step = [&](const std::string& what) {
+    if (bench.on_step) bench.on_step(what);
+  };
+  const LoadOptions load = ParseLoadOptions(options);
+  step("load");
+  const auto start = SpeedClock::now();
+  CheckedModel checked(path, load.overrides);
+  const ModelInfo info = Summarize(checked, load);
+  CheckMemoryPlan(info, load.memory_limit, Engine::MachineMemory());
+  Exec ex(load.threads);
+  const int64_t rows = BufferRows(checked.config(), load);
+  Speed speed(ex, std::move(checked), rows, bench);
+  SpeedBench out{.model = path,
+                 .compute = options.compute,
+                 .cpu_level = std::string(CpuLevelName(ex.cpu_level())),
+                 .threads = ex.threads(),
+                 .rounds = bench.rounds,
+                 .load_milliseconds = MillisecondsFrom(start),
+                 .weight_bytes = MatrixBytes(speed.model().decoder().weights()),
+                 .planned_bytes = info.planned_bytes};
+  step("rates");
+  std::vector<double> f32, bf16, int8;
+  for (int64_t round = 0; round < bench.rounds; ++round) {
+    f32.push_back(MeasureF32Rate(ex));
+    bf16.push_back(MeasureBf16Rate(ex));
+    int8.push_back(MeasureInt8Rate(ex));
+  }
+  out.f32_rate = SpreadOf(f32);
+  out.bf16_rate = SpreadOf(bf16);
+  out.int8_rate = SpreadOf(int8);
+  speed.Run(step, out);
+  return out;
+}
+
+}  // namespace binocle
