@@ -18,17 +18,16 @@ int64_t Stored(int64_t pages) {
 void Put(float value, float* to) { *to = value; }
 void Put(float value, Bf16* to) { *to = Bf16FromF32(value); }
 
+// One head of one row.
 template <typename Element>
-void WriteRow(const KvLayer& layer, int64_t slot, const float* k, const float* v) {
+void WriteHead(const KvLayer& layer, int64_t slot, int64_t head, const float* k, const float* v) {
   const int64_t d = layer.head_dim;
   const int64_t page = slot / kPageTokens;
   const int64_t column = slot % kPageTokens;
-  for (int64_t h = 0; h < layer.kv_heads; ++h, k += d, v += d) {
-    Element* key = layer.key_page<Element>(page, h) + column;
-    Element* value = layer.value_page<Element>(page, h) + column * ValueStride(d);
-    for (int64_t i = 0; i < d; ++i) Put(k[i], key + i * kPageTokens);
-    for (int64_t i = 0; i < d; ++i) Put(v[i], value + i);
-  }
+  Element* key = layer.key_page<Element>(page, head) + column;
+  Element* value = layer.value_page<Element>(page, head) + column * ValueStride(d);
+  for (int64_t i = 0; i < d; ++i) Put(k[i], key + i * kPageTokens);
+  for (int64_t i = 0; i < d; ++i) Put(v[i], value + i);
 }
 
 }  // namespace
@@ -40,10 +39,18 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
   BINOCLE_CHECK(k.dim(1) == width && v.dim(1) == width &&
                     k.dim(0) == static_cast<int64_t>(slots.size()) && v.dim(0) == k.dim(0),
                 "k ", k.shape().ToString(), " v ", v.shape().ToString());
-  const auto write = layer.dtype == DType::kF32 ? WriteRow<float> : WriteRow<Bf16>;
-  ex.ParallelRanges(k.dim(0), 32, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t)
-      write(layer, slots[static_cast<size_t>(t)], k.row(t), v.row(t));
+  const auto write = layer.dtype == DType::kF32 ? WriteHead<float> : WriteHead<Bf16>;
+  // A page's rows of one head before those of the next: each element of a key lies in a line of its own, and the lines of one head are what the
+  // first cache holds.
+  const int64_t rows = k.dim(0), d = layer.head_dim;
+  const int64_t groups = (rows + kPageTokens - 1) / kPageTokens;
+  ex.ParallelRanges(groups * layer.kv_heads, 2, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t head = task % layer.kv_heads;
+      const int64_t first = task / layer.kv_heads * kPageTokens;
+      for (int64_t t = first; t < std::min(first + kPageTokens, rows); ++t)
+        write(layer, slots[static_cast<size_t>(t)], head, k.row(t) + head * d, v.row(t) + head * d);
+    }
   });
 }
 

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "attention/place_kv_cpu.h"
+#include "core/ops/rope_cpu.h"
 
 namespace binocle {
 namespace {

@@ -25,6 +25,7 @@ void AddExplain(CLI::App& app);
 void AddInspect(CLI::App& app);
 void AddMakeRandom(CLI::App& app);
 void AddParity(CLI::App& app);
+void AddQuantize(CLI::App& app);
 void AddServe(CLI::App& app);  // where the servers are built
 
 }  // namespace binocle::cli

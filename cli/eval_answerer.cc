@@ -37,7 +37,7 @@ Answerer FromEngine(const ModelFlags& flags, int64_t concurrency) {
   Json identity = IdentityJson(engine->info());
   identity["digest"] = EvalModelDigest(path);
   const Json where = {{"device", options.device},
-                      {"compute", options.compute},
+                      {"compute", engine->info().compute},
                       {"max_images", options.max_images},
                       {"max_image_bytes", options.max_image_bytes},
                       {"max_image_pixels", options.max_image_pixels}};

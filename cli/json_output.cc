@@ -42,7 +42,7 @@ Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info,
                   const EngineOptions& options) {
   return ResponseJson(
       r, id,
-      {{"device", options.device}, {"compute", options.compute}, {"attention", info.attention}});
+      {{"device", options.device}, {"compute", info.compute}, {"attention", info.attention}});
 }
 
 Json ResponseJson(const Response& r, const Json& id, const Json& runtime) {

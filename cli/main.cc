@@ -95,6 +95,7 @@ void Run(int argc, char** argv) {
   AddBench(app);
   AddCalibrate(app);
   AddChat(app);
+  AddQuantize(app);
   AddConvert(app);
   AddEval(app);
   AddExplain(app);

@@ -10,6 +10,8 @@
 namespace binocle {
 namespace {
 
+constexpr size_t kLine = 64;
+
 constexpr const char* TypeName(DType dtype) {
   switch (dtype) {
     case DType::kF32: return "F32";
@@ -19,6 +21,12 @@ constexpr const char* TypeName(DType dtype) {
     case DType::kU8: return "U8";
     default: return nullptr;
   }
+}
+
+// Bytes that are whole lines of the cache first, so that each begins with one; then wider types before narrower ones.
+int64_t Order(const NewTensor& tensor) {
+  const bool lines = tensor.dtype == DType::kU8 && tensor.bytes() % kLine == 0;
+  return lines ? 0 : 16 - DTypeSize(tensor.dtype);
 }
 
 using Shard = std::vector<const NewTensor*>;
@@ -35,14 +43,13 @@ std::vector<Shard> ShardsOf(const std::vector<NewTensor>& tensors, int64_t shard
     bytes += tensor.bytes();
   }
   for (Shard& shard : shards) {
-    std::stable_sort(shard.begin(), shard.end(), [](const NewTensor* a, const NewTensor* b) {
-      return DTypeSize(a->dtype) > DTypeSize(b->dtype);
-    });
+    std::stable_sort(shard.begin(), shard.end(),
+                     [](const NewTensor* a, const NewTensor* b) { return Order(*a) < Order(*b); });
   }
   return shards;
 }
 
-// The length and the JSON, padded with blanks to whole words as the reference implementation does.
+// The length and the JSON, padded with blanks so that the data begin with a line.
 std::string HeaderOf(const Shard& shard) {
   OrderedJson header;
   header["__metadata__"] = {{"format", "pt"}};
@@ -58,7 +65,7 @@ std::string HeaderOf(const Shard& shard) {
                             {"data_offsets", {begin, end}}};
   }
   std::string text = header.dump();
-  text.append((8 - text.size() % 8) % 8, ' ');
+  text.append((kLine - (text.size() + 8) % kLine) % kLine, ' ');
   const uint64_t length = text.size();
   std::string out(8, '\0');
   std::memcpy(out.data(), &length, 8);

@@ -2,12 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "core/block_types.h"
 #include "core/convert.h"
 
 namespace binocle {
 namespace {
+
+constexpr std::string_view kPackedPrefix = "packed.";
+constexpr uintptr_t kPackedAlignment = 64;  // within the file, whose mapping begins with a page
 
 // How many problems of one kind an error line spells out.
 constexpr size_t kListed = 6;
@@ -39,6 +43,14 @@ int64_t FirstNonFinite(const TensorView& stored) {
   return -1;
 }
 
+// Of a packed matrix, what is no integer.
+void CheckPackedNumbers(const CompactWeights& w, const std::string& name,
+                        std::vector<std::string>& not_finite) {
+  if (w.scales.empty()) return;
+  if (const int64_t at = FirstNonFinite(w.scales); at >= 0)
+    not_finite.push_back(internal::Concat(name, " scale ", at));
+}
+
 // A tensor under the name it goes by here, and in its file where that is another.
 std::string NameOf(const std::string& name, const TensorView& stored) {
   const std::string_view own = stored.name();
@@ -46,6 +58,22 @@ std::string NameOf(const std::string& name, const TensorView& stored) {
 }
 
 }  // namespace
+
+std::string PackedName(std::string_view asked, WeightKind kind) {
+  return internal::Concat(kPackedPrefix, asked, ".", WeightKindName(kind));
+}
+
+int64_t PackedBytes(int64_t n, int64_t k, Bias bias, WeightKind kind) {
+  const int64_t panels = (n + kPanelWidth - 1) / kPanelWidth;
+  return CompactBytes(n, k, kind) + (bias == Bias::kPresent ? panels * kPanelWidth * 4 : 0);
+}
+
+std::optional<WeightKind> KindOfPackedName(std::string_view name) {
+  if (!name.starts_with(kPackedPrefix)) return std::nullopt;
+  for (const WeightKind kind : WeightKinds())
+    if (kind != WeightKind::kF32 && name.ends_with(WeightKindName(kind))) return kind;
+  return std::nullopt;
+}
 
 void TensorSet::Add(std::string_view name, TensorView view, std::shared_ptr<const void> owner,
                     const std::string& where) {
@@ -83,7 +111,8 @@ struct WeightBinder::State {
   const TensorSet* tensors;
   NameMap names;
   KindsByName kinds;
-  Exec* ex = nullptr;  // of the loading pass
+  Exec* ex = nullptr;               // of the loading pass
+  ModelMatrices* listed = nullptr;  // of ListMatrices
   bool checking = true;
   std::map<std::string, WeightPlan> plan;
   std::vector<std::string> missing, mis_shaped, not_finite;
@@ -148,6 +177,7 @@ void WeightBinder::Count(std::string_view name, int64_t parameters, int64_t byte
 Tensor WeightBinder::F32(std::string_view name, const Shape& shape, std::string_view why) {
   Count(name, shape.elements(), shape.elements() * 4);
   const TensorView* found = Require(name, shape, why);
+  NoteOther(name);
   if (found == nullptr) return {};
   Tensor out = Tensor::F32(shape, found->name());
   ReadAsF32(*found, 0, found->elements(), out.f32());
@@ -161,7 +191,13 @@ TensorView WeightBinder::View(std::string_view name, const Shape& shape, std::st
 
 TensorView WeightBinder::Stored(std::string_view name, const Shape& shape, std::string_view why) {
   CountInPlace(name);
+  NoteOther(name);
   return View(name, shape, why);
+}
+
+void WeightBinder::NoteOther(std::string_view name) {
+  if (state_->listed != nullptr)
+    state_->listed->other_tensors.insert(state_->names.Stored(prefix_ + std::string(name)));
 }
 
 void WeightBinder::CountInPlace(std::string_view name) {
@@ -184,58 +220,115 @@ WeightKind WeightBinder::KindOf(std::string_view name, int64_t k) const {
 
 LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                                    std::string_view why) {
-  std::vector<StoredLinear> stored;
-  int64_t rows = 0;
-  bool in_place = false;
-  const WeightKind kind = KindOf(parts.begin()->name, k);
-  for (const Rows& part : parts) {
-    rows += part.n;
-    in_place =
-        in_place || (kind == WeightKind::kF32 && IsInBlocks(std::string(part.name) + ".weight"));
+  std::vector<Part> named;
+  for (const Rows& rows : parts) {
+    const std::string name(rows.name);
+    named.push_back({.weight = name + ".weight",
+                     .bias = name + ".bias",
+                     .shape = {rows.n, k},
+                     .order = rows.order,
+                     .scale = rows.scale});
   }
-  const int64_t bias_rows = bias == Bias::kPresent ? rows : 0;
-  Count(parts.begin()->name, rows * k + bias_rows,
-        in_place ? 4 * bias_rows
-                 : PackedLinearBytes(rows, k, kind) - (bias_rows == 0 ? 4 * rows : 0));
-  for (const Rows& part : parts) {
-    const std::string name(part.name);
-    if (in_place) CountInPlace(name + ".weight");
-    StoredLinear linear{.weight = View(name + ".weight", {part.n, k}, why),
-                        .bias = {},
-                        .order = part.order,
-                        .scale = part.scale};
-    if (bias == Bias::kPresent) linear.bias = View(name + ".bias", {part.n}, why);
-    stored.push_back(linear);
-  }
-  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, stored, kind);
+  const std::string_view first = parts.begin()->name;
+  return Matrix(first, named, k, bias, KindOf(first, k), why);
 }
 
 LinearWeights WeightBinder::LinearNamed(std::string_view weight, std::string_view bias, int64_t n,
                                         int64_t k, std::string_view why) {
-  const WeightKind kind = KindOf(weight, k);
-  const bool in_place = kind == WeightKind::kF32 && IsInBlocks(std::string(weight));
-  if (in_place) CountInPlace(weight);
-  Count(weight, n * k + n, in_place ? 4 * n : PackedLinearBytes(n, k, kind));
-  const StoredLinear linear{.weight = View(weight, {n, k}, why), .bias = View(bias, {n}, why)};
-  return state_->checking ? LinearWeights{} : PackLinear(*state_->ex, {linear}, kind);
+  return Matrix(weight,
+                {{.weight = std::string(weight), .bias = std::string(bias), .shape = {n, k}}}, k,
+                Bias::kPresent, KindOf(weight, k), why);
 }
 
 LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shape, Bias bias,
                                         std::string_view why) {
   const std::string prefix(name);
   const int64_t k = shape.elements() / shape[0];
-  const int64_t bias_rows = bias == Bias::kPresent ? shape[0] : 0;
-  const WeightKind kind = std::min(KindOf(name, k), WeightKind::kBf16);
-  const bool in_place = kind == WeightKind::kF32 && IsInBlocks(prefix + ".weight");
-  if (in_place) CountInPlace(prefix + ".weight");
-  Count(name, shape[0] * k + bias_rows,
-        in_place ? 4 * bias_rows
-                 : PackedLinearBytes(shape[0], k, kind) - (bias_rows == 0 ? 4 * shape[0] : 0));
-  StoredLinear linear{.weight = View(prefix + ".weight", shape, why), .bias = {}};
-  if (bias == Bias::kPresent) linear.bias = View(prefix + ".bias", {shape[0]}, why);
+  return Matrix(name, {{.weight = prefix + ".weight", .bias = prefix + ".bias", .shape = shape}}, k,
+                bias, std::min(KindOf(name, k), WeightKind::kBf16), why);
+}
+
+LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part>& parts, int64_t k,
+                                   Bias bias, WeightKind kind, std::string_view why) {
+  int64_t n = 0;
+  bool in_place = false;
+  for (const Part& part : parts) {
+    n += part.shape[0];
+    in_place = in_place || (kind == WeightKind::kF32 && IsInBlocks(part.weight));
+  }
+  if (auto packed = Packed(name, parts, n, k, bias)) return std::move(*packed);
+  const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
+  Count(parts[0].weight, n * k + bias_rows,
+        in_place ? 4 * bias_rows : PackedLinearBytes(n, k, kind) - 4 * (n - bias_rows));
+  AskedMatrix asked{
+      .name = prefix_ + std::string(name), .n = n, .k = k, .bias = bias, .kind = kind};
+  for (const Part& part : parts) {
+    if (in_place) CountInPlace(part.weight);
+    StoredLinear stored{.weight = View(part.weight, part.shape, why),
+                        .bias = {},
+                        .order = part.order,
+                        .scale = part.scale};
+    if (part.shape.rank() > 2 && !state_->checking)
+      stored.weight = stored.weight.Reshape({part.shape[0], k});
+    if (bias == Bias::kPresent) stored.bias = View(part.bias, {part.shape[0]}, why);
+    asked.parts.push_back(stored);
+    asked.stored.push_back(state_->names.Stored(prefix_ + part.weight));
+    if (bias == Bias::kPresent) asked.stored.push_back(state_->names.Stored(prefix_ + part.bias));
+  }
   if (state_->checking) return {};
-  linear.weight = linear.weight.Reshape({shape[0], k});
-  return PackLinear(*state_->ex, {linear}, kind);
+  if (state_->listed != nullptr) {
+    if (kind != WeightKind::kF32) {
+      state_->listed->matrices.push_back(std::move(asked));
+    } else {
+      state_->listed->other_tensors.insert(asked.stored.begin(), asked.stored.end());
+    }
+    return {};
+  }
+  return PackLinear(*state_->ex, asked.parts, kind);
+}
+
+// The matrix as a packed file has it: mapped, but for its bias. The kind is the file's.
+std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
+                                                  const std::vector<Part>& parts, int64_t n,
+                                                  int64_t k, Bias bias) {
+  const std::string asked = prefix_ + std::string(name);
+  for (const WeightKind kind : WeightKinds()) {
+    if (kind == WeightKind::kF32 || k > kMaxCompactDepth) continue;
+    const std::string stored_name = PackedName(asked, kind);
+    const TensorView* found = state_->tensors->Find(stored_name);
+    if (found == nullptr) continue;
+    state_->used.insert(stored_name);
+    if (state_->checking) {
+      const int64_t bytes = PackedBytes(n, k, bias, kind);
+      if (found->dtype() != DType::kU8 || found->bytes() != bytes) {
+        state_->mis_shaped.push_back(internal::Concat(
+            stored_name, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
+            ", expected u8 [", bytes, "] (", n, " × ", k, " as ", WeightKindName(kind), ")"));
+      } else if (reinterpret_cast<uintptr_t>(found->data()) % kPackedAlignment != 0) {
+        state_->mis_shaped.push_back(internal::Concat(stored_name,
+                                                      " does not begin at a multiple of ",
+                                                      kPackedAlignment, " bytes of its file"));
+      } else {
+        CheckPackedNumbers(CompactViews(found->data(), n, k, kind), stored_name,
+                           state_->not_finite);
+      }
+      for (const Part& part : parts)
+        state_->used.insert(state_->names.Stored(prefix_ + part.weight));
+      const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
+      Count(parts[0].weight, n * k + bias_rows, 4 * bias_rows);
+      state_->plan[asked.substr(0, asked.find('.'))].in_place_bytes += found->bytes();
+      return LinearWeights{};
+    }
+    LinearWeights w{.packed = {}, .bias = {}, .n = n, .k = k};
+    w.compact = CompactViews(found->data(), n, k, kind);
+    if (bias == Bias::kPresent) {
+      w.bias = Tensor::F32({n});
+      const auto* at = static_cast<const char*>(found->data()) + CompactBytes(n, k, kind);
+      std::memcpy(w.bias.f32(), at, static_cast<size_t>(n) * 4);
+    }
+    return w;
+  }
+  return std::nullopt;
 }
 
 LayerNormWeights WeightBinder::LayerNorm(std::string_view name, int64_t width, float epsilon,
@@ -295,6 +388,20 @@ std::vector<NeededWeight> ListWeights(const NameMap& names,
   for (NeededWeight& weight : state->needed)
     if (seen.insert(weight.name).second) needed.push_back(std::move(weight));
   return needed;
+}
+
+ModelMatrices ListMatrices(const TensorSet& tensors, const NameMap& names, const KindsByName& kinds,
+                           const std::function<void(WeightBinder&)>& bind) {
+  ModelMatrices listed;
+  const auto state = std::make_shared<WeightBinder::State>();
+  state->tensors = &tensors;
+  state->names = names;
+  state->kinds = kinds;
+  state->checking = false;
+  state->listed = &listed;
+  WeightBinder binder(state, "");
+  bind(binder);
+  return listed;
 }
 
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,

@@ -13,6 +13,7 @@
 #include <initializer_list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -53,6 +54,26 @@ struct NameMap {
 };
 
 enum class Bias : uint8_t { kAbsent, kPresent };
+
+// A matrix that is kept packed in a file (binocle quantize): one tensor of bytes, those of CompactViews and then, where it has a bias, [panels·64]
+// f32. Its name says whose and of which kind.
+std::string PackedName(std::string_view asked,
+                       WeightKind kind);  // "packed.language_model.lm_head.int8"
+int64_t PackedBytes(int64_t n, int64_t k, Bias bias, WeightKind kind);
+// The kind in such a name; nothing where it is another tensor's.
+std::optional<WeightKind> KindOfPackedName(std::string_view name);
+
+// A matrix that a model asks for, of the parts that are stacked for it.
+struct AskedMatrix {
+  std::string name;  // of the first part, as asked
+  std::vector<std::string>
+      stored;  // names of the tensors in the files that the packed one takes the place of
+  std::vector<StoredLinear> parts;
+  int64_t n = 0;
+  int64_t k = 0;
+  Bias bias = Bias::kAbsent;
+  WeightKind kind = WeightKind::kF32;
+};
 
 class WeightBinder {
  public:
@@ -100,12 +121,26 @@ class WeightBinder {
       const std::function<void(WeightBinder&)>&);
   friend std::vector<struct NeededWeight> ListWeights(const NameMap&,
                                                       const std::function<void(WeightBinder&)>&);
+  friend struct ModelMatrices ListMatrices(const TensorSet&, const NameMap&, const KindsByName&,
+                                           const std::function<void(WeightBinder&)>&);
   friend void LoadWeights(Exec&, const TensorSet&, const NameMap&, const KindsByName&,
                           const std::function<void(WeightBinder&)>&);
   WeightBinder(std::shared_ptr<State> state, std::string prefix)
       : state_(std::move(state)), prefix_(std::move(prefix)) {}
   void Count(std::string_view name, int64_t parameters, int64_t bytes);
   void CountInPlace(std::string_view name);
+  // What Linear, LinearNamed and Convolution have in common: tensors named here, of these shapes.
+  struct Part {
+    std::string weight, bias;  // names
+    Shape shape;               // as stored; [n, …]
+    RowOrder order = {};
+    float scale = 1;
+  };
+  LinearWeights Matrix(std::string_view name, const std::vector<Part>& parts, int64_t k, Bias bias,
+                       WeightKind kind, std::string_view why);
+  std::optional<LinearWeights> Packed(std::string_view name, const std::vector<Part>& parts,
+                                      int64_t n, int64_t k, Bias bias);
+  void NoteOther(std::string_view name);
   bool IsInBlocks(const std::string& name) const;
   WeightKind KindOf(std::string_view name, int64_t k) const;
   const TensorView* Require(std::string_view name, const Shape& shape, std::string_view why);
@@ -141,6 +176,15 @@ struct NeededWeight {
 // All that `bind` asks for, each once, in its order: what a file has to hold. Parts that a model may do without are not among them.
 std::vector<NeededWeight> ListWeights(const NameMap& names,
                                       const std::function<void(WeightBinder&)>& bind);
+
+// All matrices of kinds other than kF32 that `bind` asks for, after CheckWeights accepted it. Nothing is packed.
+struct ModelMatrices {
+  std::vector<AskedMatrix> matrices;
+  std::set<std::string>
+      other_tensors;  // that are asked for otherwise, by their names in the files: a tied head's table
+};
+ModelMatrices ListMatrices(const TensorSet& tensors, const NameMap& names, const KindsByName& kinds,
+                           const std::function<void(WeightBinder&)>& bind);
 
 // The loading pass, after CheckWeights accepted the same `bind`.
 void LoadWeights(Exec& ex, const TensorSet& tensors, const NameMap& names,

@@ -100,6 +100,19 @@ std::unique_ptr<Tokenizer> TokenizerOf(const std::filesystem::path& directory,
   return MakeGgufTokenizer(file.metadata(), text->string());
 }
 
+// CheckedModel::packed.
+std::optional<std::string> PackedKind(const TensorSet& tensors) {
+  std::optional<std::string> packed;
+  for (const auto& [name, view] : tensors.tensors()) {
+    const auto kind = KindOfPackedName(name);
+    if (!kind) continue;
+    if (!packed) packed = "f32";
+    if (name.find("language_model.model.layers.") != std::string::npos)
+      packed = WeightKindName(*kind);
+  }
+  return packed;
+}
+
 }  // namespace
 
 CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrides& overrides,
@@ -122,6 +135,7 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
 }
 
 void CheckedModel::Check() {
+  packed_ = PackedKind(tensors_);
   plan_.weights = CheckWeights(tensors_, names_, kinds_, directory_.string(),
                                [&](WeightBinder& b) { BindParts(config_, b); });
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
@@ -143,6 +157,11 @@ void CheckedModel::Check() {
     const int32_t id = tokenizer_->IdOf(stop);
     if (id >= 0 && tokenizer_->IsSpecial(id)) config_.end_tokens.push_back(id);
   }
+}
+
+ModelMatrices ListModelMatrices(const CheckedModel& model) {
+  return ListMatrices(model.tensors_, model.names_, model.kinds_,
+                      [&](WeightBinder& b) { BindParts(model.config_, b); });
 }
 
 std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names) {

@@ -65,9 +65,12 @@ class CheckedModel {
   const ModelConfig& config() const { return config_; }
   const TensorSet& tensors() const { return tensors_; }
   const ModelPlan& plan() const { return plan_; }
+  // The kind of the language model's layers where the files have matrices packed (binocle quantize): "int8"; "f32" where only others are.
+  const std::optional<std::string>& packed() const { return packed_; }
 
  private:
   friend class VlmModel;
+  friend ModelMatrices ListModelMatrices(const CheckedModel& model);
 
   void Check();
 
@@ -78,7 +81,11 @@ class CheckedModel {
   KindsByName kinds_;
   ModelPlan plan_;
   std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<std::string> packed_;
 };
+
+// The matrices of kinds other than kF32, as the overrides of `model` ask for them.
+ModelMatrices ListModelMatrices(const CheckedModel& model);
 
 // Everything that a directory of this configuration should hold, under `names`: also layers and norms of towers that are not used.
 std::vector<NeededWeight> ListModelWeights(ModelConfig config, const NameMap& names);

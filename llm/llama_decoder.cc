@@ -4,8 +4,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "core/ops/activation.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/swiglu.h"
 
 // T rows of the batch (Tt text, Tv visual), D width, H query heads, K kv heads, d head width, F ffn width, V vocabulary, L layers.
 
@@ -42,10 +42,9 @@ void NormHeads(Exec& ex, const std::optional<RmsNormWeights>& norm, const Tensor
 
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
 void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
-  RmsNorm(ex, a.x, w.ffn_norm, a.n);      // m       [T, D]
-  Linear(ex, a.n, w.gate_up, a.gate_up);  // [g | u] [T, 2F]
-  SiluMul(ex, a.gate_up, a.ff);           // ff      [T, F]
-  LinearAdd(ex, a.ff, w.down, a.x);       // x      += ff·Wdᵀ
+  RmsNorm(ex, a.x, w.ffn_norm, a.n);            // m       [T, D]
+  SwiGlu(ex, a.n, w.gate_up, a.gate_up, a.ff);  // ff [T, F]
+  LinearAdd(ex, a.ff, w.down, a.x);             // x      += ff·Wdᵀ
 }
 
 // h = x + Wo·Attn(RoPE(Wq n), RoPE(Wk n), Wv n)    n = N₁(x)

@@ -1,15 +1,25 @@
 #include "core/ops/int4_block.h"
 
+#include "core/error.h"
+
 namespace binocle {
 
-bool MultiplyInt4Block(CpuLevel level, const Int4Block& block) {
+bool MultipliesInt4Directly(CpuLevel level) {
 #if defined(__x86_64__)
-  if (level >= CpuLevel::kVnni) {
-    Int4BlockVnni(block);
-    return true;
-  }
-#endif
+  return level >= CpuLevel::kVnni;
+#else
+  static_cast<void>(level);
   return false;
+#endif
+}
+
+void MultiplyInt4Block(CpuLevel level, const Int4Block& block) {
+  BINOCLE_CHECK(MultipliesInt4Directly(level), CpuLevelName(level));
+#if defined(__x86_64__)
+  Int4BlockVnni(block);
+#else
+  static_cast<void>(block);
+#endif
 }
 
 void ExpandInt4(CpuLevel level, const uint8_t* w, int64_t depth, int8_t* out) {
@@ -21,12 +31,15 @@ void ExpandInt4(CpuLevel level, const uint8_t* w, int64_t depth, int8_t* out) {
 }
 
 void ExpandInt4Scalar(const uint8_t* w, int64_t depth, int8_t* out) {
-  for (int64_t k = 0; k < depth; k += kInt4Group, w += kInt4GroupBytes, out += kInt4Group * 64) {
+  const uint8_t* m = w;
+  w += depth / kInt4Group * kInt4FactorBytes;
+  for (int64_t k = 0; k < depth;
+       k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes, out += kInt4Group * 64) {
     for (int64_t n = 0; n < 64; ++n) {
-      const int factor = n < 32 ? w[n] & 15 : w[n - 32] >> 4;
+      const int factor = n < 32 ? m[n] & 15 : m[n - 32] >> 4;
       for (int64_t j = 0; j < 4; ++j) {
         for (int64_t i = 0; i < 4; ++i) {
-          const int q = w[32 + j * 256 + n * 4 + i];
+          const int q = w[j * 256 + n * 4 + i];
           out[j * 256 + n * 4 + i] = static_cast<int8_t>(((q & 15) - 8) * factor);
           out[(j + 4) * 256 + n * 4 + i] = static_cast<int8_t>(((q >> 4) - 8) * factor);
         }

@@ -9,16 +9,18 @@ namespace binocle {
 namespace {
 
 // Factors of columns [16·v, 16·v + 16), one per 32-bit lane.
-BINOCLE_VNNI inline __m512i Factors(const uint8_t* w, int v) {
-  const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w + v % 2 * 16));
+BINOCLE_VNNI inline __m512i Factors(const uint8_t* m, int v) {
+  const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(m + v % 2 * 16));
   const __m512i wide = _mm512_cvtepu8_epi32(both);
   return v < 2 ? _mm512_and_si512(wide, _mm512_set1_epi32(15)) : _mm512_srli_epi32(wide, 4);
 }
 
+constexpr int64_t kInt4ReadAhead = 8 * kInt4WeightBytes;
+
 // A group's sums are of q, which is unsigned, and x, signed: they begin at −8·Σx, since a weight is q − 8.
 template <int R>
 BINOCLE_VNNI inline void Int4Rows(const Int4Block& b, int64_t row) {
-  const uint8_t* x = b.x + row * b.ldx;
+  const int8_t* x = b.x + row * b.ldx;
   const int64_t sums_stride = b.ldx / kInt4Group;
   const int32_t* x_sums = b.x_sums + row * sums_stride;
   const __m512i low_bits = _mm512_set1_epi8(15);
@@ -28,8 +30,9 @@ BINOCLE_VNNI inline void Int4Rows(const Int4Block& b, int64_t row) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) acc[r][v] = _mm512_loadu_si512(b.start + v * 16);
   }
-  const uint8_t* w = b.w;
-  for (int64_t k = 0; k < b.depth; k += kInt4Group, w += kInt4GroupBytes) {
+  const uint8_t* m = b.w;
+  const uint8_t* w = b.w + b.depth / kInt4Group * kInt4FactorBytes;
+  for (int64_t k = 0; k < b.depth; k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
       __m512i group[R];
@@ -38,7 +41,9 @@ BINOCLE_VNNI inline void Int4Rows(const Int4Block& b, int64_t row) {
         group[r] = _mm512_set1_epi32(-8 * x_sums[r * sums_stride + k / kInt4Group]);
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
-        const __m512i q = _mm512_loadu_si512(w + 32 + j * 256 + v * 64);
+        const uint8_t* from = w + j * 256 + v * 64;
+        _mm_prefetch(reinterpret_cast<const char*>(from + kInt4ReadAhead), _MM_HINT_T0);
+        const __m512i q = _mm512_loadu_si512(from);
         const __m512i low = _mm512_and_si512(q, low_bits);
         const __m512i high = _mm512_and_si512(_mm512_srli_epi16(q, 4), low_bits);
 #pragma GCC unroll 4
@@ -46,13 +51,11 @@ BINOCLE_VNNI inline void Int4Rows(const Int4Block& b, int64_t row) {
           int32_t first, second;
           std::memcpy(&first, x + r * b.ldx + k + 4 * j, sizeof first);
           std::memcpy(&second, x + r * b.ldx + k + 16 + 4 * j, sizeof second);
-          // Without kByteOffset: the top bit of each byte the other way round.
-          constexpr auto kSigns = static_cast<int32_t>(0x80808080u);
-          group[r] = _mm512_dpbusd_epi32(group[r], low, _mm512_set1_epi32(first ^ kSigns));
-          group[r] = _mm512_dpbusd_epi32(group[r], high, _mm512_set1_epi32(second ^ kSigns));
+          group[r] = _mm512_dpbusd_epi32(group[r], low, _mm512_set1_epi32(first));
+          group[r] = _mm512_dpbusd_epi32(group[r], high, _mm512_set1_epi32(second));
         }
       }
-      const __m512i factors = Factors(w, v);
+      const __m512i factors = Factors(m, v);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r)
         acc[r][v] = _mm512_add_epi32(acc[r][v], _mm512_mullo_epi32(group[r], factors));
@@ -99,15 +102,18 @@ BINOCLE_VNNI void Int4BlockVnni(const Int4Block& b) {
 
 BINOCLE_AVX512 void ExpandInt4Avx512(const uint8_t* w, int64_t depth, int8_t* out) {
   const __m512i low_bits = _mm512_set1_epi8(15);
-  for (int64_t k = 0; k < depth; k += kInt4Group, w += kInt4GroupBytes, out += kInt4Group * 64) {
+  const uint8_t* m = w;
+  w += depth / kInt4Group * kInt4FactorBytes;
+  for (int64_t k = 0; k < depth;
+       k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes, out += kInt4Group * 64) {
     for (int v = 0; v < 4; ++v) {
-      const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w + v % 2 * 16));
+      const __m128i both = _mm_loadu_si128(reinterpret_cast<const __m128i*>(m + v % 2 * 16));
       const __m512i wide = _mm512_cvtepu8_epi32(both);
       const __m512i lanes =
           v < 2 ? _mm512_and_si512(wide, _mm512_set1_epi32(15)) : _mm512_srli_epi32(wide, 4);
       const __m512i factors = _mm512_or_si512(lanes, _mm512_slli_epi32(lanes, 16));
       for (int j = 0; j < 4; ++j) {
-        const __m512i q = _mm512_loadu_si512(w + 32 + j * 256 + v * 64);
+        const __m512i q = _mm512_loadu_si512(w + j * 256 + v * 64);
         _mm512_storeu_si512(out + j * 256 + v * 64,
                             Times512(_mm512_and_si512(q, low_bits), factors));
         _mm512_storeu_si512(out + (j + 4) * 256 + v * 64,
@@ -119,16 +125,19 @@ BINOCLE_AVX512 void ExpandInt4Avx512(const uint8_t* w, int64_t depth, int8_t* ou
 
 BINOCLE_AVX2 void ExpandInt4Avx2(const uint8_t* w, int64_t depth, int8_t* out) {
   const __m256i low_bits = _mm256_set1_epi8(15);
-  for (int64_t k = 0; k < depth; k += kInt4Group, w += kInt4GroupBytes, out += kInt4Group * 64) {
+  const uint8_t* m = w;
+  w += depth / kInt4Group * kInt4FactorBytes;
+  for (int64_t k = 0; k < depth;
+       k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes, out += kInt4Group * 64) {
     for (int v = 0; v < 8; ++v) {
-      const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + v % 4 * 8));
+      const __m128i both = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(m + v % 4 * 8));
       const __m256i wide = _mm256_cvtepu8_epi32(both);
       const __m256i lanes =
           v < 4 ? _mm256_and_si256(wide, _mm256_set1_epi32(15)) : _mm256_srli_epi32(wide, 4);
       const __m256i factors = _mm256_or_si256(lanes, _mm256_slli_epi32(lanes, 16));
       for (int j = 0; j < 4; ++j) {
         const __m256i q =
-            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + 32 + j * 256 + v * 32));
+            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(w + j * 256 + v * 32));
         auto* to = reinterpret_cast<__m256i*>(out + j * 256 + v * 32);
         auto* to_high = reinterpret_cast<__m256i*>(out + (j + 4) * 256 + v * 32);
         _mm256_storeu_si256(to, Times256(_mm256_and_si256(q, low_bits), factors));

@@ -10,6 +10,8 @@ namespace {
 
 // 6 × 4 accumulators, 4 vectors of w and one of x: 29 of the 32 registers.
 constexpr int64_t kVnniRows = 6;
+// With several rows the products keep the processor from running far enough ahead of memory by itself.
+constexpr int64_t kReadAhead = 4096;
 
 template <int R>
 BINOCLE_VNNI inline void VnniRows(const Int8Block& b, int64_t row) {
@@ -27,7 +29,10 @@ BINOCLE_VNNI inline void VnniRows(const Int8Block& b, int64_t row) {
   for (int64_t k = 0; k < b.depth; k += 4, w += 256) {
     __m512i wk[4];
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) wk[v] = _mm512_loadu_si512(w + 64 * v);
+    for (int v = 0; v < 4; ++v) {
+      wk[v] = _mm512_loadu_si512(w + 64 * v);
+      _mm_prefetch(reinterpret_cast<const char*>(w + 64 * v + kReadAhead), _MM_HINT_T0);
+    }
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       int32_t four;

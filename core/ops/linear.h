@@ -57,13 +57,14 @@ struct StoredLinear {
 // of int8 is scales[n]·w, of int4 scales[n]·(q − 8)·m.
 struct CompactWeights {
   WeightKind kind = WeightKind::kF32;  // none
-  Tensor panels;                       // bytes
-  Tensor scales;                       // [panels·64] f32; empty for bf16
-  Tensor
+  TensorView panels;                   // bytes
+  TensorView scales;                   // [panels·64] f32; empty for bf16
+  TensorView
       starts;  // [panels·64] i32: 128·Σ_k w, what is too much in sums over offset activations; empty for bf16
+  Tensor own;  // what the views lie in, one after the other; empty where a mapped file holds them
 
   bool empty() const { return kind == WeightKind::kF32; }
-  int64_t bytes() const { return panels.bytes() + scales.bytes() + starts.bytes(); }
+  int64_t bytes() const { return own.bytes(); }
 };
 
 // Weights packed once at load: [K / kDepthBlock] blocks of [N / kPanelWidth] panels of [block depth rounded up to 16][kPanelWidth],
@@ -91,6 +92,11 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts,
 
 // Bytes that PackLinear will take for an [n, k] matrix with bias when it packs. In place it takes 4·n for a bias and nothing else.
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind = WeightKind::kF32);
+
+// Bytes of the views of an [n, k] matrix: a multiple of 64.
+int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind);
+// The views into such bytes, aligned to 4.
+CompactWeights CompactViews(void* bytes, int64_t n, int64_t k, WeightKind kind);
 
 // The longest k of the compact kinds: sums of bytes stay below 2³¹.
 inline constexpr int64_t kMaxCompactDepth = 65536;

@@ -1,7 +1,8 @@
 // The product with weights of fewer bits: rows of x are rounded once, then every panel of W meets them.
 #include <algorithm>
-#include <cstring>
+#include <functional>
 
+#include "core/ops/activation_cpu.h"
 #include "core/ops/bf16_block.h"
 #include "core/ops/compact_rows.h"
 #include "core/ops/int4_block.h"
@@ -26,36 +27,36 @@ struct RoundedRows {
   const void* x;            // Bf16 or bytes
   int64_t ldx;              // in elements
   const float* row_scales;  // [rows] of bytes
-  const int32_t* sums;      // of groups of bytes, for Int4Block
+  const int32_t* sums;      // of groups of bytes, which are signed then: for Int4Block; or null
 };
 
-struct Parts {
+// The operands of one call.
+struct Operands {
   const LinearWeights& w;
   RoundedRows x;
-  const TensorView& y;
-  Accumulate accumulate;
   CpuLevel level;
   int64_t depth;  // padded
   int64_t panel_bytes;
 
   const std::byte* panel(int64_t index) const {
-    return static_cast<const std::byte*>(w.compact.panels.view().data()) + index * panel_bytes;
-  }
-  FinishPanel Finish(int64_t panel, int64_t row, int64_t rows) const {
-    const int64_t n0 = panel * kPanelWidth;
-    return {.bias = w.bias.empty() ? nullptr : w.bias.f32() + n0,
-            .y = y.row(row) + n0,
-            .ldy = y.stride(0),
-            .rows = rows,
-            .columns = std::min(kPanelWidth, w.n - n0),
-            .add = accumulate == Accumulate::kAdd};
+    return static_cast<const std::byte*>(w.compact.panels.data()) + index * panel_bytes;
   }
 };
 
-int32_t GroupSum(const uint8_t* x) {
-  int32_t sum = 0;
-  for (int64_t i = 0; i < kInt4Group; ++i) sum += x[i] - kByteOffset;
-  return sum;
+// Takes the offset off a row of bytes, in place, and sums its groups.
+void AsSigned(uint8_t* x, int64_t depth, int32_t* group_sums) {
+  for (int64_t g = 0; g < depth / kInt4Group; ++g) {
+    int32_t sum = 0;
+    for (int64_t i = g * kInt4Group; i < (g + 1) * kInt4Group; ++i) {
+      x[i] = static_cast<uint8_t>(x[i] - kByteOffset);
+      sum += static_cast<int8_t>(x[i]);
+    }
+    group_sums[g] = sum;
+  }
+}
+
+bool IsDirectInt4(WeightKind kind, int64_t rows, CpuLevel level) {
+  return kind == WeightKind::kInt4 && rows <= kDirectInt4Rows && MultipliesInt4Directly(level);
 }
 
 // Rounds x into the workspace.
@@ -70,7 +71,7 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
     return {.x = out, .ldx = ldx, .row_scales = nullptr, .sums = nullptr};
   }
   const int64_t ldx = depth + kRowGap;
-  const bool sums = kind == WeightKind::kInt4 && rows <= kDirectInt4Rows;
+  const bool sums = IsDirectInt4(kind, rows, ex.cpu_level());
   const int64_t groups = ldx / kInt4Group;
   const int64_t scales_at = rows * ldx;
   const int64_t sums_at = scales_at + (rows + 15) / 16 * 64;
@@ -81,114 +82,152 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
   ex.ParallelRanges(rows, 8, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       scales[r] = RowAsBytes(x.row(r), k, depth, out + r * ldx);
-      if (!sums) continue;
-      for (int64_t g = 0; g < depth / kInt4Group; ++g)
-        group_sums[r * groups + g] = GroupSum(out + r * ldx + g * kInt4Group);
+      if (sums) AsSigned(out + r * ldx, depth, group_sums + r * groups);
     }
   });
   return {.x = out, .ldx = ldx, .row_scales = scales, .sums = sums ? group_sums : nullptr};
 }
 
-void Bf16Panel(const Parts& p, int64_t panel, int64_t row, int64_t rows, float* sums) {
-  MultiplyBf16Block(p.level, {.x = static_cast<const Bf16*>(p.x.x) + row * p.x.ldx,
-                              .ldx = p.x.ldx,
-                              .w = reinterpret_cast<const Bf16*>(p.panel(panel)),
-                              .c = sums,
-                              .rows = rows,
-                              .depth = p.depth,
-                              .add = false});
-  FinishBf16(sums, p.Finish(panel, row, rows));
-}
-
-void FinishBytesOf(const Parts& p, int64_t panel, int64_t row, int64_t rows, const int32_t* sums) {
-  const auto* starts = static_cast<const int32_t*>(p.w.compact.starts.view().data());
-  FinishBytes(sums, starts + panel * kPanelWidth, p.w.compact.scales.f32() + panel * kPanelWidth,
-              p.x.row_scales + row, p.Finish(panel, row, rows));
-}
-
-void Int8Panel(const Parts& p, const int8_t* w, int64_t panel, int64_t row, int64_t rows,
-               int32_t* sums) {
-  MultiplyInt8Block(p.level, {.x = static_cast<const uint8_t*>(p.x.x) + row * p.x.ldx,
-                              .ldx = p.x.ldx,
-                              .w = w,
-                              .c = sums,
-                              .rows = rows,
-                              .depth = p.depth,
-                              .add = false});
-  FinishBytesOf(p, panel, row, rows, sums);
-}
-
-bool DirectInt4Panel(const Parts& p, int64_t panel, int64_t row, int64_t rows, int32_t* sums) {
-  if (p.x.sums == nullptr) return false;
-  const auto* starts = static_cast<const int32_t*>(p.w.compact.starts.view().data());
-  const bool done =
-      MultiplyInt4Block(p.level, {.x = static_cast<const uint8_t*>(p.x.x) + row * p.x.ldx,
-                                  .ldx = p.x.ldx,
-                                  .x_sums = p.x.sums + row * (p.x.ldx / kInt4Group),
-                                  .w = reinterpret_cast<const uint8_t*>(p.panel(panel)),
-                                  .start = starts + panel * kPanelWidth,
-                                  .c = sums,
-                                  .rows = rows,
-                                  .depth = p.depth});
-  if (done) FinishBytesOf(p, panel, row, rows, sums);
-  return done;
-}
-
-// Rows [begin, end) of one panel; scratch holds kSumRows sums and, for four bits, a panel of bytes.
-void OnePanel(const Parts& p, int64_t panel, int64_t begin, int64_t end, float* scratch) {
-  auto* sums = reinterpret_cast<int32_t*>(scratch);
-  auto* expanded = reinterpret_cast<int8_t*>(scratch + kSumRows * kPanelWidth);
-  const auto* w = reinterpret_cast<const int8_t*>(p.panel(panel));
-  const WeightKind kind = p.w.compact.kind;
-  if (kind == WeightKind::kInt4) {
-    if (DirectInt4Panel(p, panel, begin, end - begin, sums)) return;
-    ExpandInt4(p.level, reinterpret_cast<const uint8_t*>(w), p.depth, expanded);
-    w = expanded;
+// One thread's way through panels, with scratch of its own.
+class PanelProduct {
+ public:
+  static int64_t ScratchFloats(const Operands& o) {
+    const bool expands = o.w.compact.kind == WeightKind::kInt4;
+    return kSumRows * kPanelWidth + (expands ? o.depth * kPanelWidth / 4 : 0);
   }
-  for (int64_t row = begin; row < end; row += kSumRows) {
-    const int64_t rows = std::min(kSumRows, end - row);
-    if (kind == WeightKind::kBf16) {
-      Bf16Panel(p, panel, row, rows, scratch);
-    } else {
-      Int8Panel(p, w, panel, row, rows, sums);
+  PanelProduct(const Operands& operands, float* scratch)
+      : o_(operands),
+        sums_(scratch),
+        expanded_(reinterpret_cast<int8_t*>(scratch + kSumRows * kPanelWidth)) {}
+
+  // From here on of this panel.
+  void Begin(int64_t panel) {
+    panel_ = panel;
+    w_ = o_.panel(panel);
+    if (o_.w.compact.kind != WeightKind::kInt4 || o_.x.sums != nullptr) return;
+    ExpandInt4(o_.level, reinterpret_cast<const uint8_t*>(w_), o_.depth, expanded_);
+    w_ = reinterpret_cast<const std::byte*>(expanded_);
+  }
+
+  // Rows [row, row + rows), at most kSumRows, go to y, whose first element is that of the first row and the panel's first column.
+  void Rows(int64_t row, int64_t rows, float* y, int64_t ldy, Accumulate accumulate) {
+    const int64_t n0 = panel_ * kPanelWidth;
+    const FinishPanel to{.bias = o_.w.bias.empty() ? nullptr : o_.w.bias.f32() + n0,
+                         .y = y,
+                         .ldy = ldy,
+                         .rows = rows,
+                         .columns = std::min(kPanelWidth, o_.w.n - n0),
+                         .add = accumulate == Accumulate::kAdd};
+    if (o_.w.compact.kind == WeightKind::kBf16) {
+      MultiplyBf16Block(o_.level, {.x = static_cast<const Bf16*>(o_.x.x) + row * o_.x.ldx,
+                                   .ldx = o_.x.ldx,
+                                   .w = reinterpret_cast<const Bf16*>(w_),
+                                   .c = sums_,
+                                   .rows = rows,
+                                   .depth = o_.depth,
+                                   .add = false});
+      return FinishBf16(sums_, to);
     }
+    auto* sums = reinterpret_cast<int32_t*>(sums_);
+    const int32_t* starts = o_.w.compact.starts.i32() + n0;
+    if (o_.x.sums != nullptr) {
+      MultiplyInt4Block(o_.level, {.x = static_cast<const int8_t*>(o_.x.x) + row * o_.x.ldx,
+                                   .ldx = o_.x.ldx,
+                                   .x_sums = o_.x.sums + row * (o_.x.ldx / kInt4Group),
+                                   .w = reinterpret_cast<const uint8_t*>(w_),
+                                   .start = starts,
+                                   .c = sums,
+                                   .rows = rows,
+                                   .depth = o_.depth});
+    } else {
+      MultiplyInt8Block(o_.level, {.x = static_cast<const uint8_t*>(o_.x.x) + row * o_.x.ldx,
+                                   .ldx = o_.x.ldx,
+                                   .w = reinterpret_cast<const int8_t*>(w_),
+                                   .c = sums,
+                                   .rows = rows,
+                                   .depth = o_.depth,
+                                   .add = false});
+    }
+    FinishBytes(sums, starts, o_.w.compact.scales.f32() + n0, o_.x.row_scales + row, to);
   }
+
+ private:
+  const Operands& o_;
+  float* sums_;       // [kSumRows][64], of either type
+  int8_t* expanded_;  // [depth / 4][64][4]
+  int64_t panel_ = 0;
+  const std::byte* w_ = nullptr;
+};
+
+Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
+  const int64_t depth = PaddedCompactDepth(w.k, w.compact.kind);
+  return {.w = w,
+          .x = Round(ex, x, w.compact.kind, depth),
+          .level = ex.cpu_level(),
+          .depth = depth,
+          .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
+}
+
+// body(panel, begin, end, scratch) over all panels of `panels` and all rows. Tasks go in the order of memory, so that a thread's next one is near.
+void ForPanels(Exec& ex, const Operands& o, int64_t panels, int64_t rows, int64_t scratch,
+               const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
+  const int64_t threads = ex.threads();
+  if (rows > kDirectInt4Rows && panels < 4 * threads) {
+    const int64_t blocks = (rows + kSumRows - 1) / kSumRows;
+    ex.ParallelWithScratch(panels * blocks, scratch, [&](int64_t task, float* own) {
+      const int64_t begin = task / panels * kSumRows;
+      body(task % panels, begin, std::min(begin + kSumRows, rows), own);
+    });
+    return;
+  }
+  // As many tasks for every thread, or one of them waits for the others at each op's end.
+  const int64_t reading = std::max<int64_t>(1, kTaskBytes / o.panel_bytes);
+  const int64_t turns = (panels + threads * reading - 1) / (threads * reading);
+  const int64_t tasks = rows > kDirectInt4Rows ? panels : std::min(panels, threads * turns);
+  ex.ParallelWithScratch(tasks, scratch, [&](int64_t task, float* own) {
+    const int64_t end = panels * (task + 1) / tasks;
+    for (int64_t panel = panels * task / tasks; panel < end; ++panel) body(panel, 0, rows, own);
+  });
 }
 
 }  // namespace
 
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate) {
-  const int64_t rows = x.dim(0);
-  if (rows == 0) return;
-  const int64_t depth = PaddedCompactDepth(w.k, w.compact.kind);
-  const Parts parts{.w = w,
-                    .x = Round(ex, x, w.compact.kind, depth),
-                    .y = y,
-                    .accumulate = accumulate,
-                    .level = ex.cpu_level(),
-                    .depth = depth,
-                    .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
-  const bool expands = w.compact.kind == WeightKind::kInt4;
-  const int64_t scratch = kSumRows * kPanelWidth + (expands ? depth * kPanelWidth / 4 : 0);
-  const int64_t threads = ex.threads();
-  if (rows > kDirectInt4Rows && w.panels() < 4 * threads) {
-    const int64_t blocks = (rows + kSumRows - 1) / kSumRows;
-    ex.ParallelWithScratch(w.panels() * blocks, scratch, [&](int64_t task, float* own) {
-      const int64_t begin = task / w.panels() * kSumRows;
-      OnePanel(parts, task % w.panels(), begin, std::min(begin + kSumRows, rows), own);
-    });
-    return;
-  }
-  // In order, so that a thread's next task is mostly near; at least one task a thread.
-  const int64_t reading = std::max<int64_t>(1, kTaskBytes / parts.panel_bytes);
-  const int64_t at_once =
-      rows > kDirectInt4Rows ? 1 : std::clamp<int64_t>(w.panels() / threads, 1, reading);
-  const int64_t tasks = (w.panels() + at_once - 1) / at_once;
-  ex.ParallelWithScratch(tasks, scratch, [&](int64_t task, float* own) {
-    const int64_t end = std::min((task + 1) * at_once, w.panels());
-    for (int64_t panel = task * at_once; panel < end; ++panel) OnePanel(parts, panel, 0, rows, own);
-  });
+  if (x.dim(0) == 0) return;
+  const Operands operands = OperandsOf(ex, x, w);
+  ForPanels(ex, operands, w.panels(), x.dim(0), PanelProduct::ScratchFloats(operands),
+            [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
+              PanelProduct product(operands, scratch);
+              product.Begin(panel);
+              for (int64_t row = begin; row < end; row += kSumRows)
+                product.Rows(row, std::min(kSumRows, end - row), y.row(row) + panel * kPanelWidth,
+                             y.stride(0), accumulate);
+            });
+}
+
+void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
+  if (x.dim(0) == 0) return;
+  const Operands operands = OperandsOf(ex, x, w);
+  const int64_t half = w.panels() / 2;
+  const int64_t own_floats = PanelProduct::ScratchFloats(operands);
+  constexpr int64_t kTile = kSumRows * kPanelWidth;
+  ForPanels(ex, operands, half, x.dim(0), 2 * own_floats + 2 * kTile,
+            [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
+              PanelProduct gate(operands, scratch), up(operands, scratch + own_floats);
+              gate.Begin(panel);
+              up.Begin(half + panel);
+              float* g = scratch + 2 * own_floats;
+              float* u = g + kTile;
+              for (int64_t row = begin; row < end; row += kSumRows) {
+                const int64_t rows = std::min(kSumRows, end - row);
+                gate.Rows(row, rows, g, kPanelWidth, Accumulate::kOverwrite);
+                up.Rows(row, rows, u, kPanelWidth, Accumulate::kOverwrite);
+                for (int64_t r = 0; r < rows; ++r)
+                  SiluMulRowCpu(g + r * kPanelWidth, u + r * kPanelWidth,
+                                y.row(row + r) + panel * kPanelWidth, kPanelWidth);
+              }
+            });
 }
 
 }  // namespace binocle

@@ -19,9 +19,10 @@ void LinearInPlace(Exec& ex, const TensorView& x, const LinearWeights& w, const 
 // With compact weights, and how they are made of rows of the parts.
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate);
+// What SwiGlu is with them; a panel's width divides F.
+void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);
 CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,
                            WeightKind kind);
-int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind);
 int64_t PaddedCompactDepth(int64_t k, WeightKind kind);
 int64_t CompactPanelBytes(int64_t k, WeightKind kind);
 

@@ -85,15 +85,17 @@ float PackInt4(const Column& c, uint8_t* panel, int32_t* sum) {
   const float scale = Largest(c.row, c.depth) / (7 * kMostFactor);
   *sum = 0;
   for (int64_t k = 0; k < c.depth; k += kInt4Group) {
-    uint8_t* group = panel + k / kInt4Group * kInt4GroupBytes;
+    const int64_t g = k / kInt4Group;
+    uint8_t& factors = panel[g * kInt4FactorBytes + c.n % 32];
+    uint8_t* group = panel + c.depth / kInt4Group * kInt4FactorBytes + g * kInt4WeightBytes;
     const int m = BestFactor(c.row + k, scale);
     const int shift = c.n < 32 ? 0 : 4;
-    group[c.n % 32] = static_cast<uint8_t>(group[c.n % 32] | m << shift);
+    factors = static_cast<uint8_t>(factors | m << shift);
     const float inverse = m == 0 ? 0.0F : 1 / (scale * static_cast<float>(m));
     for (int64_t i = 0; i < kInt4Group; ++i) {
       const int q = Nearest4(c.row[k + i], inverse);
       *sum += q * m;
-      uint8_t& byte = group[32 + i % 16 / 4 * 256 + c.n * 4 + i % 4];
+      uint8_t& byte = group[i % 16 / 4 * 256 + c.n * 4 + i % 4];
       byte = static_cast<uint8_t>(byte | (q + 8) << (i < 16 ? 0 : 4));
     }
   }
@@ -112,7 +114,7 @@ int64_t CompactPanelBytes(int64_t k, WeightKind kind) {
   switch (kind) {
     case WeightKind::kBf16: return depth * kPanelWidth * 2;
     case WeightKind::kInt8: return depth * kPanelWidth;
-    case WeightKind::kInt4: return depth / kInt4Group * kInt4GroupBytes;
+    case WeightKind::kInt4: return Int4PanelBytes(depth);
     case WeightKind::kF32: break;
   }
   return 0;
@@ -123,22 +125,34 @@ int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind) {
   return panels * (CompactPanelBytes(k, kind) + (kind == WeightKind::kBf16 ? 0 : kPanelWidth * 8));
 }
 
+CompactWeights CompactViews(void* bytes, int64_t n, int64_t k, WeightKind kind) {
+  const int64_t panels = (n + kPanelWidth - 1) / kPanelWidth;
+  const int64_t panel_bytes = CompactPanelBytes(k, kind);
+  auto* at = static_cast<std::byte*>(bytes);
+  CompactWeights w{.kind = kind,
+                   .panels = TensorView(at, DType::kU8, {panels * panel_bytes}),
+                   .scales = {},
+                   .starts = {},
+                   .own = {}};
+  if (kind == WeightKind::kBf16) return w;
+  at += panels * panel_bytes;
+  w.scales = TensorView(at, DType::kF32, {panels * kPanelWidth});
+  at += panels * kPanelWidth * 4;
+  w.starts = TensorView(at, DType::kI32, {panels * kPanelWidth});
+  return w;
+}
+
 CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,
                            WeightKind kind) {
   BINOCLE_CHECK(k <= kMaxCompactDepth, "k ", k);
   const int64_t panels = (n + kPanelWidth - 1) / kPanelWidth;
   const int64_t panel_bytes = CompactPanelBytes(k, kind);
   const int64_t depth = PaddedCompactDepth(k, kind);
-  CompactWeights w{.kind = kind,
-                   .panels = Tensor(DType::kU8, {panels * panel_bytes}),
-                   .scales = {},
-                   .starts = {}};
-  if (kind != WeightKind::kBf16) {
-    w.scales = Tensor::F32({panels * kPanelWidth});
-    w.starts = Tensor(DType::kI32, {panels * kPanelWidth});
-  }
+  Tensor own(DType::kU8, {CompactBytes(n, k, kind)});
+  CompactWeights w = CompactViews(own.view().data(), n, k, kind);
+  w.own = std::move(own);
   ex.ParallelWithScratch(panels, depth, [&](int64_t panel, float* row) {
-    auto* out = static_cast<uint8_t*>(w.panels.view().data()) + panel * panel_bytes;
+    auto* out = static_cast<uint8_t*>(w.panels.data()) + panel * panel_bytes;
     for (int64_t i = 0; i < kPanelWidth; ++i) {
       const int64_t r = panel * kPanelWidth + i;
       const bool real = r < n;
@@ -153,7 +167,7 @@ CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int
       w.scales.f32()[r] = kind == WeightKind::kInt8
                               ? PackInt8(column, reinterpret_cast<int8_t*>(out), &sum)
                               : PackInt4(column, out, &sum);
-      w.starts.view().i32()[r] = kByteOffset * sum;
+      w.starts.i32()[r] = kByteOffset * sum;
     }
   });
   return w;

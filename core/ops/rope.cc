@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "core/ops/rope_cpu.h"
+
 namespace binocle {
 
 namespace {
@@ -98,12 +100,13 @@ void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
       for (int64_t h = 0; h < heads; ++h) {
         float* low = x.row(t) + h * table.head_dim;
         float* high = low + half;
-        for (int64_t i = 0; i < half; ++i) {
-          const float a = low[i];
-          const float b = high[i];
-          low[i] = a * cos[i] - b * sin[i];
-          high[i] = b * cos[i] + a * sin[i];
-        }
+        RotateRowsCpu({.low = low,
+                       .high = high,
+                       .cos = cos,
+                       .sin = sin,
+                       .low_out = low,
+                       .high_out = high,
+                       .count = half});
       }
     }
   });

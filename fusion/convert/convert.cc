@@ -10,29 +10,11 @@
 #include "core/safetensors_writer.h"
 #include "fusion/convert/forms.h"
 #include "fusion/convert/lora_adapter.h"
+#include "fusion/convert/model_folder.h"
 #include "fusion/vlm_model.h"
 
 namespace binocle {
 namespace {
-
-constexpr size_t kMaxCopiedBytes = size_t{64} << 20;
-
-// What both forms have alike, and what goes with a model wherever it goes.
-constexpr std::string_view kCopied[] = {
-    "generation_config.json",
-    "tokenizer.model",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "chat_template.json",
-    "chat_template.jinja",
-    "vocab.json",
-    "merges.txt",
-};
-// Found by experiment with these very weights (binocle calibrate).
-constexpr std::string_view kCalibrations[] = {"sink_dims.json", "head_sensitivity.json",
-                                              "composite_layers.json"};
 
 std::optional<DType> DTypeOption(const std::string& name) {
   if (name.empty()) return std::nullopt;
@@ -45,65 +27,6 @@ void CheckOptions(const ConvertOptions& options) {
   if (!options.to.empty() && options.to != "binocle" && options.to != "hf")
     ThrowOption("to", "is ", Printable(options.to, 40), ", expected binocle or hf");
   CheckOption("shard_size", options.shard_bytes, int64_t{1} << 20, int64_t{1} << 50);
-}
-
-bool Holds(const std::filesystem::path& folder, const std::filesystem::path& path) {
-  const auto [at, ignored] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
-  return at == folder.end();
-}
-
-std::filesystem::path Resolved(const std::filesystem::path& path) {
-  std::error_code failure;
-  auto resolved = std::filesystem::weakly_canonical(path, failure);
-  if (failure) resolved = std::filesystem::absolute(path, failure).lexically_normal();
-  return resolved.has_filename() ? resolved : resolved.parent_path();
-}
-
-// The output would be read, or what is read be replaced.
-void CheckApart(const std::filesystem::path& out, const std::filesystem::path& read) {
-  const auto a = Resolved(out), b = Resolved(read);
-  if (!Holds(a, b) && !Holds(b, a)) return;
-  ThrowOption("out", "is ", out.string(), ", which is ",
-              a == b        ? ""
-              : Holds(a, b) ? "a folder above "
-                            : "inside ",
-              read.string(), ", expected another place");
-}
-
-// One that is not there would be said to be no directory.
-void CheckIsDirectory(const std::filesystem::path& path, const char* what) {
-  std::error_code ignored;
-  if (!IsThere(path)) Throw(Code::kNotFound, path.string(), ": no such ", what);
-  if (path.extension() == ".gguf" && !std::filesystem::is_directory(path, ignored))
-    Throw(Code::kUnimplemented, path.string(), ": is a GGUF file, expected a model directory");
-}
-
-void WriteText(const std::filesystem::path& path, std::string_view text) {
-  OutputFile file(path);
-  file.Write(text);
-  file.Commit();
-}
-
-void WriteJson(const std::filesystem::path& path, const Json& json) {
-  if (!json.is_null()) WriteText(path, json.dump(2) + "\n");
-}
-
-void CopyFiles(const std::filesystem::path& from, const std::filesystem::path& to,
-               bool same_weights) {
-  const auto copy = [&](const std::string& name) {
-    if (IsThere(from / name) && !IsThere(to / name))
-      WriteText(to / name, ReadFile(from / name, kMaxCopiedBytes));
-  };
-  for (const std::string_view name : kCopied) copy(std::string(name));
-  if (same_weights)
-    for (const std::string_view name : kCalibrations) copy(std::string(name));
-  std::error_code ignored;
-  for (const auto& entry : std::filesystem::directory_iterator(from, ignored)) {
-    const std::string name = entry.path().filename().string();
-    if ((name.starts_with("LICENSE") || name.starts_with("NOTICE")) &&
-        entry.is_regular_file(ignored))
-      copy(name);
-  }
 }
 
 std::vector<NewTensor> NewTensors(const TensorSet& tensors, const NameMap& old_names,
@@ -212,13 +135,11 @@ ConvertReport ConvertDirectory(Exec& ex, const std::string& from, const std::str
   WriteJson(folder.path() / "config.json", form.config);
   WriteJson(folder.path() / "preprocessor_config.json", form.preprocessor);
   WriteJson(folder.path() / "processor_config.json", form.processor);
-  if (options.to.empty() && form.processor.is_null() &&
-      IsThere(source.files.directory / "processor_config.json"))
-    WriteText(folder.path() / "processor_config.json",
-              ReadFile(source.files.directory / "processor_config.json", kMaxCopiedBytes));
-  CopyFiles(source.files.directory, folder.path(), adapters.empty());
+  if (options.to.empty() && form.processor.is_null())
+    CopySmallFile(source.files.directory, folder.path(), "processor_config.json");
+  CopyModelFiles(source.files.directory, folder.path(), adapters.empty());
   if (const auto* text = source.checked.config().text_path(); text && !HasTokenizer(folder.path()))
-    CopyFiles(*text, folder.path(), false);
+    CopyModelFiles(*text, folder.path(), false);
   ReadModelConfig(folder.path(), {});  // what was written is what is read
   for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
     report.files.push_back(entry.path().filename().string());

@@ -29,7 +29,8 @@ struct EngineOptions {
   std::string device = "cpu";  // "cpu"
   // "f32", "bf16", "int8", "int4": how weights are kept and products computed. Of int4 the towers, the fusion, the projector and the head are
   // int8.
-  std::string compute = "f32";
+  // Empty: as the model is packed (binocle/quantize.h), f32 where it is not. ModelInfo::compute says what it came to.
+  std::string compute;
   // Otherwise for parts, "vision=bf16,head=f32": vision, fusion, projector, language (its layers), head.
   std::string compute_parts;
   int64_t threads = 0;  // 0 … 1024; 0: one per processor that the process may use

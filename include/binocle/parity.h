@@ -55,10 +55,10 @@ struct ParityReport {
 
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct ParityOptions {
-  std::string device = "cpu";   // "cpu"
-  std::string compute = "f32";  // as EngineOptions::compute
-  int64_t threads = 0;          // 0 … 1024; 0: one per processor that the process may use
-  int64_t memory_limit = 0;     // bytes, 0 …; as EngineOptions::memory_limit
+  std::string device = "cpu";  // "cpu"
+  std::string compute;         // as EngineOptions::compute
+  int64_t threads = 0;         // 0 … 1024; 0: one per processor that the process may use
+  int64_t memory_limit = 0;    // bytes, 0 …; as EngineOptions::memory_limit
   // 0 … 1e6, of every stage but pixels and ids. Absent: 1e-4, and 0.1 for a dump that was computed in bf16, whose tokens may also differ
   // where its two best logits are nearer to each other than that.
   std::optional<double> tolerance;

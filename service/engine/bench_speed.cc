@@ -97,7 +97,9 @@ class StageTimes {
 // Bytes of the language model's matrices: what a step of decoding reads.
 int64_t MatrixBytes(const LlamaWeights& w) {
   const auto of = [](const LinearWeights& linear) {
-    int64_t bytes = linear.bytes();
+    const CompactWeights& compact = linear.compact;
+    int64_t bytes =
+        compact.empty() ? linear.bytes() : CompactBytes(linear.n, linear.k, compact.kind);
     for (const StoredLinear& part : linear.in_place) bytes += part.weight.bytes();
     return bytes;
   };
@@ -292,13 +294,13 @@ SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
   step("load");
   const auto start = SpeedClock::now();
   CheckedModel checked(path, load.overrides);
-  const ModelInfo info = Summarize(checked, load);
+  const ModelInfo info = Summarize(checked, load, options);
   CheckMemoryPlan(info, load.memory_limit, Engine::MachineMemory());
   Exec ex(load.threads);
   const int64_t rows = BufferRows(checked.config(), load);
   Speed speed(ex, std::move(checked), rows, bench);
   SpeedBench out{.model = path,
-                 .compute = options.compute,
+                 .compute = info.compute,
                  .cpu_level = std::string(CpuLevelName(ex.cpu_level())),
                  .threads = ex.threads(),
                  .rounds = bench.rounds,

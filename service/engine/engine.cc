@@ -149,7 +149,7 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
     const auto start = Clock::now();
     const LoadOptions load = ParseLoadOptions(options);
     CheckedModel checked(path, load.overrides);
-    ModelInfo info = Summarize(checked, load);
+    ModelInfo info = Summarize(checked, load, options);
     CheckMemoryPlan(info, load.memory_limit, MachineMemory());
     auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
     impl->load_ms = MillisecondsSince(start);
@@ -162,7 +162,7 @@ int64_t Engine::MachineMemory() { return LimitsOfThisProcess().memory; }
 ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options) {
   return AsErrors(path, [&] {
     const LoadOptions load = ParseLoadOptions(options);
-    return Summarize(CheckedModel(path, load.overrides), load);
+    return Summarize(CheckedModel(path, load.overrides), load, options);
   });
 }
 

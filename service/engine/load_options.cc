@@ -27,7 +27,7 @@ void CheckDevice(const std::string& device) {
 WeightKind ParseKind(const std::string& name, const char* option) {
   for (const WeightKind kind : WeightKinds())
     if (WeightKindName(kind) == name) return kind;
-  ThrowOption(option, "has ", Printable(name, 40), ", expected f32, bf16, int8 or int4");
+  ThrowOption(option, "is ", Printable(name, 40), ", expected f32, bf16, int8 or int4");
 }
 
 // What users name, and the names of the weights. A tied head goes by the table's name.
@@ -57,25 +57,6 @@ void SetKind(std::string_view part, WeightKind kind, KindsByName& kinds) {
   }
   ThrowOption("compute_parts", "names ", Printable(std::string(part), 40),
               ", expected vision, fusion, projector, language or head");
-}
-
-// Four bits are for the layers of the language model, most of the weights and the only ones that every token reads; what sees a picture or
-// chooses a word keeps eight.
-KindsByName ParseKinds(const std::string& compute, const std::string& by_part) {
-  const WeightKind kind = ParseKind(compute, "compute");
-  KindsByName kinds;
-  for (const ComputePart& part : ComputeParts())
-    SetKind(part.name, part.name == "language" ? kind : std::min(kind, WeightKind::kInt8), kinds);
-  for (size_t begin = 0; begin < by_part.size();) {
-    const size_t end = std::min(by_part.find(',', begin), by_part.size());
-    const std::string item = by_part.substr(begin, end - begin);
-    const size_t equals = item.find('=');
-    if (equals == std::string::npos)
-      ThrowOption("compute_parts", "has ", Printable(item, 40), ", expected PART=KIND, …");
-    SetKind(item.substr(0, equals), ParseKind(item.substr(equals + 1), "compute_parts"), kinds);
-    begin = end + 1;
-  }
-  return kinds;
 }
 
 ModelOverrides ParseOverrides(const EngineOptions& options) {
@@ -109,6 +90,35 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
 }
 
 }  // namespace
+
+// Four bits are for the layers of the language model, most of the weights and the only ones that every token reads; what sees a picture or
+// chooses a word keeps eight.
+KindsByName ParseKinds(const std::string& compute, const std::string& by_part) {
+  const WeightKind kind = compute.empty() ? WeightKind::kF32 : ParseKind(compute, "compute");
+  KindsByName kinds;
+  for (const ComputePart& part : ComputeParts())
+    SetKind(part.name, part.name == "language" ? kind : std::min(kind, WeightKind::kInt8), kinds);
+  for (size_t begin = 0; begin < by_part.size();) {
+    const size_t end = std::min(by_part.find(',', begin), by_part.size());
+    const std::string item = by_part.substr(begin, end - begin);
+    const size_t equals = item.find('=');
+    if (equals == std::string::npos)
+      ThrowOption("compute_parts", "has ", Printable(item, 40), ", expected PART=KIND, …");
+    SetKind(item.substr(0, equals), ParseKind(item.substr(equals + 1), "compute_parts"), kinds);
+    begin = end + 1;
+  }
+  return kinds;
+}
+
+void CheckPackedKind(const std::string& packed, const EngineOptions& options) {
+  if (!options.compute.empty() && options.compute != packed) {
+    ThrowOption("compute", "is ", options.compute, ", but the model is packed as ", packed,
+                " (binocle quantize), expected that or nothing");
+  }
+  if (!options.compute_parts.empty())
+    ThrowOption("compute_parts", "is for models that are not packed, and this one is (binocle ",
+                "quantize), expected nothing");
+}
 
 LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckDevice(options.device);

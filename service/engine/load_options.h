@@ -16,6 +16,12 @@ struct LoadOptions {
   int64_t memory_limit = 0;
 };
 
+// EngineOptions::compute and compute_parts. Throws as ParseLoadOptions does.
+KindsByName ParseKinds(const std::string& compute, const std::string& by_part);
+
+// Throws INVALID_ARGUMENT naming the option where a model that is packed as `packed` was to be loaded as something else.
+void CheckPackedKind(const std::string& packed, const EngineOptions& options);
+
 // Throws INVALID_ARGUMENT naming the option, what was found and what is possible; UNIMPLEMENTED for a device that we know of
 // and this build does not run.
 LoadOptions ParseLoadOptions(const EngineOptions& options);

@@ -145,4 +145,14 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   return info;
 }
 
+ModelInfo Summarize(const CheckedModel& model, const LoadOptions& load,
+                    const EngineOptions& options) {
+  if (model.packed()) CheckPackedKind(*model.packed(), options);
+  ModelInfo info = Summarize(model, load);
+  info.compute = model.packed()            ? *model.packed()
+                 : options.compute.empty() ? "f32"
+                                           : options.compute;
+  return info;
+}
+
 }  // namespace binocle

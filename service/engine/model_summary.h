@@ -19,5 +19,8 @@ int64_t BufferRows(const ModelConfig& config, const LoadOptions& options);
 int64_t PoolPages(const ModelConfig& config, const LoadOptions& options);
 
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options);
+// With ModelInfo::compute. Throws as CheckPackedKind does.
+ModelInfo Summarize(const CheckedModel& model, const LoadOptions& load,
+                    const EngineOptions& options);
 
 }  // namespace binocle

@@ -50,7 +50,7 @@ Tensor Product(const TensorView& x, const LinearWeights& w, CpuLevel level, int 
 // The weights that a packed matrix stands for, [n, k], read from its panels by what the headers say of them.
 Tensor Unpacked(const LinearWeights& w) {
   Tensor out = Tensor::F32({w.n, w.k}, "unpacked");
-  const auto* bytes = static_cast<const uint8_t*>(w.compact.panels.view().data());
+  const auto* bytes = static_cast<const uint8_t*>(w.compact.panels.data());
   const int64_t unit = w.compact.kind == WeightKind::kBf16 ? 32 : 64;
   const int64_t depth = (w.k + unit - 1) / unit * unit;
   for (int64_t n = 0; n < w.n; ++n) {
@@ -65,10 +65,12 @@ Tensor Unpacked(const LinearWeights& w) {
         value =
             w.compact.scales.f32()[n] * static_cast<float>(panel[k / 4 * 256 + column * 4 + k % 4]);
       } else {
-        const uint8_t* group = bytes + (n / 64 * (depth / 32) + k / 32) * kInt4GroupBytes;
-        const int factor = column < 32 ? group[column] & 15 : group[column - 32] >> 4;
+        const uint8_t* panel = bytes + n / 64 * Int4PanelBytes(depth);
+        const uint8_t* factors = panel + k / 32 * 32;
+        const uint8_t* group = panel + depth / 32 * 32 + k / 32 * 1024;
+        const int factor = column < 32 ? factors[column] & 15 : factors[column - 32] >> 4;
         const int64_t i = k % 32;
-        const int byte = group[32 + i % 16 / 4 * 256 + column * 4 + i % 4];
+        const int byte = group[i % 16 / 4 * 256 + column * 4 + i % 4];
         const int q = (i < 16 ? byte & 15 : byte >> 4) - 8;
         value = w.compact.scales.f32()[n] * static_cast<float>(factor * q);
       }

@@ -327,8 +327,10 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
               HasSubstr("fusion is glue"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.device = "cuda:0"}); }),
               HasSubstr("UNIMPLEMENTED: device"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "int8"}); }),
-              HasSubstr("UNIMPLEMENTED: compute"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "nose=int8"}); }),
+              HasSubstr("INVALID_ARGUMENT: compute_parts names nose"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision"}); }),
+              HasSubstr("INVALID_ARGUMENT: compute_parts has vision"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "f64"}); }),
               HasSubstr("INVALID_ARGUMENT: compute"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.threads = -1}); }), HasSubstr("threads is -1"));

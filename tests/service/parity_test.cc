@@ -80,7 +80,7 @@ TEST(Parity, OptionsOutOfRangeAreNamed) {
   };
   EXPECT_TRUE(error_of({.tolerance = -1}).starts_with("INVALID_ARGUMENT: tolerance is -1"));
   EXPECT_TRUE(error_of({.threads = 2000}).starts_with("INVALID_ARGUMENT: threads is 2000"));
-  EXPECT_TRUE(error_of({.compute = "int4"}).starts_with("UNIMPLEMENTED: compute is int4"));
+  EXPECT_TRUE(error_of({.compute = "int3"}).starts_with("INVALID_ARGUMENT: compute is int3"));
   EXPECT_TRUE(error_of({.memory_limit = 1000}).starts_with("RESOURCE_EXHAUSTED: "));
 }
 

@@ -1,11 +1,11 @@
-// One frequency of one page; called by place_kv.cc.
+// Rotations, called by rope.cc and by who places keys that were kept unrotated: the same numbers to the last bit.
 #pragma once
 
 #include <cstdint>
 
 namespace binocle {
 
-// A frequency's two rows of `count` consecutive tokens, and where they go.
+// (low, high) ← (low·cos − high·sin, high·cos + low·sin), `count` pairs. Each output may be its input; otherwise they are apart.
 struct RotatedRows {
   const float* low;
   const float* high;
