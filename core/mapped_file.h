@@ -27,6 +27,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// What lies in [data, data + bytes) of a mapped file need not stay in memory: it is read again where it is wanted again. Whole pages go. Only for
+// files, whose mappings are read-only here: of other memory the contents would be lost.
+void ReleaseMapped(const void* data, size_t bytes);
+
 // Whether there is something at `path`. What cannot be looked at (a link to itself, a folder without permission) counts as there, so that
 // reading it tells what is wrong.
 bool IsThere(const std::filesystem::path& path);

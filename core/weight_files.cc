@@ -9,7 +9,7 @@ namespace {
 void AddFile(const std::filesystem::path& path, TensorSet& set) {
   if (path.extension() == ".gguf") return AddGgufTensors(std::make_shared<GgufFile>(path), set);
   const auto file = std::make_shared<SafetensorsFile>(path);
-  for (const auto& [name, view] : file->tensors()) set.Add(name, view, file, file->path());
+  for (const auto& [name, view] : file->tensors()) set.AddMapped(name, view, file, file->path());
 }
 
 // A shard is a file beside its index: names that lead elsewhere are refused.
@@ -30,7 +30,7 @@ std::set<std::string> ShardNames(const std::filesystem::path& index_path) {
 }  // namespace
 
 void AddGgufTensors(const std::shared_ptr<const GgufFile>& file, TensorSet& set) {
-  for (const auto& [name, view] : file->tensors()) set.Add(name, view, file, file->path());
+  for (const auto& [name, view] : file->tensors()) set.AddMapped(name, view, file, file->path());
 }
 
 TensorSet ReadTensors(const std::filesystem::path& path) {

@@ -6,6 +6,7 @@
 
 #include "core/block_types.h"
 #include "core/convert.h"
+#include "core/mapped_file.h"
 
 namespace binocle {
 namespace {
@@ -80,6 +81,18 @@ void TensorSet::Add(std::string_view name, TensorView view, std::shared_ptr<cons
   if (!tensors_.emplace(name, view).second)
     ThrowInvalid(where, ": ", Printable(name), " is in two files");
   owners_.insert(std::move(owner));
+}
+
+void TensorSet::AddMapped(std::string_view name, TensorView view, std::shared_ptr<const void> file,
+                          const std::string& where) {
+  Add(name, view, std::move(file), where);
+  mapped_.emplace(name);
+}
+
+void TensorSet::Release(std::string_view name) const {
+  if (!mapped_.contains(name)) return;
+  const TensorView& view = *Find(name);
+  ReleaseMapped(view.data(), static_cast<size_t>(view.bytes()));
 }
 
 void TensorSet::Add(std::string name, Tensor tensor) {
@@ -275,7 +288,15 @@ LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part
     asked.stored.push_back(state_->names.Stored(prefix_ + part.weight));
     if (bias == Bias::kPresent) asked.stored.push_back(state_->names.Stored(prefix_ + part.bias));
   }
-  if (state_->checking) return {};
+  // What is copied is done with, also after it was checked: or files and copies would be in memory together.
+  const auto release = [&] {
+    if (in_place) return;
+    for (const std::string& tensor : asked.stored) state_->tensors->Release(tensor);
+  };
+  if (state_->checking) {
+    release();
+    return {};
+  }
   if (state_->listed != nullptr) {
     if (kind != WeightKind::kF32) {
       state_->listed->matrices.push_back(std::move(asked));
@@ -284,7 +305,9 @@ LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part
     }
     return {};
   }
-  return PackLinear(*state_->ex, asked.parts, kind);
+  LinearWeights packed = PackLinear(*state_->ex, asked.parts, kind);
+  release();
+  return packed;
 }
 
 // The matrix as a packed file has it: mapped, but for its bias. The kind is the file's.

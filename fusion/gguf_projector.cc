@@ -161,7 +161,7 @@ void ReadGgufProjector(const GgufFile& file, int64_t text_width, ModelConfig& co
 void AddGgufProjectorTensors(const std::shared_ptr<const GgufFile>& file, TensorSet& set) {
   const bool backwards = NamesFfnBackwards(*file);
   for (const auto& [name, view] : file->tensors())
-    set.Add(OurTensorName(name, backwards), view, file, file->path());
+    set.AddMapped(OurTensorName(name, backwards), view, file, file->path());
 }
 
 }  // namespace binocle

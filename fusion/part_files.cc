@@ -78,7 +78,7 @@ void AddPartTensors(const std::filesystem::path& path, const std::string& prefix
   const bool base = !found->HasPrefix("model.") && found->HasPrefix("embed_tokens.");
   for (const auto& [name, view] : found->tensors()) {
     const std::string own = text ? TextName(name, base) : TowerName(name, has_vision_model);
-    if (!own.empty()) set.Add(prefix + own, view, found, path.string());
+    if (!own.empty()) set.AddMapped(prefix + own, view, found, path.string());
   }
 }
 
