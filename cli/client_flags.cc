@@ -12,7 +12,7 @@
 namespace binocle::cli {
 namespace {
 
-constexpr double kDay = 86'400;
+constexpr double kSecondsOfADay = 86'400;
 constexpr const char* kGroup = "Connection";
 
 std::string ReadToken(const std::string& path) {
@@ -72,9 +72,9 @@ void ConnectionFlags::AddTransport(CLI::App& command) {
 Client ConnectionFlags::Connect() const {
   ClientOptions connection = options;
   connection.token = ReadToken(token_file);
-  if (!(timeout >= 0 && timeout <= kDay)) {
+  if (!(timeout >= 0 && timeout <= kSecondsOfADay)) {
     std::ostringstream message;
-    message << "--timeout is " << timeout << ", expected 0 to " << kDay << " seconds";
+    message << "--timeout is " << timeout << ", expected 0 to " << kSecondsOfADay << " seconds";
     throw UsageError{message.str()};
   }
   connection.timeout = std::chrono::milliseconds(std::llround(std::ceil(timeout * 1000)));

@@ -17,7 +17,7 @@
 namespace binocle::cli {
 namespace {
 
-constexpr size_t kMaxLineBytes = size_t{16} << 20;
+constexpr size_t kMaxRequestLine = size_t{16} << 20;
 
 // One line's object with errors that name line and key.
 class LineReader {
@@ -282,10 +282,10 @@ bool RequestsFile::ReadLine(std::string& text) {
       ++number_;
       return true;
     }
-    if (text.size() >= kMaxLineBytes)
+    if (text.size() >= kMaxRequestLine)
       throw Error(Code::kResourceExhausted, name_ + ": line " + std::to_string(number_ + 1) +
-                                                " is longer than " + std::to_string(kMaxLineBytes) +
-                                                " bytes");
+                                                " is longer than " +
+                                                std::to_string(kMaxRequestLine) + " bytes");
     text += c;
   }
   if (text.empty()) return false;

@@ -9,7 +9,7 @@ namespace binocle {
 namespace {
 
 // R × 4 accumulators; per pair of k that is 4 vectors of w and a broadcast for each row.
-constexpr int64_t kRowsAtOnce = 6;
+constexpr int64_t kBf16Rows = 6;
 
 BINOCLE_AVX512 inline __m512 LowHalves(__m512i pairs) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
@@ -107,7 +107,7 @@ BINOCLE_AVX512 void Bf16BlockAvx512(const Bf16Block& b) {
 
 BINOCLE_BF16 void Bf16BlockNative(const Bf16Block& b) {
   int64_t row = 0;
-  for (; row + kRowsAtOnce <= b.rows; row += kRowsAtOnce) NativeRows<kRowsAtOnce>(b, row);
+  for (; row + kBf16Rows <= b.rows; row += kBf16Rows) NativeRows<kBf16Rows>(b, row);
   switch (b.rows - row) {
     case 1: return NativeRows<1>(b, row);
     case 2: return NativeRows<2>(b, row);

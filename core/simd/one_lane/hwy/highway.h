@@ -40,15 +40,7 @@ inline const char* TargetName(int64_t /*target*/) { return "ONE_LANE"; }
 
 namespace hwy::HWY_NAMESPACE {
 
-// The tag that says which vector is meant, and the vector. A type of its own, so that what compiles here compiles with Highway.
-template <typename T>
-struct ScalableTag {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, uint16_t> ||
-                std::is_same_v<T, uint32_t> || std::is_same_v<T, int32_t> ||
-                std::is_same_v<T, uint8_t>);
-};
-template <typename T, typename D>
-using Rebind = ScalableTag<T>;
+// A vector of each type, and the tag that says which is meant: types of their own, so that what compiles here compiles with Highway.
 struct Vec1 {
   float raw;
 };
@@ -64,8 +56,36 @@ struct Vec1I32 {
 struct Vec1U8 {
   uint8_t raw;
 };
+template <typename T>
+struct LaneOf;
+template <>
+struct LaneOf<float> {
+  using Vector = Vec1;
+};
+template <>
+struct LaneOf<uint8_t> {
+  using Vector = Vec1U8;
+};
+template <>
+struct LaneOf<uint16_t> {
+  using Vector = Vec1U16;
+};
+template <>
+struct LaneOf<uint32_t> {
+  using Vector = Vec1U32;
+};
+template <>
+struct LaneOf<int32_t> {
+  using Vector = Vec1I32;
+};
+template <typename T>
+struct ScalableTag {
+  using Vector = typename LaneOf<T>::Vector;
+};
+template <typename T, typename D>
+using Rebind = ScalableTag<T>;
 template <typename D>
-using Vec = Vec1;
+using Vec = typename D::Vector;
 
 using Tag = ScalableTag<float>;
 
