@@ -14,8 +14,10 @@ namespace {
 
 // Rows whose sums for one panel, 32 KiB, stay near while the panel's k pass.
 constexpr int64_t kSumRows = 128;
-// Up to so many rows panels of four bits are multiplied as they are; expanded they would be read from memory no more often, and written.
-constexpr int64_t kDirectInt4Rows = 16;
+// Up to so many rows reading the weights is the work.
+constexpr int64_t kFewRows = 16;
+// Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
+int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
 // What a thread reads of the weights at once where few rows make reading them the work: threads that alternate in short pieces defeat the
 // prefetcher.
 constexpr int64_t kTaskBytes = 1 << 20;
@@ -56,7 +58,8 @@ void AsSigned(uint8_t* x, int64_t depth, int32_t* group_sums) {
 }
 
 bool IsDirectInt4(WeightKind kind, int64_t rows, CpuLevel level) {
-  return kind == WeightKind::kInt4 && rows <= kDirectInt4Rows && MultipliesInt4Directly(level);
+  return kind == WeightKind::kInt4 && rows <= DirectInt4Rows(level) &&
+         MultipliesInt4Directly(level);
 }
 
 // Rounds x into the workspace.
@@ -172,7 +175,7 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
 void ForPanels(Exec& ex, const Operands& o, int64_t panels, int64_t rows, int64_t scratch,
                const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
   const int64_t threads = ex.threads();
-  if (rows > kDirectInt4Rows && panels < 4 * threads) {
+  if (rows > kFewRows && panels < 4 * threads) {
     const int64_t blocks = (rows + kSumRows - 1) / kSumRows;
     ex.ParallelWithScratch(panels * blocks, scratch, [&](int64_t task, float* own) {
       const int64_t begin = task / panels * kSumRows;
@@ -183,7 +186,7 @@ void ForPanels(Exec& ex, const Operands& o, int64_t panels, int64_t rows, int64_
   // As many tasks for every thread, or one of them waits for the others at each op's end.
   const int64_t reading = std::max<int64_t>(1, kTaskBytes / o.panel_bytes);
   const int64_t turns = (panels + threads * reading - 1) / (threads * reading);
-  const int64_t tasks = rows > kDirectInt4Rows ? panels : std::min(panels, threads * turns);
+  const int64_t tasks = rows > kFewRows ? panels : std::min(panels, threads * turns);
   ex.ParallelWithScratch(tasks, scratch, [&](int64_t task, float* own) {
     const int64_t end = panels * (task + 1) / tasks;
     for (int64_t panel = panels * task / tasks; panel < end; ++panel) body(panel, 0, rows, own);

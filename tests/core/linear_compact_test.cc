@@ -28,10 +28,10 @@ struct CompactShape {
 };
 
 // One; edges of panels (64), of depths (32, 64), of row tiles (16, 32), of what few rows are (16), of blocks of sums (128); and their neighbours.
-constexpr CompactShape kShapes[] = {{1, 1, 1},    {2, 63, 31},    {3, 65, 33},    {4, 64, 64},
-                                    {5, 7, 65},   {6, 130, 127},  {7, 200, 300},  {15, 64, 96},
-                                    {16, 66, 40}, {17, 140, 129}, {31, 17, 31},   {33, 300, 1100},
-                                    {49, 20, 70}, {128, 190, 64}, {130, 333, 200}};
+constexpr CompactShape kShapes[] = {
+    {1, 1, 1},     {2, 63, 31},     {3, 65, 33},   {4, 64, 64},    {5, 7, 65},     {6, 130, 127},
+    {7, 200, 300}, {10, 70, 160},   {11, 64, 130}, {15, 64, 96},   {16, 66, 40},   {17, 140, 129},
+    {31, 17, 31},  {33, 300, 1100}, {49, 20, 70},  {128, 190, 64}, {130, 333, 200}};
 
 constexpr WeightKind kCompact[] = {WeightKind::kBf16, WeightKind::kInt8, WeightKind::kInt4};
 
