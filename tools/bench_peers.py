@@ -10,7 +10,7 @@ setup makes, under --work (build/peers), a venv with OpenVINO, a model of random
 shape of TinyLlama-1.1B with CLIP ViT-L/14-336, its exports and GGUFs; what is there stays. In a
 round of run each side has a turn, a process of its own: it loads, and calls each stage once and
 then --calls times. Who begins moves on from round to round. Each turn of Binocle probes the
-machine's limits. The JSON file has every turn and is written after each round; table writes the
+machine's limits. The JSON file has every turn and is written after each; table writes the
 Markdown of such files.
 """
 
@@ -203,7 +203,7 @@ def run(args):
             begins = round_ % len(sides)
             for side in sides[begins:] + sides[:begins]:
                 take_turn(record, kind, round_, side)
-            args.json.write_text(json.dumps(record, indent=1) + "\n")
+                args.json.write_text(json.dumps(record, indent=1) + "\n")
     if not record["turns"]:
         sys.exit("bench_peers: no turn came to its end")
     write_tables([record], args.markdown)

@@ -36,7 +36,6 @@ def parsed(bench, peak):
         s["stage"]: {
             "first": s["first_milliseconds"] / 1000,
             "seconds": s["milliseconds"]["median"] / 1000,
-            "rows": s["tokens"],
         }
         for s in bench["stages"]
         if s["stage"] in STAGES

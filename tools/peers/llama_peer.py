@@ -53,7 +53,7 @@ def turn(program, model, plan):
         "peak_bytes": max(peak, decode_peak),
         "version": f"{prefill['build_number']} ({prefill['build_commit']})",
         "stages": {
-            "prefill": {"seconds": prompt / prefill["avg_ts"], "rows": prompt},
-            "decode": {"seconds": 1 / decode["avg_ts"], "rows": 1},
+            "prefill": {"seconds": prompt / prefill["avg_ts"]},
+            "decode": {"seconds": 1 / decode["avg_ts"]},
         },
     }

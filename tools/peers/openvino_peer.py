@@ -11,6 +11,7 @@ SCRIPT = pathlib.Path(__file__).with_name("openvino_side.py")
 # By Binocle's --compute: the weights' format, and properties by setting. "default" is what it does
 # unasked. Which setting is its best depends on the processor, so all that may be are here.
 FORMATS = {"bf16": "fp16", "int8": "int8", "int4": "int4"}
+VISUAL_TOKENS = 576  # of the tower at 336 × 336
 GROUP = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 HINT = "INFERENCE_PRECISION_HINT"
 SETTINGS = {
@@ -75,6 +76,8 @@ def turn(python, models, kind, setting, plan, seed):
         }
         # The peak is the pipeline's: the tower alone is a second copy, loaded only to be timed.
         peak = answers["decode"][-1]["peak_bytes"]
+        check_rows("prefill", answers["prefill"], plan["prompt_tokens"])
+        check_rows("picture", answers["picture"], plan["text_tokens"] + VISUAL_TOKENS)
         side.ask("load_encoder", model=model, properties=properties)
         answers["encode"] = calls("encode")
     return {
@@ -83,13 +86,20 @@ def turn(python, models, kind, setting, plan, seed):
         "version": load["version"],
         "properties": properties,
         "stages": {
-            name: {
-                **stage([answer["seconds"] for answer in list_]),
-                "rows": list_[-1].get("prompt_tokens"),
-            }
-            for name, list_ in answers.items()
+            name: stage([answer["seconds"] for answer in of_stage])
+            for name, of_stage in answers.items()
         },
     }
+
+
+def check_rows(name, answers, expected):
+    """The prompt is Binocle's in length, or the sides are not comparable."""
+    for answer in answers:
+        if answer["prompt_tokens"] != expected:
+            raise RuntimeError(
+                f"openvino {name}: the prompt has {answer['prompt_tokens']} tokens, "
+                f"expected {expected}"
+            )
 
 
 def versions(python):
