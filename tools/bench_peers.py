@@ -206,13 +206,13 @@ def run(args):
                 args.json.write_text(json.dumps(record, indent=1) + "\n")
     if not record["turns"]:
         sys.exit("bench_peers: no turn came to its end")
-    write_tables([record], args.markdown)
+    write_tables([record], args)
 
 
-def write_tables(records, file):
-    text = "\n".join(report.markdown(record) for record in records)
-    if file:
-        file.write_text(text)
+def write_tables(records, args):
+    text = "\n".join(report.markdown(record, args.most_others) for record in records)
+    if args.markdown:
+        args.markdown.write_text(text)
     else:
         print(text, end="")
 
@@ -240,7 +240,17 @@ def parse():
     )
     setup_.add_argument("--gguf", action="store_true", help="make what llama.cpp reads")
 
-    run_ = commands.add_parser("run", parents=[common])
+    tables = argparse.ArgumentParser(add_help=False)
+    tables.add_argument("--markdown", type=pathlib.Path, help="the table; default: stdout")
+    tables.add_argument(
+        "--most-others",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="leave out turns in which other processes had more of the processors, e.g. 0.03",
+    )
+
+    run_ = commands.add_parser("run", parents=[common, tables])
     run_.add_argument("--model", help="what Binocle loads; {kind} in it is int8 and so on")
     run_.add_argument("--settings", nargs="+", help="of OpenVINO, by name; default: all")
     run_.add_argument("--llama-cpp", help="build folder that has bin/llama-bench")
@@ -248,19 +258,17 @@ def parse():
                         ("text-tokens", 64), ("decode-tokens", 32)):  # fmt: skip
         run_.add_argument(f"--{name}", type=positive, default=value, help=f"default: {value}")
     run_.add_argument("--json", type=pathlib.Path, required=True, help="every turn, as JSON")
-    run_.add_argument("--markdown", type=pathlib.Path, help="the table; default: stdout")
     run_.add_argument("options", nargs="*", help="of binocle bench model, after --")
 
-    table = commands.add_parser("table")
+    table = commands.add_parser("table", parents=[tables])
     table.add_argument("files", nargs="+", type=pathlib.Path)
-    table.add_argument("--markdown", type=pathlib.Path)
     return parser.parse_args()
 
 
 def main():
     args = parse()
     if args.do == "table":
-        write_tables([json.loads(file.read_text()) for file in args.files], args.markdown)
+        write_tables([json.loads(file.read_text()) for file in args.files], args)
     elif args.do == "setup":
         setup(args)
     else:

@@ -43,7 +43,7 @@ def ratios(own, other):
 
 def summary(turns):
     """Of one kind's turns: {name: {stage: seconds, ratio, first; load, peak}}."""
-    binocle = names(turns)[0]
+    first_name = names(turns)[0]
     out = {}
     for name in names(turns):
         stages = {}
@@ -55,8 +55,8 @@ def summary(turns):
             first = seconds_by_round(turns, name, stage, "first")
             if first:
                 stages[stage]["first"] = spread(first.values())
-            ratio = ratios(seconds_by_round(turns, binocle, stage), theirs)
-            if name != binocle and ratio:
+            ratio = ratios(seconds_by_round(turns, first_name, stage), theirs)
+            if name != first_name and ratio:
                 stages[stage]["ratio"] = spread(ratio)
         own = [turn for turn in turns if name_of(turn) == name]
         out[name] = {"stages": stages, "peak_bytes": max(turn["peak_bytes"] for turn in own)}
@@ -114,10 +114,10 @@ def table(header, rows):
 def probes(turns):
     parts = []
     for rate, text in RATES.items():
-        values = spread(turn["machine"][rate] / 1e9 for turn in turns if "machine" in turn)
-        if values["median"]:
-            parts.append(text.format(**values))
-    return ", ".join(parts)
+        values = [turn["machine"][rate] / 1e9 for turn in turns if "machine" in turn]
+        if any(values):
+            parts.append(text.format(**spread(values)))
+    return ", ".join(parts) or "not measured"
 
 
 def head(run):
@@ -152,8 +152,17 @@ def of_kind(run, kind):
     ]
 
 
-def markdown(run):
+def markdown(run, most_others):
+    """Turns in which other processes had more than that share of the processors are left out."""
+    turns = [turn for turn in run["turns"] if turn["others"] <= most_others]
+    left_out = len(run["turns"]) - len(turns)
     lines = head(run)
+    if left_out:
+        lines.append(
+            f"{left_out} of {len(run['turns'])} turns are left out: other processes had more than "
+            f"{100 * most_others:.0f} % of the processors."
+        )
+    run = {**run, "turns": turns}
     for kind in run["plan"]["kinds"]:
         if any(turn["kind"] == kind for turn in run["turns"]):
             lines += of_kind(run, kind)
