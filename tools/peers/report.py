@@ -43,7 +43,7 @@ def ratios(own, other):
 
 def summary(turns):
     """Of one kind's turns: {name: {stage: seconds, ratio, first; load, peak}}."""
-    first_name = names(turns)[0]
+    base = next((name for name in names(turns) if name.startswith("Binocle")), None)
     out = {}
     for name in names(turns):
         stages = {}
@@ -55,8 +55,8 @@ def summary(turns):
             first = seconds_by_round(turns, name, stage, "first")
             if first:
                 stages[stage]["first"] = spread(first.values())
-            ratio = ratios(seconds_by_round(turns, first_name, stage), theirs)
-            if name != first_name and ratio:
+            ratio = ratios(seconds_by_round(turns, base, stage), theirs)
+            if name != base and ratio:
                 stages[stage]["ratio"] = spread(ratio)
         own = [turn for turn in turns if name_of(turn) == name]
         out[name] = {"stages": stages, "peak_bytes": max(turn["peak_bytes"] for turn in own)}
