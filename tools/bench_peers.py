@@ -110,6 +110,8 @@ def sides_of(kind, args, work, plan):
     if args.llama_cpp:
         program = llama_peer.bench_program(args.llama_cpp)
         gguf = work.gguf(kind)
+        if not gguf.is_file():
+            sys.exit(f"bench_peers: {gguf} is missing; setup --gguf makes what llama.cpp reads")
         sides.append(("llama.cpp", "", lambda _: llama_peer.turn(program, gguf, plan)))
     return sides
 
