@@ -5,6 +5,7 @@ openvino_export.py MODEL OUT FORMAT…     OUT/FORMAT for each of fp16, int8, in
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,7 @@ def with_processor(model, folder):
 def export(source, out, weight_format):
     program = pathlib.Path(sys.executable).parent / "optimum-cli"
     partial = out.with_name(out.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of an export that was stopped
     command = [program, "export", "openvino", "--model", source, "--task", "image-text-to-text"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     subprocess.run(
