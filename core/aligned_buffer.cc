@@ -35,6 +35,13 @@ AlignedBuffer::AlignedBuffer(int64_t bytes) : size_(bytes) {
   }
 }
 
+void AlignedBuffer::Commit() const {
+  if (size_ < kMapThreshold) return;  // was zeroed by hand
+  // MADV_POPULATE_WRITE; a system before Linux 5.14 does not know it, and pages come when they are touched.
+  constexpr int kPopulateWrite = 23;
+  madvise(data_, static_cast<size_t>(size_), kPopulateWrite);
+}
+
 AlignedBuffer::~AlignedBuffer() {
   if (data_ == nullptr) return;
   if (size_ < kMapThreshold) {

@@ -19,6 +19,8 @@ class AlignedBuffer {
 
   void* data() const { return data_; }
   int64_t size() const { return size_; }
+  // Commits all pages now, so that nobody waits for the system when they are first touched. Contents stay.
+  void Commit() const;
 
  private:
   void* data_ = nullptr;

@@ -31,6 +31,9 @@ class MappedFile {
 // files, whose mappings are read-only here: of other memory the contents would be lost.
 void ReleaseMapped(const void* data, size_t bytes);
 
+// Brings what lies there into the process now, so that nobody waits for it page by page when it is first read.
+void PopulateMapped(const void* data, size_t bytes);
+
 // Whether there is something at `path`. What cannot be looked at (a link to itself, a folder without permission) counts as there, so that
 // reading it tells what is wrong.
 bool IsThere(const std::filesystem::path& path);

@@ -135,6 +135,7 @@ class Tensor {
   const Shape& shape() const { return view_.shape(); }
   bool empty() const { return view_.empty(); }
   int64_t bytes() const { return buffer_.size(); }
+  void Commit() const { buffer_.Commit(); }  // AlignedBuffer::Commit
   Tensor Clone() const;
   // The same elements under another shape.
   Tensor Reshaped(Shape shape) &&;

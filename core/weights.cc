@@ -12,6 +12,7 @@ namespace binocle {
 namespace {
 
 constexpr std::string_view kPackedPrefix = "packed.";
+constexpr int64_t kPopulateBytes = int64_t{1} << 20;  // at least, by a thread at a time
 constexpr uintptr_t kPackedAlignment = 64;  // within the file, whose mapping begins with a page
 
 // How many problems of one kind an error line spells out.
@@ -343,6 +344,12 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
       return LinearWeights{};
     }
     LinearWeights w{.packed = {}, .bias = {}, .n = n, .k = k};
+    if (state_->ex != nullptr) {
+      const auto* bytes = static_cast<const char*>(found->data());
+      state_->ex->ParallelRanges(found->bytes(), kPopulateBytes, [&](int64_t begin, int64_t end) {
+        PopulateMapped(bytes + begin, static_cast<size_t>(end - begin));
+      });
+    }
     w.compact = CompactViews(found->data(), n, k, kind);
     if (bias == Bias::kPresent) {
       w.bias = Tensor::F32({n});

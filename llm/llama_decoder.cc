@@ -175,7 +175,11 @@ DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64
       gate_up(Tensor::F32({rows, 2 * c.ff_width}, "decoder.gate_up")),
       ff(Tensor::F32({rows, c.ff_width}, "decoder.ff")),
       logit_rows(Tensor::F32({logit_row_count, c.width}, "decoder.logit_rows")),
-      logits(Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits")) {}
+      logits(Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits")) {
+  // But for gate_up, which SwiGlu with compact weights leaves alone.
+  for (const Tensor* buffer : {&x, &n, &q, &kv, &attn, &lse, &ff, &logit_rows, &logits})
+    buffer->Commit();
+}
 
 int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
   const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim +

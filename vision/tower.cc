@@ -19,6 +19,8 @@ TowerActivations::TowerActivations(const TowerShape& s)
       ff(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff")),
       ff_gated(Tensor::F32({s.images * s.tokens, s.ff_width / 2}, "tower.ff_gated")),
       kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens)) {
+  for (const Tensor* buffer : {&patch_rows, &patch_embeddings, &x, &n, &qkv, &attn, &lse, &ff})
+    buffer->Commit();
   const int64_t pages_per_image = PagesFor(s.tokens);
   for (int64_t page = 0; page < s.images * pages_per_image; ++page)
     pages.push_back(static_cast<int32_t>(page));
