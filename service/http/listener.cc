@@ -343,7 +343,9 @@ Listener::Rest Listener::Serve(Connection& connection) {
     current->finished.remote = request.remote_addr;
     // Answers are short or streams, never worth compressing or cutting to a range.
     request.headers.erase("Accept-Encoding");
-    current->encoding = request.get_header_value("Content-Encoding");
+    const auto encodings = request.headers.equal_range("Content-Encoding");
+    for (auto at = encodings.first; at != encodings.second; ++at)
+      current->encoding += (current->encoding.empty() ? "" : ", ") + at->second;
     request.headers.erase("Content-Encoding");  // ReadBody unpacks
     request.ranges.clear();
   };
