@@ -38,8 +38,8 @@ grpc::Status RequestIsCut() {
 
 grpc::Status RequestHasNoEnd() {
   return StatusOf(Error(Code::kInvalidArgument,
-                        "the client sends more than the request, expected one message and the end "
-                        "of what it sends"));
+                        "the request does not end with its message, expected one message and the "
+                        "end of what the client sends"));
 }
 
 }  // namespace binocle

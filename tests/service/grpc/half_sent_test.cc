@@ -215,7 +215,7 @@ TEST_F(HalfSentTest, AnswersThatMayNotBeSentEndToo) {
 
 TEST_F(HalfSentTest, AnswersThatWaitForClientsHaveARoomTogether) {
   GrpcServerOptions options;
-  options.waiting = {.each = 1000, .together = 5000};
+  options.waiting = {.each = 1000, .together = 10000};  // an answer says its text twice
   Start(std::move(options));
   const std::string prompt = "say " + std::string(3000, 'a');
   v1::AskRequest request;

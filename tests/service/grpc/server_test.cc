@@ -484,7 +484,7 @@ TEST_F(ServicesTest, AMessageThatIsNoneIsTheClientsFault) {
   grpc::ClientContext context;
   const grpc::Status status = stub_->Ask(&context, request, &answer_);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(status.error_message(), HasSubstr("the request is missing"));
+  EXPECT_THAT(status.error_message(), HasSubstr("the request is no message of the type"));
 }
 
 TEST_F(ServicesTest, OptionsThatCannotBeAreRefused) {
