@@ -93,10 +93,11 @@ std::vector<std::string> ValuesOf(const std::string& path, const std::string& ke
 bool Give(const std::string& path, const std::string& key, const YAML::Node& node,
           CLI::Option& option) {
   const std::vector<std::string> values = ValuesOf(path, key, node);
+  const bool one = option.get_items_expected_max() <= 1 &&
+                   option.get_multi_option_policy() != CLI::MultiOptionPolicy::TakeAll;
   // `tokens: []` must not open the server either. Of an option that may come several times it is none.
-  if (values.empty() && option.get_items_expected_max() <= 1 &&
-      option.get_multi_option_policy() != CLI::MultiOptionPolicy::TakeAll)
-    Fail(path, node, key + " is an empty list" + kExpected + kLeaveOut);
+  if (values.empty() && one) Fail(path, node, key + " is an empty list" + kExpected + kLeaveOut);
+  if (node.IsSequence() && one) Fail(path, node, key + " is a list, expected one value");
   if (option.count() > 0) return false;  // the command line goes first
   const bool flag = option.get_expected_min() == 0;
   const auto bad = std::find_if(values.begin(), values.end(), [](const std::string& value) {

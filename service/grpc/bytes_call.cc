@@ -18,7 +18,10 @@ class BytesCall::Reactor final : public grpc::ServerGenericBidiReactor {
   void OnReadDone(bool ok) override { call_->OnReadDone(ok); }
   void OnWriteDone(bool ok) override { call_->OnWriteDone(ok); }
   void OnCancel() override { call_->OnCancel(); }
-  void OnDone() override { delete this; }
+  void OnDone() override {
+    call_->OnDone();
+    delete this;
+  }
 
  private:
   const std::shared_ptr<BytesCall> call_;
@@ -36,10 +39,10 @@ grpc::ServerGenericBidiReactor* BytesCall::Begin(const std::shared_ptr<BytesCall
 
 void BytesCall::EndIfStalled(StallWatch::Clock::time_point before) {
   const std::lock_guard lock(mutex_);
-  if (reactor_ == nullptr || waiting_ == Waiting::kForUs || since_ > before) return;
-  // A write that waits for this client ends only with the call.
+  if (context_ == nullptr || waiting_ == Waiting::kForUs || since_ > before) return;
+  // A write that waits for this client, the last one too, ends only with the call.
   if (waiting_ == Waiting::kForReader) return context_->TryCancel();
-  End(RequestIsLate());
+  if (reactor_ != nullptr) End(only_ ? RequestHasNoEnd() : RequestIsLate());
 }
 
 void BytesCall::Read() {
@@ -59,7 +62,15 @@ void BytesCall::Write(std::string_view bytes) {
 void BytesCall::WriteLast(std::string_view bytes) {
   const grpc::Slice out(bytes.data(), bytes.size());
   response_ = grpc::ByteBuffer(&out, 1);
+  waiting_ = Waiting::kForReader;
+  since_ = StallWatch::Clock::now();
   std::exchange(reactor_, nullptr)->StartWriteAndFinish(&response_, {}, grpc::Status::OK);
+}
+
+void BytesCall::Wait() {
+  waiting_ = Waiting::kForUs;
+  // A client that left while something was on its way to it is not told of again.
+  if (cancelled_) End(grpc::Status::CANCELLED);
 }
 
 void BytesCall::End(const grpc::Status& status) {
@@ -69,7 +80,11 @@ void BytesCall::End(const grpc::Status& status) {
 void BytesCall::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
   if (reactor_ == nullptr) return;
-  if (!ok) return OnNoRequest();
+  if (!ok) return only_ ? OnRequest(*std::exchange(only_, std::nullopt)) : OnNoRequest();
+  if (only_) {
+    request_.Clear();
+    return End(RequestHasNoEnd());
+  }
   if (request_.Length() > kMaxRequestBytes) {
     request_.Clear();
     return End({grpc::StatusCode::RESOURCE_EXHAUSTED,
@@ -78,7 +93,10 @@ void BytesCall::OnReadDone(bool ok) {
   grpc::Slice slice;
   if (!request_.TrySingleSlice(&slice).ok()) request_.DumpToSingleSlice(&slice);
   request_.Clear();
-  OnRequest({reinterpret_cast<const char*>(slice.begin()), slice.size()});
+  const std::string_view bytes(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  if (requests_ == Requests::kMany) return OnRequest(bytes);
+  only_ = bytes;
+  reactor_->StartRead(&request_);  // its end has what is left of the message's time
 }
 
 void BytesCall::OnWriteDone(bool ok) {
@@ -90,8 +108,14 @@ void BytesCall::OnWriteDone(bool ok) {
 
 void BytesCall::OnCancel() {
   const std::lock_guard lock(mutex_);
+  cancelled_ = true;
   // Reads and writes that are under way come back by themselves.
   if (waits()) End(grpc::Status::CANCELLED);
+}
+
+void BytesCall::OnDone() {
+  const std::lock_guard lock(mutex_);
+  context_ = nullptr;
 }
 
 }  // namespace binocle

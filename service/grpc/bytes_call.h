@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "service/grpc/stall_watch.h"
@@ -25,7 +27,10 @@ class BytesCall : public StallWatch::Watched {
   void EndIfStalled(StallWatch::Clock::time_point before) override;
 
  protected:
-  explicit BytesCall(grpc::GenericCallbackServerContext& context) : context_(&context) {}
+  // kOne: a message, and the end of what the client sends; else the call ends with INVALID_ARGUMENT.
+  enum class Requests : uint8_t { kOne, kMany };
+  BytesCall(grpc::GenericCallbackServerContext& context, Requests requests)
+      : requests_(requests), context_(&context) {}
 
   // Each ends in one of Read, Write, WriteLast, Wait or End, or leaves the call as it is.
   virtual void OnRequest(std::string_view bytes) = 0;
@@ -35,7 +40,7 @@ class BytesCall : public StallWatch::Watched {
   void Read();
   void Write(std::string_view bytes);
   void WriteLast(std::string_view bytes);  // and ends with OK
-  void Wait() { waiting_ = Waiting::kForUs; }
+  void Wait();
   void End(const grpc::Status& status);
   bool waits() const { return reactor_ != nullptr && waiting_ == Waiting::kForUs; }
 
@@ -48,11 +53,15 @@ class BytesCall : public StallWatch::Watched {
   void OnReadDone(bool ok);
   void OnWriteDone(bool ok);
   void OnCancel();
+  void OnDone();
 
+  const Requests requests_;
   std::mutex mutex_;                                   // guards what follows
-  grpc::GenericCallbackServerContext* context_;        // gRPC's, there as long as reactor_ is
+  grpc::GenericCallbackServerContext* context_;        // null once gRPC is done with the call
   grpc::ServerGenericBidiReactor* reactor_ = nullptr;  // null once finished
   grpc::ByteBuffer request_, response_;
+  std::optional<std::string> only_;  // of kOne: the message that has come, until its end does
+  bool cancelled_ = false;
   Waiting waiting_ = Waiting::kForUs;
   StallWatch::Clock::time_point since_;  // of the read or write that is under way
 };

@@ -3,9 +3,19 @@
 #include <utility>
 
 #include "binocle/error.h"
+#include "service/grpc/outgoing.h"
 #include "service/grpc/status.h"
 
 namespace binocle {
+namespace {
+
+// With what a short one takes beside its bytes.
+int64_t WaitingOf(const grpc::ByteBuffer& message) {
+  constexpr int64_t kBeside = 256;
+  return static_cast<int64_t>(message.Length()) + kBeside;
+}
+
+}  // namespace
 
 // Lives as long as gRPC calls it.
 class GenerateStream::Reactor final : public Transport {
@@ -14,7 +24,9 @@ class GenerateStream::Reactor final : public Transport {
       : stream_(std::move(stream)), handle_(std::move(handle)) {}
   void Read() { StartRead(&request_); }
   void OnReadDone(bool ok) override {
-    if (!stream_->TakeRequest(ok)) return;
+    const UnaryCall::Next next = stream_->OnRead(ok);
+    if (next == UnaryCall::Next::kReadOn) return Read();
+    if (next == UnaryCall::Next::kNothing) return;
     const grpc::Status status = Guarded([&] { handle_(stream_, request_.get()); });
     if (!status.ok()) stream_->End(status);
   }
@@ -43,34 +55,40 @@ GenerateStream::Transport* GenerateStream::Begin(grpc::CallbackServerContext& co
   return reactor;
 }
 
-bool GenerateStream::TakeRequest(bool come) {
-  grpc::Status refusal;
+UnaryCall::Next GenerateStream::OnRead(bool message) {
+  std::optional<grpc::Status> status;
   {
     const std::lock_guard lock(mutex_);
-    since_.reset();
-    if (reactor_ == nullptr) return false;
-    if (come) call_->Begin();
-    refusal = come ? call_->refusal() : RequestIsMissing(*context_);
+    if (reactor_ == nullptr) return UnaryCall::Next::kNothing;
+    status = wait_.OnRead(message, *context_);
+    if (!status) return UnaryCall::Next::kReadOn;
+    if (status->ok()) {
+      call_->Begin();
+      status = call_->refusal();
+    }
   }
-  if (refusal.ok()) return true;
-  End(refusal);
-  return false;
+  if (status->ok()) return UnaryCall::Next::kAnswer;
+  End(*status);
+  return UnaryCall::Next::kNothing;
 }
 
-void GenerateStream::Push(v1::GenerateResponse message) {
+void GenerateStream::Push(const v1::GenerateResponse& message) {
+  const auto size = static_cast<int64_t>(message.ByteSizeLong());
+  grpc::Status status = StatusOfReply(size, limits_.max_message_bytes);
+  grpc::ByteBuffer bytes;
+  if (status.ok()) bytes = BytesOf(message);
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr || end_) return;
-    const grpc::Status status = StatusOfReply(message.ByteSizeLong(), max_message_bytes_);
-    if (status.ok() && queue_.size() < max_queued_) {
-      queue_.push_back(std::move(message));
+    if (status.ok() && queue_.size() < max_queued_ && waiting_.TryAdd(WaitingOf(bytes))) {
+      queue_.push_back(std::move(bytes));
       Advance();
       return;
     }
     const bool slow = status.ok();
-    cancel = Abort(slow ? StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly"))
-                        : status);
+    if (slow) status = StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly"));
+    cancel = Abort(status);
     // A write that waits for this client ends only with the call.
     if (slow && writing_) context_->TryCancel();
   }
@@ -102,10 +120,10 @@ void GenerateStream::EndIfStalled(StallWatch::Clock::time_point before) {
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr) return;
-    if (since_ && *since_ <= before) {
-      cancel = Abort(RequestIsLate());
-    } else if (writing_ && write_start_ <= before) {
-      cancel = Abort(StatusOf(Error(Code::kCancelled, "the client has stopped reading")));
+    if (const auto late = wait_.IfLate(before)) {
+      cancel = Abort(*late);
+    } else if (writing_ && read_by_ <= before) {
+      cancel = Abort(ReaderHasStopped());
       context_->TryCancel();
     }
   }
@@ -117,6 +135,8 @@ void GenerateStream::OnWriteDone(bool ok) {
   {
     const std::lock_guard lock(mutex_);
     writing_ = false;
+    waiting_.Remove(WaitingOf(current_));
+    current_.Clear();
     if (!ok) cancel = Abort(call_->Broken());
     Advance();
   }
@@ -127,7 +147,7 @@ void GenerateStream::OnCancel() {
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
-    cancel = Abort(since_ ? RequestIsCut() : call_->Broken());
+    cancel = Abort(wait_.over() ? call_->Broken() : RequestIsCut());
   }
   if (cancel) cancel();
 }
@@ -135,6 +155,7 @@ void GenerateStream::OnCancel() {
 std::function<void()> GenerateStream::Abort(const grpc::Status& status) {
   // An end that waited for what is dropped here is not how the call ended.
   if (!std::exchange(cancelled_, true)) end_ = status;
+  for (const grpc::ByteBuffer& message : queue_) waiting_.Remove(WaitingOf(message));
   queue_.clear();
   Advance();
   return std::exchange(cancel_, nullptr);
@@ -146,7 +167,8 @@ void GenerateStream::Advance() {
     current_ = std::move(queue_.front());
     queue_.pop_front();
     writing_ = true;
-    write_start_ = StallWatch::Clock::now();
+    read_by_ = StallWatch::Clock::now() +
+               TimeOf(static_cast<int64_t>(current_.Length()), limits_.least_bytes_per_second);
     reactor_->StartWrite(&current_);
   } else if (end_) {
     call_->End(*end_);

@@ -25,18 +25,18 @@ namespace binocle {
 // Shared by the reactor, the engine's events and the watch. From any thread.
 class GenerateStream final : public StallWatch::Watched {
  public:
-  using Transport = grpc::ServerBidiReactor<Incoming<v1::GenerateRequest>, v1::GenerateResponse>;
+  using Transport = grpc::ServerBidiReactor<Incoming<v1::GenerateRequest>, grpc::ByteBuffer>;
   // Called with the request when it has come, which is there as long as the stream. What it throws ends the stream.
   using Handle = std::function<void(const std::shared_ptr<GenerateStream>& stream,
                                     const v1::GenerateRequest& request)>;
 
-  // Refused calls end at once. The reactor goes to gRPC and deletes itself. A client that lets more than `max_queued_messages` of
-  // `services` wait is cut off.
+  // Refused calls end at once. The reactor goes to gRPC and deletes itself. A client that lets more wait than `max_queued_messages`
+  // and `replies` of `services` allow is cut off.
   static Transport* Begin(grpc::CallbackServerContext& context,
                           const std::shared_ptr<CallGate::Call>& call,
                           const ServiceContext& services, Handle handle);
 
-  void Push(v1::GenerateResponse message);
+  void Push(const v1::GenerateResponse& message);
   // The stream ends when what was pushed before has been written.
   void End(const grpc::Status& status);
   // As UnaryCall::SetCancel; called too when the client is cut off.
@@ -51,10 +51,10 @@ class GenerateStream final : public StallWatch::Watched {
       : context_(&context),
         call_(std::move(call)),
         max_queued_(services.max_queued_messages),
-        max_message_bytes_(services.max_message_bytes),
-        since_(StallWatch::Clock::now()) {}
-  // False: there is no request to answer.
-  bool TakeRequest(bool come);
+        limits_(services.replies),
+        waiting_(limits_.waiting, limits_.all) {}
+  // As UnaryCall's.
+  UnaryCall::Next OnRead(bool message);
   void OnWriteDone(bool ok);
   void OnCancel();
   // Drops what waits and ends with `status`; `mutex_` is held. What it returns is to be called without it.
@@ -66,14 +66,14 @@ class GenerateStream final : public StallWatch::Watched {
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   const size_t max_queued_;
-  const int64_t max_message_bytes_;
+  const ReplyLimits& limits_;
   Transport* reactor_ = nullptr;  // null once finished
-  std::optional<StallWatch::Clock::time_point>
-      since_;  // waits for the request; none once it has come
-  std::deque<v1::GenerateResponse> queue_;
-  v1::GenerateResponse current_;  // being written
+  RequestWait wait_;
+  std::deque<grpc::ByteBuffer> queue_;
+  grpc::ByteBuffer current_;  // being written
+  WaitingShare waiting_;      // of both
   bool writing_ = false;
-  StallWatch::Clock::time_point write_start_;
+  StallWatch::Clock::time_point read_by_;  // what is written, but for the watch's limit
   std::optional<grpc::Status> end_;
   std::function<void()> cancel_;
   bool cancelled_ = false;

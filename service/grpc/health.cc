@@ -46,7 +46,7 @@ std::string StatusBytes(ServingStatus status) {
 class HealthService::Check final : public BytesCall {
  public:
   Check(const HealthService& health, grpc::GenericCallbackServerContext& context)
-      : BytesCall(context), health_(health) {}
+      : BytesCall(context, Requests::kOne), health_(health) {}
 
  protected:
   void OnRequest(std::string_view bytes) override {
@@ -66,7 +66,7 @@ class HealthService::Check final : public BytesCall {
 class HealthService::Watch final : public BytesCall {
  public:
   Watch(const HealthService& health, grpc::GenericCallbackServerContext& context)
-      : BytesCall(context), health_(health) {}
+      : BytesCall(context, Requests::kOne), health_(health) {}
 
   void Changed() {
     const std::lock_guard lock(mutex());

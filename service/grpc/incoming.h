@@ -58,8 +58,11 @@ class grpc::SerializationTraits<binocle::Incoming<Message>> {
                                                                  binocle::kMostMessageElements)
                                             : binocle::WireCheck::kBroken;
     }
-    if (incoming->check_ == binocle::WireCheck::kFine)
-      return SerializationTraits<Message>::Deserialize(buffer, &incoming->message_);
+    if (incoming->check_ == binocle::WireCheck::kFine) {
+      if (SerializationTraits<Message>::Deserialize(buffer, &incoming->message_).ok())
+        return Status::OK;
+      incoming->check_ = binocle::WireCheck::kBroken;
+    }
     incoming->message_.Clear();
     buffer->Clear();
     return Status::OK;

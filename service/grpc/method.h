@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "service/grpc/incoming.h"
+#include "service/grpc/outgoing.h"
 #include "service/grpc/service_context.h"
 
 namespace binocle {
@@ -28,7 +29,7 @@ using UnaryHandle = void (*)(const ServiceContext& services,
 
 // Lives as long as gRPC calls it.
 template <typename Request, typename Response>
-class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Response>,
+class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, grpc::ByteBuffer>,
                            public UnaryCall::Transport {
  public:
   using Handle = UnaryHandle<Request, Response>;
@@ -38,7 +39,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Res
       : services_(services),
         context_(context),
         handle_(handle),
-        call_(std::make_shared<UnaryCall>(context, call, *this, services.max_message_bytes)) {
+        call_(std::make_shared<UnaryCall>(context, call, *this, services.replies)) {
     if (!call->refusal().ok()) {
       call_->End(call->refusal());
     } else {
@@ -49,12 +50,16 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Res
 
   size_t ResponseBytes() const override { return response_.ByteSizeLong(); }
   void SendEnd(const grpc::Status& status) override {
-    if (status.ok()) return this->StartWriteAndFinish(&response_, {}, status);
+    if (status.ok()) bytes_ = BytesOf(response_);
+    Response().Swap(&response_);  // frees what a slow client would keep for long
+    if (status.ok()) return this->StartWriteAndFinish(&bytes_, {}, status);
     this->Finish(status);
   }
 
   void OnReadDone(bool ok) override {
-    if (!call_->TakeRequest(ok)) return;
+    const UnaryCall::Next next = call_->OnRead(ok);
+    if (next == UnaryCall::Next::kReadOn) return this->StartRead(&request_);
+    if (next == UnaryCall::Next::kNothing) return;
     const grpc::Status status =
         Guarded([&] { handle_(services_, context_, call_, request_.get(), response_); });
     if (!status.ok()) call_->End(status);
@@ -72,6 +77,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, Res
   const std::shared_ptr<UnaryCall> call_;
   Incoming<Request> request_;
   Response response_;
+  grpc::ByteBuffer bytes_;  // of the response, once it is sent
 };
 
 // `Proto` is what protoc makes of a service: v1::ModelService.
@@ -82,17 +88,17 @@ class EarlyService : public Proto::Service {
 
   template <typename Request, typename Response>
   void Serve(const char* method, CallKind kind, UnaryHandle<Request, Response> handle) {
-    Begin<Request, Response>(method, [=, &services = services_](auto* context) {
+    Begin<Request>(method, [=, &services = services_](auto* context) {
       return new UnaryReactor<Request, Response>(
           services, *context, services.gate.Enter(*context, method, kind), handle);
     });
   }
 
-  // `begin` makes the reactor of a call.
-  template <typename Request, typename Response, typename Make>
+  // `begin` makes the reactor of a call, which writes what BytesOf makes of messages.
+  template <typename Request, typename Make>
   void Begin(const char* method, const Make& begin) {
     const int index = IndexOf(method);
-    using Handler = grpc::internal::CallbackBidiHandler<Incoming<Request>, Response>;
+    using Handler = grpc::internal::CallbackBidiHandler<Incoming<Request>, grpc::ByteBuffer>;
     this->MarkMethodStreamed(index, new Handler(begin));
     this->MarkMethodCallback(index, new Handler(begin));  // takes the place of the other
   }

@@ -16,7 +16,7 @@ void AnswerQuestion(UnaryCall& call, const Proto& request, const Answer& answer)
 
 v1::ServerLimits LimitsOf(const ServiceContext& services) {
   v1::ServerLimits limits;
-  limits.set_max_message_bytes(services.max_message_bytes);
+  limits.set_max_message_bytes(services.replies.max_message_bytes);
   limits.set_max_images(static_cast<int32_t>(services.limits.images.max_images));
   limits.set_max_image_bytes(services.limits.images.max_image_bytes);
   limits.set_max_request_image_bytes(services.limits.images.max_request_image_bytes);

@@ -203,7 +203,7 @@ std::optional<std::string> AnswerReflection(std::string_view request,
 class ReflectionService::Stream final : public BytesCall {
  public:
   Stream(const std::vector<std::string>& services, grpc::GenericCallbackServerContext& context)
-      : BytesCall(context), services_(services) {}
+      : BytesCall(context, Requests::kMany), services_(services) {}
 
  protected:
   void OnRequest(std::string_view bytes) override {

@@ -5,6 +5,27 @@
 
 namespace binocle {
 
+std::optional<grpc::Status> RequestWait::OnRead(bool message,
+                                                const grpc::CallbackServerContext& context) {
+  const bool first = !come_;
+  if (message && first) {
+    come_ = true;
+    return std::nullopt;
+  }
+  since_.reset();
+  if (message) return RequestHasNoEnd();
+  if (context.IsCancelled()) return RequestIsCut();
+  if (!first) return grpc::Status::OK;
+  return StatusOf(
+      Error(Code::kInvalidArgument,
+            "the request is missing, or is no message of the type that the method takes"));
+}
+
+std::optional<grpc::Status> RequestWait::IfLate(StallWatch::Clock::time_point before) const {
+  if (!since_ || *since_ > before) return std::nullopt;
+  return come_ ? RequestHasNoEnd() : RequestIsLate();
+}
+
 grpc::Status RequestIsLate() {
   return StatusOf(Error(Code::kDeadlineExceeded, "the request has not come whole in time"));
 }
@@ -15,11 +36,10 @@ grpc::Status RequestIsCut() {
           "above max_message_bytes or compressed"};
 }
 
-grpc::Status RequestIsMissing(const grpc::CallbackServerContext& context) {
-  if (context.IsCancelled()) return RequestIsCut();
-  return StatusOf(
-      Error(Code::kInvalidArgument,
-            "the request is missing, or is no message of the type that the method takes"));
+grpc::Status RequestHasNoEnd() {
+  return StatusOf(Error(Code::kInvalidArgument,
+                        "the request does not end with its message, expected one message and the "
+                        "end of what the client sends"));
 }
 
 }  // namespace binocle

@@ -1,17 +1,38 @@
 // What becomes of a call whose request does not come. gRPC tells of a message when it is whole, so that one that is half sent and one that
 // comes slowly look alike until then: both have as long as a client may stall. Who is slower, or has more, has UploadImage, where each
 // piece has a time of its own.
+//
+// A request is one message and the end of what its client sends. Stock clients send both at once; what came behind the message would be kept by gRPC
+// for as long as the call lasts.
 #pragma once
 
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/status.h>
 
+#include <optional>
+
+#include "service/grpc/stall_watch.h"
+
 namespace binocle {
+
+// The wait of one call, from its beginning. Used by one thread at a time.
+class RequestWait {
+ public:
+  // A read has come back, with a message or without. Nothing: read on. Else how the wait is over: OK where there is a request.
+  std::optional<grpc::Status> OnRead(bool message, const grpc::CallbackServerContext& context);
+  // How it ends if it has lasted since `before` or longer; nothing: it has not, or is over.
+  std::optional<grpc::Status> IfLate(StallWatch::Clock::time_point before) const;
+  bool over() const { return !since_; }
+
+ private:
+  std::optional<StallWatch::Clock::time_point> since_ = StallWatch::Clock::now();
+  bool come_ = false;  // the message
+};
 
 grpc::Status RequestIsLate();
 // gRPC ends a call whose client leaves, and one whose message is above the limit or compressed, and does not tell us which.
 grpc::Status RequestIsCut();
-// Of a read that has failed: that, or the call has no message, or one that is none of the method's.
-grpc::Status RequestIsMissing(const grpc::CallbackServerContext& context);
+// The client has sent a second message, or does not say that it sends none.
+grpc::Status RequestHasNoEnd();
 
 }  // namespace binocle

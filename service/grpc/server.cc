@@ -50,6 +50,7 @@ GrpcServerOptions Checked(GrpcServerOptions options) {
   CheckRange("max_requests", options.max_requests, 1, INT64_MAX / 2);
   CheckRange("workers", options.workers, 1, 256);
   CheckRange("max_queued_messages", static_cast<int64_t>(options.max_queued_messages), 1, 1 << 20);
+  CheckRange("least_bytes_per_second", options.least_bytes_per_second, 1, INT64_MAX);
   CheckRange("stall_limit", options.stall_limit.count(), 1, 3'600'000);
   options.images.max_image_bytes = options.limits.images.max_image_bytes;
   return options;
@@ -97,10 +98,13 @@ struct GrpcServer::Impl {
         images(options.images),
         uris(options.allow_files),
         workers(options.workers, options.max_queued_work),
+        replies{.max_message_bytes = options.max_message_bytes,
+                .least_bytes_per_second = options.least_bytes_per_second,
+                .waiting = options.waiting},
         stalls(options.stall_limit),
         context{.models = models,
                 .limits = options.limits,
-                .max_message_bytes = options.max_message_bytes,
+                .replies = replies,
                 .max_image_pixels = options.max_image_pixels,
                 .max_queued_messages = options.max_queued_messages,
                 .start_time = SecondsNow(),
@@ -145,6 +149,7 @@ struct GrpcServer::Impl {
   ImageStore images;
   const UriReader uris;
   WorkerPool workers;
+  const ReplyLimits replies;
   StallWatch stalls;
   const ServiceContext context;
   VisionLanguageServiceImpl vision_language{context};

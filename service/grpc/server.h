@@ -17,6 +17,7 @@
 
 #include "service/common/model_backend.h"
 #include "service/common/token_list.h"
+#include "service/common/waiting.h"
 #include "service/grpc/call_gate.h"
 #include "service/grpc/convert_request.h"
 #include "service/grpc/image_store.h"
@@ -46,8 +47,12 @@ struct GrpcServerOptions {
   int64_t max_message_bytes = int64_t{64} << 20;  // 1024 … 2147483647, either way
   int64_t max_image_pixels = 100'000'000;         // told to clients; the engine enforces its own
   size_t max_queued_messages = 1024;              // 1 …: of one stream
+  // Of replies that wait for their clients: one that is longer than all of it is never sent.
+  WaitingLimits waiting{.each = int64_t{64} << 10, .together = int64_t{256} << 20};
   std::chrono::milliseconds stall_limit{
-      30'000};                  // a client may keep a write or an upload waiting for so long
+      30'000};  // a client may keep a write or an upload waiting for so long
+  int64_t least_bytes_per_second =
+      kLeastBytesPerSecond;     // 1 …: and a write for what its bytes take at this speed
   int64_t max_requests = 272;   // 1 …: that all models together take, queued and running
   int workers = 2;              // 1 … 256: Embed and Explain run on these
   size_t max_queued_work = 16;  // and so many wait

@@ -16,6 +16,7 @@
 #include "service/grpc/call_gate.h"
 #include "service/grpc/convert_request.h"
 #include "service/grpc/image_store.h"
+#include "service/grpc/reply_limits.h"
 #include "service/grpc/stall_watch.h"
 #include "service/grpc/status.h"
 #include "service/grpc/unary_call.h"
@@ -27,7 +28,7 @@ namespace binocle {
 struct ServiceContext {
   const ModelList& models;
   const RequestLimits& limits;
-  int64_t max_message_bytes;
+  const ReplyLimits& replies;
   int64_t max_image_pixels;
   size_t max_queued_messages;
   int64_t start_time;  // seconds since 1970

@@ -136,11 +136,20 @@ grpc::Status StatusOf(const Violations& violations) {
                   {.violations = violations.list(), .retry = {}, .reason = {}});
 }
 
-grpc::Status StatusOfReply(size_t bytes, int64_t max_message_bytes) {
-  if (std::cmp_less_equal(bytes, max_message_bytes)) return grpc::Status::OK;
+grpc::Status StatusOfReply(int64_t bytes, int64_t max_message_bytes) {
+  if (bytes <= max_message_bytes) return grpc::Status::OK;
   return StatusOf(Error(Code::kResourceExhausted,
                         Text("the reply has ", bytes, " bytes, the server's limit on messages is ",
                              max_message_bytes)));
+}
+
+grpc::Status ReaderHasStopped() {
+  return StatusOf(Error(Code::kCancelled, "the client has stopped reading, or reads too slowly"));
+}
+
+grpc::Status NoRoomForReply() {
+  return StatusOf(
+      Error(Code::kResourceExhausted, "replies: as many bytes wait for clients that read as may"));
 }
 
 grpc::Status Guarded(const std::function<void()>& action) {

@@ -38,6 +38,12 @@ grpc::Status StatusOf(const Violations& violations);
 grpc::Status Guarded(const std::function<void()>& action);
 
 // OK, or RESOURCE_EXHAUSTED where a reply is above the limit on messages.
-grpc::Status StatusOfReply(size_t bytes, int64_t max_message_bytes);
+grpc::Status StatusOfReply(int64_t bytes, int64_t max_message_bytes);
+
+// CANCELLED: the client lets what is written wait for too long.
+grpc::Status ReaderHasStopped();
+
+// RESOURCE_EXHAUSTED, to be tried again: other replies that wait for their clients take all the room.
+grpc::Status NoRoomForReply();
 
 }  // namespace binocle

@@ -2,18 +2,17 @@
 
 #include <utility>
 
-#include "service/grpc/request_wait.h"
 #include "service/grpc/status.h"
 
 namespace binocle {
 
 UnaryCall::UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-                     Transport& transport, int64_t max_message_bytes)
+                     Transport& transport, const ReplyLimits& limits)
     : context_(&context),
       call_(std::move(call)),
-      max_message_bytes_(max_message_bytes),
+      limits_(limits),
       transport_(&transport),
-      since_(StallWatch::Clock::now()) {}
+      waiting_(limits.waiting, limits.all) {}
 
 void UnaryCall::End(const grpc::Status& wanted, const std::function<void()>& fill) {
   // What these hold may hold this call: it goes after the lock.
@@ -23,39 +22,49 @@ void UnaryCall::End(const grpc::Status& wanted, const std::function<void()>& fil
   if (fill) fill();
   cancel = std::exchange(cancel_, nullptr);
   Transport* transport = std::exchange(transport_, nullptr);
-  const grpc::Status status =
-      wanted.ok() ? StatusOfReply(transport->ResponseBytes(), max_message_bytes_) : wanted;
+  const auto bytes = wanted.ok() ? static_cast<int64_t>(transport->ResponseBytes()) : 0;
+  grpc::Status status = wanted.ok() ? StatusOfReply(bytes, limits_.max_message_bytes) : wanted;
+  if (status.ok() && !waiting_.TryAdd(bytes)) status = NoRoomForReply();
+  answered_ = status.ok();
   call_->End(status);
-  end_ = StallWatch::Clock::now();
+  read_by_ = StallWatch::Clock::now() + TimeOf(bytes, limits_.least_bytes_per_second);
   transport->SendEnd(status);
 }
 
 void UnaryCall::EndIfStalled(StallWatch::Clock::time_point before) {
+  std::optional<grpc::Status> late;
   {
     const std::lock_guard lock(mutex_);
-    if (context_ != nullptr && end_ && *end_ <= before) context_->TryCancel();
-    if (!since_ || *since_ > before) return;
+    if (context_ != nullptr && read_by_ && *read_by_ <= before) {
+      slow_ = true;
+      context_->TryCancel();
+    }
+    late = wait_.IfLate(before);
   }
-  End(RequestIsLate());
+  if (late) End(*late);
 }
 
-bool UnaryCall::TakeRequest(bool come) {
-  grpc::Status refusal;
+UnaryCall::Next UnaryCall::OnRead(bool message) {
+  std::optional<grpc::Status> status;
   {
     const std::lock_guard lock(mutex_);
-    since_.reset();
-    if (transport_ == nullptr) return false;
-    if (come) call_->Begin();
-    refusal = come ? call_->refusal() : RequestIsMissing(*context_);
+    if (transport_ == nullptr) return Next::kNothing;
+    status = wait_.OnRead(message, *context_);
+    if (!status) return Next::kReadOn;
+    if (status->ok()) {
+      call_->Begin();
+      status = call_->refusal();
+    }
   }
-  if (refusal.ok()) return true;
-  End(refusal);
-  return false;
+  if (status->ok()) return Next::kAnswer;
+  End(*status);
+  return Next::kNothing;
 }
 
 void UnaryCall::Done() {
   const std::lock_guard lock(mutex_);
   context_ = nullptr;
+  waiting_.Clear();
 }
 
 void UnaryCall::SetCancel(std::function<void()> cancel) {
@@ -80,8 +89,10 @@ void UnaryCall::Cancel() {
   {
     const std::lock_guard lock(mutex_);
     cancelled_ = true;
-    whole = !since_;
+    whole = wait_.over();
     cancel = std::exchange(cancel_, nullptr);
+    // gRPC says so of a call that has ended only where its end has not reached the client.
+    if (answered_ && context_ != nullptr) call_->End(slow_ ? ReaderHasStopped() : call_->Broken());
   }
   if (cancel) cancel();
   End(whole ? call_->Broken() : RequestIsCut());

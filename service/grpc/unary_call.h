@@ -11,6 +11,8 @@
 #include <optional>
 
 #include "service/grpc/call_gate.h"
+#include "service/grpc/reply_limits.h"
+#include "service/grpc/request_wait.h"
 #include "service/grpc/stall_watch.h"
 
 namespace binocle {
@@ -26,25 +28,27 @@ class UnaryCall : public StallWatch::Watched {
     Transport& operator=(const Transport&) = delete;
     virtual ~Transport() = default;
     virtual size_t ResponseBytes() const = 0;
-    // Sends the status, and the response where it is OK.
+    // Sends the status, and the response where it is OK. It is bytes then, and no message any longer.
     virtual void SendEnd(const grpc::Status& status) = 0;
   };
 
   // The client may send its request for the watch's limit.
   UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallGate::Call> call,
-            Transport& transport, int64_t max_message_bytes);
+            Transport& transport, const ReplyLimits& limits);
 
   // Ends the call, unless it has ended. `fill` writes the response, which is the call's no longer once it has ended. A response that is
-  // no message, as it is too large, is RESOURCE_EXHAUSTED: gRPC would say so to the client alone.
+  // no message, as it is too large, is RESOURCE_EXHAUSTED: gRPC would say so to the client alone. So is one for which there is no room
+  // among those that wait for their clients.
   void End(const grpc::Status& status, const std::function<void()>& fill = {});
   // Kept until the call ends, and called when the client goes away first; at once when it has gone.
   void SetCancel(std::function<void()> cancel);
   bool ended() const;
-  // Ends a call whose request does not come; cuts off a client that does not read the response.
+  // Ends a call whose request does not come; cuts off a client that does not read the response, which has the time of its bytes too.
   void EndIfStalled(StallWatch::Clock::time_point before) override;
 
-  // Of the reactor. False: there is no request to answer.
-  bool TakeRequest(bool come);
+  // Of the reactor, when a read has come back.
+  enum class Next : uint8_t { kReadOn, kAnswer, kNothing };
+  Next OnRead(bool message);
   void Cancel();
   void Done();
 
@@ -52,13 +56,15 @@ class UnaryCall : public StallWatch::Watched {
   mutable std::mutex mutex_;              // guards what follows
   grpc::CallbackServerContext* context_;  // null once gRPC is done with the call
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the call
-  const int64_t max_message_bytes_;
+  const ReplyLimits& limits_;
   Transport* transport_;  // null once ended
-  std::optional<StallWatch::Clock::time_point>
-      since_;  // waits for the request; none once it has come
-  std::optional<StallWatch::Clock::time_point> end_;  // when the response was handed over
+  RequestWait wait_;
+  WaitingShare waiting_;                                  // the response, while it is written
+  std::optional<StallWatch::Clock::time_point> read_by_;  // the response, but for the watch's limit
   std::function<void()> cancel_;
+  bool answered_ = false;  // ended with OK
   bool cancelled_ = false;
+  bool slow_ = false;  // cut off by us
 };
 
 }  // namespace binocle

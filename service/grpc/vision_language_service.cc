@@ -159,15 +159,14 @@ void HandleExplain(const ServiceContext& services, const grpc::CallbackServerCon
 
 VisionLanguageServiceImpl::VisionLanguageServiceImpl(const ServiceContext& services)
     : EarlyService(services) {
-  Begin<v1::GenerateRequest, v1::GenerateResponse>(
-      "Generate", [&services](grpc::CallbackServerContext* context) {
-        const auto call = services.gate.Enter(*context, "Generate", CallKind::kRequest);
-        return GenerateStream::Begin(
-            *context, call, services,
-            [&services, context](const auto& stream, const v1::GenerateRequest& request) {
-              HandleGenerate(services, *context, stream, request);
-            });
-      });
+  Begin<v1::GenerateRequest>("Generate", [&services](grpc::CallbackServerContext* context) {
+    const auto call = services.gate.Enter(*context, "Generate", CallKind::kRequest);
+    return GenerateStream::Begin(
+        *context, call, services,
+        [&services, context](const auto& stream, const v1::GenerateRequest& request) {
+          HandleGenerate(services, *context, stream, request);
+        });
+  });
   Serve("Ask", CallKind::kRequest, HandleAsk);
   Serve("Embed", CallKind::kRequest, HandleEmbed);
   Serve("Explain", CallKind::kRequest, HandleExplain);

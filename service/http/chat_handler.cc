@@ -24,6 +24,17 @@ int64_t SecondsSince1970() {
       .count();
 }
 
+// What a reply is likely to have, of which log-probabilities are most: {"token":"a","logprob":-1.2345678901234567,"bytes":[97]}, and a comma.
+int64_t LineBytes(const Response& response) {
+  constexpr size_t kCandidateBytes = 72;
+  size_t bytes = 0;
+  for (const Answer& answer : response.answers) {
+    bytes += answer.text.size();
+    for (const auto& step : answer.logprobs) bytes += step.size() * kCandidateBytes;
+  }
+  return static_cast<int64_t>(bytes);
+}
+
 // A request that was submitted. Leaves the engine nothing to do for a client that is gone.
 class RunningChat {
  public:
@@ -171,10 +182,16 @@ void HandleChat(ServerState& state, Exchange& exchange, const std::string& reque
     return;
   }
   while (!std::holds_alternative<Response>(event)) event = running->Next(gone);
-  exchange.Reply(
-      200,
-      CompletionLine(running->head(), running->chat(), std::get<Response>(event), running->texts()),
-      kJsonType);
+  // The response and what is made of it are there together, for a moment; the room is for both.
+  const int64_t both = BytesOf(event) + LineBytes(std::get<Response>(event));
+  const std::shared_ptr<WaitingShare> share = AwaitRoom(state, exchange, both);
+  std::string line =
+      CompletionLine(running->head(), running->chat(), std::get<Response>(event), running->texts());
+  event = Started{};
+  share->Remove(both);
+  share->Add(static_cast<int64_t>(line.size()));
+  exchange.Keep(share);
+  exchange.Reply(200, std::move(line), kJsonType);
 }
 
 }  // namespace binocle::http

@@ -16,8 +16,6 @@ namespace binocle::http {
 namespace {
 
 constexpr int64_t kMaxHeadBytes = 64 << 10;
-// A picture of some megabytes passes over a telephone; who is slower does not mean to arrive.
-constexpr int64_t kMinBytesPerSecond = 16 << 10;
 constexpr size_t kReadBytes = 64 << 10;
 // For a head and a body that have begun when the server drains, and how soon that is noticed.
 constexpr std::chrono::milliseconds kHurryHead{1'000}, kHurryBody{5'000}, kLookAgain{500};
@@ -25,8 +23,14 @@ constexpr std::chrono::milliseconds kHurryHead{1'000}, kHurryBody{5'000}, kLookA
 constexpr std::chrono::milliseconds kGentleTime{2'000};
 constexpr int64_t kGentleBytes = int64_t{256} << 20;
 
-std::chrono::milliseconds TimeOf(int64_t bytes) {
-  return std::chrono::milliseconds(bytes * 1000 / kMinBytesPerSecond);
+// More than this waits here and not in the kernel, which would let it grow to megabytes and tell of room when a third is free: a client that
+// reads at the least speed would take none for minutes.
+constexpr int kMostUnsentBytes = 128 << 10;
+
+// The time that a client has, when `bytes` have passed. What passed quickly buys no time to be slow or silent.
+Clock::time_point Prolonged(Clock::time_point deadline, size_t bytes,
+                            std::chrono::milliseconds most) {
+  return std::min(deadline + TimeOf(static_cast<int64_t>(bytes)), Clock::now() + most);
 }
 
 // poll() until `deadline`; the events that came, 0 when the time is over.
@@ -64,6 +68,7 @@ Connection::Connection(socket_t socket, int stop_fd, const std::atomic<bool>& hu
   const int on = 1;
   // An event must leave at once: with Nagle's algorithm it waits for the acknowledgement of the one before, some 40 ms.
   setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMostUnsentBytes, sizeof kMostUnsentBytes);
   // A host that is gone without a word is noticed when it acknowledges nothing.
   const auto unacknowledged = static_cast<unsigned>(limits.write.count());
   setsockopt(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged, sizeof unacknowledged);
@@ -110,17 +115,13 @@ void Connection::ReplaceInHead(size_t at, size_t size, std::string_view text) {
 void Connection::BeginBody(BodyForm form) {
   phase_ = Phase::kBody;
   if (form == BodyForm::kChunked) chunks_.emplace();
-  phase_start_ = last_come_ = Clock::now();
   phase_bytes_ = 0;
+  body_deadline_ = Clock::now() + limits_.body;
 }
 
 Clock::time_point Connection::ReadDeadline() {
   const bool head = phase_ == Phase::kHead;
-  // A body comes at a least speed, and without long pauses: what came quickly buys no time to be silent.
-  const Clock::time_point deadline =
-      head
-          ? phase_start_ + limits_.head
-          : std::min(phase_start_ + limits_.body + TimeOf(phase_bytes_), last_come_ + limits_.body);
+  const Clock::time_point deadline = head ? phase_start_ + limits_.head : body_deadline_;
   if (!hurry_) return deadline;
   if (!hurried_) hurried_ = Clock::now();
   return std::min(deadline, *hurried_ + (head ? kHurryHead : kHurryBody));
@@ -137,12 +138,14 @@ bool Connection::Fill() {
     if (got >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) break;
     const Clock::time_point deadline = ReadDeadline();
     const Clock::time_point look = std::min(deadline, Clock::now() + kLookAgain);
-    if (Await(socket_, POLLIN, look) == 0 && look == deadline) break;
+    if (Await(socket_, POLLIN, look) != 0 || look != deadline) continue;
+    late_ = phase_ == Phase::kBody;
+    break;
   }
   const size_t come = got > 0 ? static_cast<size_t>(got) : 0;
   buffer_.resize(kept + come);
   phase_bytes_ += static_cast<int64_t>(come);
-  if (come > 0) last_come_ = Clock::now();
+  if (phase_ == Phase::kBody) body_deadline_ = Prolonged(body_deadline_, come, limits_.body);
   return come > 0;
 }
 
@@ -166,12 +169,13 @@ ssize_t Connection::read(char* ptr, size_t size) {
 
 // All of it, with one call of send() unless the kernel's buffer is full.
 ssize_t Connection::write(const char* ptr, size_t size) {
-  const auto deadline = Clock::now() + limits_.write + TimeOf(static_cast<int64_t>(size));
+  auto deadline = Clock::now() + limits_.write;
   size_t done = 0;
   while (done < size && !broken_) {
     const ssize_t sent = send(socket_, ptr + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent >= 0) {
       done += static_cast<size_t>(sent);
+      deadline = Prolonged(deadline, static_cast<size_t>(sent), limits_.write);
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
       const short ready = Await(socket_, POLLOUT, deadline);
       broken_ = ready == 0 || (ready & (POLLERR | POLLHUP)) != 0;

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "service/common/waiting.h"
 #include "service/http/chunk_framing.h"
 
 namespace binocle::http {
@@ -23,7 +24,7 @@ struct ConnectionLimits {
   std::chrono::milliseconds head{
       10'000};  // from the first byte of a request to the end of its headers
   std::chrono::milliseconds body{
-      30'000};  // for a body, beside the time that its bytes have at kMinBytesPerSecond
+      30'000};  // for a body, beside the time that its bytes have at kLeastBytesPerSecond
   std::chrono::milliseconds write{30'000};  // for a write, likewise
 };
 
@@ -46,6 +47,8 @@ class Connection : public httplib::Stream {
   void BeginBody(BodyForm form);
   // Why a body in chunks is none; empty: it may be.
   std::string body_fault() const { return chunks_ ? chunks_->fault() : std::string(); }
+  // The body came too slowly, and there is no more of it.
+  bool late() const { return late_; }
   // The client has closed its side, or the connection is broken.
   bool PeerIsGone() const;
   // Answers still on their way arrive although the client is sending: stops writing, then discards what comes for a while.
@@ -78,7 +81,8 @@ class Connection : public httplib::Stream {
   ConnectionLimits limits_;
   Phase phase_ = Phase::kHead;
   Clock::time_point phase_start_;
-  Clock::time_point last_come_;  // bytes, or the phase
+  Clock::time_point body_deadline_;
+  bool late_ = false;
   int64_t phase_bytes_ = 0;
   int64_t bytes_written_ = 0;
   bool broken_ = false;

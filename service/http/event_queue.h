@@ -1,7 +1,6 @@
 // From the engine's thread, which must not wait, to a connection's.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include "binocle/request.h"
+#include "service/common/waiting.h"
 
 namespace binocle::http {
 
@@ -28,13 +28,8 @@ struct DeltaEvent {
 
 using ChatEvent = std::variant<Started, DeltaEvent, Response, Error>;
 
-// How many bytes of deltas may wait to be written: so many of each stream, and more of one while all together have not so many. A burst that
-// the engine makes faster than JSON is written, at most a request's whole answer, so waits for its client.
-struct WaitingLimits {
-  int64_t each = 0, together = 0;
-};
-// Of all streams of a server.
-using WaitingBytes = std::atomic<int64_t>;
+// What an event takes that waits.
+int64_t BytesOf(const ChatEvent& event);
 
 // When more waits than may, the client reads too slowly: deltas are dropped, and an Error follows what there is. The last event of a request
 // always fits.
@@ -42,8 +37,7 @@ class EventQueue {
  public:
   // `all` is shared with the other queues.
   EventQueue(const WaitingLimits& limits, std::shared_ptr<WaitingBytes> all)
-      : limits_(limits), all_(std::move(all)) {}
-  ~EventQueue() { *all_ -= bytes_; }
+      : waiting_(limits, std::move(all)) {}
   EventQueue(const EventQueue&) = delete;
   EventQueue& operator=(const EventQueue&) = delete;
 
@@ -55,16 +49,15 @@ class EventQueue {
   bool overflowed();
 
  private:
-  const WaitingLimits limits_;
-  const std::shared_ptr<WaitingBytes> all_;
-  std::mutex mutex_;
+  std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   std::deque<ChatEvent> events_;
-  int64_t bytes_ = 0;
+  WaitingShare waiting_;
   bool overflowed_ = false;
 };
 
-// The queue is owned by the connection and by the engine, whichever ends later.
+// The queue is owned by the connection and by the engine, whichever ends later. With deltas, the response's log-probabilities are those
+// that no delta had; the others are empty.
 enum class Deltas { kWanted, kUnwanted };
 SubmissionEvents EventsInto(const std::shared_ptr<EventQueue>& queue, Deltas deltas);
 

@@ -29,13 +29,16 @@ class Exchange {
   // Names in any case; empty: there is none.
   virtual std::string Header(const std::string& name) const = 0;
 
-  // The whole body, at most once. Throws BodyIsTooLarge, BodyIsCut, BodyIsMalformed, and RESOURCE_EXHAUSTED while others' take all the room.
+  // The whole body, unpacked, at most once. Throws BodyIsTooLarge, BodyIsCut, BodyIsSlow, BodyIsMalformed, UnknownEncoding, and RESOURCE_EXHAUSTED while others' take all the room.
   virtual Body ReadBody() = 0;
   // The client has closed the connection. On any thread.
   virtual bool PeerIsGone() const = 0;
 
   // Who asked, for the log, and what he holds until the reply is written.
   virtual void SetCaller(std::string name, std::shared_ptr<void> lease) = 0;
+
+  // `what` goes when the reply has been written.
+  virtual void Keep(std::shared_ptr<void> what) = 0;
 
   // One of the two, once. Headers first.
   virtual void SetHeader(const std::string& name, const std::string& value) = 0;
@@ -49,6 +52,10 @@ struct BodyIsTooLarge {
   int64_t limit = 0;
 };
 struct BodyIsCut {};
+struct BodyIsSlow {};
+struct UnknownEncoding {
+  std::string encoding;
+};
 struct BodyIsMalformed {
   std::string why;
 };

@@ -1,6 +1,9 @@
 // The endpoints that answer in one piece.
 #include <algorithm>
+#include <chrono>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "service/http/explain_response.h"
@@ -106,6 +109,27 @@ void WorkPlaces::Give(About about) {
   changed_.notify_all();
 }
 
+std::shared_ptr<WaitingShare> AwaitRoom(ServerState& state, const Exchange& exchange,
+                                        int64_t bytes) {
+  // As long as a client would wait before another attempt; what others hold goes when they have read it, or are cut off.
+  constexpr std::chrono::milliseconds kPatience{2'000}, kLook{50};
+  const auto share = std::make_shared<WaitingShare>(state.options.waiting, state.waiting);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!share->TryAdd(bytes)) {
+    if (exchange.PeerIsGone()) throw ClientIsGone{};
+    if (state.aborting || std::chrono::steady_clock::now() >= deadline)
+      throw Error(Code::kResourceExhausted,
+                  "replies: as many bytes wait for clients that read as may");
+    std::this_thread::sleep_for(kLook);
+  }
+  return share;
+}
+
+void ReplyLong(ServerState& state, Exchange& exchange, std::string body) {
+  exchange.Keep(AwaitRoom(state, exchange, static_cast<int64_t>(body.size())));
+  exchange.Reply(200, std::move(body), kJsonType);
+}
+
 void ReplyJson(Exchange& exchange, int status, const Json& json) {
   exchange.Reply(status, Line(json), kJsonType);
 }
@@ -142,7 +166,7 @@ void HandleEmbeddings(ServerState& state, Exchange& exchange) {
     watch.CheckClient();
     throw;
   }
-  ReplyJson(exchange, 200, EmbeddingsJson(request, embeddings));
+  ReplyLong(state, exchange, Line(EmbeddingsJson(request, embeddings)));
 }
 
 void HandleExplain(ServerState& state, Exchange& exchange) {
@@ -155,7 +179,7 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
     const Explanation explanation =
         model.Explain(request.chat.request, request.options, [&] { return watch.KeepGoing(); });
     watch.CheckClient();
-    ReplyJson(exchange, 200, ExplanationJson(explanation));
+    ReplyLong(state, exchange, Line(ExplanationJson(explanation)));
   } catch (const Error& error) {
     watch.CheckClient();
     throw InBodyTerms(error, request.chat);

@@ -101,6 +101,23 @@ HttpError NotJson(const std::string& content_type) {
           .code = "unsupported_media_type"};
 }
 
+HttpError EncodingUnknown(const std::string& encoding) {
+  return {.status = 415,
+          .message =
+              "Content-Encoding is " + Describe(Json(encoding)) + ", expected gzip, or no encoding",
+          .type = kInvalidRequest,
+          .param = {},
+          .code = "unsupported_encoding"};
+}
+
+HttpError BodyTooSlow() {
+  return {.status = 408,
+          .message = "the body comes too slowly, or not at all",
+          .type = kInvalidRequest,
+          .param = {},
+          .code = "body_timeout"};
+}
+
 HttpError Draining() {
   return {.status = 503,
           .message = "the server is shutting down",

@@ -26,7 +26,9 @@ HttpError NotFound(const std::string& method, const std::string& path);
 HttpError MethodNotAllowed(const std::string& method, const std::string& path,
                            const std::string& allowed);
 HttpError BodyTooLarge(int64_t limit);
+HttpError BodyTooSlow();
 HttpError NotJson(const std::string& content_type);
+HttpError EncodingUnknown(const std::string& encoding);
 HttpError Draining();
 
 // {"error": {"message", "type", "param", "code"}}

@@ -171,6 +171,12 @@ void HttpServer::Impl::Handle(Exchange& exchange) {
   } catch (const BodyIsCut&) {
     if (state.draining) return ReplyError(exchange, Draining());
     ReplyError(exchange, ToHttpError(Error(Code::kInvalidArgument, "the body ends too early")));
+  } catch (const BodyIsSlow&) {
+    ReplyError(exchange, state.draining ? Draining() : BodyTooSlow());
+  } catch (const UnknownEncoding& unknown) {
+    // RFC 9110, 15.5.16.
+    exchange.SetHeader("Accept-Encoding", "gzip");
+    ReplyError(exchange, EncodingUnknown(unknown.encoding));
   } catch (const BodyIsMalformed& body) {
     ReplyError(exchange, ToHttpError(Error(Code::kInvalidArgument, "the body: " + body.why)));
   } catch (const HttpError& error) {

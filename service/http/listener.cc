@@ -14,6 +14,7 @@
 
 #include "binocle/error.h"
 #include "service/common/descriptors.h"
+#include "service/http/body_decoder.h"
 #include "service/http/connection_threads.h"
 #include "service/http/request_head.h"
 
@@ -35,7 +36,9 @@ struct Current {
   bool closing = false;
   bool cut = false;
   FinishedExchange finished;
+  std::string encoding;         // Content-Encoding of the body
   std::shared_ptr<void> lease;  // the caller's, who alone knows what it is
+  std::shared_ptr<void> kept;   // likewise
 };
 thread_local Current* current = nullptr;
 
@@ -128,15 +131,20 @@ class Listener::HttplibExchange : public Exchange {
     Body body;
     if (reader_ == nullptr || !IsBodyExpected(request_)) return body;
     if (ContentLength(request_) > max_body_bytes_) throw BodyIsTooLarge{max_body_bytes_};
+    const std::unique_ptr<BodyDecoder> decoder = MakeBodyDecoder(current->encoding);
+    if (decoder == nullptr) throw UnknownEncoding{current->encoding};
     current->connection->BeginBody(current->head.chunked ? Connection::BodyForm::kChunked
                                                          : Connection::BodyForm::kPlain);
     const auto most = static_cast<size_t>(max_body_bytes_);
     bool fits = true, has_room = true;
     body.text.reserve(std::min(static_cast<size_t>(ContentLength(request_)), most));
-    const bool whole = (*reader_)([&](const char* data, size_t size) {
-      fits = body.text.size() + size <= most;
-      has_room = fits && Append({data, size}, most, room_, body);
+    const auto take = [&](std::string_view bytes) {
+      fits = body.text.size() + bytes.size() <= most;
+      has_room = fits && Append(bytes, most, room_, body);
       return has_room;
+    };
+    const bool whole = (*reader_)([&](const char* data, size_t size) {
+      return decoder->Accept({data, size}, take);
     });
     // The library sets a status of its own when reading ends early.
     response_.status = -1;
@@ -144,8 +152,11 @@ class Listener::HttplibExchange : public Exchange {
     if (!has_room)
       throw Error(Code::kResourceExhausted, "bodies: as many bytes are on their way in as may");
     if (std::string why = connection_.body_fault(); !why.empty()) throw BodyIsMalformed{why};
-    if (!whole) throw BodyIsCut{};
-    current->body_is_left = false;
+    if (connection_.late()) throw BodyIsSlow{};
+    // Reading ends early where the bytes do, and where the decoder has seen enough.
+    if (!whole && !decoder->broken()) throw BodyIsCut{};
+    current->body_is_left = !whole;
+    if (const std::string fault = decoder->Fault(); !fault.empty()) throw BodyIsMalformed{fault};
     return body;
   }
 
@@ -155,6 +166,7 @@ class Listener::HttplibExchange : public Exchange {
     current->finished.caller = std::move(name);
     current->lease = std::move(lease);
   }
+  void Keep(std::shared_ptr<void> what) override { current->kept = std::move(what); }
 
   void SetHeader(const std::string& name, const std::string& value) override {
     response_.set_header(name.c_str(), value);
@@ -331,6 +343,10 @@ Listener::Rest Listener::Serve(Connection& connection) {
     current->finished.remote = request.remote_addr;
     // Answers are short or streams, never worth compressing or cutting to a range.
     request.headers.erase("Accept-Encoding");
+    const auto encodings = request.headers.equal_range("Content-Encoding");
+    for (auto at = encodings.first; at != encodings.second; ++at)
+      current->encoding += (current->encoding.empty() ? "" : ", ") + at->second;
+    request.headers.erase("Content-Encoding");  // ReadBody unpacks
     request.ranges.clear();
   };
   bool going_on = true;

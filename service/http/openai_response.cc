@@ -211,6 +211,17 @@ std::string ChunkWriter::Delta(DeltaEvent delta) {
   return Event(Chunk(Json::array({std::move(choice)})));
 }
 
+Json ChunkWriter::RestJson(const Steps& steps, const Answer& answer) const {
+  const size_t end = LogprobsEnd(answer, texts_);
+  const size_t told = steps.sent + std::min(steps.token_ids.size(), steps.logprobs.size());
+  Json rest = StepsJson(steps.token_ids, steps.logprobs, 0,
+                        std::min(end, told) - std::min(end, steps.sent), top_logprobs_, texts_);
+  for (size_t i = told; i < end; ++i)
+    rest["content"].push_back(
+        StepJson(answer.token_ids[i], answer.logprobs[i], top_logprobs_, texts_));
+  return rest;
+}
+
 std::vector<std::string> ChunkWriter::Finish(const Response& response) const {
   std::vector<std::string> events;
   for (size_t i = 0; i < response.answers.size(); ++i) {
@@ -218,8 +229,7 @@ std::vector<std::string> ChunkWriter::Finish(const Response& response) const {
     Json choice = DeltaChoice(static_cast<int64_t>(i), Json::object());
     choice["finish_reason"] = FinishJson(answer.finish_reason);
     if (logprobs_) {
-      Json rest = StepsJson(answer.token_ids, answer.logprobs, answers_[i].sent,
-                            LogprobsEnd(answer, texts_), top_logprobs_, texts_);
+      Json rest = RestJson(answers_[i], answer);
       if (!rest["content"].empty()) choice["logprobs"] = std::move(rest);
     }
     if (extras_) choice["binocle"] = ExtrasJson(answer);

@@ -45,15 +45,17 @@ class ChunkWriter {
   static std::string Failure(const HttpError& error);
 
  private:
-  Json Chunk(Json choices) const;
-  std::string Event(const Json& json) const;
-
-  // Tokens of an answer that have not been sent.
+  // Tokens of an answer that deltas told of and that have not been sent.
   struct Steps {
     std::vector<int32_t> token_ids;
     std::vector<std::vector<TokenLogProbability>> logprobs;
     size_t sent = 0;  // before them
   };
+
+  Json Chunk(Json choices) const;
+  std::string Event(const Json& json) const;
+  // Log-probabilities of tokens that have not been sent: those that deltas told of, and those that only `answer` has.
+  Json RestJson(const Steps& steps, const Answer& answer) const;
 
   ReplyHead head_;
   std::vector<Steps> answers_;

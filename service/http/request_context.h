@@ -11,6 +11,7 @@
 #include <string>
 #include <utility>
 
+#include "service/common/waiting.h"
 #include "service/common/work_room.h"
 #include "service/http/body_room.h"
 #include "service/http/exchange.h"
@@ -52,8 +53,18 @@ struct ServerState {
   std::atomic<int64_t> requests = 0, active = 0, cancelled = 0, slow = 0;
 };
 
+// A client that left while we worked for it. Nobody reads the reply.
+struct ClientIsGone {};
+
 inline constexpr const char* kJsonType = "application/json";
 
+// Room for `bytes` of a whole reply among all that wait for their clients, which is waited for a little. Throws RESOURCE_EXHAUSTED where there
+// is none, ClientIsGone.
+std::shared_ptr<WaitingShare> AwaitRoom(ServerState& state, const Exchange& exchange,
+                                        int64_t bytes);
+// With room for it.
+void ReplyLong(ServerState& state, Exchange& exchange, std::string body);
+// Short ones, that need none.
 void ReplyJson(Exchange& exchange, int status, const Json& json);
 void ReplyError(Exchange& exchange, const HttpError& error);
 
@@ -65,9 +76,6 @@ auto ParseInTurn(ServerState& state, Body& body, const Parse& parse) {
   const BodyRoom::Share share = bytes > kLittle ? state.parsing.Await(bytes) : BodyRoom::Share();
   return parse(std::move(body.text), state.options.limits);
 }
-
-// A client that left while we worked for it. Nobody reads the reply.
-struct ClientIsGone {};
 
 // Handlers of the endpoints. They throw binocle::Error and ClientIsGone.
 void HandleChat(ServerState& state, Exchange& exchange, const std::string& request_id);

@@ -1,5 +1,8 @@
 #include "binocle/server.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -153,15 +156,35 @@ void CheckFolder(const std::string& socket_path) {
               "listen");
 }
 
-// It becomes part of a header.
+// It becomes part of a header, and browsers compare it byte by byte with SCHEME://HOST[:PORT] (RFC 6454, 6.2).
 void CheckOrigin(const std::string& origin) {
+  if (origin.empty() || origin == "*") return;
+  const auto fail = [](const std::string& what) {
+    throw Error(Code::kInvalidArgument, "cors_origin " + what + ", expected https://HOST or *",
+                "cors_origin");
+  };
   const bool plain = std::all_of(origin.begin(), origin.end(),
                                  [](unsigned char c) { return c > ' ' && c < 0x7F; });
-  if (plain) return;
-  throw Error(Code::kInvalidArgument,
-              "cors_origin has a blank, a control character or one beyond ASCII, expected "
-              "https://HOST or *",
-              "cors_origin");
+  if (!plain) fail("has a blank, a control character or one beyond ASCII");
+  const size_t mark = origin.find("://");
+  const size_t host = mark + 3;
+  if (mark == std::string::npos || mark == 0 || host >= origin.size() ||
+      origin.find_first_of("/?#@,*", host) != std::string::npos)
+    fail("is " + ValidUtf8(origin, 200));
+}
+
+// What would fail when the port is opened, told before models are loaded.
+void CheckHost(const char* option, const std::string& value, const Address& address) {
+  addrinfo hints{};
+  hints.ai_flags = AI_PASSIVE;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int error = getaddrinfo(address.host.c_str(), nullptr, &hints, &found))
+    throw Error(
+        Code::kUnavailable,
+        Text(option, " is ", ValidUtf8(value, 200), ", which cannot be had: ", gai_strerror(error)),
+        option);
+  freeaddrinfo(found);
 }
 
 void CheckAddresses(const ServerOptions& options) {
@@ -173,6 +196,8 @@ void CheckAddresses(const ServerOptions& options) {
   if (grpc.port != 0 && grpc.port == http.port && grpc.host == http.host)
     throw Error(Code::kInvalidArgument, Text("http is ", options.http, ", which is listen too"),
                 "http");
+  if (!options.listen.empty() && !file) CheckHost("listen", options.listen, grpc);
+  if (!options.http.empty()) CheckHost("http", options.http, http);
 }
 
 }  // namespace
@@ -225,6 +250,7 @@ struct Server::Impl {
     to.images.budget_bytes = options.image_store_bytes;
     to.allow_files = options.allow_files;
     to.max_message_bytes = options.max_message_bytes;
+    to.waiting.together = std::max(to.waiting.together, 4 * options.max_message_bytes);
     to.max_image_pixels = Most(served, &EngineOptions::max_image_pixels);
     to.stall_limit = options.stall_limit;
     to.max_requests = MostRequests(served);
@@ -260,6 +286,7 @@ struct Server::Impl {
     // The other half is for gRPC, models and pictures.
     to.max_connections = std::min<int64_t>(options.max_connections, MostDescriptors() / 2);
     to.max_body_bytes = options.max_message_bytes;
+    to.waiting.together = std::max(to.waiting.together, 4 * options.max_message_bytes);
     to.max_bodies_bytes = 8 * options.max_message_bytes;  // as gRPC's quota
     to.workers = options.workers;
     to.write_timeout = options.stall_limit;

@@ -173,6 +173,28 @@ TEST(HttpStreams, AClientThatReadsGetsABurstWhole) {
   EXPECT_GT(reply.body.size(), size_t{4'000'000});
 }
 
+// The kernel would take megabytes and tell of room when a third of them has gone.
+TEST(HttpStreams, AClientThatReadsSlowlyAndSteadilyIsServed) {
+  FakeBackend backend([](const Request&) {
+    return Script{.words = std::vector<std::string>(6000, std::string(2000, 'x'))};
+  });
+  const HttpServer server(Served(backend),
+                          {.write_timeout = seconds(3), .waiting = {.each = int64_t{1} << 30}}, {});
+  RawClient client(server.port(), 32768);
+  client.Send(ChatText(true));
+  size_t bytes = 0;
+  const auto start = std::chrono::steady_clock::now();
+  const auto elapsed = [&] { return std::chrono::steady_clock::now() - start; };
+  while (elapsed() < seconds(10)) {
+    const std::string piece = client.Receive();
+    ASSERT_FALSE(piece.empty()) << "cut after " << bytes << " bytes";
+    bytes += piece.size();
+    // 64 KiB a second.
+    std::this_thread::sleep_until(start + milliseconds(bytes * 1000 / (64 << 10)));
+  }
+  EXPECT_EQ(server.stats().active, 1);
+}
+
 // How many deltas come out of a queue before what follows them.
 int DeltasOf(EventQueue& queue, std::optional<ChatEvent>& next) {
   int deltas = 0;
@@ -431,8 +453,48 @@ TEST(HttpConnections, SlowBodiesEnd) {
       "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
       "application/json\r\nContent-Length: 1000\r\n\r\n{");
   const RawReply reply = client.ReadReply();
-  EXPECT_EQ(reply.status, 400);
-  EXPECT_NE(reply.body.find("the body ends too early"), std::string::npos);
+  EXPECT_EQ(reply.status, 408);
+  EXPECT_NE(reply.body.find("the body comes too slowly"), std::string::npos);
+}
+
+// A body that has room holds it against others.
+TEST(HttpConnections, WhatCameQuicklyBuysNoTimeToBeSlow) {
+  FakeBackend backend;
+  const HttpServer server(Served(backend), {.body_timeout = milliseconds(300)}, {});
+  RawClient client(server.port());
+  client.Send(
+      "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
+      "application/json\r\nContent-Length: 4000000\r\n\r\n" +
+      std::string(2'000'000, ' '));
+  const auto start = std::chrono::steady_clock::now();
+  while (server.stats().active > 0 && std::chrono::steady_clock::now() - start < seconds(10)) {
+    client.Send(" ");
+    std::this_thread::sleep_for(milliseconds(20));
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, seconds(5));
+  EXPECT_EQ(client.ReadReply().status, 408);
+}
+
+TEST(HttpConnections, WholeAnswersHaveARoomTogether) {
+  FakeBackend backend([](const Request&) {
+    return Script{.words = std::vector<std::string>(1000, std::string(10'000, 'x'))};
+  });
+  // Of 10 MB each; twice as much while one is made.
+  const HttpServer server(Served(backend),
+                          {.waiting = {.each = 1000, .together = int64_t{25} << 20}}, {});
+  auto first = std::make_unique<RawClient>(server.port(), 4096);
+  first->Send(ChatText(false));
+  RawReply second;
+  EXPECT_TRUE(Eventually([&] {
+    second = Exchange1(server.port(), ChatText(false));
+    return second.status != 200;
+  }));
+  EXPECT_EQ(second.status, 429);
+  EXPECT_EQ(second.headers.at("retry-after"), "1");
+  EXPECT_NE(second.body.find("replies: as many bytes wait"), std::string::npos);
+  first.reset();
+  EXPECT_TRUE(Eventually([&] { return Exchange1(server.port(), ChatText(false)).status == 200; }))
+      << "the room was not given back";
 }
 
 TEST(HttpConnections, IdleOnesAndLongHeadsEnd) {

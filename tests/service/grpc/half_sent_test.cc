@@ -17,11 +17,15 @@ namespace binocle {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing::ServerTest;
 using testing::Soon;
 
 enum Frame : uint8_t { kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6 };
 constexpr uint8_t kAck = 1, kEndStream = 1, kEndHeaders = 4;
+const std::string kHeadOf100("\0\0\0\0\x64", 5), kEmptyMessage(5, '\0');
+// INITIAL_WINDOW_SIZE: nothing may come.
+const std::string kNoWindow("\0\x4\0\0\0\0", 6);
 
 std::string FrameOf(Frame type, uint8_t flags, uint32_t stream, const std::string& payload) {
   const auto size = static_cast<uint32_t>(payload.size());
@@ -45,13 +49,15 @@ std::string HeadersOf(const std::vector<std::pair<std::string, std::string>>& he
 // HTTP/2 by hand, one call.
 class HalfClient {
  public:
-  explicit HalfClient(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
+  // `settings` is the payload of the first frame.
+  explicit HalfClient(int port, const std::string& settings = "")
+      : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + FrameOf(kSettings, 0, 0, ""));
+    Send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + FrameOf(kSettings, 0, 0, settings));
   }
   ~HalfClient() { close(socket_); }
   HalfClient(const HalfClient&) = delete;
@@ -59,6 +65,9 @@ class HalfClient {
 
   // The head of a message of 100 bytes, and `bytes` of them.
   void BeginCall(const std::string& path, size_t bytes) {
+    Call(path, kHeadOf100 + std::string(bytes, '\0'));
+  }
+  void Call(const std::string& path, const std::string& data, uint8_t flags = 0) {
     Send(FrameOf(kHeaders, kEndHeaders, 1,
                  HeadersOf({{":method", "POST"},
                             {":scheme", "http"},
@@ -66,7 +75,7 @@ class HalfClient {
                             {":authority", "test"},
                             {"content-type", "application/grpc"},
                             {"te", "trailers"}})) +
-         FrameOf(kData, 0, 1, std::string("\0\0\0\0\x64", 5) + std::string(bytes, '\0')));
+         FrameOf(kData, flags, 1, data));
   }
 
   // Answers pings until the server has ended the call.
@@ -85,6 +94,8 @@ class HalfClient {
     return false;
   }
   int pings() const { return pings_; }
+  // Of the call, as they came, names and values among other bytes: gRPC's own client is not asked to write what it never would.
+  const std::string& headers() const { return headers_; }
 
  private:
   size_t Length() const {
@@ -98,6 +109,7 @@ class HalfClient {
     const std::string payload = buffer_.substr(9, length);
     buffer_.erase(0, 9 + length);
     if (type == kSettings && (flags & kAck) == 0) Send(FrameOf(kSettings, kAck, 0, ""));
+    if (type == kHeaders) headers_ += payload;
     if (type == kPing && (flags & kAck) == 0) {
       ++pings_;
       Send(FrameOf(kPing, kAck, 0, payload));
@@ -110,7 +122,7 @@ class HalfClient {
   }
 
   const int socket_;
-  std::string buffer_;
+  std::string buffer_, headers_;
   int pings_ = 0;
 };
 
@@ -162,6 +174,64 @@ TEST_F(HalfSentTest, AStreamOfReflectionEndsToo) {
     EXPECT_TRUE(client.WaitForEnd()) << version;
     EXPECT_GE(client.pings(), 1);
   }
+}
+
+// What comes behind a request would be kept for as long as the call lasts.
+TEST_F(HalfSentTest, ARequestIsAllThatIsSent) {
+  Start(Impatient());
+  for (const char* method :
+       {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
+        "/binocle.v1.VisionLanguageService/Generate", "/binocle.v1.ModelService/ListModels"}) {
+    HalfClient none(server_->port()), half(server_->port()), two(server_->port());
+    none.Call(method, kEmptyMessage);
+    half.Call(method, kEmptyMessage + kHeadOf100 + "ab");
+    two.Call(method, kEmptyMessage + kEmptyMessage);
+    for (HalfClient* client : {&none, &half, &two}) {
+      EXPECT_TRUE(client->WaitForEnd()) << method;
+      EXPECT_THAT(client->headers(), HasSubstr("expected one message and the end")) << method;
+    }
+    EXPECT_GE(none.pings(), 1) << method;
+    EXPECT_GE(half.pings(), 1) << method;
+  }
+  HalfClient whole(server_->port());
+  whole.Call("/grpc.health.v1.Health/Check", kEmptyMessage, kEndStream);
+  EXPECT_TRUE(whole.WaitForEnd());
+  EXPECT_THAT(whole.headers(), Not(HasSubstr("expected one message")));
+}
+
+TEST_F(HalfSentTest, AnswersThatMayNotBeSentEndToo) {
+  Start(Impatient());
+  for (const char* method :
+       {"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch",
+        "/binocle.v1.ModelService/ListModels", "/inference.GRPCInferenceService/ServerMetadata"}) {
+    HalfClient client(server_->port(), kNoWindow);
+    client.Call(method, kEmptyMessage, kEndStream);
+    EXPECT_TRUE(client.WaitForEnd()) << method;
+  }
+  ASSERT_TRUE(Soon([&] { return records().size() == 2; }));
+  for (const CallRecord& record : records())
+    EXPECT_EQ(record.code, grpc::StatusCode::CANCELLED) << record.method;
+}
+
+TEST_F(HalfSentTest, AnswersThatWaitForClientsHaveARoomTogether) {
+  GrpcServerOptions options;
+  options.waiting = {.each = 1000, .together = 10000};  // an answer says its text twice
+  Start(std::move(options));
+  const std::string prompt = "say " + std::string(3000, 'a');
+  v1::AskRequest request;
+  request.set_prompt(prompt);
+  const std::string bytes = request.SerializeAsString();
+  std::string head(1, '\0');
+  for (const int shift : {24, 16, 8, 0}) head += static_cast<char>(bytes.size() >> shift);
+  auto client = std::make_unique<HalfClient>(server_->port(), kNoWindow);
+  client->Call("/binocle.v1.VisionLanguageService/Ask", head + bytes, kEndStream);
+  grpc::Status status;
+  EXPECT_TRUE(Soon([&] { return !(status = Ask(prompt)).ok(); }));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_THAT(status.error_message(), HasSubstr("replies: as many bytes wait"));
+  EXPECT_TRUE(Ask("say a").ok()) << "little ones always fit";
+  client.reset();
+  EXPECT_TRUE(Soon([&] { return Ask(prompt).ok(); })) << "the room was not given back";
 }
 
 TEST_F(HalfSentTest, ACallThatHasNotBegunDoesNotKeepTheServer) {

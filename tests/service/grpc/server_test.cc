@@ -250,6 +250,7 @@ TEST_F(ServicesTest, AStalledAnswerThatHasEndedIsNotCalledWell) {
   constexpr size_t kMoreThanFitsOnTheWay = 16 << 20;
   GrpcServerOptions options;
   options.stall_limit = std::chrono::milliseconds(200);
+  options.least_bytes_per_second = int64_t{1} << 40;
   options.limits.max_prompt_bytes = 2 * kMoreThanFitsOnTheWay;
   Start(std::move(options));
   grpc::ClientContext context;
@@ -259,6 +260,24 @@ TEST_F(ServicesTest, AStalledAnswerThatHasEndedIsNotCalledWell) {
   v1::GenerateResponse message;
   while (reader->Read(&message)) continue;
   EXPECT_FALSE(reader->Finish().ok());
+}
+
+TEST_F(ServicesTest, AMessageHasTheTimeOfItsBytes) {
+  constexpr size_t kMoreThanFitsOnTheWay = 16 << 20;
+  GrpcServerOptions options;
+  options.stall_limit = std::chrono::milliseconds(200);
+  options.least_bytes_per_second = 1 << 20;
+  options.limits.max_prompt_bytes = 2 * kMoreThanFitsOnTheWay;
+  Start(std::move(options));
+  grpc::ClientContext context;
+  const auto reader = Generate(context, "say " + std::string(kMoreThanFitsOnTheWay, 'a'));
+  EXPECT_TRUE(Soon([&] { return backend_->running == 0 && !backend_->last().messages.empty(); }));
+  std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+  v1::GenerateResponse message;
+  size_t bytes = 0;
+  while (reader->Read(&message)) bytes += message.delta().text().size();
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(bytes, kMoreThanFitsOnTheWay);
 }
 
 TEST_F(ServicesTest, AClientThatReadsTooSlowlyIsCutOff) {
@@ -465,7 +484,7 @@ TEST_F(ServicesTest, AMessageThatIsNoneIsTheClientsFault) {
   grpc::ClientContext context;
   const grpc::Status status = stub_->Ask(&context, request, &answer_);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(status.error_message(), HasSubstr("the request is missing"));
+  EXPECT_THAT(status.error_message(), HasSubstr("the request is no message of the type"));
 }
 
 TEST_F(ServicesTest, OptionsThatCannotBeAreRefused) {
