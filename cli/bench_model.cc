@@ -111,7 +111,8 @@ void AddBenchModel(CLI::App& bench) {
   const auto number = [&](const char* name, int64_t& value, const char* what) {
     command->add_option(name, value, what)->check(IsInteger(name))->capture_default_str();
   };
-  number("--prompt-tokens", o.prompt_tokens, "tokens of the text prompt");
+  number("--prompt-tokens", o.prompt_tokens,
+         "tokens of the text prompt (0: 512, or what the model has room for)");
   number("--text-tokens", o.text_tokens, "text tokens beside the picture");
   number("--decode-tokens", o.decode_tokens, "tokens decoded in each round");
   command->add_option("--batch", o.batches, "sequences that decode at once (repeatable)")

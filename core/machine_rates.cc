@@ -82,8 +82,9 @@ BINOCLE_VNNI double Int8Dots(float seed, float* sink) {
 
 constexpr int64_t kTileSteps = 100'000;
 
-// Four sums of 16 × 16, which is how many the instruction's latency asks for.
-BINOCLE_AMX double Bf16Tiles(float /*seed*/, float* sink) {
+// Four sums of 16 × 16, which is how many the instruction's latency asks for, of 64 bytes of k a step.
+template <bool kBytes>
+BINOCLE_AMX double TileDots(float /*seed*/, float* sink) {
   const TileShapes shapes(16, 16);
   _tile_zero(0);
   _tile_zero(1);
@@ -94,33 +95,20 @@ BINOCLE_AMX double Bf16Tiles(float /*seed*/, float* sink) {
   _tile_zero(6);
   _tile_zero(7);
   for (int64_t step = 0; step < kTileSteps; ++step) {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
+    if constexpr (kBytes) {
+      _tile_dpbusd(0, 4, 6);
+      _tile_dpbusd(1, 4, 7);
+      _tile_dpbusd(2, 5, 6);
+      _tile_dpbusd(3, 5, 7);
+    } else {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
   }
   *sink = 0;
-  return 2.0 * 16 * 16 * 32 * 4 * kTileSteps;
-}
-
-BINOCLE_AMX double Int8Tiles(float /*seed*/, float* sink) {
-  const TileShapes shapes(16, 16);
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-  _tile_zero(4);
-  _tile_zero(5);
-  _tile_zero(6);
-  _tile_zero(7);
-  for (int64_t step = 0; step < kTileSteps; ++step) {
-    _tile_dpbusd(0, 4, 6);
-    _tile_dpbusd(1, 4, 7);
-    _tile_dpbusd(2, 5, 6);
-    _tile_dpbusd(3, 5, 7);
-  }
-  *sink = 0;
-  return 2.0 * 16 * 16 * 64 * 4 * kTileSteps;
+  return 2.0 * 16 * 16 * (kBytes ? 64 : 32) * 4 * kTileSteps;
 }
 
 double RateOf(Exec& ex, double (*dots)(float, float*)) {
@@ -171,7 +159,7 @@ double ReadRate::Measure() {
 
 double MeasureBf16Rate(Exec& ex) {
 #if defined(__x86_64__)
-  if (ex.cpu_level() >= CpuLevel::kAmx) return RateOf(ex, Bf16Tiles);
+  if (ex.cpu_level() >= CpuLevel::kAmx) return RateOf(ex, TileDots<false>);
   if (ex.cpu_level() >= CpuLevel::kBf16) return RateOf(ex, Bf16Dots);
 #endif
   static_cast<void>(ex);
@@ -180,7 +168,7 @@ double MeasureBf16Rate(Exec& ex) {
 
 double MeasureInt8Rate(Exec& ex) {
 #if defined(__x86_64__)
-  if (ex.cpu_level() >= CpuLevel::kAmx) return RateOf(ex, Int8Tiles);
+  if (ex.cpu_level() >= CpuLevel::kAmx) return RateOf(ex, TileDots<true>);
   if (ex.cpu_level() >= CpuLevel::kVnni) return RateOf(ex, Int8Dots);
 #endif
   static_cast<void>(ex);

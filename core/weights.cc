@@ -45,12 +45,14 @@ int64_t FirstNonFinite(const TensorView& stored) {
   return -1;
 }
 
-// Of a packed matrix, what is no integer.
-void CheckPackedNumbers(const CompactWeights& w, const std::string& name,
+// Of a packed matrix, what is no integer: its scales, and the bias behind its views, where it has them.
+void CheckPackedNumbers(const TensorView& scales, const TensorView& bias, const std::string& name,
                         std::vector<std::string>& not_finite) {
-  if (w.scales.empty()) return;
-  if (const int64_t at = FirstNonFinite(w.scales); at >= 0)
-    not_finite.push_back(internal::Concat(name, " scale ", at));
+  for (const auto& [what, numbers] : {std::pair(" scale ", scales), std::pair(" bias ", bias)}) {
+    if (numbers.empty()) continue;
+    if (const int64_t at = FirstNonFinite(numbers); at >= 0)
+      not_finite.push_back(internal::Concat(name, what, at));
+  }
 }
 
 // A tensor under the name it goes by here, and in its file where that is another.
@@ -333,7 +335,10 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
                                                       " does not begin at a multiple of ",
                                                       kPackedAlignment, " bytes of its file"));
       } else {
-        CheckPackedNumbers(CompactViews(found->data(), n, k, kind), stored_name,
+        auto* behind = static_cast<char*>(found->data()) + CompactBytes(n, k, kind);
+        const TensorView stored_bias =
+            bias == Bias::kPresent ? TensorView(behind, DType::kF32, {n}) : TensorView();
+        CheckPackedNumbers(CompactViews(found->data(), n, k, kind).scales, stored_bias, stored_name,
                            state_->not_finite);
       }
       for (const Part& part : parts)

@@ -5,6 +5,7 @@
 
 #include "core/ops/activation.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/swiglu.h"
 #include "vision/patches.h"
 #include "vision/position_embedding.h"
 
@@ -21,10 +22,9 @@ void Mlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const Tenso
 }
 
 // y = Wd·(SiLU(g) ⊙ u) + bd        [g | u] = Wi m + bi
-void SwiGlu(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
-  Linear(ex, a.n, w.in, a.ff);        // ff [B·S, 2·h]
-  SiluMul(ex, a.ff, a.ff_gated);      // [B·S, h]
-  Linear(ex, a.ff_gated, w.down, y);  // y  [B·S, Dv]
+void GatedMlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
+  SwiGlu(ex, a.n, w.in, a.ff, a.ff_gated);  // [B·S, h]
+  Linear(ex, a.ff_gated, w.down, y);        // y  [B·S, Dv]
 }
 
 using FeedForward = void (*)(Exec&, const Dinov2BlockWeights&, TowerActivations&,
@@ -87,7 +87,7 @@ void Dinov2Encoder::RunLayers(Exec& ex, const TensorView& pixels, AttentionTap* 
   Embed(ex, pixels);
   for (size_t l = 0; l < weights_.blocks.size(); ++l) {
     AttentionTap::Layer* layer_tap = tap != nullptr ? tap->Find(static_cast<int64_t>(l)) : nullptr;
-    Dinov2Block(ex, weights_.blocks[l], config_.swiglu ? SwiGlu : Mlp, a_, layer_tap);
+    Dinov2Block(ex, weights_.blocks[l], config_.swiglu ? GatedMlp : Mlp, a_, layer_tap);
   }
 }
 

@@ -13,7 +13,8 @@
 namespace binocle {
 
 struct SpeedBenchOptions {
-  int64_t prompt_tokens = 512;            // 8 … 65536: of the text prompt
+  int64_t prompt_tokens =
+      0;  // 0 … 65536: of the text prompt; 0: 512, or what the model has room for
   int64_t text_tokens = 64;               // 8 … 65536: beside the picture
   int64_t decode_tokens = 32;             // 1 … 4096: after the text prompt, in each round
   std::vector<int64_t> batches = {1, 4};  // 1 … 64: sequences that decode at once

@@ -24,11 +24,23 @@ double MillisecondsFrom(SpeedClock::time_point start) {
 }
 
 void CheckRanges(const SpeedBenchOptions& o) {
-  CheckOption("prompt_tokens", o.prompt_tokens, 8, 65536);
+  CheckOption("prompt_tokens", o.prompt_tokens, 0, 65536);
   CheckOption("text_tokens", o.text_tokens, 8, 65536);
   CheckOption("decode_tokens", o.decode_tokens, 1, 4096);
   CheckOption("rounds", o.rounds, 1, 1000);
   for (const int64_t batch : o.batches) CheckOption("batch", batch, 1, 64);
+}
+
+// With prompt_tokens chosen. Throws INVALID_ARGUMENT where the model has no room for what is asked.
+SpeedBenchOptions Fitted(SpeedBenchOptions o, const ModelInfo& info) {
+  constexpr int64_t kPrompt = 512;
+  const int64_t room = info.context_tokens - o.decode_tokens;
+  CheckOption("decode_tokens", o.decode_tokens, 1, info.context_tokens - 1);
+  if (o.prompt_tokens == 0) o.prompt_tokens = std::min(kPrompt, room);
+  CheckOption("prompt_tokens", o.prompt_tokens, 1, room);
+  if (info.image_tokens > 0)
+    CheckOption("text_tokens", o.text_tokens, 1, info.context_tokens - info.image_tokens);
+  return o;
 }
 
 // A prompt of `tokens` ids that differ.
@@ -128,9 +140,10 @@ class Speed {
     }
     step("prefill");
     out.stages.push_back(Prefill());
+    ReadRate read(ex_);
     for (const int64_t batch : options_.batches) {
       step(internal::Concat("decode, ", batch, " at once"));
-      out.stages.push_back(Decode(batch, out));
+      out.stages.push_back(Decode(batch, read, out));
     }
     if (!model_.config().takes_pictures()) return;
     step("picture");
@@ -191,7 +204,7 @@ class Speed {
   }
 
   // Sequences of the same prompt, each with keys and values of its own.
-  StageSpeed Decode(int64_t batch, SpeedBench& out) {
+  StageSpeed Decode(int64_t batch, ReadRate& read, SpeedBench& out) {
     const ExpandedPrompt prompt = TextPrompt(text_, options_.prompt_tokens);
     std::vector<std::unique_ptr<RunningSequence>> sequences;
     for (int64_t b = 0; b < batch; ++b) {
@@ -220,7 +233,6 @@ class Speed {
         sequence->computed = options_.prompt_tokens;
       }
     };
-    ReadRate read(ex_);
     StageTimes times(ex_);
     std::vector<double> rates;
     for (int64_t round = 0; round <= options_.rounds; ++round) {
@@ -298,7 +310,8 @@ SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
   CheckMemoryPlan(info, load.memory_limit, Engine::MachineMemory());
   Exec ex(load.threads);
   const int64_t rows = BufferRows(checked.config(), load);
-  Speed speed(ex, std::move(checked), rows, bench);
+  const SpeedBenchOptions fitted = Fitted(bench, info);
+  Speed speed(ex, std::move(checked), rows, fitted);
   SpeedBench out{.model = path,
                  .compute = info.compute,
                  .cpu_level = std::string(CpuLevelName(ex.cpu_level())),
