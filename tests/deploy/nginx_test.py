@@ -392,8 +392,11 @@ class Drained(Behind):
         self.servers[1].kill()
         more(20)
         self.servers[1] = self.begin(1)
-        time.sleep(2.5)  # fail_timeout
-        more(10)
+        # nginx tries the server that failed with one request each fail_timeout until one is answered. Until then no other may leave.
+        end = time.monotonic() + CALL_SECONDS
+        while total(self.servers[1].metrics(), "binocle_calls_total", protocol="http", method="/v1/chat/completions", code="200") < 5:
+            self.assertLess(time.monotonic(), end, "the server that came back gets no load")
+            time.sleep(0.02)
         self.servers[0].terminate()
         self.assertEqual(self.servers[0].wait(), 0)
         more(10)
