@@ -45,6 +45,45 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
   }
 }
 
+// Runs whose rows go through the pages that they share together.
+struct Together {
+  int64_t runs = 1;
+  int64_t pages = 0;
+};
+
+bool IsPlain(const QueryRun& run) {
+  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr &&
+         run.first_key == 0;
+}
+
+// Pages that all rows of both runs see whole and that are the same ones.
+int64_t SharedPages(const QueryRun& a, const QueryRun& b, int64_t most) {
+  const auto whole = [](const QueryRun& run) { return (run.first_position + 1) / kPageTokens; };
+  most = std::min({most, whole(a), whole(b)});
+  return std::mismatch(a.pages.begin(), a.pages.begin() + most, b.pages.begin()).first -
+         a.pages.begin();
+}
+
+// How many runs from r on: as many as a block has room for, while what they share stays most of what the first two did.
+Together TogetherFrom(const AttentionArgs& args, int64_t group, int64_t most_rows, int64_t r) {
+  const std::span<const QueryRun> runs = args.runs.subspan(static_cast<size_t>(r));
+  Together together;
+  if (args.mask != Mask::kCausal || args.window != 0 || !IsPlain(runs[0])) return together;
+  int64_t rows = runs[0].rows * group;
+  int64_t least = 1;
+  together.pages = std::numeric_limits<int64_t>::max();
+  for (const QueryRun& run : runs.subspan(1)) {
+    rows += run.rows * group;
+    if (rows > most_rows || !IsPlain(run)) break;
+    const int64_t pages = SharedPages(runs[0], run, together.pages);
+    if (pages < least) break;
+    if (together.runs == 1) least = (pages + 1) / 2;
+    together.pages = pages;
+    ++together.runs;
+  }
+  return together;
+}
+
 }  // namespace
 
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
@@ -52,38 +91,71 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
   Check(args, out, lse);
   const int64_t group =
       args.q.dim(1) / (args.kv.head_dim * args.kv.kv_heads);  // query heads per kv head
-  const int64_t rows_per_block = std::max<int64_t>(1, kBlockRows / group);
+  const int64_t most_rows = BlockRows(args.kv.dtype, ex.cpu_level());
+  const int64_t rows_per_block = std::max<int64_t>(1, most_rows / group);
+  // Where heads alone occupy the threads; else runs side by side do.
+  const bool may_share = args.kv.kv_heads >= ex.threads();
+  const auto together_from = [&](int64_t r) {
+    return may_share ? TogetherFrom(args, group, most_rows, r) : Together{};
+  };
   const auto blocks_of = [&](const QueryRun& run) {
     return (run.rows + rows_per_block - 1) / rows_per_block;
   };
+  // body(r, together, blocks) for every group of runs until it returns false.
+  const auto for_groups = [&](const auto& body) {
+    for (int64_t r = 0; r < std::ssize(args.runs);) {
+      const Together together = together_from(r);
+      const int64_t blocks = together.runs > 1 ? 1 : blocks_of(args.runs[static_cast<size_t>(r)]);
+      if (!body(static_cast<size_t>(r), together, blocks)) return;
+      r += together.runs;
+    }
+  };
   int64_t blocks = 0;
-  for (const QueryRun& run : args.runs) blocks += blocks_of(run);
+  for_groups([&](size_t, const Together&, int64_t of_group) {
+    blocks += of_group;
+    return true;
+  });
 
+  const auto compute_group = [&](int64_t kv_head, size_t r, const Together& together, int64_t block,
+                                 float* scratch) {
+    const QueryRun& run = args.runs[r];
+    const int64_t begin = block * rows_per_block;
+    AttentionBlock b{.args = &args,
+                     .run = &run,
+                     .begin = begin,
+                     .end = std::min(begin + rows_per_block, run.rows),
+                     .level = ex.cpu_level(),
+                     .kv_head = kv_head,
+                     .first_head = 0,
+                     .heads = 0,
+                     .out = out,
+                     .lse = lse,
+                     .scratch = scratch};
+    if (together.runs > 1) {
+      b.together = args.runs.subspan(r, static_cast<size_t>(together.runs));
+      b.shared_pages = together.pages;
+    }
+    // A group wider than a block is computed a few heads at a time.
+    for (int64_t g = 0; g < group; g += most_rows) {
+      b.first_head = kv_head * group + g;
+      b.heads = std::min(group - g, most_rows);
+      AttentionBlockCpu(b);
+    }
+  };
   // A head's keys and values stay in cache while its blocks are computed. Under a causal mask the last rows see most keys: they go
   // first, so that threads end together.
   const auto compute = [&](int64_t task, float* scratch) {
-    const int64_t kv_head = task / blocks;
     int64_t block = blocks - 1 - task % blocks;
-    size_t r = 0;
-    for (; block >= blocks_of(args.runs[r]); ++r) block -= blocks_of(args.runs[r]);
-    const QueryRun& run = args.runs[r];
-    const int64_t begin = block * rows_per_block;
-    const int64_t end = std::min(begin + rows_per_block, run.rows);
-    // A group wider than a block is computed a few heads at a time.
-    for (int64_t g = 0; g < group; g += kBlockRows) {
-      AttentionBlockCpu({.args = &args,
-                         .run = &run,
-                         .begin = begin,
-                         .end = end,
-                         .kv_head = kv_head,
-                         .first_head = kv_head * group + g,
-                         .heads = std::min(group - g, kBlockRows),
-                         .out = out,
-                         .lse = lse,
-                         .scratch = scratch});
-    }
+    for_groups([&](size_t r, const Together& together, int64_t of_group) {
+      if (block < of_group) {
+        compute_group(task / blocks, r, together, block, scratch);
+        return false;
+      }
+      block -= of_group;
+      return true;
+    });
   };
-  ex.ParallelWithScratch(args.kv.kv_heads * blocks, AttentionScratch(args.kv.head_dim), compute);
+  ex.ParallelWithScratch(args.kv.kv_heads * blocks, AttentionScratch(args.kv), compute);
 }
 
 void MergeAttention(Exec& ex, const TensorView& other, const TensorView& other_lse,

@@ -11,10 +11,10 @@
 #include "hwy/foreach_target.h"  // IWYU pragma: keep
 
 #include "attention/elements-inl.h"
+#include "attention/page_products-inl.h"
 #include "attention/score_variants-inl.h"
 #include "attention/segments-inl.h"
 #include "core/simd/exp2-inl.h"
-#include "core/simd/panel-inl.h"
 #include "hwy/cache_control.h"
 #include "hwy/highway.h"
 
@@ -27,20 +27,29 @@ inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // The running state of a block: R = rows × heads, row-major by row, so that later rows see more keys.
 struct OnlineSoftmax {
-  float* q;           // [R, d], scaled
+  int64_t stride;
   float* o;           // [R, stride], not yet divided by the sum
   float* s;           // [pages, R, 64] scores, then weights
   float* correction;  // [pages, R]
   float* shift;       // [R] taken from scores: their maximum, or up to kMostAbove less
   float* sums;        // [R, lanes], their total is the row's sum
 
-  OnlineSoftmax(Carver& carver, int64_t d)
-      : q(carver.Take(kBlockRows * d)),
-        o(carver.Take(kBlockRows * ValueStride(d))),
+  OnlineSoftmax(Carver& carver, int64_t value_stride)
+      : stride(value_stride),
+        o(carver.Take(kBlockRows * stride)),
         s(carver.Take(kBlockRows * kPageTokens)),
         correction(carver.Take(kBlockRows)),
         shift(carver.Take(kBlockRows)),
         sums(carver.Take(kBlockRows * kLanes)) {}
+
+  // The same, of which row r is the first.
+  OnlineSoftmax From(int64_t r) const {
+    OnlineSoftmax rest = *this;
+    rest.o += r * stride;
+    rest.shift += r;
+    rest.sums += r * kLanes;
+    return rest;
+  }
 };
 
 // Columns [begin, end) of a page: the keys that a row sees there.
@@ -61,9 +70,10 @@ inline constexpr float kMostAbove = 8;
 
 using SumLanes = hn::Vec<hn::ScalableTag<float>>;
 
-// s ← exp(s − shift). Moves the shift and the row's lanes of sums, and returns what o must be scaled by. Which pages move it depends on the
-// row's scores alone.
-HWY_INLINE float SoftmaxStep(float* s, float& shift, SumLanes& sums) {
+// s ← exp(s − shift), also as `weights` wants them. Moves the shift and the row's lanes of sums, and returns what o must be scaled by. Which
+// pages move it depends on the row's scores alone.
+template <typename Weights>
+HWY_INLINE float SoftmaxStep(float* s, Weights weights, float& shift, SumLanes& sums) {
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
   auto page_max = hn::Load(d, s);
@@ -80,6 +90,7 @@ HWY_INLINE float SoftmaxStep(float* s, float& shift, SumLanes& sums) {
     if (std::any_of(s, s + kPageTokens, [](float x) { return std::isnan(x); }))
       sums = hn::Set(d, NAN);
     std::fill(s, s + kPageTokens, 0.0F);
+    weights.Clear();
     return 1.0F;
   }
   const auto from = hn::Set(d, shift), log2e = hn::Set(d, kLog2E);
@@ -88,6 +99,7 @@ HWY_INLINE float SoftmaxStep(float* s, float& shift, SumLanes& sums) {
   for (int64_t j = 0; j < kPageTokens; j += lanes) {
     const auto p = Exp2(d, hn::Mul(hn::Sub(hn::Load(d, s + j), from), log2e));
     hn::Store(p, d, s + j);
+    weights.Store(p, j);
     page_sum = hn::Add(page_sum, p);
   }
   sums = hn::MulAdd(sums, hn::Set(d, correction), page_sum);
@@ -99,30 +111,37 @@ HWY_INLINE float SumOf(const float* sums) {
   return hn::GetLane(hn::SumOfLanes(d, hn::Load(d, sums)));
 }
 
-template <typename Variant>
+template <typename Variant, typename Pages>
 class BlockKernel {
  public:
-  BlockKernel(const AttentionBlock& b, const Variant& variant, Carver& carver)
+  BlockKernel(const AttentionBlock& b, const Variant& variant, const Pages& pages,
+              const OnlineSoftmax& state, SegmentSums* segments)
       : b_(b),
         variant_(variant),
         d_(b.args->kv.head_dim),
-        stride_(ValueStride(d_)),
+        stride_(state.stride),
         window_(b.args->window),
         first_key_(b.run->first_key),
-        state_(carver, d_),
-        page_(carver.Take(kPageTokens * stride_)) {
-    if (b.run->segments != nullptr) segments_.emplace(*b.run->segments, stride_, carver);
-  }
+        state_(state),
+        pages_(pages),
+        segments_(segments) {}
 
-  // Stretches of pages, as long as their scores fit: with few rows, keys and then values are read in long runs. What is computed does
-  // not depend on the stretches.
-  void Run() {
-    LoadQueries();
+  void Begin() { LoadQueries(); }
+
+  // Every page from `first` on that a row of the block sees.
+  void AttendFrom(int64_t first) {
     const int64_t seen =
         b_.args->mask == Mask::kCausal ? b_.run->first_position + b_.end : b_.run->keys;
-    const int64_t end = PagesFor(seen);
-    const int64_t stretch = kBlockRows / rows();
-    for (int64_t first = FirstSeen(b_.begin) / kPageTokens; first < end; first += stretch) {
+    Attend(std::max(first, FirstSeen(b_.begin) / kPageTokens), PagesFor(seen));
+  }
+
+  // Pages [first, end), in stretches as long as their scores fit: with few rows, keys and then values are read in long runs. What is computed
+  // does not depend on the stretches.
+  void Attend(int64_t first, int64_t end) {
+    // Many rows: what their scores become stays near. Few: reading is the work.
+    const int64_t most = BlockRows(b_.args->kv.dtype, b_.level);
+    const int64_t stretch = (2 * rows() > most ? most : kBlockRows) / rows();
+    for (; first < end; first += stretch) {
       const int64_t pages = std::min(stretch, end - first);
       for (int64_t i = 0; i < pages; ++i) {
         if (i + 1 < pages) Prefetch(KeyBytes(first + i + 1), kPageStart);
@@ -134,8 +153,9 @@ class BlockKernel {
         Values(PageOf(first, i));
       }
     }
-    StoreResults();
   }
+
+  void End() { StoreResults(); }
 
  private:
   // A page of keys and values and its place in the stretch.
@@ -145,6 +165,7 @@ class BlockKernel {
     int64_t r0, rows;   // rows [r0, r0 + rows) of the block see something of it
     float* s;           // [R, 64] scores, then weights
     float* correction;  // [R] what o is scaled by before the page is added
+    int64_t place;      // of the first row's weights
   };
 
   // Where memory bounds, reading must not stop where pages meet, nor while scores become weights: 2 to 3 % of a decode step.
@@ -173,7 +194,8 @@ class BlockKernel {
             .r0 = (begin - b_.begin) * b_.heads,
             .rows = (b_.end - begin) * b_.heads,
             .s = state_.s + i * rows() * kPageTokens,
-            .correction = state_.correction + i * rows()};
+            .correction = state_.correction + i * rows(),
+            .place = i * rows()};
   }
   int32_t Stored(const Page& p) const { return b_.run->pages[static_cast<size_t>(p.index)]; }
 
@@ -182,15 +204,16 @@ class BlockKernel {
     for (int64_t i = b_.begin; i < b_.end; ++i) {
       for (int64_t h = 0; h < b_.heads; ++h, ++r) {
         const int64_t at = (b_.first_head + h) * d_;
-        float* row = state_.q + r * d_;
+        HWY_ALIGN float row[kMaxHeadDim];
         ReadQuery(b_.args->q, b_.run->first_row + i, at, d_, row);
         Multiply(row, d_, b_.args->scale, row);
+        pages_.SetQuery(r, row);
       }
     }
     std::fill_n(state_.shift, r, kLowest);
     std::memset(state_.sums, 0, static_cast<size_t>(r * kLanes) * sizeof(float));
     std::memset(state_.o, 0, static_cast<size_t>(r * stride_) * sizeof(float));
-    if (segments_) segments_->Clear(r);
+    if (segments_ != nullptr) segments_->Clear(r);
   }
 
   int64_t FirstSeen(int64_t row) const {
@@ -206,17 +229,7 @@ class BlockKernel {
   }
 
   // S = Q·Kᵀ
-  void Scores(const Page& p) {
-    Panel<Store::kOverwrite>({.a = state_.q + p.r0 * d_,
-                              .lda = d_,
-                              .b = ReadKeyPage(b_.args->kv, Stored(p), b_.kv_head, page_),
-                              .ldb = kPageTokens,
-                              .c = p.s + p.r0 * kPageTokens,
-                              .ldc = kPageTokens,
-                              .depth = d_,
-                              .columns = kPageTokens},
-                             p.rows);
-  }
+  void Scores(const Page& p) { pages_.Scores(Stored(p), p.r0, p.rows, p.s); }
 
   // P = exp(variant(S) − shift), row by row: a row's shift and sums stay in registers over the stretch.
   void Weights(int64_t first, int64_t pages) {
@@ -234,7 +247,8 @@ class BlockKernel {
           float* s = state_.s + (page * rows() + r) * kPageTokens;
           ApplyVariant(variant_, b_.first_head + h, first_key, visible.end, s);
           Hide(visible, s);
-          state_.correction[page * rows() + r] = SoftmaxStep(s, shift, sums);
+          state_.correction[page * rows() + r] =
+              SoftmaxStep(s, pages_.WeightsOf(page * rows() + r), shift, sums);
         }
         state_.shift[r] = shift;
         hn::Store(sums, d, state_.sums + r * kLanes);
@@ -247,26 +261,19 @@ class BlockKernel {
     Visible all = VisibleOf(b_.end - 1, p.first_key);  // of the last row, which sees most
     if (window_ > 0)                                   // or begins to see later than the first one
       all.begin = VisibleOf(b_.begin + p.r0 / b_.heads, p.first_key).begin;
-    const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
+    const auto values = pages_.ReadValues(Stored(p), all.end);
     for (int64_t r = p.r0; r < p.r0 + p.rows; ++r) {
       if (p.correction[r] == 1.0F) continue;
       float* o = state_.o + r * stride_;
       Multiply(o, stride_, p.correction[r], o);
-      if (segments_) segments_->Rescale(r, p.correction[r]);
+      if (segments_ != nullptr) segments_->Rescale(r, p.correction[r]);
     }
-    const int64_t width = p.rows == 1 ? stride_ : kPanel;  // one row reads values in their order
-    for (int64_t c = 0; c < stride_; c += width) {
-      Panel<Store::kAdd>({.a = p.s + p.r0 * kPageTokens + all.begin,
-                          .lda = kPageTokens,
-                          .b = values + all.begin * stride_ + c,
-                          .ldb = stride_,
-                          .c = state_.o + p.r0 * stride_ + c,
-                          .ldc = stride_,
-                          .depth = all.end - all.begin,
-                          .columns = std::min(width, stride_ - c)},
-                         p.rows);
-    }
-    if (segments_) segments_->AddPage({p.s, values, p.first_key, all.end, p.r0, p.rows});
+    pages_.AddWeights(p.place,
+                      {.p = p.s, .r0 = p.r0, .rows = p.rows, .begin = all.begin, .end = all.end},
+                      values, state_.o);
+    if (segments_ != nullptr)
+      segments_->AddPage(pages_,
+                         PageWeights<Pages>{p.s, values, p.first_key, all.end, p.r0, p.rows});
   }
 
   void StoreResults() {
@@ -281,7 +288,7 @@ class BlockKernel {
         const float inverse = none ? 0.0F : 1.0F / sum;
         Multiply(state_.o + r * stride_, d_, inverse, out);
         b_.lse.row(row)[head] = none ? kLowest : state_.shift[r] + std::log(sum);
-        if (!segments_) continue;
+        if (segments_ == nullptr) continue;
         const SegmentMasses m = segments_->Masses(r, inverse);
         const SegmentGains gains = segments_->Gains(m);
         if (gains != SegmentGains{} && !segments_->Apply(r, gains, inverse, d_, out))
@@ -306,25 +313,19 @@ class BlockKernel {
                    .r0 = r,
                    .rows = 1,
                    .s = state_.s,
-                   .correction = nullptr};
+                   .correction = nullptr,
+                   .place = 0};
       const Visible visible = VisibleOf(i, p.first_key);
       if (visible.end == 0) break;
       Scores(p);
       float* s = p.s + r * kPageTokens;
       ApplyVariant(variant_, b_.first_head + r % b_.heads, p.first_key, visible.end, s);
-      for (int64_t j = visible.begin; j < visible.end; ++j)
+      Hide(visible, s);
+      for (int64_t j = 0; j < kPageTokens; ++j)
         s[j] = std::exp(s[j] - state_.shift[r]) * inverse_sum *
-               segments_->FactorOf(p.first_key + j, gains);
-      const float* values = ReadValuePage(b_.args->kv, Stored(p), b_.kv_head, page_);
-      Panel<Store::kAdd>({.a = s + visible.begin,
-                          .lda = kPageTokens,
-                          .b = values + visible.begin * stride_,
-                          .ldb = stride_,
-                          .c = o,
-                          .ldc = stride_,
-                          .depth = visible.end - visible.begin,
-                          .columns = stride_},
-                         1);
+               (j < visible.end ? segments_->FactorOf(p.first_key + j, gains) : 1.0F);
+      pages_.AddProduct({.p = p.s, .r0 = r, .rows = 1, .begin = visible.begin, .end = visible.end},
+                        pages_.ReadValues(Stored(p), visible.end), state_.o);
     }
     std::copy_n(o, d_, out);
   }
@@ -333,18 +334,75 @@ class BlockKernel {
   const Variant& variant_;
   int64_t d_, stride_;
   const int64_t window_, first_key_;
-  OnlineSoftmax state_;
-  float* page_;  // keys or values of a page, where pages are bf16
-  std::optional<SegmentSums> segments_;
+  const OnlineSoftmax state_;
+  const Pages pages_;
+  SegmentSums* const segments_;
 };
 
-void Block(const AttentionBlock& b) {
+inline constexpr PlainScore kPlainScore{};
+
+template <typename Pages>
+void RunsBlock(const AttentionBlock& b) {
+  Carver carver(b.scratch);
+  const Pages pages(b, carver);
+  const OnlineSoftmax state(carver, Pages::Stride(b.args->kv.head_dim));
+  std::optional<SegmentSums> segments;
+  if (b.run->segments != nullptr) segments.emplace(*b.run->segments, state.stride, carver);
   std::visit(
       [&](const auto& variant) {
-        Carver carver(b.scratch);
-        BlockKernel<std::decay_t<decltype(variant)>>(b, variant, carver).Run();
+        BlockKernel<std::decay_t<decltype(variant)>, Pages> kernel(b, variant, pages, state,
+                                                                   segments ? &*segments : nullptr);
+        kernel.Begin();
+        kernel.AttendFrom(0);
+        kernel.End();
       },
       b.run->variant);
+}
+
+// Rows of several runs: together through the pages that they share, then each run through the rest of its own.
+template <typename Pages>
+void SharedBlock(const AttentionBlock& b) {
+  Carver carver(b.scratch);
+  const Pages pages(b, carver);
+  const OnlineSoftmax state(carver, Pages::Stride(b.args->kv.head_dim));
+  const auto each = [&](const auto& body) {
+    int64_t r = 0;
+    for (const QueryRun& run : b.together) {
+      AttentionBlock own = b;
+      own.run = &run;
+      own.begin = 0;
+      own.end = run.rows;
+      BlockKernel<PlainScore, Pages> kernel(own, kPlainScore, pages.From(r), state.From(r),
+                                            nullptr);
+      body(kernel);
+      r += run.rows * b.heads;
+    }
+    return r / b.heads;
+  };
+  const int64_t rows = each([](auto& kernel) { kernel.Begin(); });
+  const int64_t keys = b.shared_pages * kPageTokens;
+  const QueryRun shared{
+      .rows = rows, .first_position = keys, .keys = keys, .pages = b.together[0].pages};
+  AttentionBlock all = b;
+  all.run = &shared;
+  all.begin = 0;
+  all.end = rows;
+  BlockKernel<PlainScore, Pages>(all, kPlainScore, pages, state, nullptr).Attend(0, b.shared_pages);
+  each([&](auto& kernel) {
+    kernel.AttendFrom(b.shared_pages);
+    kernel.End();
+  });
+}
+
+template <typename Pages>
+void BlockOf(const AttentionBlock& b) {
+  b.together.empty() ? RunsBlock<Pages>(b) : SharedBlock<Pages>(b);
+}
+
+void Block(const AttentionBlock& b) {
+  if (b.args->kv.dtype == DType::kF32 || b.level < CpuLevel::kBf16) return BlockOf<F32Pages>(b);
+  const Bf16Products products(b.level);
+  BlockOf<Bf16Pages>(b);
 }
 
 }  // namespace binocle::HWY_NAMESPACE
@@ -356,13 +414,18 @@ namespace {
 HWY_EXPORT(Block);
 }  // namespace
 
-int64_t AttentionScratch(int64_t head_dim) {
+int64_t AttentionScratch(const KvLayer& kv) {
   constexpr int64_t kMostLanes = 16;
-  const int64_t stride = ValueStride(head_dim);
-  // The running state and a page; the sums of segments.
-  const int64_t state = kBlockRows * (head_dim + stride + kPageTokens + 2 + kMostLanes);
-  const int64_t segments = kPageTokens + kBlockRows * (kPageTokens + 2 * stride);
-  return state + kPageTokens * stride + segments + Carver::kMostSlack;
+  const int64_t depth = KeyRows(kv.head_dim, kv.dtype);
+  const int64_t stride = ValueRows(kv.head_dim, kv.dtype);
+  // Queries; of bf16 pages weights twice, a page and two rows; the running state; the sums of segments.
+  int64_t floats = kBlockRows * depth;
+  if (kv.dtype != DType::kF32)  // also what widened pages take
+    floats += kPageTokens * std::max(depth, stride) + kBlockRows * kPageTokens +
+              kPageTokens * stride / 2 + 2 * stride;
+  floats += kBlockRows * (stride + kPageTokens + 2 + kMostLanes);
+  floats += kPageTokens + kBlockRows * (kPageTokens + 2 * stride);
+  return floats + Carver::kMostSlack;
 }
 
 void AttentionBlockCpu(const AttentionBlock& block) { HWY_DYNAMIC_DISPATCH(Block)(block); }

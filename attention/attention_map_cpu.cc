@@ -19,7 +19,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 struct RowScratch {
   alignas(64) float q[kMaxHeadDim];
   alignas(64) float s[kPageTokens];
-  alignas(64) float keys[kMaxHeadDim * kPageTokens];
+  alignas(64) float keys[(kMaxHeadDim + 1) * kPageTokens];
 };
 
 // weights [keys] ← exp(s − LSE) page by page, for the keys that the row sees.
@@ -32,7 +32,10 @@ void WeightsOfRow(const MapRow& row, int64_t head, float* weights) {
   const auto lse = hn::Set(tag, row.lse.row(row.run.first_row + row.row)[head]);
   RowScratch scratch;
   ReadQuery(row.args.q, row.run.first_row + row.row, head * d, d, scratch.q);
-  for (int64_t i = 0; i < d; ++i) scratch.q[i] *= row.args.scale;
+  for (int64_t i = 0; i < d; ++i) {
+    scratch.q[i] *= row.args.scale;
+    if (kv.dtype != DType::kF32) scratch.q[i] = F32FromBf16(Bf16FromF32(scratch.q[i]).bits);
+  }
   const int64_t seen =
       row.args.mask == Mask::kCausal ? row.run.first_position + row.row + 1 : row.run.keys;
   const int64_t first_seen =

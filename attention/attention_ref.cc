@@ -23,23 +23,23 @@ int64_t KvHead(const Row& r) {
 
 double Key(const Row& r, int64_t j, int64_t i) {
   const int64_t page = r.run.pages[static_cast<size_t>(j / kPageTokens)];
-  const int64_t at = i * kPageTokens + j % kPageTokens;
-  if (r.args.kv.dtype == DType::kF32) return r.args.kv.key_page(page, KvHead(r))[at];
-  return F32FromBf16(r.args.kv.key_page<Bf16>(page, KvHead(r))[at].bits);
+  return r.args.kv.Key(page, KvHead(r), j % kPageTokens, i);
 }
 
 double Value(const Row& r, int64_t j, int64_t i) {
   const int64_t page = r.run.pages[static_cast<size_t>(j / kPageTokens)];
-  const int64_t at = j % kPageTokens * ValueStride(r.args.kv.head_dim) + i;
-  if (r.args.kv.dtype == DType::kF32) return r.args.kv.value_page(page, KvHead(r))[at];
-  return F32FromBf16(r.args.kv.value_page<Bf16>(page, KvHead(r))[at].bits);
+  return r.args.kv.Value(page, KvHead(r), j % kPageTokens, i);
 }
 
+// scale·q, rounded where pages are bfloat16.
 double Query(const Row& r, int64_t i) {
   const int64_t at =
       (r.run.first_row + r.row) * r.args.q.stride(0) + r.head * r.args.kv.head_dim + i;
-  if (r.args.q.dtype() == DType::kF32) return static_cast<const float*>(r.args.q.data())[at];
-  return F32FromBf16(static_cast<const Bf16*>(r.args.q.data())[at].bits);
+  const float q = r.args.q.dtype() == DType::kF32
+                      ? static_cast<const float*>(r.args.q.data())[at]
+                      : F32FromBf16(static_cast<const Bf16*>(r.args.q.data())[at].bits);
+  if (r.args.kv.dtype == DType::kF32) return double{q} * r.args.scale;
+  return F32FromBf16(Bf16FromF32(q * r.args.scale).bits);
 }
 
 double Varied(const ScoreVariant& variant, double s, int64_t head, int64_t j) {
@@ -61,7 +61,7 @@ std::vector<double> Scores(const Row& r) {
   for (int64_t j = first; j < seen; ++j) {
     double s = 0;
     for (int64_t i = 0; i < r.args.kv.head_dim; ++i) s += Query(r, i) * Key(r, j, i);
-    scores[static_cast<size_t>(j)] = Varied(r.run.variant, s * r.args.scale, r.head, j);
+    scores[static_cast<size_t>(j)] = Varied(r.run.variant, s, r.head, j);
   }
   return scores;
 }

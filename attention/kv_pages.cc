@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/ops/compact_rows.h"
+
 namespace binocle {
 
 namespace {
@@ -15,22 +17,69 @@ int64_t Stored(int64_t pages) {
   return (pages + group - 1) / group * group;
 }
 
-void Put(float value, float* to) { *to = value; }
-void Put(float value, Bf16* to) { *to = Bf16FromF32(value); }
+// Rows of k and v, those of one head.
+struct HeadRows {
+  const TensorView& k;
+  const TensorView& v;
+  std::span<const int32_t> slots;
+  const KvLayer& layer;
+  int64_t head;
 
-// One head of one row.
-template <typename Element>
-void WriteHead(const KvLayer& layer, int64_t slot, int64_t head, const float* k, const float* v) {
-  const int64_t d = layer.head_dim;
-  const int64_t page = slot / kPageTokens;
-  const int64_t column = slot % kPageTokens;
-  Element* key = layer.key_page<Element>(page, head) + column;
-  Element* value = layer.value_page<Element>(page, head) + column * ValueStride(d);
-  for (int64_t i = 0; i < d; ++i) Put(k[i], key + i * kPageTokens);
-  for (int64_t i = 0; i < d; ++i) Put(v[i], value + i);
+  const float* key(int64_t t) const { return k.row(t) + head * layer.head_dim; }
+  const float* value(int64_t t) const { return v.row(t) + head * layer.head_dim; }
+  int64_t slot(int64_t t) const { return slots[static_cast<size_t>(t)]; }
+};
+
+void WriteF32(const HeadRows& rows, int64_t t) {
+  const int64_t d = rows.layer.head_dim;
+  const int64_t page = rows.slot(t) / kPageTokens, column = rows.slot(t) % kPageTokens;
+  float* key = rows.layer.key_page(page, rows.head) + column;
+  for (int64_t i = 0; i < d; ++i) key[i * kPageTokens] = rows.key(t)[i];
+  std::copy_n(rows.value(t), d, rows.layer.value_page(page, rows.head) + column * ValueStride(d));
+}
+
+void WritePairedKey(const HeadRows& rows, int64_t t) {
+  const int64_t d = rows.layer.head_dim;
+  alignas(64) Bf16 key[kMaxHeadDim];
+  const int64_t padded = (d + 1) / 2 * 2;
+  RowAsBf16(rows.key(t), d, padded, key);
+  Bf16* to = rows.layer.key_page<Bf16>(rows.slot(t) / kPageTokens, rows.head) +
+             PairedKeyIndex(rows.slot(t) % kPageTokens, 0);
+  for (int64_t i = 0; i < padded; i += 2, to += 2 * kPageTokens) std::memcpy(to, key + i, 4);
+}
+
+// Returns how many tokens it wrote: two where both have their places side by side.
+int64_t WritePairedValues(const HeadRows& rows, int64_t t, int64_t end) {
+  const int64_t page = rows.slot(t) / kPageTokens, column = rows.slot(t) % kPageTokens;
+  const bool both = column % 2 == 0 && t + 1 < end && rows.slot(t + 1) == rows.slot(t) + 1;
+  WritePairedValue(rows.value(t), both ? rows.value(t + 1) : nullptr, rows.layer.head_dim, column,
+                   rows.layer.value_page<Bf16>(page, rows.head));
+  return both ? 2 : 1;
+}
+
+void WriteHead(const HeadRows& rows, int64_t begin, int64_t end) {
+  if (rows.layer.dtype == DType::kF32) {
+    for (int64_t t = begin; t < end; ++t) WriteF32(rows, t);
+    return;
+  }
+  for (int64_t t = begin; t < end; ++t) WritePairedKey(rows, t);
+  for (int64_t t = begin; t < end;) t += WritePairedValues(rows, t, end);
 }
 
 }  // namespace
+
+void WritePairedValue(const float* value, const float* next, int64_t d, int64_t column,
+                      Bf16* head_values) {
+  for (int64_t i = 0; i < d; i += 64) {
+    const int64_t count = std::min<int64_t>(64, d - i);
+    Bf16* to = head_values + PairedValueIndex(column, i);
+    if (next != nullptr) {
+      PairRowsAsBf16(value + i, next + i, count, to);
+    } else {
+      for (int64_t j = 0; j < count; ++j) to[2 * j] = Bf16FromF32(value[i + j]);
+    }
+  }
+}
 
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
              const KvLayer& layer) {
@@ -39,17 +88,15 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
   BINOCLE_CHECK(k.dim(1) == width && v.dim(1) == width &&
                     k.dim(0) == static_cast<int64_t>(slots.size()) && v.dim(0) == k.dim(0),
                 "k ", k.shape().ToString(), " v ", v.shape().ToString());
-  const auto write = layer.dtype == DType::kF32 ? WriteHead<float> : WriteHead<Bf16>;
   // A page's rows of one head before those of the next: each element of a key lies in a line of its own, and the lines of one head are what the
   // first cache holds.
-  const int64_t rows = k.dim(0), d = layer.head_dim;
+  const int64_t rows = k.dim(0);
   const int64_t groups = (rows + kPageTokens - 1) / kPageTokens;
   ex.ParallelRanges(groups * layer.kv_heads, 2, [&](int64_t begin, int64_t end) {
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t head = task % layer.kv_heads;
       const int64_t first = task / layer.kv_heads * kPageTokens;
-      for (int64_t t = first; t < std::min(first + kPageTokens, rows); ++t)
-        write(layer, slots[static_cast<size_t>(t)], head, k.row(t) + head * d, v.row(t) + head * d);
+      WriteHead({k, v, slots, layer, task % layer.kv_heads}, first,
+                std::min(first + kPageTokens, rows));
     }
   });
 }
@@ -63,15 +110,19 @@ KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages
   BINOCLE_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, DTypeName(dtype));
   const int64_t stored = Stored(pages);
   for (int64_t i = 0; i < layers; ++i) {
-    keys_.emplace_back(dtype, Shape{stored, kv_heads, head_dim, kPageTokens}, "kv.keys");
-    values_.emplace_back(dtype, Shape{stored, kv_heads, kPageTokens, ValueStride(head_dim)},
+    keys_.emplace_back(dtype, Shape{stored, kv_heads, KeyRows(head_dim, dtype), kPageTokens},
+                       "kv.keys");
+    values_.emplace_back(dtype, Shape{stored, kv_heads, ValueRows(head_dim, dtype), kPageTokens},
                          "kv.values");
   }
   for (int64_t page = pages - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }
 
-int64_t KvPool::Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages) {
-  return Stored(pages) * layers * kv_heads * kPageTokens * (head_dim + ValueStride(head_dim)) * 4;
+int64_t KvPool::Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
+                      DType dtype) {
+  return Stored(pages) * layers * kv_heads * kPageTokens *
+         (KeyRows(head_dim, dtype) + ValueRows(head_dim, dtype)) *
+         static_cast<int64_t>(DTypeSize(dtype));
 }
 
 KvLayer KvPool::layer(int64_t index) const {
@@ -106,23 +157,27 @@ void KvPool::Give(int32_t page) {
 
 void KvPool::Copy(int32_t from, int32_t to, int64_t tokens) {
   if (keys_.empty()) return;
-  const auto element = static_cast<int64_t>(DTypeSize(keys_[0].view().dtype()));
+  const DType dtype = keys_[0].view().dtype();
+  // Keys of f32 lie by dimension, those of bf16 by pairs of them: 256 bytes either way. Values by token, or pairs of tokens in each panel.
+  const bool pairs = dtype != DType::kF32;
+  const int64_t key_rows = KeyRows(head_dim_, dtype) / (pairs ? 2 : 1);
+  const int64_t panels = pairs ? ValueRows(head_dim_, dtype) / 64 : 1;
+  const int64_t panel_bytes = 64 * kPageTokens * 2;
+  const int64_t value_bytes =
+      pairs ? (tokens + 1) / 2 * 2 * 64 * 2 : tokens * ValueStride(head_dim_) * 4;
   for (size_t l = 0; l < keys_.size(); ++l) {
     const KvLayer kv = layer(static_cast<int64_t>(l));
     for (int64_t h = 0; h < kv_heads_; ++h) {
-      const auto bytes = [&](int64_t elements) { return static_cast<size_t>(elements * element); };
-      // Keys lie by dimension: the first tokens of each row of 64, as whole cache lines, which cost no calls.
-      constexpr size_t kLine = 64;
-      const size_t lines = (bytes(tokens) + kLine - 1) / kLine;
-      for (int64_t i = 0; i < head_dim_; ++i) {
-        const auto row = static_cast<std::ptrdiff_t>(bytes(i * kPageTokens));
-        for (size_t line = 0; line < lines; ++line) {
-          const auto at = row + static_cast<std::ptrdiff_t>(line * kLine);
-          std::memcpy(kv.key_bytes(to, h) + at, kv.key_bytes(from, h) + at, kLine);
-        }
+      // The first tokens of each row of keys, as whole cache lines, which cost no calls.
+      constexpr int64_t kLine = 64, kRow = 4 * kPageTokens;
+      for (int64_t at = 0; at < key_rows * kRow; at += kRow) {
+        for (int64_t line = at; line < at + 4 * tokens; line += kLine)
+          std::memcpy(kv.key_bytes(to, h) + line, kv.key_bytes(from, h) + line, kLine);
       }
-      std::memcpy(kv.value_bytes(to, h), kv.value_bytes(from, h),
-                  bytes(tokens * ValueStride(head_dim_)));
+      for (int64_t p = 0; p < panels; ++p) {
+        std::memcpy(kv.value_bytes(to, h) + p * panel_bytes,
+                    kv.value_bytes(from, h) + p * panel_bytes, static_cast<size_t>(value_bytes));
+      }
     }
   }
 }

@@ -1,8 +1,12 @@
 // Keys and values in pages of kPageTokens tokens.
 //
-// A page holds, for each kv head, the keys transposed, [d][64], and the values, [64][d rounded up to 16]: both products of
-// attention then read whole 64-wide panels (core/simd/panel-inl.h). A sequence is a list of page numbers; the token at position p
-// lives in page pages[p / 64], column p % 64, and that place is its *slot*: pages[p / 64]·64 + p % 64.
+// Both products of attention read a page's keys and values as whole 64-wide panels. So a page holds for each kv head, with d the head's size,
+//   f32    keys [d][64]                                    transposed
+//          values [64][d rounded up to 16]                 the panels of core/simd/panel-inl.h
+//   bf16   keys [d rounded up to 32, / 2][64][2]           pairs of dimensions
+//          values [d rounded up to 64, / 64][32][64][2]    pairs of tokens: the panels of core/ops/bf16_block.h, 64 dimensions each
+// where what is rounded up is zero. A sequence is a list of page numbers; the token at position p lives in page pages[p / 64], column p % 64,
+// and that place is its *slot*: pages[p / 64]·64 + p % 64.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +18,7 @@
 #include "core/convert.h"
 #include "core/exec.h"
 #include "core/tensor.h"
+#include "core/weight_kind.h"
 
 namespace binocle {
 
@@ -21,12 +26,31 @@ inline constexpr int64_t kPageTokens = 64;
 inline constexpr int64_t kMaxHeadDim = 256;
 
 constexpr int64_t PagesFor(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
-constexpr int64_t ValueStride(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }
+constexpr int64_t ValueStride(int64_t head_dim) { return (head_dim + 15) / 16 * 16; }  // of f32
+// Rows of 64 elements that a head's keys, and its values, take in a page.
+constexpr int64_t KeyRows(int64_t head_dim, DType dtype) {
+  return dtype == DType::kF32 ? head_dim : (head_dim + 31) / 32 * 32;
+}
+constexpr int64_t ValueRows(int64_t head_dim, DType dtype) {
+  return dtype == DType::kF32 ? ValueStride(head_dim) : (head_dim + 63) / 64 * 64;
+}
+// Of the elements of bf16 pages, within a head's.
+constexpr int64_t PairedKeyIndex(int64_t column, int64_t i) {
+  return i / 2 * 2 * kPageTokens + column * 2 + i % 2;
+}
+constexpr int64_t PairedValueIndex(int64_t column, int64_t i) {
+  return i / 64 * 64 * kPageTokens + column / 2 * 128 + i % 64 * 2 + column % 2;
+}
+
+// What a model's part keeps keys and values as, whose weights are of this kind: what multiplies bfloat16 takes them so too.
+constexpr DType KvDType(WeightKind kind) {
+  return kind == WeightKind::kF32 ? DType::kF32 : DType::kBF16;
+}
 
 // The pages of one layer, borrowed. Elements are float or Bf16.
 struct KvLayer {
-  void* keys = nullptr;    // [pages / G, K, G, d, 64]
-  void* values = nullptr;  // [pages / G, K, G, 64, ValueStride(d)]
+  void* keys = nullptr;    // [pages / G, K, G, KeyRows, 64]
+  void* values = nullptr;  // [pages / G, K, G, ValueRows, 64]
   DType dtype = DType::kF32;
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
@@ -34,11 +58,12 @@ struct KvLayer {
 
   template <typename Element = float>
   Element* key_page(int64_t page, int64_t head) const {
-    return static_cast<Element*>(keys) + Index(page, head) * head_dim * kPageTokens;
+    return static_cast<Element*>(keys) + Index(page, head) * KeyRows(head_dim, dtype) * kPageTokens;
   }
   template <typename Element = float>
   Element* value_page(int64_t page, int64_t head) const {
-    return static_cast<Element*>(values) + Index(page, head) * kPageTokens * ValueStride(head_dim);
+    return static_cast<Element*>(values) +
+           Index(page, head) * ValueRows(head_dim, dtype) * kPageTokens;
   }
   // The same places, whatever the elements are.
   std::byte* key_bytes(int64_t page, int64_t head) const {
@@ -50,6 +75,18 @@ struct KvLayer {
                                 : Bytes(value_page<Bf16>(page, head));
   }
 
+  // Dimension i of the token in a column, wherever it lies. For references and tests.
+  float Key(int64_t page, int64_t head, int64_t column, int64_t i) const {
+    return dtype == DType::kF32
+               ? key_page(page, head)[i * kPageTokens + column]
+               : F32FromBf16(key_page<Bf16>(page, head)[PairedKeyIndex(column, i)].bits);
+  }
+  float Value(int64_t page, int64_t head, int64_t column, int64_t i) const {
+    return dtype == DType::kF32
+               ? value_page(page, head)[column * ValueStride(head_dim) + i]
+               : F32FromBf16(value_page<Bf16>(page, head)[PairedValueIndex(column, i)].bits);
+  }
+
  private:
   static std::byte* Bytes(void* p) { return static_cast<std::byte*>(p); }
   // How many pages of one head lie before this one.
@@ -57,6 +94,10 @@ struct KvLayer {
     return (page / page_group * kv_heads + head) * page_group + page % page_group;
   }
 };
+
+// A value of d dimensions, and that of the token after it or null, into a head's bf16 page; with a next one `column` is even.
+void WritePairedValue(const float* value, const float* next, int64_t d, int64_t column,
+                      Bf16* head_values);
 
 // Writes the rows of k and v, [T, K·d] f32, into `slots` [T]; bf16 pages round to nearest even.
 void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const int32_t> slots,
@@ -87,8 +128,9 @@ class KvPool {
   // The first `tokens` of a page, in all layers, into another.
   void Copy(int32_t from, int32_t to, int64_t tokens);
 
-  // Of a pool of f32 pages.
-  static int64_t Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages);
+  // What the constructor takes.
+  static int64_t Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
+                       DType dtype = DType::kF32);
 
  private:
   int64_t kv_heads_ = 0;

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "core/ops/compact_rows.h"
 #include "core/ops/rope_cpu.h"
 
 namespace binocle {
@@ -34,23 +35,56 @@ struct Head {
   int64_t index;
 };
 
-void PlaceKeys(const Head& h, const RopeTable& rope, int64_t first_position, const Piece& piece) {
+// Dimensions i and d/2 + i of the piece's keys.
+void RotateKeys(const Head& h, const RopeTable& rope, int64_t first_position, const Piece& piece,
+                int64_t i, float* low, float* high) {
   const int64_t d = h.kv.head_dim;
-  const int64_t half = d / 2;
   const int64_t position = first_position + piece.begin;
-  float* page = h.kv.key_page(piece.page, h.index) + piece.column;
-  for (int64_t i = 0; i < half; ++i) {
-    RotateRowsCpu({.low = h.kept.keys.row(h.index * d + i) + piece.begin,
-                   .high = h.kept.keys.row(h.index * d + half + i) + piece.begin,
-                   .cos = rope.cos.row(i) + position,
-                   .sin = rope.sin.row(i) + position,
-                   .low_out = page + i * kPageTokens,
-                   .high_out = page + (half + i) * kPageTokens,
-                   .count = piece.end - piece.begin});
+  RotateRowsCpu({.low = h.kept.keys.row(h.index * d + i) + piece.begin,
+                 .high = h.kept.keys.row(h.index * d + d / 2 + i) + piece.begin,
+                 .cos = rope.cos.row(i) + position,
+                 .sin = rope.sin.row(i) + position,
+                 .low_out = low,
+                 .high_out = high,
+                 .count = piece.end - piece.begin});
+}
+
+void PlaceKeys(const Head& h, const RopeTable& rope, int64_t first_position, const Piece& piece) {
+  const int64_t half = h.kv.head_dim / 2;
+  if (h.kv.dtype == DType::kF32) {
+    float* page = h.kv.key_page(piece.page, h.index) + piece.column;
+    for (int64_t i = 0; i < half; ++i) {
+      RotateKeys(h, rope, first_position, piece, i, page + i * kPageTokens,
+                 page + (half + i) * kPageTokens);
+    }
+    return;
+  }
+  // Pairs of dimensions lie together. Where half of them is an odd number, one pair has a dimension of either half.
+  alignas(64) float rotated[kMaxHeadDim][kPageTokens];
+  for (int64_t i = 0; i < half; ++i)
+    RotateKeys(h, rope, first_position, piece, i, rotated[i], rotated[half + i]);
+  Bf16* page = h.kv.key_page<Bf16>(piece.page, h.index);
+  for (int64_t i = 0; i < 2 * half; i += 2) {
+    PairRowsAsBf16(rotated[i], rotated[i + 1], piece.end - piece.begin,
+                   page + PairedKeyIndex(piece.column, i));
+  }
+}
+
+void PlacePairedValues(const Head& h, const Piece& piece) {
+  const int64_t d = h.kv.head_dim, stride = ValueStride(d);
+  const float* kept = h.kept.values.row(h.index);
+  Bf16* page = h.kv.value_page<Bf16>(piece.page, h.index);
+  for (int64_t t = piece.begin; t < piece.end;) {
+    const int64_t column = piece.column + t - piece.begin;
+    const bool both = column % 2 == 0 && t + 1 < piece.end;
+    const float* value = kept + t * stride;
+    WritePairedValue(value, both ? value + stride : nullptr, d, column, page);
+    t += both ? 2 : 1;
   }
 }
 
 void PlaceValues(const Head& h, const Piece& piece) {
+  if (h.kv.dtype != DType::kF32) return PlacePairedValues(h, piece);
   const int64_t stride = ValueStride(h.kv.head_dim);
   std::memcpy(h.kv.value_page(piece.page, h.index) + piece.column * stride,
               h.kept.values.row(h.index) + piece.begin * stride,
@@ -79,7 +113,6 @@ void PlaceKv(Exec& ex, std::span<const KeptKv> layers, const RopeTable& rope,
   if (layers.empty()) return;
   const int64_t tokens = layers.front().tokens();
   const int64_t heads = pool.layer(0).kv_heads;
-  BINOCLE_CHECK(pool.layer(0).dtype == DType::kF32, "pages of another type");
   BINOCLE_CHECK(first_position + tokens <= rope.cos.dim(1), first_position);
   const std::vector<Piece> pieces = PiecesOf(tokens, first_position, sequence);
   ex.Parallel(std::ssize(layers) * heads, [&](int64_t task) {

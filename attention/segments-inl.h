@@ -2,7 +2,7 @@
 //
 // Per page and row, with the page's weights p = exp(s − shift) and the row's correction c = exp(old shift − shift):
 //   m_c ← m_c·c + Σ_{j∈c} p_j        a_c ← a_c·c + Σ_{j∈c} p_j·v_j
-// Content takes one more product of the panel kernel, over the span of its columns; sinks are few and take an axpy each.
+// Content takes one more product, over the span of its columns; sinks are few and take an axpy each.
 //
 // Include after hwy/highway.h, once per target (Highway's foreach_target pattern).
 
@@ -20,7 +20,7 @@
 
 #include "attention/attention_cpu.h"
 #include "attention/elements-inl.h"
-#include "core/simd/panel-inl.h"
+#include "attention/page_products-inl.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,9 +28,10 @@ namespace binocle::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // The weights of a page as the softmax step left them, for rows [r0, r0 + rows) of the block.
+template <typename Pages>
 struct PageWeights {
-  const float* p;       // [R, 64], 0 for keys a row does not see
-  const float* values;  // [64][stride]
+  const float* p;  // [R, 64], 0 for keys a row does not see
+  typename Pages::Values values;
   int64_t first_key;
   int64_t keys;  // of the page that some row sees
   int64_t r0, rows;
@@ -62,11 +63,12 @@ class SegmentSums {
       Multiply(part, stride_, correction, part);
   }
 
-  void AddPage(const PageWeights& w) {
+  template <typename Pages>
+  void AddPage(const Pages& pages, const PageWeights<Pages>& w) {
     const uint8_t* classes = policy_->classes.data() + w.first_key;
-    AddContent(w, classes);
+    AddContent(pages, w, classes);
     for (int64_t j = 0; j < w.keys; ++j) {
-      if (classes[j] & kSinkKey) AddSink(w, j, classes[j] & kVisualKey);
+      if (classes[j] & kSinkKey) AddSink(pages, w, j, classes[j] & kVisualKey);
     }
   }
 
@@ -106,7 +108,8 @@ class SegmentSums {
   }
 
  private:
-  void AddContent(const PageWeights& w, const uint8_t* classes) {
+  template <typename Pages>
+  void AddContent(const Pages& pages, const PageWeights<Pages>& w, const uint8_t* classes) {
     const auto is_content = [](uint8_t c) { return c == kVisualKey; };
     const auto* first = std::find_if(classes, classes + w.keys, is_content);
     if (first == classes + w.keys) return;
@@ -118,17 +121,8 @@ class SegmentSums {
     for (int64_t r = w.r0; r < w.r0 + w.rows; ++r)
       masses_[r].content += MaskRow(w.p + r * kPageTokens, masked_ + r * kPageTokens);
     if (policy_->rule == nullptr) return;
-    for (int64_t c = 0; c < stride_; c += kPanel) {
-      Panel<Store::kAdd>({.a = masked_ + w.r0 * kPageTokens + begin,
-                          .lda = kPageTokens,
-                          .b = w.values + begin * stride_ + c,
-                          .ldb = stride_,
-                          .c = content_ + w.r0 * stride_ + c,
-                          .ldc = stride_,
-                          .depth = end - begin,
-                          .columns = std::min(kPanel, stride_ - c)},
-                         w.rows);
-    }
+    pages.AddProduct({.p = masked_, .r0 = w.r0, .rows = w.rows, .begin = begin, .end = end},
+                     w.values, content_);
   }
 
   // masked ← p ⊙ mask; returns its sum.
@@ -144,18 +138,19 @@ class SegmentSums {
     return hn::GetLane(hn::SumOfLanes(d, sum));
   }
 
-  void AddSink(const PageWeights& w, int64_t j, bool visual) {
+  template <typename Pages>
+  void AddSink(const Pages& pages, const PageWeights<Pages>& w, int64_t j, bool visual) {
     const hn::ScalableTag<float> d;
     const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-    const float* value = w.values + j * stride_;
+    const float* value = pages.ValueRow(w.values, j);
     for (int64_t r = w.r0; r < w.r0 + w.rows; ++r) {
       const float p = w.p[r * kPageTokens + j];
       (visual ? masses_[r].visual_sink : masses_[r].text_sink) += p;
       if (policy_->rule == nullptr) continue;
       float* sink = sink_ + r * stride_;
+      const auto weight = hn::Set(d, Pages::Weight(p));
       for (int64_t i = 0; i < stride_; i += lanes)
-        hn::Store(hn::MulAdd(hn::Set(d, p), hn::LoadU(d, value + i), hn::Load(d, sink + i)), d,
-                  sink + i);
+        hn::Store(hn::MulAdd(weight, hn::LoadU(d, value + i), hn::Load(d, sink + i)), d, sink + i);
     }
   }
 

@@ -72,6 +72,11 @@ int64_t PackedBytes(int64_t n, int64_t k, Bias bias, WeightKind kind) {
   return CompactBytes(n, k, kind) + (bias == Bias::kPresent ? panels * kPanelWidth * 4 : 0);
 }
 
+bool IsPackedUnder(std::string_view name, std::string_view asked_prefix) {
+  return name.starts_with(kPackedPrefix) &&
+         name.substr(kPackedPrefix.size()).starts_with(asked_prefix);
+}
+
 std::optional<WeightKind> KindOfPackedName(std::string_view name) {
   if (!name.starts_with(kPackedPrefix)) return std::nullopt;
   for (const WeightKind kind : WeightKinds())

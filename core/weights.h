@@ -68,6 +68,8 @@ std::string PackedName(std::string_view asked,
 int64_t PackedBytes(int64_t n, int64_t k, Bias bias, WeightKind kind);
 // The kind in such a name; nothing where it is another tensor's.
 std::optional<WeightKind> KindOfPackedName(std::string_view name);
+// Whether it is that of a matrix asked for by a name that begins so: "anchor.".
+bool IsPackedUnder(std::string_view name, std::string_view asked_prefix);
 
 // A matrix that a model asks for, of the parts that are stacked for it.
 struct AskedMatrix {

@@ -27,14 +27,14 @@ Ftz::Ftz(const FusionConfig& config, FtzWeights weights, int64_t n_a, int64_t n_
       kv_(Tensor::F32({n_b, 2 * config.width}, "ftz.kv")),
       attn_(Tensor::F32({n_a, config.width}, "ftz.attn")),
       lse_(Tensor::F32({n_a, config.heads}, "ftz.lse")),
-      pages_(1, config.heads, config.width / config.heads, PagesFor(n_b)) {
+      pages_(1, config.heads, config.width / config.heads, PagesFor(n_b), config.kv_dtype) {
   for (int64_t i = 0; i < n_b; ++i) slots_.push_back(static_cast<int32_t>(i));
   for (int64_t i = 0; i < PagesFor(n_b); ++i) page_list_.push_back(static_cast<int32_t>(i));
 }
 
 int64_t Ftz::Bytes(const FusionConfig& c, int64_t d_a, int64_t n_a, int64_t n_b) {
   return 4 * (n_a * (d_a + 2 * c.width + c.heads) + n_b * 2 * c.width) +
-         KvPool::Bytes(1, c.heads, c.width / c.heads, PagesFor(n_b));
+         KvPool::Bytes(1, c.heads, c.width / c.heads, PagesFor(n_b), c.kv_dtype);
 }
 
 // attn = softmax(Q Kᵀ/√d) V        Q = a W_Qᵀ + b_Q, [K | V] = b W_KVᵀ + b_KV

@@ -45,7 +45,8 @@ struct FusionConfig {
   FtzNorm norm = FtzNorm::kPost;
   Residual residual = Residual::kOn;
   float epsilon = 1e-5F;
-  float alpha = 0.5F;  // add
+  float alpha = 0.5F;            // add
+  DType kv_dtype = DType::kF32;  // of keys and values, FtZ
 };
 
 bool UsesAnchor(FusionType type);

@@ -134,8 +134,26 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
   Check();
 }
 
+void CheckedModel::ChooseKvTypes() {
+  const auto type_of = [&](const std::string& prefix) {
+    for (const auto& [name, view] : tensors_.tensors()) {
+      if (const auto kind = KindOfPackedName(name); kind && IsPackedUnder(name, prefix))
+        return KvDType(*kind);
+    }
+    return KvDType(kinds_.Of(prefix));
+  };
+  config_.text.kv_dtype = type_of("language_model.model.layers.");
+  config_.fusion.kv_dtype = type_of("fusion.");
+  for (auto* tower : {&config_.anchor, &config_.augment}) {
+    if (!*tower) continue;
+    const DType dtype = type_of(tower == &config_.anchor ? "anchor." : "augment.");
+    std::visit([&](auto& shape) { shape.kv_dtype = dtype; }, (*tower)->shape);
+  }
+}
+
 void CheckedModel::Check() {
   packed_ = PackedKind(tensors_);
+  ChooseKvTypes();
   plan_.weights = CheckWeights(tensors_, names_, kinds_, directory_.string(),
                                [&](WeightBinder& b) { BindParts(config_, b); });
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);

@@ -73,6 +73,8 @@ class CheckedModel {
   friend ModelMatrices ListModelMatrices(const CheckedModel& model);
 
   void Check();
+  // Pages of what multiplies with fewer bits are bf16.
+  void ChooseKvTypes();
 
   std::filesystem::path directory_;  // or the file
   ModelConfig config_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/ops/rope.h"
+#include "core/tensor.h"
 
 namespace binocle {
 
@@ -34,6 +35,7 @@ struct LlamaConfig {
   std::optional<float> attention_multiplier;  // AttentionArgs::scale; absent: 1/√d
   float residual_multiplier = 1;              // of what attention and FFN add to a row
   float logits_scaling = 1;                   // logits are divided by it
+  DType kv_dtype = DType::kF32;               // of keys and values in pages
 };
 
 }  // namespace binocle

@@ -23,6 +23,7 @@ struct ClipConfig {
   Activation activation = Activation::kQuickGelu;
   float epsilon = 1e-5F;
   FeatureSelection feature;
+  DType kv_dtype = DType::kF32;  // of keys and values
 
   int64_t patches_per_side() const { return image_size / patch_size; }
   PatchGrid grid() const { return {patches_per_side(), patches_per_side()}; }
@@ -34,7 +35,8 @@ struct ClipConfig {
             .heads = heads,
             .ff_width = ff_width,
             .patch_width = 3 * patch_size * patch_size,
-            .patches = patches};
+            .patches = patches,
+            .kv_dtype = kv_dtype};
   }
 };
 

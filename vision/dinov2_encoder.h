@@ -28,6 +28,7 @@ struct Dinov2Config {
   bool swiglu = false;  // use_swiglu_ffn
   float epsilon = 1e-6F;
   FeatureSelection feature;
+  DType kv_dtype = DType::kF32;  // of keys and values
 
   PatchGrid grid() const { return {height / patch_size, image_width / patch_size}; }
   PatchGrid trained_grid() const { return {trained_size / patch_size, trained_size / patch_size}; }
@@ -38,7 +39,8 @@ struct Dinov2Config {
             .heads = heads,
             .ff_width = ff_width,
             .patch_width = 3 * patch_size * patch_size,
-            .patches = grid().patches()};
+            .patches = grid().patches(),
+            .kv_dtype = kv_dtype};
   }
 };
 

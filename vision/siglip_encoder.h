@@ -23,8 +23,9 @@ struct SiglipConfig {
   int64_t patch_size = 0;
   Activation activation = Activation::kGeluTanh;
   float epsilon = 1e-6F;
-  bool pooling_head = true;  // vision_use_head
-  FeatureSelection feature;  // keep_class_token is false
+  bool pooling_head = true;      // vision_use_head
+  FeatureSelection feature;      // keep_class_token is false
+  DType kv_dtype = DType::kF32;  // of keys and values
 
   // Rows and columns of pixels beyond the last whole patch are not looked at.
   PatchGrid grid() const { return {image_size / patch_size, image_size / patch_size}; }
@@ -35,7 +36,8 @@ struct SiglipConfig {
             .heads = heads,
             .ff_width = ff_width,
             .patch_width = 3 * patch_size * patch_size,
-            .patches = grid().patches()};
+            .patches = grid().patches(),
+            .kv_dtype = kv_dtype};
   }
 };
 

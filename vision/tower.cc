@@ -18,7 +18,7 @@ TowerActivations::TowerActivations(const TowerShape& s)
       lse(Tensor::F32({s.images * s.tokens, s.heads}, "tower.lse")),
       ff(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff")),
       ff_gated(Tensor::F32({s.images * s.tokens, s.ff_width / 2}, "tower.ff_gated")),
-      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens)) {
+      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype) {
   for (const Tensor* buffer : {&patch_rows, &patch_embeddings, &x, &n, &qkv, &attn, &lse, &ff})
     buffer->Commit();
   const int64_t pages_per_image = PagesFor(s.tokens);
@@ -40,7 +40,8 @@ int64_t TowerActivations::Bytes(const TowerShape& s) {
   const int64_t rows = s.images * s.tokens;
   const int64_t floats = s.images * s.patches * (s.patch_width + s.width) +
                          rows * (6 * s.width + s.heads + s.ff_width + s.ff_width / 2);
-  return floats * 4 + KvPool::Bytes(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens));
+  return floats * 4 +
+         KvPool::Bytes(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype);
 }
 
 namespace {

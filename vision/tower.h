@@ -20,6 +20,7 @@ struct TowerShape {
   int64_t ff_width = 0;     // rows of the widest FFN product
   int64_t patch_width = 0;  // 3·p·p
   int64_t patches = 0;      // P, the last rows of an image's
+  DType kv_dtype = DType::kF32;
 
   int64_t head_dim() const { return width / heads; }
 };

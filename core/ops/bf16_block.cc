@@ -2,11 +2,13 @@
 
 #include <cmath>
 
+#include "core/simd/tiles.h"
+
 namespace binocle {
 
 void Bf16BlockScalar(const Bf16Block& b) {
   for (int64_t r = 0; r < b.rows; ++r) {
-    float* c = b.c + r * 64;
+    float* c = b.c + r * b.ldc;
     for (int64_t n = 0; n < 64; ++n) {
       float sum = b.add ? c[n] : 0.0F;
       for (int64_t k = 0; k < b.depth; ++k)
@@ -16,6 +18,18 @@ void Bf16BlockScalar(const Bf16Block& b) {
     }
   }
 }
+
+#if defined(__x86_64__)
+Bf16Products::Bf16Products(CpuLevel level) : keeps_tiles_(level >= CpuLevel::kAmx) {
+  if (keeps_tiles_) KeepTiles();
+}
+Bf16Products::~Bf16Products() {
+  if (keeps_tiles_) LeaveTiles();
+}
+#else
+Bf16Products::Bf16Products(CpuLevel /*level*/) : keeps_tiles_(false) {}
+Bf16Products::~Bf16Products() = default;
+#endif
 
 void MultiplyBf16Block(CpuLevel level, const Bf16Block& block) {
 #if defined(__x86_64__)

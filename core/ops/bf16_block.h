@@ -22,13 +22,26 @@ struct Bf16Block {
   const Bf16* x;  // [rows, depth], leading dimension ldx
   int64_t ldx;
   const Bf16* w;  // [depth / 2][64][2]
-  float* c;       // [rows][64]
+  float* c;       // [rows][64], leading dimension ldc
+  int64_t ldc;
   int64_t rows;
   int64_t depth;
   bool add;  // to what c holds
 };
 
 void MultiplyBf16Block(CpuLevel level, const Bf16Block& block);
+
+// While one lives, products of its thread begin sooner: for many small ones in a row.
+class Bf16Products {
+ public:
+  explicit Bf16Products(CpuLevel level);
+  ~Bf16Products();
+  Bf16Products(const Bf16Products&) = delete;
+  Bf16Products& operator=(const Bf16Products&) = delete;
+
+ private:
+  bool keeps_tiles_;
+};
 
 // The versions. Of each the processor has to have the level that its name says.
 void Bf16BlockScalar(const Bf16Block& block);

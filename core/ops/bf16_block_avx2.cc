@@ -10,13 +10,13 @@ namespace {
 template <int R>
 BINOCLE_AVX2 inline void Avx2Bf16Rows(const Bf16Block& b, int64_t row, int64_t column) {
   const Bf16* x = b.x + row * b.ldx;
-  float* c = b.c + row * 64 + column;
+  float* c = b.c + row * b.ldc + column;
   __m256 acc[R][2];
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2
     for (int v = 0; v < 2; ++v)
-      acc[r][v] = b.add ? _mm256_loadu_ps(c + r * 64 + v * 8) : _mm256_setzero_ps();
+      acc[r][v] = b.add ? _mm256_loadu_ps(c + r * b.ldc + v * 8) : _mm256_setzero_ps();
   }
   const Bf16* w = b.w + column * 2;
   for (int64_t k = 0; k < b.depth; k += 2, w += 128) {
@@ -42,7 +42,7 @@ BINOCLE_AVX2 inline void Avx2Bf16Rows(const Bf16Block& b, int64_t row, int64_t c
 #pragma GCC unroll 4
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) _mm256_storeu_ps(c + r * 64 + v * 8, acc[r][v]);
+    for (int v = 0; v < 2; ++v) _mm256_storeu_ps(c + r * b.ldc + v * 8, acc[r][v]);
   }
 }
 

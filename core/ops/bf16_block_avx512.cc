@@ -23,13 +23,13 @@ BINOCLE_AVX512 inline __m512 HighHalves(__m512i pairs) {
 template <int R>
 BINOCLE_AVX512 inline void WidenedRows(const Bf16Block& b, int64_t row) {
   const Bf16* x = b.x + row * b.ldx;
-  float* c = b.c + row * 64;
+  float* c = b.c + row * b.ldc;
   __m512 acc[R][4];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v)
-      acc[r][v] = b.add ? _mm512_loadu_ps(c + r * 64 + v * 16) : _mm512_setzero_ps();
+      acc[r][v] = b.add ? _mm512_loadu_ps(c + r * b.ldc + v * 16) : _mm512_setzero_ps();
   }
   const Bf16* w = b.w;
   for (int64_t k = 0; k < b.depth; k += 2, w += 128) {
@@ -54,20 +54,20 @@ BINOCLE_AVX512 inline void WidenedRows(const Bf16Block& b, int64_t row) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) _mm512_storeu_ps(c + r * 64 + v * 16, acc[r][v]);
+    for (int v = 0; v < 4; ++v) _mm512_storeu_ps(c + r * b.ldc + v * 16, acc[r][v]);
   }
 }
 
 template <int R>
 BINOCLE_BF16 inline void NativeRows(const Bf16Block& b, int64_t row) {
   const Bf16* x = b.x + row * b.ldx;
-  float* c = b.c + row * 64;
+  float* c = b.c + row * b.ldc;
   __m512 acc[R][4];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v)
-      acc[r][v] = b.add ? _mm512_loadu_ps(c + r * 64 + v * 16) : _mm512_setzero_ps();
+      acc[r][v] = b.add ? _mm512_loadu_ps(c + r * b.ldc + v * 16) : _mm512_setzero_ps();
   }
   const Bf16* w = b.w;
 #pragma GCC unroll 2
@@ -87,7 +87,7 @@ BINOCLE_BF16 inline void NativeRows(const Bf16Block& b, int64_t row) {
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) _mm512_storeu_ps(c + r * 64 + v * 16, acc[r][v]);
+    for (int v = 0; v < 4; ++v) _mm512_storeu_ps(c + r * b.ldc + v * 16, acc[r][v]);
   }
 }
 

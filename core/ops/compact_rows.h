@@ -15,6 +15,8 @@ inline constexpr int32_t kByteOffset = 128;
 
 // out[0 … padded): x rounded to nearest even, then zeros.
 void RowAsBf16(const float* x, int64_t k, int64_t padded, Bf16* out);
+// out[0 … 2·count): the numbers of both rows, rounded, in turns.
+void PairRowsAsBf16(const float* even, const float* odd, int64_t count, Bf16* out);
 // out[0 … padded): the bytes, then kByteOffset. Returns s.
 float RowAsBytes(const float* x, int64_t k, int64_t padded, uint8_t* out);
 

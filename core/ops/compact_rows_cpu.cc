@@ -16,11 +16,15 @@ using CompactF = hn::ScalableTag<float>;
 using CompactI = hn::Rebind<int32_t, CompactF>;
 using CompactU = hn::Rebind<uint32_t, CompactF>;
 
-HWY_INLINE hn::Vec<CompactU> Bf16Bits(hn::Vec<CompactF> x) {
+// The upper halves are the bfloat16; the lower ones are left over.
+HWY_INLINE hn::Vec<CompactU> RoundedBits(hn::Vec<CompactF> x) {
   const CompactU du;
   const auto bits = hn::BitCast(du, x);
   const auto even = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
-  return hn::ShiftRight<16>(hn::Add(bits, hn::Add(even, hn::Set(du, 0x7FFFu))));
+  return hn::Add(bits, hn::Add(even, hn::Set(du, 0x7FFFu)));
+}
+HWY_INLINE hn::Vec<CompactU> Bf16Bits(hn::Vec<CompactF> x) {
+  return hn::ShiftRight<16>(RoundedBits(x));
 }
 
 void RowBf16(const float* x, int64_t k, int64_t padded, Bf16* out) {
@@ -33,6 +37,22 @@ void RowBf16(const float* x, int64_t k, int64_t padded, Bf16* out) {
     hn::StoreU(hn::TruncateTo(d16, Bf16Bits(hn::LoadU(d, x + i))), d16, bits + i);
   for (; i < k; ++i) out[i] = Bf16FromF32(x[i]);
   for (; i < padded; ++i) out[i] = {0};
+}
+
+void PairRowsBf16(const float* even, const float* odd, int64_t count, Bf16* out) {
+  const CompactF d;
+  const CompactU du;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  auto* pairs = reinterpret_cast<uint32_t*>(out);
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    const auto high = hn::And(RoundedBits(hn::LoadU(d, odd + i)), hn::Set(du, 0xFFFF0000u));
+    hn::StoreU(hn::Or(Bf16Bits(hn::LoadU(d, even + i)), high), du, pairs + i);
+  }
+  for (; i < count; ++i) {
+    out[2 * i] = Bf16FromF32(even[i]);
+    out[2 * i + 1] = Bf16FromF32(odd[i]);
+  }
 }
 
 float RowBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
@@ -114,6 +134,7 @@ HWY_AFTER_NAMESPACE();
 namespace binocle {
 namespace {
 HWY_EXPORT(RowBf16);
+HWY_EXPORT(PairRowsBf16);
 HWY_EXPORT(RowBytes);
 HWY_EXPORT(PanelBytes);
 HWY_EXPORT(PanelBf16);
@@ -121,6 +142,10 @@ HWY_EXPORT(PanelBf16);
 
 void RowAsBf16(const float* x, int64_t k, int64_t padded, Bf16* out) {
   HWY_DYNAMIC_DISPATCH(RowBf16)(x, k, padded, out);
+}
+
+void PairRowsAsBf16(const float* even, const float* odd, int64_t count, Bf16* out) {
+  HWY_DYNAMIC_DISPATCH(PairRowsBf16)(even, odd, count, out);
 }
 
 float RowAsBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {

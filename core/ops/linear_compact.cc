@@ -126,6 +126,7 @@ class PanelProduct {
                                    .ldx = o_.x.ldx,
                                    .w = reinterpret_cast<const Bf16*>(w_),
                                    .c = sums_,
+                                   .ldc = kPanelWidth,
                                    .rows = rows,
                                    .depth = o_.depth,
                                    .add = false});

@@ -8,6 +8,21 @@
 #if defined(__x86_64__)
 
 namespace binocle {
+
+TilesOfThread& ThisThreadsTiles() {
+  thread_local TilesOfThread tiles;
+  return tiles;
+}
+
+void KeepTiles() { ++ThisThreadsTiles().keepers; }
+
+BINOCLE_AMX void LeaveTiles() {
+  TilesOfThread& now = ThisThreadsTiles();
+  if (--now.keepers > 0 || now.first == 0) return;
+  now.first = 0;
+  _tile_release();
+}
+
 namespace {
 
 enum class TileKind { kInt8, kBf16 };
@@ -20,26 +35,26 @@ struct TileBlock {
   const char* x;  // [rows][bytes], x_stride apart
   int64_t x_stride;
   const char* w;  // [bytes / 4][64][4]
-  char* c;        // [rows][64] of four bytes
+  char* c;        // [rows][64] of four bytes, c_stride apart
+  int64_t c_stride;
   int64_t bytes;  // a multiple of 64
   bool add;
 };
 
-constexpr int64_t kSumStride = 64 * 4;
 constexpr int64_t kPanelStride = 64 * 4;
 
 // (16 and 16, or fewer) rows × 32 columns.
 template <TileKind kKind>
 BINOCLE_AMX inline void TwoByTwo(const TileBlock& b, int64_t column) {
   char* c = b.c + column * 4;
-  char* lower = c + 16 * kSumStride;
+  char* lower = c + 16 * b.c_stride;
   const char* w = b.w + column * 4;
   const char* x2 = b.x + 16 * b.x_stride;
   if (b.add) {
-    _tile_loadd(0, c, kSumStride);
-    _tile_loadd(1, c + 64, kSumStride);
-    _tile_loadd(2, lower, kSumStride);
-    _tile_loadd(3, lower + 64, kSumStride);
+    _tile_loadd(0, c, b.c_stride);
+    _tile_loadd(1, c + 64, b.c_stride);
+    _tile_loadd(2, lower, b.c_stride);
+    _tile_loadd(3, lower + 64, b.c_stride);
   } else {
     _tile_zero(0);
     _tile_zero(1);
@@ -63,20 +78,20 @@ BINOCLE_AMX inline void TwoByTwo(const TileBlock& b, int64_t column) {
       _tile_dpbf16ps(3, 5, 7);
     }
   }
-  _tile_stored(0, c, kSumStride);
-  _tile_stored(1, c + 64, kSumStride);
-  _tile_stored(2, lower, kSumStride);
-  _tile_stored(3, lower + 64, kSumStride);
+  _tile_stored(0, c, b.c_stride);
+  _tile_stored(1, c + 64, b.c_stride);
+  _tile_stored(2, lower, b.c_stride);
+  _tile_stored(3, lower + 64, b.c_stride);
 }
 
 // Up to 16 rows × 64 columns: w is read in the order of memory, which counts where memory is what bounds.
 template <TileKind kKind>
 BINOCLE_AMX inline void OneByFour(const TileBlock& b) {
   if (b.add) {
-    _tile_loadd(0, b.c, kSumStride);
-    _tile_loadd(1, b.c + 64, kSumStride);
-    _tile_loadd(2, b.c + 128, kSumStride);
-    _tile_loadd(3, b.c + 192, kSumStride);
+    _tile_loadd(0, b.c, b.c_stride);
+    _tile_loadd(1, b.c + 64, b.c_stride);
+    _tile_loadd(2, b.c + 128, b.c_stride);
+    _tile_loadd(3, b.c + 192, b.c_stride);
   } else {
     _tile_zero(0);
     _tile_zero(1);
@@ -104,10 +119,10 @@ BINOCLE_AMX inline void OneByFour(const TileBlock& b) {
       _tile_dpbf16ps(3, 4, 5);
     }
   }
-  _tile_stored(0, b.c, kSumStride);
-  _tile_stored(1, b.c + 64, kSumStride);
-  _tile_stored(2, b.c + 128, kSumStride);
-  _tile_stored(3, b.c + 192, kSumStride);
+  _tile_stored(0, b.c, b.c_stride);
+  _tile_stored(1, b.c + 64, b.c_stride);
+  _tile_stored(2, b.c + 128, b.c_stride);
+  _tile_stored(3, b.c + 192, b.c_stride);
 }
 
 // Rows [begin, end) in pairs of row tiles, or one.
@@ -121,7 +136,8 @@ BINOCLE_AMX inline void RowTiles(const TileBlock& whole, int64_t begin, int64_t 
       const TileBlock b{.x = whole.x + row * whole.x_stride + k,
                         .x_stride = whole.x_stride,
                         .w = whole.w + k * 64,
-                        .c = whole.c + row * kSumStride,
+                        .c = whole.c + row * whole.c_stride,
+                        .c_stride = whole.c_stride,
                         .bytes = std::min(kBytesAtOnce, whole.bytes - k),
                         .add = whole.add || k > 0};
       if (step == 16) {
@@ -148,6 +164,7 @@ BINOCLE_AMX void Int8BlockAmx(const Int8Block& b) {
                           .x_stride = b.ldx,
                           .w = reinterpret_cast<const char*>(b.w),
                           .c = reinterpret_cast<char*>(b.c),
+                          .c_stride = 64 * 4,
                           .bytes = b.depth,
                           .add = b.add},
                          b.rows);
@@ -158,6 +175,7 @@ BINOCLE_AMX void Bf16BlockAmx(const Bf16Block& b) {
                           .x_stride = b.ldx * 2,
                           .w = reinterpret_cast<const char*>(b.w),
                           .c = reinterpret_cast<char*>(b.c),
+                          .c_stride = b.ldc * 4,
                           .bytes = b.depth * 2,
                           .add = b.add},
                          b.rows);

@@ -111,7 +111,7 @@ class Bench {
         prompt_tokens_(plan.visual_tokens + plan.text_tokens),
         embeddings_(Tensor::F32({config_.vocabulary, config_.width}, "embeddings")),
         pool_(config_.layers, config_.kv_heads, config_.head_dim,
-              kSequences * PagesFor(prompt_tokens_ + 1)),
+              kSequences * PagesFor(prompt_tokens_ + 1), config_.kv_dtype),
         activations_(config_, kChunkRows, 1),
         tap_(config_.layers / 2, config_.heads) {
     Randomize(ex, 1, 1000, embeddings_);
@@ -322,7 +322,7 @@ int64_t ModelBenchPlan::bytes() const {
   const LlamaConfig c = BenchShape(shape);
   const int64_t tokens = visual_tokens + text_tokens + 1;
   return 4 * Parameters(c) + DecoderActivations::Bytes(c, kChunkRows, 1) +
-         KvPool::Bytes(c.layers, c.kv_heads, c.head_dim, kSequences * PagesFor(tokens));
+         KvPool::Bytes(c.layers, c.kv_heads, c.head_dim, kSequences * PagesFor(tokens), c.kv_dtype);
 }
 
 ModelBench BenchModel(Exec& ex, const ModelBenchPlan& plan,

@@ -128,7 +128,7 @@ class Speed {
         options_(options),
         model_(ex, std::move(checked), kMaxPositions),
         text_(model_.config().text),
-        pool_(text_.layers, text_.kv_heads, text_.head_dim, Pages()),
+        pool_(text_.layers, text_.kv_heads, text_.head_dim, Pages(), text_.kv_dtype),
         activations_(text_, rows, MostBatch()) {}
 
   const VlmModel& model() const { return model_; }

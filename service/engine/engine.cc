@@ -88,7 +88,7 @@ struct Engine::Impl {
         calibration(ReadCalibration(checked)),
         model(exec, std::move(checked), info.context_tokens),
         pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim,
-             PoolPages(model.config(), load)),
+             PoolPages(model.config(), load), model.config().text.kv_dtype),
         activations(model.config().text, BufferRows(model.config(), load), load.max_sequences),
         images(model, options),
         prefix(pool),

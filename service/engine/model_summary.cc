@@ -128,8 +128,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.tensors.push_back(std::move(tensor));
     info.file_bytes += view.bytes();
   }
-  info.kv_bytes =
-      KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PoolPages(c, options));
+  info.kv_bytes = KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim,
+                                PoolPages(c, options), c.text.kv_dtype);
   info.planned_bytes = info.kv_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

@@ -42,7 +42,7 @@ void CompareModel(CheckedModel checked, const Dump& dump, LoadOptions load, Stag
   const int64_t rows = BufferRows(checked.config(), load);
   const int64_t pages = PoolPages(checked.config(), load);
   VlmModel model(ex, std::move(checked), text.max_positions);
-  KvPool pool(text.layers, text.kv_heads, text.head_dim, pages);
+  KvPool pool(text.layers, text.kv_heads, text.head_dim, pages, text.kv_dtype);
   DecoderActivations activations(text, rows, load.max_sequences);
   const ForwardContext forward{ex, model.decoder(), pool, activations};
   std::vector<Tensor> visual;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <numeric>
@@ -53,13 +54,8 @@ TEST_P(AttentionShapes, EqualsTheExplicitMatrixCausalAndNot) {
   }
 }
 
-TEST_P(AttentionShapes, ARowDoesNotDependOnWhatSharesTheCall) {
-  const AttentionCase& c = GetParam();
-  Problem p(c.heads, c.kv_heads, c.d, c.rows_and_keys, 12);
-  Exec two(2), one(1);
-  Attention(two, p.args(Mask::kCausal), p.out, p.lse);
-  Tensor alone = p.out.Clone(), alone_lse = p.lse.Clone();
-  // Every row as a decode step of its own, with no more keys than it sees.
+// Every row as a decode step of its own, with no more keys than it sees.
+void AttendRowByRow(Exec& ex, const Problem& p, const TensorView& out, const TensorView& lse) {
   for (const QueryRun& run : p.runs) {
     for (int64_t i = 0; i < run.rows; ++i) {
       const QueryRun step{.first_row = run.first_row + i,
@@ -69,9 +65,18 @@ TEST_P(AttentionShapes, ARowDoesNotDependOnWhatSharesTheCall) {
                           .pages = run.pages};
       AttentionArgs args = p.args(Mask::kCausal);
       args.runs = {&step, 1};
-      Attention(one, args, alone, alone_lse);
+      Attention(ex, args, out, lse);
     }
   }
+}
+
+TEST_P(AttentionShapes, ARowDoesNotDependOnWhatSharesTheCall) {
+  const AttentionCase& c = GetParam();
+  Problem p(c.heads, c.kv_heads, c.d, c.rows_and_keys, 12);
+  Exec two(2), one(1);
+  Attention(two, p.args(Mask::kCausal), p.out, p.lse);
+  Tensor alone = p.out.Clone(), alone_lse = p.lse.Clone();
+  AttendRowByRow(one, p, alone, alone_lse);
   EXPECT_TRUE(SameBits(alone, p.out));
   EXPECT_TRUE(SameBits(alone_lse, p.lse));
 }
@@ -192,22 +197,140 @@ TEST(Attention, WeightsOfARowSumToOneAndRebuildItsOutput) {
   }
 }
 
-TEST_P(AttentionShapes, StoredInBf16EqualsTheExplicitMatrixOfTheStoredNumbers) {
-  const AttentionCase& c = GetParam();
-  Problem p({.heads = c.heads, .kv_heads = c.kv_heads, .d = c.d, .kv_dtype = DType::kBF16},
-            c.rows_and_keys, 18);
+// The levels of core/cpu_level.h that this processor has.
+std::vector<CpuLevel> LevelsHere() {
+  const std::span<const CpuLevel> all = CpuLevels();
+  return {all.begin(), std::find(all.begin(), all.end(), BestCpuLevel()) + 1};
+}
+
+Problem Bf16Problem(const AttentionCase& c, uint64_t seed) {
+  return {{.heads = c.heads, .kv_heads = c.kv_heads, .d = c.d, .kv_dtype = DType::kBF16},
+          c.rows_and_keys,
+          seed};
+}
+
+// Weights are rounded to 8 bits, so a sum is off by at most 2⁻⁸ of the sum of magnitudes; that of the weights is not touched.
+void ExpectNearExplicit(const Problem& p, const AttentionArgs& args, CpuLevel level) {
+  for (const QueryRun& run : args.runs) {
+    for (int64_t row = 0; row < run.rows; ++row) {
+      for (int64_t head = 0; head < p.heads; ++head) {
+        double lse = 0;
+        const std::vector<double> weights = WeightsRef(args, run, row, head, &lse);
+        ASSERT_NEAR(p.lse.row(run.first_row + row)[head], lse, 4e-6 * (1 + std::abs(lse)))
+            << CpuLevelName(level);
+        for (int64_t i = 0; i < p.d; ++i) {
+          double o = 0, magnitude = 0;
+          for (int64_t j = 0; j < run.keys; ++j) {
+            const double part = weights[static_cast<size_t>(j)] *
+                                args.kv.Value(run.pages[static_cast<size_t>(j / 64)],
+                                              head / (p.heads / args.kv.kv_heads), j % 64, i);
+            o += part;
+            magnitude += std::abs(part);
+          }
+          ASSERT_NEAR(p.out.row(run.first_row + row)[head * p.d + i], o, 0x1p-8 * magnitude)
+              << CpuLevelName(level) << " row " << row << " head " << head << " dimension " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(AttentionShapes, StoredInBf16IsNearTheExplicitMatrixOfTheStoredNumbers) {
+  Problem p = Bf16Problem(GetParam(), 18);
   Tensor q(DType::kBF16, p.q.shape(), "q");
   for (int64_t i = 0; i < q.view().elements(); ++i)
     static_cast<Bf16*>(q.view().data())[i] = Bf16FromF32(p.q.f32()[i]);
-  Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
-  Exec ex(2);
-  AttentionArgs args = p.args(Mask::kCausal);
-  for (const TensorView& queries : {p.q.view(), q.view()}) {
-    args.q = queries;
-    Attention(ex, args, p.out, p.lse);
-    AttentionRef(args, want, want_lse);
-    EXPECT_TRUE(Near(p.out, want, "attention"));
-    EXPECT_TRUE(Near(p.lse, want_lse, "lse"));
+  for (const CpuLevel level : LevelsHere()) {
+    Exec ex(2, level);
+    for (const Mask mask : {Mask::kCausal, Mask::kNone}) {
+      AttentionArgs args = p.args(mask);
+      for (const TensorView& queries : {p.q.view(), q.view()}) {
+        args.q = queries;
+        Attention(ex, args, p.out, p.lse);
+        ExpectNearExplicit(p, args, level);
+      }
+    }
+  }
+}
+
+TEST_P(AttentionShapes, StoredInBf16ARowDoesNotDependOnWhatSharesTheCall) {
+  Problem p = Bf16Problem(GetParam(), 21);
+  for (const CpuLevel level : LevelsHere()) {
+    Exec two(2, level), one(1, level);
+    Attention(two, p.args(Mask::kCausal), p.out, p.lse);
+    Tensor alone = p.out.Clone(), alone_lse = p.lse.Clone();
+    AttendRowByRow(one, p, alone, alone_lse);
+    EXPECT_TRUE(SameBits(alone, p.out)) << CpuLevelName(level);
+    EXPECT_TRUE(SameBits(alone_lse, p.lse)) << CpuLevelName(level);
+  }
+}
+
+TEST(Attention, WhatAPageHoldsBehindTheLastTokenIsNotRead) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const int64_t keys : {1, 31, 32, 33, 63, 95}) {
+      Problem p({.heads = 2, .kv_heads = 1, .d = 24, .kv_dtype = dtype}, {{1, keys}}, 22);
+      for (const CpuLevel level : LevelsHere()) {
+        Exec ex(1, level);
+        Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
+        const Tensor want = p.out.Clone();
+        const Tensor nan = Tensor::F32({1, 24}, "nan");
+        std::fill_n(nan.f32(), 24, NAN);
+        for (int64_t at = keys; at < PagesFor(keys) * kPageTokens; ++at) {
+          const std::vector<int32_t> slot = {
+              static_cast<int32_t>(p.runs[0].pages[at / 64] * 64 + at % 64)};
+          WriteKv(ex, nan, nan, slot, p.pool.layer(0));
+        }
+        Attention(ex, p.args(Mask::kCausal), p.out, p.lse);
+        EXPECT_TRUE(SameBits(p.out, want)) << keys << " " << CpuLevelName(level);
+      }
+    }
+  }
+}
+
+// Sequences that share their first pages are computed side by side; each as if it were alone.
+TEST(Attention, SequencesThatSharePagesChangeNothingForEachOther) {
+  for (const DType dtype : {DType::kF32, DType::kBF16}) {
+    for (const int64_t group : {1, 8, 20}) {
+      Problem p({.heads = 2 * group, .kv_heads = 2, .d = 40, .kv_dtype = dtype}, {{7, 7}, {1, 300}},
+                23);
+      const KvSequence& first = *p.sequences[1];
+      std::vector<KvSequence> forks;
+      for (const int64_t more : {1, 2, 3, 70, 100, 140}) {
+        forks.push_back(first.Fork());
+        forks.back().Truncate(more == 3 ? 200 : 300);  // one shares less
+        forks.back().Extend(more);
+      }
+      forks.push_back(first.Fork());
+      Exec ex(2);
+      std::vector<QueryRun> runs = {p.runs[0]};
+      int64_t rows = 7;
+      for (const KvSequence& fork : forks) {
+        for (int64_t at = 300; at < fork.length(); ++at) {
+          const std::vector<int32_t> slot = {fork.Slot(at)};
+          WriteKv(ex, RandomTensor({1, 80}, p.numbers), RandomTensor({1, 80}, p.numbers), slot,
+                  p.pool.layer(0));
+        }
+        runs.push_back({.first_row = rows,
+                        .rows = 2,
+                        .first_position = fork.length() - 2,
+                        .keys = fork.length(),
+                        .pages = fork.pages()});
+        rows += 2;
+      }
+      const Tensor q = RandomTensor({rows, 80 * group}, p.numbers);
+      Tensor out = Tensor::F32(q.shape(), "out"), lse = Tensor::F32({rows, 2 * group}, "lse");
+      Tensor alone = out.Clone(), alone_lse = lse.Clone();
+      AttentionArgs args = p.args(Mask::kCausal);
+      args.q = q;
+      args.runs = runs;
+      Attention(ex, args, out, lse);
+      for (const QueryRun& run : runs) {
+        args.runs = {&run, 1};
+        Attention(ex, args, alone, alone_lse);
+      }
+      EXPECT_TRUE(SameBits(out, alone)) << group;
+      EXPECT_TRUE(SameBits(lse, alone_lse)) << group;
+    }
   }
 }
 

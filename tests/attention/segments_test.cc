@@ -250,7 +250,12 @@ TEST(Var, SinksWhoseValuesDwarfAllOthersLeaveNoRounding) {
       Exec ex(2);
       Attention(ex, args, p.out, p.lse);
       AttentionRef(args, want, want_lse);
-      EXPECT_TRUE(Near(p.out, want, "var")) << larger;
+      if (dtype == DType::kF32) {
+        EXPECT_TRUE(Near(p.out, want, "var")) << larger;
+      } else {  // weights are rounded, those of sinks in the sum and in what is taken off it alike
+        for (int64_t i = 0; i < want.view().elements(); ++i)
+          ASSERT_NEAR(p.out.f32()[i], want.f32()[i], 0x1p-8) << larger;
+      }
       EXPECT_TRUE(Near(p.lse, want_lse, "lse")) << larger;
       for (int64_t i = 0; i < 30; ++i) {
         QueryRun step = run;

@@ -108,6 +108,9 @@ inline Vec1 BitCast(Tag, Vec1U32 v) { return {std::bit_cast<float>(v.raw)}; }
 inline Vec1U32 BitCast(ScalableTag<uint32_t>, Vec1 v) { return {std::bit_cast<uint32_t>(v.raw)}; }
 inline Vec1U32 Add(Vec1U32 a, Vec1U32 b) { return {a.raw + b.raw}; }
 inline Vec1U32 And(Vec1U32 a, Vec1U32 b) { return {a.raw & b.raw}; }
+inline Vec1U32 Or(Vec1U32 a, Vec1U32 b) { return {a.raw | b.raw}; }
+inline Vec1U32 LoadU(ScalableTag<uint32_t>, const uint32_t* from) { return {*from}; }
+inline void StoreU(Vec1U32 v, ScalableTag<uint32_t>, uint32_t* to) { *to = v.raw; }
 inline Vec1U32 Set(ScalableTag<uint32_t>, uint32_t value) { return {value}; }
 template <int kBits>
 Vec1U32 ShiftRight(Vec1U32 v) {
