@@ -13,6 +13,7 @@
 
 #include "core/convert.h"
 #include "core/cpu_level.h"
+#include "core/ops/int8_block.h"
 
 namespace binocle {
 
@@ -27,6 +28,7 @@ struct Bf16Block {
   int64_t rows;
   int64_t depth;
   bool add;  // to what c holds
+  Ahead ahead{};
 };
 
 void MultiplyBf16Block(CpuLevel level, const Bf16Block& block);

@@ -14,6 +14,12 @@ namespace binocle {
 
 inline constexpr int64_t kInt8Depth = 64;  // depths are multiples of it: the k of a tile
 
+// What comes after, to be brought near while a product runs: the processor's own prefetcher does not follow tiles.
+struct Ahead {
+  const void* from = nullptr;
+  int64_t bytes = 0;
+};
+
 struct Int8Block {
   const uint8_t* x;  // [rows, depth], leading dimension ldx
   int64_t ldx;
@@ -22,6 +28,7 @@ struct Int8Block {
   int64_t rows;
   int64_t depth;
   bool add;  // to what c holds
+  Ahead ahead{};
 };
 
 void MultiplyInt8Block(CpuLevel level, const Int8Block& block);

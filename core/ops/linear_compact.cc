@@ -26,7 +26,8 @@ constexpr int64_t kTaskBytes = 1 << 20;
 constexpr int64_t kRowGap = 64;
 
 struct RoundedRows {
-  const void* x;            // Bf16 or bytes
+  const void* x;  // Bf16 or bytes
+  int64_t rows;
   int64_t ldx;              // in elements
   const float* row_scales;  // [rows] of bytes
   const int32_t* sums;      // of groups of bytes, which are signed then: for Int4Block; or null
@@ -37,6 +38,7 @@ struct Operands {
   const LinearWeights& w;
   RoundedRows x;
   CpuLevel level;
+  int threads;
   int64_t depth;  // padded
   int64_t panel_bytes;
 
@@ -71,7 +73,7 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
     ex.ParallelRanges(rows, 8, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) RowAsBf16(x.row(r), k, depth, out + r * ldx);
     });
-    return {.x = out, .ldx = ldx, .row_scales = nullptr, .sums = nullptr};
+    return {.x = out, .rows = rows, .ldx = ldx, .row_scales = nullptr, .sums = nullptr};
   }
   const int64_t ldx = depth + kRowGap;
   const bool sums = IsDirectInt4(kind, rows, ex.cpu_level());
@@ -88,7 +90,11 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
       if (sums) AsSigned(out + r * ldx, depth, group_sums + r * groups);
     }
   });
-  return {.x = out, .ldx = ldx, .row_scales = scales, .sums = sums ? group_sums : nullptr};
+  return {.x = out,
+          .rows = rows,
+          .ldx = ldx,
+          .row_scales = scales,
+          .sums = sums ? group_sums : nullptr};
 }
 
 // One thread's way through panels, with scratch of its own.
@@ -103,10 +109,11 @@ class PanelProduct {
         sums_(scratch),
         expanded_(reinterpret_cast<int8_t*>(scratch + kSumRows * kPanelWidth)) {}
 
-  // From here on of this panel.
+  // From here on of this panel. The one that this thread will probably get next is brought near meanwhile.
   void Begin(int64_t panel) {
     panel_ = panel;
     w_ = o_.panel(panel);
+    next_ = panel + o_.threads < o_.w.panels() ? o_.panel(panel + o_.threads) : nullptr;
     if (o_.w.compact.kind != WeightKind::kInt4 || o_.x.sums != nullptr) return;
     ExpandInt4(o_.level, reinterpret_cast<const uint8_t*>(w_), o_.depth, expanded_);
     w_ = reinterpret_cast<const std::byte*>(expanded_);
@@ -129,7 +136,8 @@ class PanelProduct {
                                    .ldc = kPanelWidth,
                                    .rows = rows,
                                    .depth = o_.depth,
-                                   .add = false});
+                                   .add = false,
+                                   .ahead = PartAhead(row, rows)});
       return FinishBf16(sums_, to);
     }
     auto* sums = reinterpret_cast<int32_t*>(sums_);
@@ -150,17 +158,26 @@ class PanelProduct {
                                    .c = sums,
                                    .rows = rows,
                                    .depth = o_.depth,
-                                   .add = false});
+                                   .add = false,
+                                   .ahead = PartAhead(row, rows)});
     }
     FinishBytes(sums, starts, o_.w.compact.scales.f32() + n0, o_.x.row_scales + row, to);
   }
 
  private:
+  // Of the next panel, the part that these rows are of all.
+  Ahead PartAhead(int64_t row, int64_t rows) const {
+    if (next_ == nullptr || o_.x.rows <= kFewRows) return {};
+    const int64_t begin = o_.panel_bytes * row / o_.x.rows;
+    return {next_ + begin, o_.panel_bytes * (row + rows) / o_.x.rows - begin};
+  }
+
   const Operands& o_;
   float* sums_;       // [kSumRows][64], of either type
   int8_t* expanded_;  // [depth / 4][64][4]
   int64_t panel_ = 0;
   const std::byte* w_ = nullptr;
+  const std::byte* next_ = nullptr;
 };
 
 Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
@@ -168,6 +185,7 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
   return {.w = w,
           .x = Round(ex, x, w.compact.kind, depth),
           .level = ex.cpu_level(),
+          .threads = ex.threads(),
           .depth = depth,
           .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
 }

@@ -29,7 +29,7 @@ enum class TileKind { kInt8, kBf16 };
 
 // k that all rows pass before the next: 64 KiB of w, which stay in the second-level cache's fast part together with the rows' share of x. One
 // pass over 2,048 bytes was a seventh slower.
-constexpr int64_t kBytesAtOnce = 1024;
+constexpr int64_t kBytesAtOnce = 512;
 
 struct TileBlock {
   const char* x;  // [rows][bytes], x_stride apart
@@ -39,6 +39,25 @@ struct TileBlock {
   int64_t c_stride;
   int64_t bytes;  // a multiple of 64
   bool add;
+  class Nearer* ahead;
+};
+
+// Brings lines nearer, as many at each step as makes the last one come with the last step.
+class Nearer {
+ public:
+  Nearer(const Ahead& ahead, int64_t steps)
+      : next_(static_cast<const char*>(ahead.from)),
+        end_(next_ + ahead.bytes),
+        step_((ahead.bytes / 64 + steps - 1) / std::max<int64_t>(1, steps) * 64) {}
+  BINOCLE_AMX void Step() {
+    const char* stop = std::min(next_ + step_, end_);
+    for (; next_ < stop; next_ += 64) _mm_prefetch(next_, _MM_HINT_T1);
+  }
+
+ private:
+  const char* next_;
+  const char* end_;
+  int64_t step_;
 };
 
 constexpr int64_t kPanelStride = 64 * 4;
@@ -62,6 +81,7 @@ BINOCLE_AMX inline void TwoByTwo(const TileBlock& b, int64_t column) {
     _tile_zero(3);
   }
   for (int64_t k = 0; k < b.bytes; k += 64) {
+    if (b.ahead != nullptr) b.ahead->Step();
     _tile_loadd(4, b.x + k, b.x_stride);
     _tile_loadd(6, w + k * 64, kPanelStride);
     _tile_loadd(7, w + k * 64 + 64, kPanelStride);
@@ -139,7 +159,8 @@ BINOCLE_AMX inline void RowTiles(const TileBlock& whole, int64_t begin, int64_t 
                         .c = whole.c + row * whole.c_stride,
                         .c_stride = whole.c_stride,
                         .bytes = std::min(kBytesAtOnce, whole.bytes - k),
-                        .add = whole.add || k > 0};
+                        .add = whole.add || k > 0,
+                        .ahead = whole.ahead};
       if (step == 16) {
         OneByFour<kKind>(b);
       } else {
@@ -151,8 +172,10 @@ BINOCLE_AMX inline void RowTiles(const TileBlock& whole, int64_t begin, int64_t 
 }
 
 template <TileKind kKind>
-BINOCLE_AMX inline void Tiles(const TileBlock& b, int64_t rows) {
+BINOCLE_AMX inline void Tiles(TileBlock b, int64_t rows, const Ahead& ahead) {
   const int64_t whole = rows / 32 * 32;
+  Nearer nearer(ahead, whole / 32 * 2 * (b.bytes / 64));
+  b.ahead = ahead.bytes > 0 ? &nearer : nullptr;
   if (whole > 0) RowTiles<kKind>(b, 0, whole);
   if (whole < rows) RowTiles<kKind>(b, whole, rows);
 }
@@ -166,8 +189,9 @@ BINOCLE_AMX void Int8BlockAmx(const Int8Block& b) {
                           .c = reinterpret_cast<char*>(b.c),
                           .c_stride = 64 * 4,
                           .bytes = b.depth,
-                          .add = b.add},
-                         b.rows);
+                          .add = b.add,
+                          .ahead = nullptr},
+                         b.rows, b.ahead);
 }
 
 BINOCLE_AMX void Bf16BlockAmx(const Bf16Block& b) {
@@ -177,8 +201,9 @@ BINOCLE_AMX void Bf16BlockAmx(const Bf16Block& b) {
                           .c = reinterpret_cast<char*>(b.c),
                           .c_stride = b.ldc * 4,
                           .bytes = b.depth * 2,
-                          .add = b.add},
-                         b.rows);
+                          .add = b.add,
+                          .ahead = nullptr},
+                         b.rows, b.ahead);
 }
 
 }  // namespace binocle

@@ -42,6 +42,8 @@ class TileShapes {
       shapes.row_bytes[t] = 64;
       shapes.rows[t] = static_cast<uint8_t>(rows[t]);
     }
+    // The intrinsic tells GCC 12 of eight bytes that are read, not of 64.
+    __asm__ volatile("" : : "r"(&shapes) : "memory");
     _tile_loadconfig(&shapes);
   }
   BINOCLE_AMX ~TileShapes() {
