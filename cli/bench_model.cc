@@ -31,6 +31,7 @@ Json ToJson(const StageSpeed& s) {
   }
   return {{"stage", s.stage},
           {"batch", s.batch},
+          {"visual_tokens", s.visual_tokens},
           {"tokens", s.tokens},
           {"first_milliseconds", s.first_milliseconds},
           {"milliseconds", SpreadJson(s.milliseconds)},
@@ -60,7 +61,8 @@ Json ToJson(const SpeedBench& b) {
 
 void PrintStage(const StageSpeed& s) {
   std::string name = s.stage;
-  if (s.stage == "decode") name += " × " + std::to_string(s.batch);
+  if (s.stage == "decode" || s.stage == "questions") name += " × " + std::to_string(s.batch);
+  if (s.visual_tokens > 0) name += ", " + std::to_string(s.visual_tokens);
   std::printf("%-14s %9.2f ms  %.2f-%.2f  first %9.2f ms  %9.1f tokens/s", name.c_str(),
               s.milliseconds.median, s.milliseconds.lower, s.milliseconds.upper,
               s.first_milliseconds, s.tokens_per_second.median);
@@ -119,6 +121,13 @@ void AddBenchModel(CLI::App& bench) {
       ->check(IsInteger("--batch"))
       ->allow_extra_args(false)
       ->capture_default_str();
+  command
+      ->add_option(
+          "--visual-tokens", o.visual_tokens,
+          "pictures of so many tokens, stock beside composite, and questions that share one\n"
+          "(repeatable)")
+      ->check(IsInteger("--visual-tokens"))
+      ->allow_extra_args(false);
   number("--rounds", o.rounds, "calls of each stage after the first");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { RunSpeed(*flags); });

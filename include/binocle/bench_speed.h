@@ -18,7 +18,9 @@ struct SpeedBenchOptions {
   int64_t text_tokens = 64;               // 8 … 65536: beside the picture
   int64_t decode_tokens = 32;             // 1 … 4096: after the text prompt, in each round
   std::vector<int64_t> batches = {1, 4};  // 1 … 64: sequences that decode at once
-  int64_t rounds = 5;                     // 1 … 1000
+  std::vector<int64_t>
+      visual_tokens;   // 1 … 65536: pictures of so many, for the stages that need no tower
+  int64_t rounds = 5;  // 1 … 1000
   std::function<void(const std::string&)> on_step;  // called with what comes next; may be empty
 };
 
@@ -36,9 +38,14 @@ struct OpShare {
 //   decode       a token of each of `batch` sequences that have prompt_tokens behind them
 //   picture      a picture and text_tokens, from pixels to the first token's logits
 //   picture_again  the same picture known: its tokens, and where all layers are composite its keys and values, are there
+// and for each of visual_tokens, with that many rows of noise in a picture's place, whatever the model:
+//   language_stock, language_composite   them and text_tokens through the language model to the first token's logits, in turns: all layers stock,
+//                                        or all composite with the aligner vo
+//   questions      a token of each of `batch` sequences that ask about that one picture
 struct StageSpeed {
   std::string stage;
   int64_t batch = 1;
+  int64_t visual_tokens = 0;      // of the stages that have their own number
   int64_t tokens = 0;             // rows of the language model, or of the towers' leading one
   double first_milliseconds = 0;  // of the first call after loading; 0 where it was none
   Spread milliseconds;

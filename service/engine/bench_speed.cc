@@ -29,6 +29,7 @@ void CheckRanges(const SpeedBenchOptions& o) {
   CheckOption("decode_tokens", o.decode_tokens, 1, 4096);
   CheckOption("rounds", o.rounds, 1, 1000);
   for (const int64_t batch : o.batches) CheckOption("batch", batch, 1, 64);
+  for (const int64_t tokens : o.visual_tokens) CheckOption("visual_tokens", tokens, 1, 65536);
 }
 
 // With prompt_tokens chosen. Throws INVALID_ARGUMENT where the model has no room for what is asked.
@@ -40,6 +41,8 @@ SpeedBenchOptions Fitted(SpeedBenchOptions o, const ModelInfo& info) {
   CheckOption("prompt_tokens", o.prompt_tokens, 1, room);
   if (info.image_tokens > 0)
     CheckOption("text_tokens", o.text_tokens, 1, info.context_tokens - info.image_tokens);
+  for (const int64_t tokens : o.visual_tokens)
+    CheckOption("visual_tokens", tokens, 1, room - o.text_tokens);
   return o;
 }
 
@@ -145,9 +148,15 @@ class Speed {
       step(internal::Concat("decode, ", batch, " at once"));
       out.stages.push_back(Decode(batch, read, out));
     }
-    if (!model_.config().takes_pictures()) return;
-    step("picture");
-    Picture(out);
+    if (model_.config().takes_pictures()) {
+      step("picture");
+      Picture(out);
+    }
+    for (const int64_t visual : options_.visual_tokens) {
+      step(internal::Concat(visual, " visual tokens"));
+      Language(visual, out);
+      for (const int64_t batch : options_.batches) out.stages.push_back(Questions(visual, batch));
+    }
   }
 
  private:
@@ -166,7 +175,10 @@ class Speed {
   }
   int64_t Pages() const {
     const int64_t text = PagesFor(options_.prompt_tokens + options_.decode_tokens + 1);
-    return MostBatch() * text + PagesFor(PictureTokens() + options_.text_tokens + 1);
+    int64_t visual = PictureTokens();
+    for (const int64_t tokens : options_.visual_tokens) visual = std::max(visual, tokens);
+    return MostBatch() * text +
+           PagesFor(visual + std::max(options_.text_tokens, options_.decode_tokens) + 1);
   }
   ForwardContext context() { return {ex_, model_.decoder(), pool_, activations_}; }
 
@@ -203,36 +215,40 @@ class Speed {
     return times.Result("prefill", 1, options_.prompt_tokens, 1);
   }
 
+  using Sequences = std::vector<std::unique_ptr<RunningSequence>>;
+
+  // decode_tokens steps of all sequences, which are behind the same prompt and are so again afterwards.
+  void Steps(const ExpandedPrompt& prompt, std::span<const SharedImage> images,
+             const LayerPlan& plan, const Sequences& sequences) {
+    const int64_t behind = std::ssize(prompt.ids);
+    std::vector<int32_t> answer;
+    for (int64_t i = 0; i < options_.decode_tokens; ++i)
+      answer.push_back(static_cast<int32_t>(1 + i * 31 % (text_.vocabulary - 1)));
+    for (int64_t i = 0; i < options_.decode_tokens; ++i) {
+      std::vector<SequenceRows> rows;
+      for (const auto& sequence : sequences) {
+        sequence->kv.Extend(1);
+        rows.push_back({*sequence,
+                        {prompt, images, std::span(answer).first(static_cast<size_t>(i + 1)), plan},
+                        behind + i + 1});
+      }
+      ForwardRows(context(), rows);
+    }
+    for (const auto& sequence : sequences) {
+      sequence->kv.Truncate(behind);
+      sequence->computed = behind;
+    }
+  }
+
   // Sequences of the same prompt, each with keys and values of its own.
   StageSpeed Decode(int64_t batch, ReadRate& read, SpeedBench& out) {
     const ExpandedPrompt prompt = TextPrompt(text_, options_.prompt_tokens);
-    std::vector<std::unique_ptr<RunningSequence>> sequences;
+    Sequences sequences;
     for (int64_t b = 0; b < batch; ++b) {
       sequences.push_back(std::make_unique<RunningSequence>(pool_));
       Ask(prompt, nullptr, *sequences.back());
     }
-    std::vector<int32_t> answer;
-    for (int64_t i = 0; i < options_.decode_tokens; ++i)
-      answer.push_back(static_cast<int32_t>(1 + i * 31 % (text_.vocabulary - 1)));
-    const auto steps = [&] {
-      for (int64_t i = 0; i < options_.decode_tokens; ++i) {
-        std::vector<SequenceRows> rows;
-        for (const auto& sequence : sequences) {
-          sequence->kv.Extend(1);
-          rows.push_back({*sequence,
-                          {prompt,
-                           {},
-                           std::span(answer).first(static_cast<size_t>(i + 1)),
-                           model_.decoder().plan()},
-                          options_.prompt_tokens + i + 1});
-        }
-        ForwardRows(context(), rows);
-      }
-      for (const auto& sequence : sequences) {
-        sequence->kv.Truncate(options_.prompt_tokens);
-        sequence->computed = options_.prompt_tokens;
-      }
-    };
+    const auto steps = [&] { Steps(prompt, {}, model_.decoder().plan(), sequences); };
     StageTimes times(ex_);
     std::vector<double> rates;
     for (int64_t round = 0; round <= options_.rounds; ++round) {
@@ -250,10 +266,8 @@ class Speed {
 
   void Picture(SpeedBench& out) {
     const ModelPixels pixels = NoisyPixels();
-    ExpandedPrompt prompt = TextPrompt(text_, options_.text_tokens);
     const int64_t tokens = pixels.plan.tokens;
-    prompt.ids.insert(prompt.ids.begin() + 1, static_cast<size_t>(tokens), 0);
-    prompt.images.push_back({.first_position = 1, .tokens = tokens, .image = 0});
+    const ExpandedPrompt prompt = PicturePrompt(tokens);
     SharedImage known;
     StageTimes first(ex_), again(ex_);
     for (int64_t round = 0; round <= options_.rounds; ++round) {
@@ -272,11 +286,79 @@ class Speed {
     out.stages.push_back(again.Result("picture_again", 1, rows, 1));
   }
 
+  ExpandedPrompt PicturePrompt(int64_t visual) const {
+    ExpandedPrompt prompt = TextPrompt(text_, options_.text_tokens);
+    prompt.ids.insert(prompt.ids.begin() + 1, static_cast<size_t>(visual), 0);
+    prompt.images.push_back({.first_position = 1, .tokens = visual, .image = 0});
+    return prompt;
+  }
+
+  // Numbers of about the size of a projector's.
+  Tensor NoisyTokens(int64_t visual) const {
+    Tensor tokens = Tensor::F32({visual, text_.width}, "visual");
+    for (int64_t i = 0; i < tokens.view().elements(); ++i) {
+      const auto bits = static_cast<uint32_t>(i) * 2654435761u >> 8;
+      tokens.f32()[i] = static_cast<float>(bits) / (1 << 24) - 0.5F;
+    }
+    return tokens;
+  }
+
+  void Language(int64_t visual, SpeedBench& out) {
+    const LayerPlan stock = LayerPlan::Stock(text_.layers);
+    const LayerPlan composite{
+        .kinds = std::vector(static_cast<size_t>(text_.layers), LayerKind::kComposite)};
+    const ExpandedPrompt prompt = PicturePrompt(visual);
+    StageTimes of_stock(ex_), of_composite(ex_);
+    const auto run = [&](const LayerPlan& plan, StageTimes& times) {
+      Tensor tokens = NoisyTokens(visual);
+      RunningSequence sequence(pool_);
+      times.Time([&] {
+        const SharedImage image = Projected(std::move(tokens), plan);
+        ForwardAll(context(), {prompt, {&image, 1}, {}, plan}, sequence);
+      });
+    };
+    for (int64_t round = 0; round <= options_.rounds; ++round) {
+      run(stock, of_stock);
+      run(composite, of_composite);
+    }
+    for (const auto& [name, times] :
+         {std::pair("language_stock", &of_stock), std::pair("language_composite", &of_composite)}) {
+      StageSpeed stage = times->Result(name, 1, std::ssize(prompt.ids), 1);
+      stage.visual_tokens = visual;
+      out.stages.push_back(std::move(stage));
+    }
+  }
+
+  // The picture's pages are one copy for all, as the engine's prefix index has them.
+  StageSpeed Questions(int64_t visual, int64_t batch) {
+    const LayerPlan plan = LayerPlan::Stock(text_.layers);
+    const ExpandedPrompt prompt = PicturePrompt(visual);
+    const SharedImage image = Projected(NoisyTokens(visual), plan);
+    const std::span<const SharedImage> images{&image, 1};
+    Sequences sequences;
+    sequences.push_back(std::make_unique<RunningSequence>(pool_));
+    ForwardAll(context(), {prompt, images, {}, plan}, *sequences[0]);
+    for (int64_t b = 1; b < batch; ++b) {
+      sequences.push_back(std::make_unique<RunningSequence>(sequences[0]->kv.Fork()));
+      sequences.back()->computed = sequences[0]->computed;
+    }
+    StageTimes times(ex_);
+    for (int64_t round = 0; round <= options_.rounds; ++round)
+      times.Time([&] { Steps(prompt, images, plan, sequences); });
+    StageSpeed stage = times.Result("questions", batch, batch, options_.decode_tokens);
+    stage.visual_tokens = visual;
+    return stage;
+  }
+
   SharedImage Encoded(const ModelPixels& pixels) {
-    auto image = std::make_shared<EncodedImage>();
     Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual");
     model_.Encode(ex_, pixels, visual, {});
-    const LayerPlan& plan = model_.decoder().plan();
+    return Projected(std::move(visual), model_.decoder().plan());
+  }
+
+  // A picture's tokens as the engine keeps them.
+  SharedImage Projected(Tensor visual, const LayerPlan& plan) {
+    auto image = std::make_shared<EncodedImage>();
     if (plan.images_stand_alone()) {
       model_.decoder().EncodeImage(ex_, {.visual = visual, .aligner = plan.aligner}, {},
                                    activations_, image->kv.emplace());
