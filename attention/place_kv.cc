@@ -98,19 +98,32 @@ KeptKv KeptKv::Make(int64_t kv_heads, int64_t head_dim, int64_t tokens) {
           .values = Tensor::F32({kv_heads, tokens * ValueStride(head_dim)}, "kept.values")};
 }
 
-void KeptKv::Store(const TensorView& k, const TensorView& v, int64_t first) {
-  const int64_t heads = values.dim(0);
-  const int64_t d = keys.dim(0) / heads;
-  for (int64_t t = 0; t < k.dim(0); ++t) {
-    for (int64_t i = 0; i < k.dim(1); ++i) keys.row(i)[first + t] = k.row(t)[i];
-    for (int64_t h = 0; h < heads; ++h)
-      std::copy_n(v.row(t) + h * d, d, values.row(h) + (first + t) * ValueStride(d));
-  }
+void KeptKv::Store(Exec& ex, const TensorView& k, const TensorView& v, int64_t first) {
+  const OpScope clock(ex.op_clock(), OpKind::kKvWrite);
+  const int64_t heads = values.dim(0), d = keys.dim(0) / heads;
+  // Of as many tokens as the first cache keeps a line of each, a line's dimensions are turned at a time.
+  constexpr int64_t kLine = 16, kTokens = 128;
+  const int64_t tokens = k.dim(0), groups = (tokens + kTokens - 1) / kTokens;
+  ex.ParallelRanges(groups * heads, 1, [&](int64_t task_begin, int64_t task_end) {
+    for (int64_t task = task_begin; task < task_end; ++task) {
+      const int64_t head = task % heads;
+      const int64_t begin = task / heads * kTokens, end = std::min(begin + kTokens, tokens);
+      for (int64_t i0 = head * d; i0 < (head + 1) * d; i0 += kLine) {
+        for (int64_t i = i0; i < std::min(i0 + kLine, (head + 1) * d); ++i) {
+          float* key = keys.row(i) + first;
+          for (int64_t t = begin; t < end; ++t) key[t] = k.row(t)[i];
+        }
+      }
+      for (int64_t t = begin; t < end; ++t)
+        std::copy_n(v.row(t) + head * d, d, values.row(head) + (first + t) * ValueStride(d));
+    }
+  });
 }
 
 void PlaceKv(Exec& ex, std::span<const KeptKv> layers, const RopeTable& rope,
              int64_t first_position, const KvPool& pool, const KvSequence& sequence) {
   if (layers.empty()) return;
+  const OpScope clock(ex.op_clock(), OpKind::kKvWrite);
   const int64_t tokens = layers.front().tokens();
   const int64_t heads = pool.layer(0).kv_heads;
   BINOCLE_CHECK(first_position + tokens <= rope.cos.dim(1), first_position);

@@ -20,7 +20,7 @@ struct KeptKv {
   int64_t tokens() const { return keys.dim(1); }
   int64_t bytes() const { return keys.bytes() + values.bytes(); }
   // Rows of k and v [rows, K·d] become tokens [first, first + rows).
-  void Store(const TensorView& k, const TensorView& v, int64_t first);
+  void Store(Exec& ex, const TensorView& k, const TensorView& v, int64_t first);
 };
 
 // Puts every layer's tokens at positions [first_position, +n) of a sequence. `rope` is RopeTable::ByFrequency.

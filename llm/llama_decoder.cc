@@ -290,7 +290,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
                    std::span(image.sinks[l])
                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
       VisualKeysAndValues(ex, w, rows);
-      image.layers[l].Store(rows.k, rows.v, begin);
+      image.layers[l].Store(ex, rows.k, rows.v, begin);
       Align(from.aligner, ex, w, config_.head_dim, rows);
     }
     CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);

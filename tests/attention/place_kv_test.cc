@@ -42,8 +42,8 @@ TEST(PlaceKv, GivesThePagesThatRotatingAndWritingGives) {
       std::vector<KeptKv> kept;
       kept.push_back(KeptKv::Make(heads, d, tokens));
       const int64_t cut = tokens / 2;  // stored in two parts
-      kept[0].Store(k.view().Rows(0, cut), v.view().Rows(0, cut), 0);
-      kept[0].Store(k.view().Rows(cut, tokens), v.view().Rows(cut, tokens), cut);
+      kept[0].Store(ex, k.view().Rows(0, cut), v.view().Rows(0, cut), 0);
+      kept[0].Store(ex, k.view().Rows(cut, tokens), v.view().Rows(cut, tokens), cut);
       PlaceKv(ex, kept, rope.ByFrequency(), first, got_pool, got);
       const double tolerance = dtype == DType::kF32 ? 1e-6 : 0x1p-7;
       for (int64_t page = 0; page < 8; ++page) {
