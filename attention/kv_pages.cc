@@ -114,6 +114,8 @@ KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages
                        "kv.keys");
     values_.emplace_back(dtype, Shape{stored, kv_heads, ValueRows(head_dim, dtype), kPageTokens},
                          "kv.values");
+    for (const Tensor* tensor : {&keys_.back(), &values_.back()})
+      tensor->CommitFirst(tensor->bytes() / (stored / page_group_));
   }
   for (int64_t page = pages - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }

@@ -104,7 +104,8 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
              const KvLayer& layer);
 
 // Pages of all layers, and who holds them. A page is free, or held once or more: sequences and the prefix index share pages, which are
-// then only read. Memory is committed as groups of pages are first written. One thread at a time.
+// then only read. The memory of the first group is there from the start, that of others comes as they are first written: a system may take as long
+// over it as the tokens take to compute. One thread at a time.
 class KvPool {
  public:
   // Pages whose keys (and whose values) of one head lie together, so that a decode step reads a head in long runs: 512 KiB at d = 128.

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -35,11 +36,11 @@ AlignedBuffer::AlignedBuffer(int64_t bytes) : size_(bytes) {
   }
 }
 
-void AlignedBuffer::Commit() const {
+void AlignedBuffer::Commit(int64_t bytes) const {
   if (size_ < kMapThreshold) return;  // was zeroed by hand
   // MADV_POPULATE_WRITE; a system before Linux 5.14 does not know it, and pages come when they are touched.
   constexpr int kPopulateWrite = 23;
-  madvise(data_, static_cast<size_t>(size_), kPopulateWrite);
+  madvise(data_, static_cast<size_t>(std::min(bytes, size_)), kPopulateWrite);
 }
 
 AlignedBuffer::~AlignedBuffer() {

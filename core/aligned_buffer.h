@@ -19,8 +19,9 @@ class AlignedBuffer {
 
   void* data() const { return data_; }
   int64_t size() const { return size_; }
-  // Commits all pages now, so that nobody waits for the system when they are first touched. Contents stay.
-  void Commit() const;
+  // Commits the pages of the first `bytes` now, so that nobody waits for the system when they are first touched. Contents stay.
+  void Commit(int64_t bytes) const;
+  void Commit() const { Commit(size_); }
 
  private:
   void* data_ = nullptr;

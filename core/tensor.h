@@ -136,6 +136,7 @@ class Tensor {
   bool empty() const { return view_.empty(); }
   int64_t bytes() const { return buffer_.size(); }
   void Commit() const { buffer_.Commit(); }  // AlignedBuffer::Commit
+  void CommitFirst(int64_t bytes) const { buffer_.Commit(bytes); }
   Tensor Clone() const;
   // The same elements under another shape.
   Tensor Reshaped(Shape shape) &&;
