@@ -125,6 +125,12 @@ class Tensor {
   static Tensor F32(Shape shape, std::string_view name = {}) {
     return Tensor(DType::kF32, shape, name);
   }
+  // With its memory committed: for what is kept from call to call, so that the first one costs what the others do.
+  static Tensor CommittedF32(Shape shape, std::string_view name = {}) {
+    Tensor tensor = F32(shape, name);
+    tensor.Commit();
+    return tensor;
+  }
 
   // NOLINTNEXTLINE(google-explicit-constructor): a Tensor is usable as its view
   operator TensorView() const { return view_; }

@@ -22,11 +22,11 @@ FtzWeights BindFtz(const FusionConfig& c, int64_t d_a, int64_t d_b, WeightBinder
 Ftz::Ftz(const FusionConfig& config, FtzWeights weights, int64_t n_a, int64_t n_b)
     : config_(config),
       weights_(std::move(weights)),
-      n_(Tensor::F32({n_a, weights_.out.n}, "ftz.n")),
-      q_(Tensor::F32({n_a, config.width}, "ftz.q")),
-      kv_(Tensor::F32({n_b, 2 * config.width}, "ftz.kv")),
-      attn_(Tensor::F32({n_a, config.width}, "ftz.attn")),
-      lse_(Tensor::F32({n_a, config.heads}, "ftz.lse")),
+      n_(Tensor::CommittedF32({n_a, weights_.out.n}, "ftz.n")),
+      q_(Tensor::CommittedF32({n_a, config.width}, "ftz.q")),
+      kv_(Tensor::CommittedF32({n_b, 2 * config.width}, "ftz.kv")),
+      attn_(Tensor::CommittedF32({n_a, config.width}, "ftz.attn")),
+      lse_(Tensor::CommittedF32({n_a, config.heads}, "ftz.lse")),
       pages_(1, config.heads, config.width / config.heads, PagesFor(n_b), config.kv_dtype) {
   for (int64_t i = 0; i < n_b; ++i) slots_.push_back(static_cast<int32_t>(i));
   for (int64_t i = 0; i < PagesFor(n_b); ++i) page_list_.push_back(static_cast<int32_t>(i));

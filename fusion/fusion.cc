@@ -35,7 +35,7 @@ class GridMatcher {
           "needs one row per row "
           "(vision_feature_select_strategy)");
     }
-    if (!Same()) matched_ = Tensor::F32({anchor.tokens, augment.width}, "fusion.matched");
+    if (!Same()) matched_ = Tensor::CommittedF32({anchor.tokens, augment.width}, "fusion.matched");
   }
 
   TensorView Match(Exec& ex, const TensorView& b) {
@@ -63,7 +63,7 @@ class ProjectedFusion : public Fusion {
       : tokens_(tokens),
         width_(width),
         projector_(std::move(projector)),
-        hidden_(Tensor::F32({tokens, projector_.linear_1.n}, "projector.hidden")) {}
+        hidden_(Tensor::CommittedF32({tokens, projector_.linear_1.n}, "projector.hidden")) {}
 
   int64_t tokens() const override { return tokens_; }
   int64_t fused_width() const override { return width_; }
@@ -116,7 +116,7 @@ class AddFusion final : public ProjectedFusion {
         alpha_(alpha),
         augment_proj_(std::move(augment_proj)),
         grid_(a, b) {
-    if (augment_proj_.n > 0) widened_ = Tensor::F32({a.tokens, a.width}, "fusion.widened");
+    if (augment_proj_.n > 0) widened_ = Tensor::CommittedF32({a.tokens, a.width}, "fusion.widened");
   }
   void Fuse(Exec& ex, const TensorView& anchor, const TensorView& augment,
             const TensorView& fused) override {
@@ -162,7 +162,7 @@ class TwoProjectorFusion : public Fusion {
         b_tokens_(augment_tokens),
         pa_(std::move(pa)),
         pb_(std::move(pb)),
-        hidden_(Tensor::F32(
+        hidden_(Tensor::CommittedF32(
             {std::max(a.tokens, augment_tokens), std::max(pa_.linear_1.n, pb_.linear_1.n)},
             "projector.hidden")) {}
 

@@ -203,11 +203,13 @@ VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
   decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers,
                                             std::min(max_positions, c.text.max_positions));
   if (parts_.anchor)
-    anchor_features_ = Tensor::F32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
+    anchor_features_ =
+        Tensor::CommittedF32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
   if (parts_.augment)
-    augment_features_ = Tensor::F32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
+    augment_features_ =
+        Tensor::CommittedF32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
   if (parts_.fusion)
-    fused_ = Tensor::F32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
+    fused_ = Tensor::CommittedF32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
 }
 
 bool VlmModel::IsEndToken(int32_t id) const {

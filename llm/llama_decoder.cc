@@ -166,20 +166,17 @@ LlamaWeights BindLlama(const LlamaConfig& c, WeightBinder b) {
 DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64_t logit_row_count)
     : max_rows(rows),
       max_logit_rows(logit_row_count),
-      x(Tensor::F32({rows, c.width}, "decoder.x")),
-      n(Tensor::F32({rows, c.width}, "decoder.n")),
-      q(Tensor::F32({rows, c.heads * c.head_dim}, "decoder.q")),
-      kv(Tensor::F32({rows, 2 * c.kv_heads * c.head_dim}, "decoder.kv")),
-      attn(Tensor::F32({rows, c.heads * c.head_dim}, "decoder.attn")),
-      lse(Tensor::F32({rows, c.heads}, "decoder.lse")),
+      x(Tensor::CommittedF32({rows, c.width}, "decoder.x")),
+      n(Tensor::CommittedF32({rows, c.width}, "decoder.n")),
+      q(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.q")),
+      kv(Tensor::CommittedF32({rows, 2 * c.kv_heads * c.head_dim}, "decoder.kv")),
+      attn(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.attn")),
+      lse(Tensor::CommittedF32({rows, c.heads}, "decoder.lse")),
+      // Left alone by SwiGlu with compact weights.
       gate_up(Tensor::F32({rows, 2 * c.ff_width}, "decoder.gate_up")),
-      ff(Tensor::F32({rows, c.ff_width}, "decoder.ff")),
-      logit_rows(Tensor::F32({logit_row_count, c.width}, "decoder.logit_rows")),
-      logits(Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits")) {
-  // But for gate_up, which SwiGlu with compact weights leaves alone.
-  for (const Tensor* buffer : {&x, &n, &q, &kv, &attn, &lse, &ff, &logit_rows, &logits})
-    buffer->Commit();
-}
+      ff(Tensor::CommittedF32({rows, c.ff_width}, "decoder.ff")),
+      logit_rows(Tensor::CommittedF32({logit_row_count, c.width}, "decoder.logit_rows")),
+      logits(Tensor::CommittedF32({logit_row_count, c.vocabulary}, "decoder.logits")) {}
 
 int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
   const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim +

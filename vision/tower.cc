@@ -9,18 +9,17 @@ namespace binocle {
 
 TowerActivations::TowerActivations(const TowerShape& s)
     : shape(s),
-      patch_rows(Tensor::F32({s.images * s.patches, s.patch_width}, "tower.patch_rows")),
-      patch_embeddings(Tensor::F32({s.images * s.patches, s.width}, "tower.patch_embeddings")),
-      x(Tensor::F32({s.images * s.tokens, s.width}, "tower.x")),
-      n(Tensor::F32({s.images * s.tokens, s.width}, "tower.n")),
-      qkv(Tensor::F32({s.images * s.tokens, 3 * s.width}, "tower.qkv")),
-      attn(Tensor::F32({s.images * s.tokens, s.width}, "tower.attn")),
-      lse(Tensor::F32({s.images * s.tokens, s.heads}, "tower.lse")),
-      ff(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff")),
+      patch_rows(Tensor::CommittedF32({s.images * s.patches, s.patch_width}, "tower.patch_rows")),
+      patch_embeddings(
+          Tensor::CommittedF32({s.images * s.patches, s.width}, "tower.patch_embeddings")),
+      x(Tensor::CommittedF32({s.images * s.tokens, s.width}, "tower.x")),
+      n(Tensor::CommittedF32({s.images * s.tokens, s.width}, "tower.n")),
+      qkv(Tensor::CommittedF32({s.images * s.tokens, 3 * s.width}, "tower.qkv")),
+      attn(Tensor::CommittedF32({s.images * s.tokens, s.width}, "tower.attn")),
+      lse(Tensor::CommittedF32({s.images * s.tokens, s.heads}, "tower.lse")),
+      ff(Tensor::CommittedF32({s.images * s.tokens, s.ff_width}, "tower.ff")),
       ff_gated(Tensor::F32({s.images * s.tokens, s.ff_width / 2}, "tower.ff_gated")),
       kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype) {
-  for (const Tensor* buffer : {&patch_rows, &patch_embeddings, &x, &n, &qkv, &attn, &lse, &ff})
-    buffer->Commit();
   const int64_t pages_per_image = PagesFor(s.tokens);
   for (int64_t page = 0; page < s.images * pages_per_image; ++page)
     pages.push_back(static_cast<int32_t>(page));
