@@ -6,11 +6,11 @@
 namespace binocle::testing {
 
 struct Tolerance {
-  double relative;  // of the largest magnitude in the reference
+  double relative;  // of the largest magnitude in the reference, but for "kl"
   std::string_view reason;
 };
 
-// Throws for an op that is not in the table. dtype: "f32".
+// Throws for an op that is not in the table. dtype: "f32"; of "kl" a kind of weights.
 Tolerance ToleranceOf(std::string_view op, std::string_view dtype);
 
 }  // namespace binocle::testing
