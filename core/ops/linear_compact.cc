@@ -1,6 +1,7 @@
 // The product with weights of fewer bits: rows of x are rounded once, then every panel of W meets them.
 #include <algorithm>
 #include <functional>
+#include <vector>
 
 #include "core/ops/activation_cpu.h"
 #include "core/ops/bf16_block.h"
@@ -18,10 +19,6 @@ constexpr int64_t kSumRows = 128;
 constexpr int64_t kFewRows = 16;
 // Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
 int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
-// What a thread reads of the weights at once where few rows make reading them the work: threads that alternate in short pieces defeat the
-// prefetcher.
-constexpr int64_t kTaskBytes = 1 << 20;
-
 // A row's successor begins so many bytes further: rows at multiples of 4 KiB would fall into the same sets of the first cache.
 constexpr int64_t kRowGap = 64;
 
@@ -191,7 +188,7 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
 }
 
 // body(panel, begin, end, scratch) over all panels of `panels` and all rows. Tasks go in the order of memory, so that a thread's next one is near.
-void ForPanels(Exec& ex, const Operands& o, int64_t panels, int64_t rows, int64_t scratch,
+void ForPanels(Exec& ex, int64_t panels, int64_t rows, int64_t scratch,
                const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
   const int64_t threads = ex.threads();
   if (rows > kFewRows && panels < 4 * threads) {
@@ -202,13 +199,21 @@ void ForPanels(Exec& ex, const Operands& o, int64_t panels, int64_t rows, int64_
     });
     return;
   }
-  // As many tasks for every thread, or one of them waits for the others at each op's end.
-  const int64_t reading = std::max<int64_t>(1, kTaskBytes / o.panel_bytes);
-  const int64_t turns = (panels + threads * reading - 1) / (threads * reading);
-  const int64_t tasks = rows > kFewRows ? panels : std::min(panels, threads * turns);
-  ex.ParallelWithScratch(tasks, scratch, [&](int64_t task, float* own) {
-    const int64_t end = panels * (task + 1) / tasks;
-    for (int64_t panel = panels * task / tasks; panel < end; ++panel) body(panel, 0, rows, own);
+  if (rows > kFewRows) {
+    ex.ParallelWithScratch(panels, scratch,
+                           [&](int64_t task, float* own) { body(task, 0, rows, own); });
+    return;
+  }
+  // Long runs first, for the prefetcher, then ever shorter ones: whoever is done early waits for one panel at most, at every op's end.
+  std::vector<int64_t> ends;
+  for (int64_t end = 0; end < panels;) {
+    end += std::max<int64_t>(1, (panels - end) / (2 * threads));
+    ends.push_back(end);
+  }
+  ex.ParallelWithScratch(std::ssize(ends), scratch, [&](int64_t task, float* own) {
+    const auto t = static_cast<size_t>(task);
+    for (int64_t panel = t == 0 ? 0 : ends[t - 1]; panel < ends[t]; ++panel)
+      body(panel, 0, rows, own);
   });
 }
 
@@ -218,7 +223,7 @@ void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
                    Accumulate accumulate) {
   if (x.dim(0) == 0) return;
   const Operands operands = OperandsOf(ex, x, w);
-  ForPanels(ex, operands, w.panels(), x.dim(0), PanelProduct::ScratchFloats(operands),
+  ForPanels(ex, w.panels(), x.dim(0), PanelProduct::ScratchFloats(operands),
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct product(operands, scratch);
               product.Begin(panel);
@@ -234,7 +239,7 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
   const int64_t half = w.panels() / 2;
   const int64_t own_floats = PanelProduct::ScratchFloats(operands);
   constexpr int64_t kTile = kSumRows * kPanelWidth;
-  ForPanels(ex, operands, half, x.dim(0), 2 * own_floats + 2 * kTile,
+  ForPanels(ex, half, x.dim(0), 2 * own_floats + 2 * kTile,
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct gate(operands, scratch), up(operands, scratch + own_floats);
               gate.Begin(panel);
