@@ -159,18 +159,19 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
 }
 
 void CheckedModel::ChooseKvTypes() {
-  const auto type_of = [&](const std::string& prefix) {
+  const auto kind_of = [&](const std::string& prefix) {
     for (const auto& [name, view] : tensors_.tensors()) {
       if (const auto kind = KindOfPackedName(name); kind && IsPackedUnder(name, prefix))
-        return KvDType(*kind);
+        return *kind;
     }
-    return KvDType(kinds_.Of(prefix));
+    return kinds_.Of(prefix);
   };
-  config_.text.kv_dtype = type_of("language_model.model.layers.");
-  config_.fusion.kv_dtype = type_of("fusion.");
+  config_.text.layer_kind = kind_of("language_model.model.layers.");
+  config_.text.kv_dtype = KvDType(config_.text.layer_kind);
+  config_.fusion.kv_dtype = KvDType(kind_of("fusion."));
   for (auto* tower : {&config_.anchor, &config_.augment}) {
     if (!*tower) continue;
-    const DType dtype = type_of(tower == &config_.anchor ? "anchor." : "augment.");
+    const DType dtype = KvDType(kind_of(tower == &config_.anchor ? "anchor." : "augment."));
     std::visit([&](auto& shape) { shape.kv_dtype = dtype; }, (*tower)->shape);
   }
 }

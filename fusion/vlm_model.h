@@ -73,7 +73,7 @@ class CheckedModel {
   friend ModelMatrices ListModelMatrices(const CheckedModel& model);
 
   void Check();
-  // Pages of what multiplies with fewer bits are bf16.
+  // Of which kinds the matrices of layers are. Pages of what multiplies with fewer bits are bf16.
   void ChooseKvTypes();
   // How many views of a picture go through the anchor together.
   void ChooseBatch();
