@@ -155,7 +155,12 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
       return true;
     });
   };
-  ex.ParallelWithScratch(args.kv.kv_heads * blocks, AttentionScratch(args.kv), compute);
+  ex.ParallelWithScratch(args.kv.kv_heads * blocks,
+                         AttentionScratch(args.kv.head_dim, args.kv.dtype), compute);
+}
+
+int64_t AttentionThreadBytes(int64_t head_dim, DType kv_dtype) {
+  return AttentionScratch(head_dim, kv_dtype) * 4;
 }
 
 void MergeAttention(Exec& ex, const TensorView& other, const TensorView& other_lse,

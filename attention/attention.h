@@ -55,6 +55,9 @@ struct AttentionArgs {
 // A row that sees no key gets O = 0 and LSE = −∞.
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse);
 
+// What a call takes of each thread's scratch.
+int64_t AttentionThreadBytes(int64_t head_dim, DType kv_dtype);
+
 // (O, LSE) over the union of two disjoint sets of keys, from (O, LSE) over each:
 //   LSE = log(e^LSE₁ + e^LSE₂)        O = e^(LSE₁−LSE)·O₁ + e^(LSE₂−LSE)·O₂
 // out and lse hold the first on entry and the union on return. Rows where both are −∞ become O = 0, LSE = −∞.

@@ -414,13 +414,13 @@ namespace {
 HWY_EXPORT(Block);
 }  // namespace
 
-int64_t AttentionScratch(const KvLayer& kv) {
+int64_t AttentionScratch(int64_t head_dim, DType kv_dtype) {
   constexpr int64_t kMostLanes = 16;
-  const int64_t depth = KeyRows(kv.head_dim, kv.dtype);
-  const int64_t stride = ValueRows(kv.head_dim, kv.dtype);
+  const int64_t depth = KeyRows(head_dim, kv_dtype);
+  const int64_t stride = ValueRows(head_dim, kv_dtype);
   // Queries; of bf16 pages weights twice, a page and two rows; the running state; the sums of segments.
   int64_t floats = kBlockRows * depth;
-  if (kv.dtype != DType::kF32)  // also what widened pages take
+  if (kv_dtype != DType::kF32)  // also what widened pages take
     floats += kPageTokens * std::max(depth, stride) + kBlockRows * kPageTokens +
               kPageTokens * stride / 2 + 2 * stride;
   floats += kBlockRows * (stride + kPageTokens + 2 + kMostLanes);

@@ -25,11 +25,11 @@ struct AttentionBlock {
   int64_t first_head, heads;  // query heads that read this kv head
   TensorView out;             // [T, H·d]
   TensorView lse;             // [T, H]
-  float* scratch;             // AttentionScratch(kv) numbers, aligned to 64 bytes
+  float* scratch;             // AttentionScratch numbers, aligned to 64 bytes
 };
 
 // What a block needs beside its operands; too much for the stack of a thread that is not ours.
-int64_t AttentionScratch(const KvLayer& kv);
+int64_t AttentionScratch(int64_t head_dim, DType kv_dtype);
 
 // Parts of a scratch, one after the other, each aligned to 64 bytes.
 class Carver {

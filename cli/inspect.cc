@@ -61,9 +61,9 @@ void Print(const ModelInfo& info, bool tensors) {
               static_cast<long long>(info.image_tokens), static_cast<long long>(info.vocabulary));
   PrintParts(info);
   std::printf(
-      "\nmemory plan: %.1f MiB = weights and buffers above + keys and values %.1f MiB + embedding "
-      "table; the files' %.1f MiB are mapped\n",
-      MiB(info.planned_bytes), MiB(info.kv_bytes), MiB(info.file_bytes));
+      "\nmemory plan: %.1f MiB = weights and buffers above + keys and values %.1f MiB + workspace "
+      "%.1f MiB + embedding table; the files' %.1f MiB are mapped\n",
+      MiB(info.planned_bytes), MiB(info.kv_bytes), MiB(info.workspace_bytes), MiB(info.file_bytes));
   if (tensors) PrintTensors(info);
   std::printf("%zu tensors%s\n", info.tensors.size(), tensors ? "" : " (--tensors lists them)");
 }

@@ -108,6 +108,7 @@ Json ModelJson(const ModelInfo& info) {
           {"memory",
            {{"file_bytes", info.file_bytes},
             {"kv_bytes", info.kv_bytes},
+            {"workspace_bytes", info.workspace_bytes},
             {"planned_bytes", info.planned_bytes}}},
           {"tensors", tensors}};
 }

@@ -30,6 +30,12 @@ void* Exec::Workspace(int64_t bytes) {
   return workspace_.data();
 }
 
+int64_t Exec::workspace_bytes() const {
+  int64_t bytes = workspace_.size();
+  for (const AlignedBuffer& buffer : scratch_) bytes += buffer.size();
+  return bytes;
+}
+
 void Exec::ParallelRanges(int64_t items, int64_t grain,
                           const std::function<void(int64_t, int64_t)>& body) {
   if (items <= 0) return;

@@ -45,6 +45,9 @@ class Exec {
   // more than ever before allocates.
   void* Workspace(int64_t bytes);
 
+  // What Workspace and ParallelWithScratch have allocated.
+  int64_t workspace_bytes() const;
+
   // body(begin, end) over disjoint ranges that cover [0, items), each of at least `grain` items where possible.
   void ParallelRanges(int64_t items, int64_t grain,
                       const std::function<void(int64_t, int64_t)>& body);

@@ -229,6 +229,13 @@ void WeightBinder::CountInPlace(std::string_view name) {
   state_->plan[full.substr(0, full.find('.'))].in_place_bytes += found->bytes();
 }
 
+void WeightBinder::CountDepth(std::string_view name, int64_t k, WeightKind kind) {
+  if (!state_->checking) return;
+  const std::string full = prefix_ + std::string(name);
+  int64_t& deepest = state_->plan[full.substr(0, full.find('.'))].deepest[kind];
+  deepest = std::max(deepest, k);
+}
+
 bool WeightBinder::IsInBlocks(const std::string& name) const {
   const TensorView* found = state_->tensors->Find(state_->names.Stored(prefix_ + name));
   return found != nullptr && IsBlockType(found->dtype());
@@ -279,6 +286,7 @@ LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part
   }
   if (auto packed = Packed(name, parts, n, k, bias)) return std::move(*packed);
   const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
+  CountDepth(name, k, kind);
   Count(parts[0].weight, n * k + bias_rows,
         in_place ? 4 * bias_rows : PackedLinearBytes(n, k, kind) - 4 * (n - bias_rows));
   AskedMatrix asked{
@@ -329,6 +337,7 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
     const TensorView* found = state_->tensors->Find(stored_name);
     if (found == nullptr) continue;
     state_->used.insert(stored_name);
+    CountDepth(name, k, kind);
     if (state_->checking) {
       const int64_t bytes = PackedBytes(n, k, bias, kind);
       if (found->dtype() != DType::kU8 || found->bytes() != bytes) {

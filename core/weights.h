@@ -137,6 +137,7 @@ class WeightBinder {
       : state_(std::move(state)), prefix_(std::move(prefix)) {}
   void Count(std::string_view name, int64_t parameters, int64_t bytes);
   void CountInPlace(std::string_view name);
+  void CountDepth(std::string_view name, int64_t k, WeightKind kind);
   // What Linear, LinearNamed and Convolution have in common: tensors named here, of these shapes.
   struct Part {
     std::string weight, bias;  // names
@@ -164,6 +165,7 @@ struct WeightPlan {
   int64_t bytes = 0;  // allocated: packed and copied
   int64_t in_place_bytes =
       0;  // of the mapped files, of tables and matrices that are read there, each once; processes share them
+  std::map<WeightKind, int64_t> deepest;  // the longest rows, k, of matrices of each kind
 };
 
 // The checking pass alone; all matrices kF32 where no kinds are given. Throws INVALID_ARGUMENT with all problems, also for a weight that is NaN or infinite; `where` names the

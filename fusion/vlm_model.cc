@@ -76,8 +76,32 @@ int64_t TileBytes(const ModelConfig& c) {
   return rows * (view.width + c.text.width) * 4;
 }
 
-TensorView ViewOf(const Tensor& pixels, int64_t view) {
-  return pixels.view().Rows(3 * view, 3 * view + 3);
+TensorView ViewsFrom(const Tensor& pixels, int64_t first, int64_t count) {
+  return pixels.view().Rows(3 * first, 3 * (first + count));
+}
+
+TensorView ViewOf(const Tensor& pixels, int64_t view) { return ViewsFrom(pixels, view, 1); }
+
+// Views of a picture that go through the tower together, so that its weights are read once for all. Beyond four, some two thousand rows of
+// the usual towers, reading them is nothing beside multiplying.
+constexpr int64_t kMostImages = 4;
+// Their buffers may take a twentieth of what the model's weights take, half of what a memory plan may be off by, or so much that nobody minds.
+constexpr int64_t kWeightsPerBuffers = 20;
+constexpr int64_t kSmallBuffers = int64_t{32} << 20;
+
+// What the towers hand over, and the fusion: of the views of one pass, and of one.
+int64_t FeatureBytes(const ModelConfig& c) {
+  int64_t floats = 0;
+  int64_t fused = 0;
+  for (const auto* tower : {&c.anchor, &c.augment}) {
+    if (!*tower) continue;
+    const FeatureShape features = (*tower)->features();
+    const int64_t images =
+        std::visit([](const auto& shape) { return shape.images; }, (*tower)->shape);
+    floats += images * features.tokens * features.width;
+    fused += features.tokens * std::max(features.width, c.text.width);
+  }
+  return (floats + fused) * 4;
 }
 
 int64_t TowerBytes(const TowerConfig& tower) {
@@ -135,20 +159,31 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
 }
 
 void CheckedModel::ChooseKvTypes() {
-  const auto type_of = [&](const std::string& prefix) {
+  const auto kind_of = [&](const std::string& prefix) {
     for (const auto& [name, view] : tensors_.tensors()) {
       if (const auto kind = KindOfPackedName(name); kind && IsPackedUnder(name, prefix))
-        return KvDType(*kind);
+        return *kind;
     }
-    return KvDType(kinds_.Of(prefix));
+    return kinds_.Of(prefix);
   };
-  config_.text.kv_dtype = type_of("language_model.model.layers.");
-  config_.fusion.kv_dtype = type_of("fusion.");
+  config_.text.layer_kind = kind_of("language_model.model.layers.");
+  config_.text.kv_dtype = KvDType(config_.text.layer_kind);
+  config_.fusion.kv_dtype = KvDType(kind_of("fusion."));
   for (auto* tower : {&config_.anchor, &config_.augment}) {
     if (!*tower) continue;
-    const DType dtype = type_of(tower == &config_.anchor ? "anchor." : "augment.");
+    const DType dtype = KvDType(kind_of(tower == &config_.anchor ? "anchor." : "augment."));
     std::visit([&](auto& shape) { shape.kv_dtype = dtype; }, (*tower)->shape);
   }
+}
+
+void CheckedModel::ChooseBatch() {
+  if (!config_.tiling) return;
+  int64_t weights = 0;
+  for (const auto& [part, plan] : plan_.weights) weights += plan.bytes + plan.in_place_bytes;
+  const int64_t room = std::max(weights / kWeightsPerBuffers, kSmallBuffers);
+  const int64_t fitting = std::max<int64_t>(room / TowerBytes(*config_.anchor), 1);
+  const int64_t images = std::min({kMostImages, config_.tiling->max_tiles() + 1, fitting});
+  std::visit([&](auto& shape) { shape.images = images; }, config_.anchor->shape);
 }
 
 void CheckedModel::Check() {
@@ -156,13 +191,14 @@ void CheckedModel::Check() {
   ChooseKvTypes();
   plan_.weights = CheckWeights(tensors_, names_, kinds_, directory_.string(),
                                [&](WeightBinder& b) { BindParts(config_, b); });
+  ChooseBatch();
   if (config_.anchor) plan_.activations["anchor"] = TowerBytes(*config_.anchor);
   if (config_.augment) plan_.activations["augment"] = TowerBytes(*config_.augment);
   if (config_.takes_pictures())
     plan_.activations["fusion"] =
         FusionActivationBytes(config_.fusion, config_.projector, FeaturesOf(config_.anchor),
                               FeaturesOf(config_.augment)) +
-        TileBytes(config_);
+        FeatureBytes(config_) + TileBytes(config_);
   if (tokenizer_ == nullptr) return;
   if (tokenizer_->vocabulary_size() > config_.text.vocabulary) {
     ThrowInvalid(directory_.string(), ": the tokenizer has ", tokenizer_->vocabulary_size(),
@@ -203,8 +239,8 @@ VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
   decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers,
                                             std::min(max_positions, c.text.max_positions));
   if (parts_.anchor)
-    anchor_features_ =
-        Tensor::CommittedF32({parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
+    anchor_features_ = Tensor::CommittedF32(
+        {parts_.anchor->most_images() * parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
   if (parts_.augment)
     augment_features_ =
         Tensor::CommittedF32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
@@ -266,17 +302,30 @@ void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& vis
   Tensor of_views;  // where there are several
   if (views > 1) of_views = Tensor::F32({views * n, parts_.fusion->fused_width()}, "fused");
   const TensorView fused = views > 1 ? of_views.view() : fused_.view();
-  for (int64_t v = 0; v < views; ++v) {
-    if (parts_.anchor)  // A [n_a, d_a]
-      parts_.anchor->Encode(ex, ViewOf(pixels.anchor, v), anchor_features_,
-                            v == 0 ? tap_of(parts_.anchor.get()) : nullptr);
+  if (parts_.augment)  // B [n_b, d_b]
+    parts_.augment->Encode(ex, pixels.augment, augment_features_, tap_of(parts_.augment.get()));
+  timings.augment = watch.Lap();
+  const int64_t rows = parts_.anchor ? parts_.anchor->tokens() : 0;  // n_a
+  const int64_t together = parts_.anchor ? parts_.anchor->most_images() : 1;
+  if (taps.stages != nullptr && parts_.anchor)
+    taps.stages->anchor = Tensor::F32({views * rows, anchor_features_.dim(1)}, "anchor");
+  for (int64_t first = 0; first < views; first += together) {
+    const int64_t count = std::min(together, views - first);
+    TensorView anchor;
+    if (parts_.anchor) {  // A [n_a, d_a] of each
+      anchor = anchor_features_.view().Rows(0, count * rows);
+      parts_.anchor->Encode(ex, ViewsFrom(pixels.anchor, first, count), anchor,
+                            first == 0 ? tap_of(parts_.anchor.get()) : nullptr);
+      if (taps.stages != nullptr)
+        CopyRows(anchor, taps.stages->anchor.view().Rows(first * rows, (first + count) * rows));
+    }
     timings.anchor += watch.Lap();
-    if (parts_.augment)  // B [n_b, d_b]
-      parts_.augment->Encode(ex, pixels.augment, augment_features_, tap_of(parts_.augment.get()));
-    timings.augment += watch.Lap();
-    parts_.fusion->Fuse(ex, anchor_features_, augment_features_, fused.Rows(v * n, (v + 1) * n));
+    for (int64_t i = 0; i < count; ++i) {
+      const TensorView of_view = parts_.anchor ? anchor.Rows(i * rows, (i + 1) * rows) : anchor;
+      parts_.fusion->Fuse(ex, of_view, augment_features_,
+                          fused.Rows((first + i) * n, (first + i + 1) * n));
+    }
     timings.fusion += watch.Lap();
-    if (taps.stages != nullptr) KeepAnchor(v, views, *taps.stages);
   }
   Project(ex, fused, pixels.plan, visual);  // V [plan.tokens, D]
   timings.fusion += watch.Lap();
@@ -286,13 +335,6 @@ void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& vis
   taps.stages->augment = augment_features_.Clone();
   taps.stages->fused = Tensor::F32({fused.dim(0), fused.dim(1)}, "fused");
   CopyRows(fused, taps.stages->fused);
-}
-
-void VlmModel::KeepAnchor(int64_t view, int64_t views, VisionStages& stages) const {
-  if (anchor_features_.empty()) return;
-  const int64_t n = anchor_features_.dim(0);
-  if (view == 0) stages.anchor = Tensor::F32({views * n, anchor_features_.dim(1)}, "anchor");
-  CopyRows(anchor_features_, stages.anchor.view().Rows(view * n, (view + 1) * n));
 }
 
 void VlmModel::Fuse(Exec& ex, const VisionStages& stages) {

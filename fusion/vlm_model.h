@@ -73,8 +73,10 @@ class CheckedModel {
   friend ModelMatrices ListModelMatrices(const CheckedModel& model);
 
   void Check();
-  // Pages of what multiplies with fewer bits are bf16.
+  // Of which kinds the matrices of layers are. Pages of what multiplies with fewer bits are bf16.
   void ChooseKvTypes();
+  // How many views of a picture go through the anchor together.
+  void ChooseBatch();
 
   std::filesystem::path directory_;  // or the file
   ModelConfig config_;
@@ -138,8 +140,6 @@ class VlmModel {
   };
 
  private:
-  void KeepAnchor(int64_t view, int64_t views, VisionStages& stages) const;
-
   CheckedModel checked_;  // keeps the files mapped: the embedding table is read in place
   Parts parts_;
   std::unique_ptr<LlamaDecoder> decoder_;

@@ -8,6 +8,7 @@
 
 #include "core/ops/rope.h"
 #include "core/tensor.h"
+#include "core/weight_kind.h"
 
 namespace binocle {
 
@@ -36,6 +37,7 @@ struct LlamaConfig {
   float residual_multiplier = 1;              // of what attention and FFN add to a row
   float logits_scaling = 1;                   // logits are divided by it
   DType kv_dtype = DType::kF32;               // of keys and values in pages
+  WeightKind layer_kind = WeightKind::kF32;   // of the layers' matrices
 };
 
 }  // namespace binocle

@@ -179,8 +179,9 @@ DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64
       logits(Tensor::CommittedF32({logit_row_count, c.vocabulary}, "decoder.logits")) {}
 
 int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
+  const bool gate_up = !SwiGluInPanels(c.layer_kind, 2 * c.ff_width);
   const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim +
-                          c.heads + 3 * c.ff_width;
+                          c.heads + (gate_up ? 3 : 1) * c.ff_width;
   return 4 * (rows * per_row + logit_row_count * (c.width + c.vocabulary));
 }
 

@@ -83,7 +83,7 @@ struct DecoderBatch {
 struct DecoderActivations {
   DecoderActivations(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows);
   static int64_t Bytes(const LlamaConfig& config, int64_t max_rows,
-                       int64_t max_logit_rows);  // what the constructor takes
+                       int64_t max_logit_rows);  // what passes will touch of them
 
   // Views of the first `rows` rows of every buffer.
   struct Rows {

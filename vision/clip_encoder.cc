@@ -20,6 +20,7 @@ class ClipEncoder final : public VisionEncoder {
   int64_t tokens() const override { return config_.feature.tokens(grid().patches()); }
   int64_t layers() const override { return config_.layers; }
   int64_t layers_run() const override { return std::ssize(weights_.blocks); }
+  int64_t most_images() const override { return a_.shape.images; }
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
               AttentionTap* tap) override;
@@ -40,12 +41,15 @@ class ClipEncoder final : public VisionEncoder {
 
 // x₀ = LN_pre([class ; patches·Wᵀ] + positions)
 void ClipEncoder::Embed(Exec& ex, const TensorView& pixels) {
-  const int64_t patches = a_.shape.patches;
-  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);         // [P, 3·p·p]
-  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);   // [P, Dv]
-  CopyRows(weights_.class_token, a_.x.view().Rows(0, 1));           // [1, Dv]
-  CopyRows(a_.patch_embeddings, a_.x.view().Rows(1, 1 + patches));  // [P, Dv]
-  AddRows(ex, a_.x, weights_.positions);                            // [S, Dv]
+  const int64_t tokens = a_.shape.tokens;
+  a_.Take(pixels.dim(0) / 3);
+  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);        // [B·P, 3·p·p]
+  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);  // [B·P, Dv]
+  for (int64_t b = 0; b < a_.images(); ++b) {
+    CopyRows(weights_.class_token, a_.tokens_of(b).Rows(0, 1));   // [1, Dv]
+    CopyRows(a_.patches_of(b), a_.tokens_of(b).Rows(1, tokens));  // [P, Dv]
+  }
+  AddRows(ex, a_.x, weights_.positions);  // [B·S, Dv]
   LayerNorm(ex, a_.x, weights_.pre_norm, a_.x);
 }
 
@@ -69,7 +73,7 @@ void ClipEncoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput ou
                               const TensorView& out) {
   BINOCLE_CHECK(Has(output), "a tower without it");
   RunLayers(ex, pixels, nullptr);
-  CopyRows(a_.x.view().Rows(0, 1), out);  // [1, Dv]
+  CopyRows(a_.x.Rows(0, 1), out);  // [1, Dv]
   if (output == ClassOutput::kPooled) LayerNorm(ex, out, *weights_.post_norm, out);
 }
 

@@ -24,12 +24,13 @@ struct ClipConfig {
   float epsilon = 1e-5F;
   FeatureSelection feature;
   DType kv_dtype = DType::kF32;  // of keys and values
+  int64_t images = 1;            // of a pass, at most
 
   int64_t patches_per_side() const { return image_size / patch_size; }
   PatchGrid grid() const { return {patches_per_side(), patches_per_side()}; }
   TowerShape tower_shape() const {
     const int64_t patches = grid().patches();
-    return {.images = 1,
+    return {.images = images,
             .tokens = 1 + patches,
             .width = width,
             .heads = heads,

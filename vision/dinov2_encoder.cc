@@ -56,6 +56,7 @@ class Dinov2Encoder final : public VisionEncoder {
   int64_t tokens() const override { return config_.feature.tokens(grid().patches()); }
   int64_t layers() const override { return config_.layers; }
   int64_t layers_run() const override { return std::ssize(weights_.blocks); }
+  int64_t most_images() const override { return a_.shape.images; }
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
               AttentionTap* tap) override;
@@ -75,11 +76,14 @@ class Dinov2Encoder final : public VisionEncoder {
 // x₀ = [class + pos₀ ; registers ; patches·Wᵀ + b + pos]
 void Dinov2Encoder::Embed(Exec& ex, const TensorView& pixels) {
   const int64_t special = 1 + config_.registers;
-  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);         // [P, 3·p·p]
-  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);   // [P, Dv]
-  AddRows(ex, a_.patch_embeddings, weights_.positions);             // [P, Dv]
-  CopyRows(weights_.special_tokens, a_.x.view().Rows(0, special));  // [1 + R, Dv]
-  CopyRows(a_.patch_embeddings, a_.x.view().Rows(special, special + a_.shape.patches));  // [P, Dv]
+  a_.Take(pixels.dim(0) / 3);
+  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);        // [B·P, 3·p·p]
+  Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);  // [B·P, Dv]
+  AddRows(ex, a_.patch_embeddings, weights_.positions);            // [B·P, Dv]
+  for (int64_t b = 0; b < a_.images(); ++b) {
+    CopyRows(weights_.special_tokens, a_.tokens_of(b).Rows(0, special));         // [1 + R, Dv]
+    CopyRows(a_.patches_of(b), a_.tokens_of(b).Rows(special, a_.shape.tokens));  // [P, Dv]
+  }
 }
 
 // a_.x = the last hidden state that runs
@@ -103,7 +107,7 @@ void Dinov2Encoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput 
                                 const TensorView& out) {
   BINOCLE_CHECK(Has(output), "a tower without it");
   RunLayers(ex, pixels, nullptr);
-  LayerNorm(ex, a_.x.view().Rows(0, 1), *weights_.norm, out);  // [1, Dv]
+  LayerNorm(ex, a_.x.Rows(0, 1), *weights_.norm, out);  // [1, Dv]
 }
 
 // [class + pos₀ ; registers] and the resampled patch positions.

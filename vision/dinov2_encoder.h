@@ -29,15 +29,17 @@ struct Dinov2Config {
   float epsilon = 1e-6F;
   FeatureSelection feature;
   DType kv_dtype = DType::kF32;  // of keys and values
+  int64_t images = 1;            // of a pass, at most
 
   PatchGrid grid() const { return {height / patch_size, image_width / patch_size}; }
   PatchGrid trained_grid() const { return {trained_size / patch_size, trained_size / patch_size}; }
   TowerShape tower_shape() const {
-    return {.images = 1,
+    return {.images = images,
             .tokens = 1 + registers + grid().patches(),
             .width = width,
             .heads = heads,
             .ff_width = ff_width,
+            .gated_width = swiglu ? ff_width / 2 : 0,
             .patch_width = 3 * patch_size * patch_size,
             .patches = grid().patches(),
             .kv_dtype = kv_dtype};

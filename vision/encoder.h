@@ -70,9 +70,11 @@ class VisionEncoder {
   virtual int64_t image_width() const = 0;
   virtual int64_t tokens() const = 0;  // rows per image of Encode's output
   virtual int64_t layers() const = 0;
-  virtual int64_t layers_run() const = 0;  // those that the selected hidden state needs
+  virtual int64_t layers_run() const = 0;   // those that the selected hidden state needs
+  virtual int64_t most_images() const = 0;  // of a call of Encode
 
-  // pixels [B·3, H, W] f32, normalised; features [B·tokens(), Dv]. `tap` may be null; with it B must be 1.
+  // pixels [B·3, H, W] f32, normalised, B in 1 … most_images(); features [B·tokens(), Dv], an image's bit for bit those that it has alone.
+  // `tap`, which may be null, sees the first image.
   virtual void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
                       AttentionTap* tap) = 0;
 

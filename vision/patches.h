@@ -6,7 +6,7 @@
 
 namespace binocle {
 
-// pixels [3, H, W] -> rows [⌊H/p⌋·⌊W/p⌋, 3·p·p], patches row-major, inside a patch channel, then y, then x: the order of a flattened
+// pixels [B·3, H, W] -> rows [B·⌊H/p⌋·⌊W/p⌋, 3·p·p], patches row-major, inside a patch channel, then y, then x: the order of a flattened
 // convolution weight [Dv, 3, p, p]. Pixels past the last whole patch are dropped, as by the convolution.
 void PatchRows(Exec& ex, const TensorView& pixels, int64_t patch, const TensorView& rows);
 

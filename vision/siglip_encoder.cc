@@ -7,7 +7,7 @@
 #include "core/ops/elementwise.h"
 #include "vision/patches.h"
 
-// P patches of one image, Dv width, F ffn width, H heads of d = Dv/H.
+// B images, P patches an image, Dv width, F ffn width, H heads of d = Dv/H.
 
 namespace binocle {
 namespace {
@@ -24,6 +24,7 @@ class SiglipEncoder final : public VisionEncoder {
   int64_t tokens() const override { return config_.feature.tokens(grid().patches()); }
   int64_t layers() const override { return config_.layers; }
   int64_t layers_run() const override { return std::ssize(weights_.blocks); }
+  int64_t most_images() const override { return a_.shape.images; }
 
   void Encode(Exec& ex, const TensorView& pixels, const TensorView& features,
               AttentionTap* tap) override;
@@ -44,9 +45,10 @@ class SiglipEncoder final : public VisionEncoder {
 
 // x₀ = patches·Wᵀ + b + positions
 void SiglipEncoder::Embed(Exec& ex, const TensorView& pixels) {
-  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);  // [P, 3·p·p]
-  Linear(ex, a_.patch_rows, weights_.patch, a_.x);           // [P, Dv]
-  AddRows(ex, a_.x, weights_.positions);                     // [P, Dv]
+  a_.Take(pixels.dim(0) / 3);
+  PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);  // [B·P, 3·p·p]
+  Linear(ex, a_.patch_rows, weights_.patch, a_.x);           // [B·P, Dv]
+  AddRows(ex, a_.x, weights_.positions);                     // [B·P, Dv]
 }
 
 // a_.x = the last hidden state that runs
@@ -95,16 +97,16 @@ void SiglipEncoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput 
                                 const TensorView& out) {
   BINOCLE_CHECK(Has(output), "a tower without it");
   const SiglipHeadWeights& w = *weights_.head;
-  const TensorView one = a_.attn.view().Rows(0, 1), ff = a_.ff.view().Rows(0, 1);
+  const TensorView one = a_.attn.Rows(0, 1), ff = a_.ff.Rows(0, 1);
   RunLayers(ex, pixels, nullptr);
   LayerNorm(ex, a_.x, *weights_.post_norm, a_.n);  // n   [P, Dv]
-  Linear(ex, w.probe, w.qkv, a_.qkv.view().Rows(0, 1));
+  Linear(ex, w.probe, w.qkv, a_.qkv.Rows(0, 1));
   CopyRows(a_.q().Rows(0, 1), one);  // q   [1, Dv]
   Linear(ex, a_.n, w.qkv, a_.qkv);   // qkv [P, 3·Dv]
-  AttendOnce(one, a_.qkv, config_.heads, a_.x.view().Rows(0, 1));
-  Linear(ex, a_.x.view().Rows(0, 1), w.out, out);  // p   [1, Dv]
-  LayerNorm(ex, out, w.norm, one);                 // m   [1, Dv]
-  Linear(ex, one, w.fc1, ff);                      // ff  [1, F]
+  AttendOnce(one, a_.qkv, config_.heads, a_.x.Rows(0, 1));
+  Linear(ex, a_.x.Rows(0, 1), w.out, out);  // p   [1, Dv]
+  LayerNorm(ex, out, w.norm, one);          // m   [1, Dv]
+  Linear(ex, one, w.fc1, ff);               // ff  [1, F]
   Activate(ex, config_.activation, ff);
   LinearAdd(ex, ff, w.fc2, out);  // out += ff·W₂ᵀ + b₂
 }

@@ -26,11 +26,12 @@ struct SiglipConfig {
   bool pooling_head = true;      // vision_use_head
   FeatureSelection feature;      // keep_class_token is false
   DType kv_dtype = DType::kF32;  // of keys and values
+  int64_t images = 1;            // of a pass, at most
 
   // Rows and columns of pixels beyond the last whole patch are not looked at.
   PatchGrid grid() const { return {image_size / patch_size, image_size / patch_size}; }
   TowerShape tower_shape() const {
-    return {.images = 1,
+    return {.images = images,
             .tokens = grid().patches(),
             .width = width,
             .heads = heads,

@@ -9,36 +9,56 @@ namespace binocle {
 
 TowerActivations::TowerActivations(const TowerShape& s)
     : shape(s),
-      patch_rows(Tensor::CommittedF32({s.images * s.patches, s.patch_width}, "tower.patch_rows")),
-      patch_embeddings(
-          Tensor::CommittedF32({s.images * s.patches, s.width}, "tower.patch_embeddings")),
-      x(Tensor::CommittedF32({s.images * s.tokens, s.width}, "tower.x")),
-      n(Tensor::CommittedF32({s.images * s.tokens, s.width}, "tower.n")),
-      qkv(Tensor::CommittedF32({s.images * s.tokens, 3 * s.width}, "tower.qkv")),
-      attn(Tensor::CommittedF32({s.images * s.tokens, s.width}, "tower.attn")),
-      lse(Tensor::CommittedF32({s.images * s.tokens, s.heads}, "tower.lse")),
-      ff(Tensor::CommittedF32({s.images * s.tokens, s.ff_width}, "tower.ff")),
-      ff_gated(Tensor::F32({s.images * s.tokens, s.ff_width / 2}, "tower.ff_gated")),
-      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype) {
+      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype),
+      all_patch_rows_(Tensor::F32({s.images * s.patches, s.patch_width}, "tower.patch_rows")),
+      all_patch_embeddings_(Tensor::F32({s.images * s.patches, s.width}, "tower.patch_embeddings")),
+      all_x_(Tensor::F32({s.images * s.tokens, s.width}, "tower.x")),
+      all_n_(Tensor::F32({s.images * s.tokens, s.width}, "tower.n")),
+      all_qkv_(Tensor::F32({s.images * s.tokens, 3 * s.width}, "tower.qkv")),
+      all_attn_(Tensor::F32({s.images * s.tokens, s.width}, "tower.attn")),
+      all_lse_(Tensor::F32({s.images * s.tokens, s.heads}, "tower.lse")),
+      all_ff_(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff")),
+      all_ff_gated_(Tensor::F32({s.images * s.tokens, s.gated_width}, "tower.ff_gated")) {
+  for (const Tensor* buffer : {&all_patch_rows_, &all_patch_embeddings_, &all_x_, &all_n_,
+                               &all_qkv_, &all_attn_, &all_lse_, &all_ff_})
+    buffer->Commit();
   const int64_t pages_per_image = PagesFor(s.tokens);
   for (int64_t page = 0; page < s.images * pages_per_image; ++page)
-    pages.push_back(static_cast<int32_t>(page));
+    pages_.push_back(static_cast<int32_t>(page));
   for (int64_t b = 0; b < s.images; ++b) {
     for (int64_t t = 0; t < s.tokens; ++t)
-      slots.push_back(static_cast<int32_t>(b * pages_per_image * kPageTokens + t));
-    runs.push_back({.first_row = b * s.tokens,
-                    .rows = s.tokens,
-                    .first_position = 0,
-                    .keys = s.tokens,
-                    .pages = std::span(pages).subspan(static_cast<size_t>(b * pages_per_image),
-                                                      static_cast<size_t>(pages_per_image))});
+      all_slots_.push_back(static_cast<int32_t>(b * pages_per_image * kPageTokens + t));
+    all_runs_.push_back(
+        {.first_row = b * s.tokens,
+         .rows = s.tokens,
+         .first_position = 0,
+         .keys = s.tokens,
+         .pages = std::span(pages_).subspan(static_cast<size_t>(b * pages_per_image),
+                                            static_cast<size_t>(pages_per_image))});
   }
+  Take(s.images);
+}
+
+void TowerActivations::Take(int64_t images) {
+  BINOCLE_CHECK(images >= 1 && images <= shape.images, images, " images, room for ", shape.images);
+  const int64_t rows = images * shape.tokens, patches = images * shape.patches;
+  patch_rows = all_patch_rows_.view().Rows(0, patches);
+  patch_embeddings = all_patch_embeddings_.view().Rows(0, patches);
+  x = all_x_.view().Rows(0, rows);
+  n = all_n_.view().Rows(0, rows);
+  qkv = all_qkv_.view().Rows(0, rows);
+  attn = all_attn_.view().Rows(0, rows);
+  lse = all_lse_.view().Rows(0, rows);
+  ff = all_ff_.view().Rows(0, rows);
+  ff_gated = all_ff_gated_.view().Rows(0, rows);
+  slots = std::span(all_slots_).first(static_cast<size_t>(rows));
+  runs = std::span(all_runs_).first(static_cast<size_t>(images));
 }
 
 int64_t TowerActivations::Bytes(const TowerShape& s) {
   const int64_t rows = s.images * s.tokens;
   const int64_t floats = s.images * s.patches * (s.patch_width + s.width) +
-                         rows * (6 * s.width + s.heads + s.ff_width + s.ff_width / 2);
+                         rows * (6 * s.width + s.heads + s.ff_width + s.gated_width);
   return floats * 4 +
          KvPool::Bytes(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype);
 }
@@ -103,8 +123,8 @@ void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection
   const int64_t tokens = a.shape.tokens;
   const int64_t kept = selection.tokens(a.shape.patches);
   const int64_t patches = a.shape.patches - (selection.drop_first_patch ? 1 : 0);
-  for (int64_t b = 0; b < a.shape.images; ++b) {
-    const TensorView image = a.x.view().Rows(b * tokens, (b + 1) * tokens);
+  for (int64_t b = 0; b < a.images(); ++b) {
+    const TensorView image = a.tokens_of(b);
     const TensorView out = features.Rows(b * kept, (b + 1) * kept);
     if (selection.keep_class_token) CopyRows(image.Rows(0, 1), out.Rows(0, 1));
     CopyRows(image.Rows(tokens - patches, tokens), out.Rows(kept - patches, kept));

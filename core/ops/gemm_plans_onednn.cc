@@ -106,8 +106,7 @@ bool GemmPlans::Run(const LinearBlock& block) {
   const CallingThreadOnly alone;
   const Plan* plan = impl_->Find(block);
   if (plan == nullptr) return false;
-  // Our tiles take 640 bytes in oneDNN 2.6 to 3.2 and up to 67,072 in 3.13.
-  alignas(64) char scratch[80 << 10];
+  alignas(64) char scratch[kPlanScratchBytes];
   if (plan->scratchpad.get_size() > sizeof scratch) return false;
   const auto memory = [&](const dnnl::memory::desc& desc, const void* data) {
     return dnnl::memory(desc, impl_->engine, const_cast<void*>(data));

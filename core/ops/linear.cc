@@ -65,6 +65,15 @@ int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind) {
   return (PaddedDepth(k) * padded_n + n) * 4;
 }
 
+int64_t LinearWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind) {
+  return kind == WeightKind::kF32 ? 0 : CompactWorkspaceBytes(rows, k, kind);
+}
+
+int64_t LinearThreadBytes(int64_t k, WeightKind kind) {
+  if (kind != WeightKind::kF32) return CompactThreadBytes(k, kind);
+  return std::max(InPlaceThreadBytes(), PackedThreadBytes());
+}
+
 LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts, WeightKind kind) {
   LinearWeights w;
   w.k = parts.at(0).weight.dim(1);

@@ -98,6 +98,11 @@ int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind);
 // The views into such bytes, aligned to 4.
 CompactWeights CompactViews(void* bytes, int64_t n, int64_t k, WeightKind kind);
 
+// What products take beside their operands, with a matrix of rows of k: of Exec::Workspace for x of at most so many rows, and of each thread, its
+// scratch and, of kF32, its stack. At most, whatever else is known of the matrix.
+int64_t LinearWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind);
+int64_t LinearThreadBytes(int64_t k, WeightKind kind);
+
 // The longest k of the compact kinds: sums of bytes stay below 2³¹.
 inline constexpr int64_t kMaxCompactDepth = 65536;
 

@@ -61,26 +61,44 @@ bool IsDirectInt4(WeightKind kind, int64_t rows, CpuLevel level) {
          MultipliesInt4Directly(level);
 }
 
+// Where what is rounded lies in the workspace.
+struct RoundedLayout {
+  int64_t ldx;  // in elements
+  int64_t scales_at, sums_at, bytes;
+};
+
+RoundedLayout LayOut(int64_t rows, int64_t depth, WeightKind kind, bool sums) {
+  if (kind == WeightKind::kBf16) {
+    const int64_t ldx = depth + kRowGap / 2;
+    return {.ldx = ldx, .scales_at = 0, .sums_at = 0, .bytes = rows * ldx * 2};
+  }
+  const int64_t ldx = depth + kRowGap;
+  const int64_t scales_at = rows * ldx;
+  const int64_t sums_at = scales_at + (rows + 15) / 16 * 64;
+  return {.ldx = ldx,
+          .scales_at = scales_at,
+          .sums_at = sums_at,
+          .bytes = sums_at + (sums ? rows * (ldx / kInt4Group) * 4 : 0)};
+}
+
 // Rounds x into the workspace.
 RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth) {
   const int64_t rows = x.dim(0), k = x.dim(1);
+  const bool sums = IsDirectInt4(kind, rows, ex.cpu_level());
+  const RoundedLayout layout = LayOut(rows, depth, kind, sums);
+  const int64_t ldx = layout.ldx;
+  auto* base = static_cast<std::byte*>(ex.Workspace(layout.bytes));
   if (kind == WeightKind::kBf16) {
-    const int64_t ldx = depth + kRowGap / 2;
-    auto* out = static_cast<Bf16*>(ex.Workspace(rows * ldx * 2));
+    auto* out = reinterpret_cast<Bf16*>(base);
     ex.ParallelRanges(rows, 8, [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) RowAsBf16(x.row(r), k, depth, out + r * ldx);
     });
     return {.x = out, .rows = rows, .ldx = ldx, .row_scales = nullptr, .sums = nullptr};
   }
-  const int64_t ldx = depth + kRowGap;
-  const bool sums = IsDirectInt4(kind, rows, ex.cpu_level());
   const int64_t groups = ldx / kInt4Group;
-  const int64_t scales_at = rows * ldx;
-  const int64_t sums_at = scales_at + (rows + 15) / 16 * 64;
-  auto* base = static_cast<std::byte*>(ex.Workspace(sums_at + (sums ? rows * groups * 4 : 0)));
   auto* out = reinterpret_cast<uint8_t*>(base);
-  auto* scales = reinterpret_cast<float*>(base + scales_at);
-  auto* group_sums = reinterpret_cast<int32_t*>(base + sums_at);
+  auto* scales = reinterpret_cast<float*>(base + layout.scales_at);
+  auto* group_sums = reinterpret_cast<int32_t*>(base + layout.sums_at);
   ex.ParallelRanges(rows, 8, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
       scales[r] = RowAsBytes(x.row(r), k, depth, out + r * ldx);
@@ -97,9 +115,12 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
 // One thread's way through panels, with scratch of its own.
 class PanelProduct {
  public:
+  static int64_t ScratchFloats(WeightKind kind, int64_t depth) {
+    const bool expands = kind == WeightKind::kInt4;
+    return kSumRows * kPanelWidth + (expands ? depth * kPanelWidth / 4 : 0);
+  }
   static int64_t ScratchFloats(const Operands& o) {
-    const bool expands = o.w.compact.kind == WeightKind::kInt4;
-    return kSumRows * kPanelWidth + (expands ? o.depth * kPanelWidth / 4 : 0);
+    return ScratchFloats(o.w.compact.kind, o.depth);
   }
   PanelProduct(const Operands& operands, float* scratch)
       : o_(operands),
@@ -187,6 +208,9 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
           .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
 }
 
+// What SwiGLU puts a block of rows of one panel into.
+constexpr int64_t kTile = kSumRows * kPanelWidth;
+
 // body(panel, begin, end, scratch) over all panels of `panels` and all rows. Tasks go in the order of memory, so that a thread's next one is near.
 void ForPanels(Exec& ex, int64_t panels, int64_t rows, int64_t scratch,
                const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
@@ -219,6 +243,19 @@ void ForPanels(Exec& ex, int64_t panels, int64_t rows, int64_t scratch,
 
 }  // namespace
 
+int64_t CompactWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind) {
+  const int64_t depth = PaddedCompactDepth(k, kind);
+  const int64_t whole = LayOut(rows, depth, kind, false).bytes;
+  if (kind != WeightKind::kInt4) return whole;
+  return std::max(whole, LayOut(std::min(rows, kFewRows), depth, kind, true).bytes);
+}
+
+// That of SwiGLU, and of packing: a row.
+int64_t CompactThreadBytes(int64_t k, WeightKind kind) {
+  const int64_t depth = PaddedCompactDepth(k, kind);
+  return std::max(2 * PanelProduct::ScratchFloats(kind, depth) + 2 * kTile, depth) * 4;
+}
+
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate) {
   if (x.dim(0) == 0) return;
@@ -238,7 +275,6 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
   const Operands operands = OperandsOf(ex, x, w);
   const int64_t half = w.panels() / 2;
   const int64_t own_floats = PanelProduct::ScratchFloats(operands);
-  constexpr int64_t kTile = kSumRows * kPanelWidth;
   ForPanels(ex, half, x.dim(0), 2 * own_floats + 2 * kTile,
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct gate(operands, scratch), up(operands, scratch + own_floats);

@@ -122,6 +122,10 @@ void Compute(Exec& ex, const Product& p, Rectangle r) {
 
 }  // namespace
 
+int64_t PackedThreadBytes() {
+  return (kPlannedRows * kDepthBlock + kPlannedRows * kPlannedColumns) * 4 + kPlanScratchBytes;
+}
+
 void LinearBlockSimd(const LinearBlock& block) { HWY_DYNAMIC_DISPATCH(BlockSimd)(block); }
 
 void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,

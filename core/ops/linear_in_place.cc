@@ -39,6 +39,8 @@ void ExpandStripe(const LinearWeights& w, int64_t n0, int64_t k0, int64_t depth,
 
 }  // namespace
 
+int64_t InPlaceThreadBytes() { return kScratchFloats * 4; }
+
 void LinearInPlace(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate) {
   const int64_t rows = x.dim(0);

@@ -23,6 +23,11 @@ void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);
 CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,
                            WeightKind kind);
+// LinearWorkspaceBytes, LinearThreadBytes of those kinds, and the latter of kF32: rows read in place, and packed ones.
+int64_t CompactWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind);
+int64_t CompactThreadBytes(int64_t k, WeightKind kind);
+int64_t InPlaceThreadBytes();
+int64_t PackedThreadBytes();
 int64_t PaddedCompactDepth(int64_t k, WeightKind kind);
 int64_t CompactPanelBytes(int64_t k, WeightKind kind);
 

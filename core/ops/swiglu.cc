@@ -5,9 +5,13 @@
 
 namespace binocle {
 
+bool SwiGluInPanels(WeightKind kind, int64_t n) {
+  return kind != WeightKind::kF32 && n % (2 * kPanelWidth) == 0;
+}
+
 void SwiGlu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& gate_up,
             const TensorView& y) {
-  if (!w.compact.empty() && w.n % (2 * kPanelWidth) == 0) {
+  if (SwiGluInPanels(w.compact.kind, w.n)) {
     BINOCLE_CHECK(x.dim(1) == w.k && 2 * y.dim(1) == w.n && x.dim(0) == y.dim(0), "x ",
                   x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
     const OpScope clock(ex.op_clock(), OpKind::kLinear);

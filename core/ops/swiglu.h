@@ -10,6 +10,9 @@
 
 namespace binocle {
 
+// Whether [g | u] is never in memory: `gate_up` is not touched.
+bool SwiGluInPanels(WeightKind kind, int64_t n);
+
 void SwiGlu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& gate_up,
             const TensorView& y);
 

@@ -21,6 +21,7 @@ constexpr TextShape kQwen05b{"qwen2", 896, 4864, 24, 14, 2, 151936, 32768, 1e6, 
 constexpr TextShape kQwen7b{"qwen2", 3584, 18944, 28, 28, 4, 152064, 32768, 1e6, 1e-6};
 constexpr TextShape kQwen306b{"qwen3", 1024, 3072, 28, 16, 8, 151936, 40960, 1e6, 1e-6, true};
 constexpr TextShape kSmol135m{"llama", 576, 1536, 30, 9, 3, 49152, 8192, 1e5, 1e-5, true};
+constexpr TextShape kSmall{"llama", 1024, 2816, 8, 16, 4, 512, 2048, 1e4, 1e-5};
 constexpr TextShape kTiny{"llama", 64, 160, 4, 4, 2, 512, 1024, 1e4, 1e-5};
 
 Json TextConfig(const TextShape& s) {
@@ -213,6 +214,8 @@ std::vector<ModelPreset> ModelPresets() {
       Qwen3(),
       Text("smollm2-135m", "SmolLM2-135M, 0.1 B parameters, tied head", kSmol135m,
            "LlamaForCausalLM", ChatTokens(0, 2)),
+      Llava("small-llava", "for tests: a CLIP tower and eight layers of LLaMA, 0.1 B parameters",
+            ClipTower(512, 2048, 6, 8, 224), kSmall, 3),
       Llava("tiny-llava", "for tests: a small CLIP tower and four layers of LLaMA",
             ClipTower(64, 128, 3, 4, 56), kTiny, 3),
       TwoTowers("tiny-binocle", "for tests: two small towers, FtZ and four layers of LLaMA",

@@ -45,7 +45,9 @@ struct ModelInfo {
   int64_t file_bytes = 0;  // tensors as stored; mapped, not copied
   int64_t kv_bytes =
       0;  // keys and values of a request and of the one it may be paired with, at full context
-  // weights + activations + kv: what a request at full context may touch, beside the program itself.
+  // What ops pass on and threads have for themselves, at most, and a picture on its way.
+  int64_t workspace_bytes = 0;
+  // weights + activations + kv + workspace: what a request at full context may touch, beside the program itself.
   int64_t planned_bytes = 0;
   int64_t parameters = 0;
 };

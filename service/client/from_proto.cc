@@ -162,6 +162,7 @@ ModelInfo ModelInfoFrom(const v1::Model& from) {
   to.file_bytes = from.file_bytes();
   to.kv_bytes = from.kv_bytes();
   to.planned_bytes = from.planned_bytes();
+  to.workspace_bytes = from.workspace_bytes();
   to.parameters = from.parameters();
   return to;
 }

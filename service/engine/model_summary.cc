@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "fusion/workspace_plan.h"
 
 namespace binocle {
 namespace {
@@ -130,7 +131,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   }
   info.kv_bytes = KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim,
                                 PoolPages(c, options), c.text.kv_dtype);
-  info.planned_bytes = info.kv_bytes;
+  info.workspace_bytes = WorkspaceBytes(model, BufferRows(c, options), options.threads);
+  info.planned_bytes = info.kv_bytes + info.workspace_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;
     info.parameters += part.parameters;

@@ -177,6 +177,7 @@ v1::Model ModelOf(const ModelInfo& info, const std::string& model, WithTensors t
   to.set_file_bytes(info.file_bytes);
   to.set_kv_bytes(info.kv_bytes);
   to.set_planned_bytes(info.planned_bytes);
+  to.set_workspace_bytes(info.workspace_bytes);
   to.set_parameters(info.parameters);
   return to;
 }

@@ -20,7 +20,7 @@ class Inspecting(Answers):
                 self.assertLessEqual(info["parameters"], sum(sizes))
                 self.assertGreater(info["parameters"], 0.9 * sum(sizes) if name != "binocle_augment" else 0)
                 self.assertGreaterEqual(info["memory"]["planned_bytes"],
-                                        info["memory"]["kv_bytes"] + sum(part["weight_bytes"] + part["activation_bytes"] for part in info["parts"]))
+                                        info["memory"]["kv_bytes"] + info["memory"]["workspace_bytes"] + sum(part["weight_bytes"] + part["activation_bytes"] for part in info["parts"]))
                 for part in info["parts"]:
                     self.assertEqual(set(part), {"name", "type", "properties", "parameters", "weight_bytes", "activation_bytes"})
                 self.assertEqual(len({tensor["name"] for tensor in info["tensors"]}), len(info["tensors"]))

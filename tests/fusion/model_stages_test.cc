@@ -28,6 +28,8 @@ TEST_P(ModelStages, EveryStageEqualsItsReference) {
     ++(stage.name.starts_with("pixels.") ? pixels : kept);
   }
   const ModelConfig& config = model.config();
+  EXPECT_EQ(model.leading_tower().most_images() > 1, config.tiling.has_value())
+      << "views of a picture go through the tower together";
   const int64_t towers = config.anchor.has_value() + config.augment.has_value();
   EXPECT_EQ(pixels, dump.images() * towers);
   EXPECT_GE(kept, golden.json()["keep"]["stages"].empty() ? 0 : dump.images());

@@ -1,6 +1,7 @@
 // The towers against transformers, hidden state by hidden state.
 #include <gtest/gtest.h>
 
+#include "core/ops/elementwise.h"
 #include "core/weight_files.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/tensors.h"
@@ -13,30 +14,43 @@ namespace {
 using testing::GoldenCase;
 using testing::Near;
 
+// Beside its files.
+struct TowerOptions {
+  WeightKind kind = WeightKind::kF32;
+  int64_t images = 1;
+};
+
 // A tower that returns hidden state `layer`, class token and patches.
 std::unique_ptr<VisionEncoder> LoadTower(Exec& ex, const GoldenCase& golden,
-                                         FeatureSelection feature, int64_t height, int64_t width) {
+                                         FeatureSelection feature, int64_t height, int64_t width,
+                                         TowerOptions options = {}) {
   const Json json = ReadJsonFile(golden.directory() / "config.json");
   const JsonObject config(json, "config.json");
   const TensorSet tensors = ReadTensors(golden.directory());
   std::unique_ptr<VisionEncoder> tower;
+  const KindsByName kinds{.entries = {{"", options.kind}}};
+  const auto optioned = [&](auto shape) {
+    shape.kv_dtype = KvDType(options.kind);
+    shape.images = options.images;
+    return shape;
+  };
   const auto bind = [&](WeightBinder& b) {
     if (config.String("model_type") == "clip_vision_model") {
-      const ClipConfig clip = ParseClipConfig(config, feature);
+      const ClipConfig clip = optioned(ParseClipConfig(config, feature));
       ClipWeights weights = BindClip(clip, b);
       if (!b.checking()) tower = MakeClipEncoder(clip, std::move(weights));
     } else if (config.String("model_type") == "siglip_vision_model") {
-      const SiglipConfig siglip = ParseSiglipConfig(config, feature);
+      const SiglipConfig siglip = optioned(ParseSiglipConfig(config, feature));
       SiglipWeights weights = BindSiglip(siglip, b);
       if (!b.checking()) tower = MakeSiglipEncoder(siglip, std::move(weights));
     } else {
-      const Dinov2Config dino = ParseDinov2Config(config, feature, height, width);
+      const Dinov2Config dino = optioned(ParseDinov2Config(config, feature, height, width));
       Dinov2Weights weights = BindDinov2(dino, b);
       if (!b.checking()) tower = MakeDinov2Encoder(dino, std::move(weights));
     }
   };
-  CheckWeights(tensors, {}, golden.directory().string(), bind);
-  LoadWeights(ex, tensors, {}, bind);
+  CheckWeights(tensors, {}, kinds, golden.directory().string(), bind);
+  LoadWeights(ex, tensors, {}, kinds, bind);
   return tower;
 }
 
@@ -162,6 +176,67 @@ TEST_P(Towers, NegativeLayersCountFromTheEnd) {
     return got;
   };
   EXPECT_TRUE(testing::SameBits(run(-2), run(layers - 1)));
+}
+
+// In passes of all, some and one of them, f32 and fewer bits: features and what a tap sees of the first. All have more rows than a tile of the
+// products, each alone has fewer.
+TEST_P(Towers, PicturesTogetherAreBitForBitThoseAlone) {
+  const GoldenCase golden(GetParam());
+  const Json& input = golden.json()["inputs"][0];
+  const int64_t height = input["height"], width = input["width"];
+  constexpr int64_t kPictures = 16;
+  Tensor pixels = Tensor::F32({3 * kPictures, height, width}, "pixels");
+  for (int64_t i = 0; i < kPictures; ++i) {
+    const Tensor picture = testing::HashPixels(height, width, static_cast<uint32_t>(100 + i));
+    CopyRows(picture.view().Reshape({3, height * width}),
+             pixels.view().Rows(3 * i, 3 * i + 3).Reshape({3, height * width}));
+  }
+  const auto two_layers = [] {
+    AttentionTap tap;
+    tap.layers.push_back(
+        {.index = 0, .received_wanted = true, .class_weights = {}, .received = {}});
+    tap.layers.push_back(
+        {.index = 1, .received_wanted = false, .class_weights = {}, .received = {}});
+    return tap;
+  };
+  for (const WeightKind kind : {WeightKind::kF32, WeightKind::kBf16, WeightKind::kInt8}) {
+    Exec ex(2);
+    const FeatureSelection last{.layer = -1};
+    const auto alone = LoadTower(ex, golden, last, height, width, {.kind = kind});
+    const auto many =
+        LoadTower(ex, golden, last, height, width, {.kind = kind, .images = kPictures});
+    ASSERT_EQ(alone->most_images(), 1);
+    ASSERT_EQ(many->most_images(), kPictures);
+    const int64_t tokens = alone->tokens();
+    std::vector<Tensor> want;
+    std::vector<AttentionTap> want_taps;
+    for (int64_t i = 0; i < kPictures; ++i) {
+      want.push_back(Tensor::F32({tokens, alone->width()}, "features"));
+      want_taps.push_back(two_layers());
+      alone->Encode(ex, pixels.view().Rows(3 * i, 3 * i + 3), want.back(), &want_taps.back());
+    }
+    for (const auto& [first, count] : {std::pair<int64_t, int64_t>(0, kPictures), {1, 5}, {2, 1}}) {
+      Tensor got = Tensor::F32({count * tokens, many->width()}, "features");
+      AttentionTap tap = two_layers();
+      many->Encode(ex, pixels.view().Rows(3 * first, 3 * (first + count)), got, &tap);
+      for (int64_t i = 0; i < count; ++i)
+        EXPECT_TRUE(testing::SameBits(got.view().Rows(i * tokens, (i + 1) * tokens),
+                                      want[static_cast<size_t>(first + i)]))
+            << WeightKindName(kind) << ", picture " << i << " of " << count;
+      const AttentionTap& want_tap = want_taps[static_cast<size_t>(first)];
+      for (size_t l = 0; l < 2; ++l)
+        EXPECT_TRUE(
+            testing::SameBits(tap.layers[l].class_weights, want_tap.layers[l].class_weights))
+            << WeightKindName(kind) << ", layer " << l;
+      EXPECT_TRUE(testing::SameBits(tap.layers[0].received, want_tap.layers[0].received));
+    }
+    if (!many->Has(ClassOutput::kPooled)) continue;
+    const TensorView last_picture = pixels.view().Rows(6, 9);
+    Tensor want_token = Tensor::F32({1, many->width()}, "pooled"), got_token = want_token.Clone();
+    alone->EncodeWhole(ex, last_picture, ClassOutput::kPooled, want_token);
+    many->EncodeWhole(ex, last_picture, ClassOutput::kPooled, got_token);
+    EXPECT_TRUE(testing::SameBits(got_token, want_token)) << "after a pass of others";
+  }
 }
 
 TEST_P(Towers, TappedAttentionIsADistributionAndIsSharedByNoHead) {

@@ -189,6 +189,7 @@ class Model(Mirror):
     kv_bytes: int
     planned_bytes: int
     parameters: int
+    workspace_bytes: int
 
 
 @dataclass(frozen=True)
