@@ -1,6 +1,5 @@
 // The product with weights of fewer bits: rows of x are rounded once, then every panel of W meets them.
 #include <algorithm>
-#include <functional>
 
 #include "core/ops/activation_cpu.h"
 #include "core/ops/bf16_block.h"
@@ -12,10 +11,6 @@
 namespace binocle {
 namespace {
 
-// Rows whose sums for one panel, 32 KiB, stay near while the panel's k pass.
-constexpr int64_t kSumRows = 128;
-// Up to so many rows reading the weights is the work.
-constexpr int64_t kFewRows = 16;
 // Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
 int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
 // What a thread reads of the weights at once where few rows make reading them the work: threads that alternate in short pieces defeat the
@@ -44,6 +39,9 @@ struct Operands {
 
   const std::byte* panel(int64_t index) const {
     return static_cast<const std::byte*>(w.compact.panels.data()) + index * panel_bytes;
+  }
+  PanelShare Share(int64_t panels) const {
+    return {.panels = panels, .panel_bytes = panel_bytes, .rows = x.rows};
   }
 };
 
@@ -190,35 +188,35 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
           .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
 }
 
-// body(panel, begin, end, scratch) over all panels of `panels` and all rows. Tasks go in the order of memory, so that a thread's next one is near.
-void ForPanels(Exec& ex, const Operands& o, int64_t panels, int64_t rows, int64_t scratch,
+}  // namespace
+
+void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
                const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
+  const int64_t panels = share.panels, rows = share.rows;
   const int64_t threads = ex.threads();
   if (rows > kFewRows && panels < 4 * threads) {
     const int64_t blocks = (rows + kSumRows - 1) / kSumRows;
-    ex.ParallelWithScratch(panels * blocks, scratch, [&](int64_t task, float* own) {
+    ex.ParallelWithScratch(panels * blocks, scratch_floats, [&](int64_t task, float* own) {
       const int64_t begin = task / panels * kSumRows;
       body(task % panels, begin, std::min(begin + kSumRows, rows), own);
     });
     return;
   }
   // As many tasks for every thread, or one of them waits for the others at each op's end.
-  const int64_t reading = std::max<int64_t>(1, kTaskBytes / o.panel_bytes);
+  const int64_t reading = std::max<int64_t>(1, kTaskBytes / share.panel_bytes);
   const int64_t turns = (panels + threads * reading - 1) / (threads * reading);
   const int64_t tasks = rows > kFewRows ? panels : std::min(panels, threads * turns);
-  ex.ParallelWithScratch(tasks, scratch, [&](int64_t task, float* own) {
+  ex.ParallelWithScratch(tasks, scratch_floats, [&](int64_t task, float* own) {
     const int64_t end = panels * (task + 1) / tasks;
     for (int64_t panel = panels * task / tasks; panel < end; ++panel) body(panel, 0, rows, own);
   });
 }
 
-}  // namespace
-
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate) {
   if (x.dim(0) == 0) return;
   const Operands operands = OperandsOf(ex, x, w);
-  ForPanels(ex, operands, w.panels(), x.dim(0), PanelProduct::ScratchFloats(operands),
+  ForPanels(ex, operands.Share(w.panels()), PanelProduct::ScratchFloats(operands),
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct product(operands, scratch);
               product.Begin(panel);
@@ -234,7 +232,7 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
   const int64_t half = w.panels() / 2;
   const int64_t own_floats = PanelProduct::ScratchFloats(operands);
   constexpr int64_t kTile = kSumRows * kPanelWidth;
-  ForPanels(ex, operands, half, x.dim(0), 2 * own_floats + 2 * kTile,
+  ForPanels(ex, operands.Share(half), 2 * own_floats + 2 * kTile,
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct gate(operands, scratch), up(operands, scratch + own_floats);
               gate.Begin(panel);
