@@ -70,7 +70,7 @@ BINOCLE_AVX2 inline __m256i HighNibbles(__m256i bytes) {
   return LowNibbles(_mm256_srli_epi16(bytes, 4));
 }
 
-BINOCLE_AVX2 void ReadBytes(const uint8_t* const* rows, int64_t blocks, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfBytes(const uint8_t* const* rows, int64_t blocks, const HalfStrip& to) {
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t at = b * 34;
     to.PutFactor(b, HalvesAt(rows, at));
@@ -97,7 +97,7 @@ BINOCLE_AVX2 inline __m256i FifthBits(__m256i bits, int quad) {
 
 // q4_0, q4_1, q5_0, q5_1: d, m (of two), fifth bits, nibbles.
 template <bool kShifted, bool kFifth>
-BINOCLE_AVX2 void ReadNibbles(const uint8_t* const* rows, int64_t blocks, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfNibbles(const uint8_t* const* rows, int64_t blocks, const HalfStrip& to) {
   constexpr int64_t kFifthAt = kShifted ? 4 : 2;
   constexpr int64_t kNibblesAt = kFifthAt + (kFifth ? 4 : 0);
   for (int64_t b = 0; b < blocks; ++b) {
@@ -127,7 +127,7 @@ BINOCLE_AVX2 inline __m256i BitsOf(__m256i bytes, int shift, int mask, int up) {
 }
 
 // The first 16 bytes of q4_k and q5_k: d, e and the factors of eight groups, for which block_types.cc says where their bits are.
-BINOCLE_AVX2 void ReadPairFactors(const uint8_t* const* rows, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfPairFactors(const uint8_t* const* rows, const HalfStrip& to) {
   __m256i head[4];  // d | e, s of the first groups, t of the first groups, and the rest
   Turn(rows, 0, head);
   const __m256i halves = _mm256_permute4x64_epi64(
@@ -154,8 +154,8 @@ BINOCLE_AVX2 void ReadPairFactors(const uint8_t* const* rows, const HalfStrip& t
 }
 
 template <bool kFifth>
-BINOCLE_AVX2 void ReadPairs(const uint8_t* const* rows, const HalfStrip& to) {
-  ReadPairFactors(rows, to);
+BINOCLE_AVX2 void StripOfPairs(const uint8_t* const* rows, const HalfStrip& to) {
+  StripOfPairFactors(rows, to);
   constexpr int64_t kNibblesAt = kFifth ? 48 : 16;
   for (int half = 0; half < 2; ++half) {  // of every group
     __m256i fifth[4];
@@ -176,7 +176,7 @@ BINOCLE_AVX2 void ReadPairs(const uint8_t* const* rows, const HalfStrip& to) {
   }
 }
 
-BINOCLE_AVX2 void ReadQ6K(const uint8_t* const* rows, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfQ6K(const uint8_t* const* rows, const HalfStrip& to) {
   const __m256 d = HalvesAt(rows, 208);
   __m256i factors[4];
   Turn(rows, 192, factors);
@@ -204,14 +204,14 @@ BINOCLE_AVX2 void ReadHalf(DType dtype, const uint8_t* const* rows, int64_t dept
                            const HalfStrip& to) {
   const int64_t blocks = depth / UnitOf(dtype).elements;
   switch (dtype) {
-    case DType::kQ80: return ReadBytes(rows, blocks, to);
-    case DType::kQ40: return ReadNibbles<false, false>(rows, blocks, to);
-    case DType::kQ41: return ReadNibbles<true, false>(rows, blocks, to);
-    case DType::kQ50: return ReadNibbles<false, true>(rows, blocks, to);
-    case DType::kQ51: return ReadNibbles<true, true>(rows, blocks, to);
-    case DType::kQ4K: return ReadPairs<false>(rows, to);
-    case DType::kQ5K: return ReadPairs<true>(rows, to);
-    case DType::kQ6K: return ReadQ6K(rows, to);
+    case DType::kQ80: return StripOfBytes(rows, blocks, to);
+    case DType::kQ40: return StripOfNibbles<false, false>(rows, blocks, to);
+    case DType::kQ41: return StripOfNibbles<true, false>(rows, blocks, to);
+    case DType::kQ50: return StripOfNibbles<false, true>(rows, blocks, to);
+    case DType::kQ51: return StripOfNibbles<true, true>(rows, blocks, to);
+    case DType::kQ4K: return StripOfPairs<false>(rows, to);
+    case DType::kQ5K: return StripOfPairs<true>(rows, to);
+    case DType::kQ6K: return StripOfQ6K(rows, to);
     default: BINOCLE_CHECK(false, DTypeName(dtype));
   }
 }

@@ -12,7 +12,7 @@ namespace {
 constexpr int64_t kStrips = kPanelWidth / kStripWidth;
 // Rows of x, 2 KiB of a strip's depth, that meet all strips of a panel before the next ones do.
 constexpr int64_t kChunkRows = 8;
-constexpr int64_t kLine = 64;
+constexpr int64_t kCacheLine = 64;
 
 // Scratch of a thread: the strips of a panel, and sums.
 struct PanelScratch {
@@ -63,8 +63,9 @@ StripRows RowsOf(const PlacedPanel& panel, int64_t strip) {
 GroupedRows RoundGroups(Exec& ex, const TensorView& x) {
   const int64_t rows = x.dim(0), k = x.dim(1), groups = k / kBlockGroup;
   const int64_t ldx =
-      k + kLine;  // rows at multiples of 4 KiB would fall into the same sets of the first cache
-  const int64_t of_groups = (rows * groups * 4 + kLine - 1) / kLine * kLine;
+      k +
+      kCacheLine;  // rows at multiples of 4 KiB would fall into the same sets of the first cache
+  const int64_t of_groups = (rows * groups * 4 + kCacheLine - 1) / kCacheLine * kCacheLine;
   auto* base = static_cast<std::byte*>(ex.Workspace(rows * ldx + 4 * of_groups));
   auto* bytes = reinterpret_cast<int8_t*>(base);
   base += rows * ldx;
@@ -132,7 +133,7 @@ class BlockPanel {
   void Fetch(const StripRows& rows, int64_t k) const {
     const int64_t begin = StoredBytes(dtype_, k), end = StoredBytes(dtype_, k + Depth(k));
     for (const uint8_t* row : rows.row)
-      for (int64_t i = begin; i < end; i += kLine) __builtin_prefetch(row + i);
+      for (int64_t i = begin; i < end; i += kCacheLine) __builtin_prefetch(row + i);
   }
   void Read(const StripRows& rows, int64_t k, BlockStrip& strip) const {
     StripRows at = rows;

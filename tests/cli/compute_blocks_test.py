@@ -13,7 +13,7 @@ class ComputingWithBlocks(Answers):
         return path
 
     def logprobs(self, model, *options):
-        return self.ask("--logprobs", "3", *options, "What is a model?", model=model)["logprobs"]
+        return self.ask("--logprobs", "3", "--prompt-format", "raw", *options, "What is a model?", model=model)["logprobs"]
 
     def test_one_row_and_many_and_one_thread_and_two_give_the_same_bits(self):
         for dtype in TYPES:
@@ -27,7 +27,7 @@ class ComputingWithBlocks(Answers):
         for dtype in TYPES:
             with self.subTest(dtype):
                 model = self.random(dtype)
-                kinds = {kind: self.ask("--logprobs", "1", "What?", "--compute", kind, model=model) for kind in ("f32", "blocks", "int8")}
+                kinds = {kind: self.ask("--logprobs", "1", "--prompt-format", "raw", "What?", "--compute", kind, model=model) for kind in ("f32", "blocks", "int8")}
                 first = {kind: answer["logprobs"][0]["logprob"] for kind, answer in kinds.items()}
                 self.assertNotEqual(first["blocks"], first["f32"], "activations are rounded")
                 self.assertAlmostEqual(first["blocks"], first["f32"], delta=0.1)
@@ -45,7 +45,7 @@ class ComputingWithBlocks(Answers):
 
     def test_a_model_without_blocks_is_refused(self):
         for model, *words in ((LLAVA, "--compute", "blocks"), (LLAVA, "--compute-parts", "language=blocks"), (GOLDEN / "gguf_models" / "llama_tied.gguf", "--compute", "blocks")):
-            result = run("ask", "--model", model, *words, "What?")
+            result = run("ask", "--model", model, "--prompt-format", "raw", *words, "What?")
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
             self.assertIn("asks for blocks, but", result.stderr)
             self.assertIn("has none", result.stderr)
