@@ -120,7 +120,7 @@ BINOCLE_AVX2 void StripOfNibbles(const uint8_t* const* rows, int64_t blocks, con
   }
 }
 
-// The bits [shift, shift + count) of every byte's lowest, moved up by `up`.
+// Of every byte the bits of `mask` once it is shifted down, moved up by `up`. What comes from the byte above is not in the mask.
 BINOCLE_AVX2 inline __m256i BitsOf(__m256i bytes, int shift, int mask, int up) {
   const __m256i down = _mm256_srl_epi16(bytes, _mm_cvtsi32_si128(shift));
   return _mm256_sll_epi16(_mm256_and_si256(down, BytesOf(mask)), _mm_cvtsi32_si128(up));
