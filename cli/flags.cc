@@ -95,8 +95,9 @@ void ModelFlags::Add(CLI::App& command) {
   group.AddText("--projector", options.projector,
                 "GGUF file with a tower and a projector, beside a GGUF text model");
   group.AddText("--device", options.device, "cpu");
-  group.AddText("--compute", options.compute,
-                "f32, bf16, int8 or int4: how weights are kept (default: as packed, or f32)");
+  group.AddText(
+      "--compute", options.compute,
+      "f32, bf16, int8, int4 or blocks: how weights are kept (default: as packed, or f32)");
   group.AddText("--compute-parts", options.compute_parts,
                 "otherwise for parts, e.g. vision=bf16,head=f32 (vision, fusion, projector, "
                 "language, head)");

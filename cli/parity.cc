@@ -130,7 +130,7 @@ void AddParity(CLI::App& app) {
   command->add_option("--device", flags->options.device, "cpu")
       ->check(NotEmpty("--device", "a value"))
       ->capture_default_str();
-  command->add_option("--compute", flags->options.compute, "f32, bf16, int8 or int4")
+  command->add_option("--compute", flags->options.compute, "f32, bf16, int8, int4 or blocks")
       ->check(NotEmpty("--compute", "a value"))
       ->capture_default_str();
   command->add_option("--threads", flags->options.threads, "threads (0: one per processor)")

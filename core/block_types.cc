@@ -38,47 +38,40 @@ void AddFifthBits(const uint8_t* bits, int32_t* q) {
   }
 }
 
-// out = scale·(q − zero)
-template <int kCount = kGroup>
-void Scale(float scale, const int32_t* q, int32_t zero, float* out) {
-  for (int i = 0; i < kCount; ++i) out[i] = scale * static_cast<float>(q[i] - zero);
+using Group = BlockGroup;
+
+void SetFactor(Group& out, float a) { out.a[0] = out.a[1] = a; }
+
+void ReadQ80(const uint8_t* block, int /*g*/, Group& out) {  // d, int8[32]
+  for (int i = 0; i < kGroup; ++i) out.q[i] = static_cast<int8_t>(block[2 + i]) + 128;
+  SetFactor(out, HalfAt(block));
+  out.m = 0;
 }
 
-// out = scale·q + offset
-void ScaleAndShift(float scale, const int32_t* q, float offset, float* out) {
-  for (int i = 0; i < kGroup; ++i) out[i] = scale * static_cast<float>(q[i]) + offset;
+void ReadQ40(const uint8_t* block, int /*g*/, Group& out) {  // d, nibbles
+  Nibbles(block + 2, out.q);
+  SetFactor(out, HalfAt(block));
+  out.m = 0;
 }
 
-void ExpandQ80(const uint8_t* block, float* out) {  // d, int8[32]
-  int32_t q[kGroup];
-  for (int i = 0; i < kGroup; ++i) q[i] = static_cast<int8_t>(block[2 + i]);
-  Scale(HalfAt(block), q, 0, out);
+void ReadQ41(const uint8_t* block, int /*g*/, Group& out) {  // d, m, nibbles
+  Nibbles(block + 4, out.q);
+  SetFactor(out, HalfAt(block));
+  out.m = HalfAt(block + 2);
 }
 
-void ExpandQ40(const uint8_t* block, float* out) {  // d, nibbles
-  int32_t q[kGroup];
-  Nibbles(block + 2, q);
-  Scale(HalfAt(block), q, 8, out);
+void ReadQ50(const uint8_t* block, int /*g*/, Group& out) {  // d, fifth bits, nibbles
+  Nibbles(block + 6, out.q);
+  AddFifthBits(block + 2, out.q);
+  SetFactor(out, HalfAt(block));
+  out.m = 0;
 }
 
-void ExpandQ41(const uint8_t* block, float* out) {  // d, m, nibbles
-  int32_t q[kGroup];
-  Nibbles(block + 4, q);
-  ScaleAndShift(HalfAt(block), q, HalfAt(block + 2), out);
-}
-
-void ExpandQ50(const uint8_t* block, float* out) {  // d, fifth bits, nibbles
-  int32_t q[kGroup];
-  Nibbles(block + 6, q);
-  AddFifthBits(block + 2, q);
-  Scale(HalfAt(block), q, 16, out);
-}
-
-void ExpandQ51(const uint8_t* block, float* out) {  // d, m, fifth bits, nibbles
-  int32_t q[kGroup];
-  Nibbles(block + 8, q);
-  AddFifthBits(block + 4, q);
-  ScaleAndShift(HalfAt(block), q, HalfAt(block + 2), out);
+void ReadQ51(const uint8_t* block, int /*g*/, Group& out) {  // d, m, fifth bits, nibbles
+  Nibbles(block + 8, out.q);
+  AddFifthBits(block + 4, out.q);
+  SetFactor(out, HalfAt(block));
+  out.m = HalfAt(block + 2);
 }
 
 // The factors of group g of q4_k and q5_k, 6 bits each, eight of either kind in 12 bytes: the first four groups have the low bits of
@@ -93,53 +86,69 @@ struct GroupFactors {
 
 // d, e, 12 bytes of factors, fifth bits (q5_k: bit g of byte i is that of element i of group g), then per pair of groups 32 bytes: the
 // low halves are the first group.
-void ExpandPairs(const uint8_t* block, const uint8_t* fifth, const uint8_t* packed, float* out) {
-  const float d = HalfAt(block);
-  const float e = HalfAt(block + 2);
-  for (int g = 0; g < 8; ++g, out += kGroup) {
-    const uint8_t* bytes = packed + g / 2 * kGroup;
-    const int shift = g % 2 * 4;
-    int32_t q[kGroup];
-    for (int i = 0; i < kGroup; ++i) q[i] = bytes[i] >> shift & 15;
-    if (fifth != nullptr) {
-      for (int i = 0; i < kGroup; ++i) q[i] |= (fifth[i] >> g & 1) << 4;
-    }
-    const GroupFactors factors(block + 4, g);
-    ScaleAndShift(d * static_cast<float>(factors.s), q, -(e * static_cast<float>(factors.t)), out);
-  }
+void ReadOfPair(const uint8_t* block, const uint8_t* packed, int g, Group& out) {
+  const uint8_t* bytes = packed + g / 2 * kGroup;
+  const int shift = g % 2 * 4;
+  for (int i = 0; i < kGroup; ++i) out.q[i] = bytes[i] >> shift & 15;
+  const GroupFactors factors(block + 4, g);
+  SetFactor(out, HalfAt(block) * static_cast<float>(factors.s));
+  out.m = -(HalfAt(block + 2) * static_cast<float>(factors.t));
 }
 
-void ExpandQ4K(const uint8_t* block, float* out) { ExpandPairs(block, nullptr, block + 16, out); }
-void ExpandQ5K(const uint8_t* block, float* out) {
-  ExpandPairs(block, block + 16, block + 48, out);
+void ReadQ4K(const uint8_t* block, int g, Group& out) { ReadOfPair(block, block + 16, g, out); }
+
+void ReadQ5K(const uint8_t* block, int g, Group& out) {
+  ReadOfPair(block, block + 48, g, out);
+  const uint8_t* fifth = block + 16;
+  for (int i = 0; i < kGroup; ++i) out.q[i] |= (fifth[i] >> g & 1) << 4;
 }
 
 // 128 bytes of low halves, 64 of upper pairs of bits, 16 int8 factors, d. Each half of the block has a half of each; in it, group g has the
 // low (g < 2) or high halves of 32 bytes, and pair g of the bytes of upper bits.
-void ExpandQ6K(const uint8_t* block, float* out) {
-  const float d = HalfAt(block + 208);
-  for (int half = 0; half < 2; ++half) {
-    const uint8_t* low = block + half * 64;
-    const uint8_t* high = block + 128 + half * 32;
-    const uint8_t* factors = block + 192 + half * 8;
-    for (int g = 0; g < 4; ++g, out += kGroup) {
-      const uint8_t* bytes = low + g % 2 * kGroup;
-      const int shift = g / 2 * 4;
-      int32_t q[kGroup];
-      for (int i = 0; i < kGroup; ++i)
-        q[i] = (bytes[i] >> shift & 15) | (high[i] >> 2 * g & 3) << 4;
-      for (int part = 0; part < 2; ++part) {
-        const int s = static_cast<int8_t>(factors[2 * g + part]);
-        Scale<16>(d * static_cast<float>(s), q + 16 * part, 32, out + 16 * part);
-      }
-    }
+void ReadQ6K(const uint8_t* block, int of_block, Group& out) {
+  const int half = of_block / 4, g = of_block % 4;
+  const uint8_t* low = block + half * 64 + g % 2 * kGroup;
+  const uint8_t* high = block + 128 + half * 32;
+  const int shift = g / 2 * 4;
+  for (int i = 0; i < kGroup; ++i) out.q[i] = (low[i] >> shift & 15) | (high[i] >> 2 * g & 3) << 4;
+  for (int part = 0; part < 2; ++part) {
+    const int s = static_cast<int8_t>(block[192 + 2 * of_block + part]);
+    out.a[part] = HalfAt(block + 208) * static_cast<float>(s);
+  }
+  out.m = 0;
+}
+
+// How a type is read, for loops that are compiled for each of them.
+template <void (*kRead)(const uint8_t*, int, Group&), int kZero, bool kHalves, bool kShifted>
+struct BlockReader {
+  static constexpr BlockForm kForm{.zero = kZero, .halves = kHalves, .shifted = kShifted};
+  static void Read(const uint8_t* block, int g, Group& out) { kRead(block, g, out); }
+};
+
+template <typename F>
+auto WithReader(DType dtype, const F& f) {
+  BINOCLE_CHECK(IsBlockType(dtype), DTypeName(dtype));
+  switch (dtype) {
+    case DType::kQ80: return f(BlockReader<ReadQ80, 128, false, false>());
+    case DType::kQ40: return f(BlockReader<ReadQ40, 8, false, false>());
+    case DType::kQ41: return f(BlockReader<ReadQ41, 0, false, true>());
+    case DType::kQ50: return f(BlockReader<ReadQ50, 16, false, false>());
+    case DType::kQ51: return f(BlockReader<ReadQ51, 0, false, true>());
+    case DType::kQ4K: return f(BlockReader<ReadQ4K, 0, false, true>());
+    case DType::kQ5K: return f(BlockReader<ReadQ5K, 0, false, true>());
+    default: return f(BlockReader<ReadQ6K, 32, true, false>());
   }
 }
 
-template <void (*Expand)(const uint8_t*, float*)>
-void ExpandAll(DTypeUnit unit, const void* blocks, int64_t count, float* out) {
+// f(block, group of the block) for all groups, in order.
+template <typename F>
+void ForGroups(DType dtype, const void* blocks, int64_t count, const F& f) {
+  const DTypeUnit unit = UnitOf(dtype);
+  BINOCLE_CHECK(count % unit.elements == 0, count, " elements of ", DTypeName(dtype));
   const auto* block = static_cast<const uint8_t*>(blocks);
-  for (int64_t i = 0; i < count; i += unit.elements, block += unit.bytes) Expand(block, out + i);
+  for (int64_t i = 0; i < count; i += unit.elements, block += unit.bytes) {
+    for (int g = 0; g < unit.elements / kGroup; ++g) f(block, g);
+  }
 }
 
 // Where a block has its f16 scales.
@@ -161,20 +170,31 @@ ScalePlace ScalesOf(DType dtype) {
 
 }  // namespace
 
+BlockForm FormOf(DType dtype) {
+  return WithReader(dtype, [](auto reader) { return decltype(reader)::kForm; });
+}
+
+void ReadBlockGroups(DType dtype, const void* blocks, int64_t count, BlockGroup* groups) {
+  WithReader(dtype, [&](auto reader) {
+    ForGroups(dtype, blocks, count,
+              [&](const uint8_t* block, int g) { decltype(reader)::Read(block, g, *groups++); });
+  });
+}
+
 void ExpandBlocks(DType dtype, const void* blocks, int64_t count, float* out) {
-  const DTypeUnit unit = UnitOf(dtype);
-  BINOCLE_CHECK(count % unit.elements == 0, count, " elements of ", DTypeName(dtype));
-  switch (dtype) {
-    case DType::kQ80: return ExpandAll<ExpandQ80>(unit, blocks, count, out);
-    case DType::kQ40: return ExpandAll<ExpandQ40>(unit, blocks, count, out);
-    case DType::kQ41: return ExpandAll<ExpandQ41>(unit, blocks, count, out);
-    case DType::kQ50: return ExpandAll<ExpandQ50>(unit, blocks, count, out);
-    case DType::kQ51: return ExpandAll<ExpandQ51>(unit, blocks, count, out);
-    case DType::kQ4K: return ExpandAll<ExpandQ4K>(unit, blocks, count, out);
-    case DType::kQ5K: return ExpandAll<ExpandQ5K>(unit, blocks, count, out);
-    case DType::kQ6K: return ExpandAll<ExpandQ6K>(unit, blocks, count, out);
-    default: BINOCLE_CHECK(false, DTypeName(dtype));
-  }
+  WithReader(dtype, [&](auto reader) {
+    constexpr BlockForm kForm = decltype(reader)::kForm;
+    ForGroups(dtype, blocks, count, [&](const uint8_t* block, int g) {
+      Group group;
+      decltype(reader)::Read(block, g, group);
+      for (int i = 0; i < kGroup; ++i) {
+        const float a = group.a[kForm.halves ? i / 16 : 0];
+        const float value = a * static_cast<float>(group.q[i] - kForm.zero);
+        out[i] = kForm.shifted ? value + group.m : value;
+      }
+      out += kGroup;
+    });
+  });
 }
 
 int64_t FirstNonFiniteInBlocks(DType dtype, const void* blocks, int64_t count) {

@@ -19,6 +19,23 @@ namespace binocle {
 // out[0 … count) = the elements of the blocks that begin at `blocks`; count is a multiple of the type's block.
 void ExpandBlocks(DType dtype, const void* blocks, int64_t count, float* out);
 
+// The same elements without the products: element i of a group of 32 is a[i / 16]·(q[i] − zero) + m. q6_k alone has two different a; m is 0 where
+// a type has none.
+struct BlockGroup {
+  int32_t q[32];  // 0 … 63, of q8_0 0 … 255
+  float a[2];
+  float m;
+};
+// What a type's groups have in common.
+struct BlockForm {
+  int zero;
+  bool halves;   // an a for each half of a group
+  bool shifted;  // has m
+};
+BlockForm FormOf(DType dtype);
+// groups[0 … count / 32) = those of the blocks that begin at `blocks`.
+void ReadBlockGroups(DType dtype, const void* blocks, int64_t count, BlockGroup* groups);
+
 // The first of `count` elements that is NaN or infinite, −1 when there is none. Only scales can be, and then the block's first element is
 // (0 times an infinite scale is NaN), while finite scales give at most 65504·128·32, which f32 holds. So only scales are read.
 int64_t FirstNonFiniteInBlocks(DType dtype, const void* blocks, int64_t count);

@@ -13,7 +13,7 @@ namespace binocle {
 
 enum class CpuLevel : uint8_t {
   kScalar,  // nothing but C++
-  kAvx2,    // with FMA
+  kAvx2,    // with FMA and F16C
   kAvx512,  // F, BW, DQ, VL
   kVnni,    // AVX512_VNNI: dot products of bytes
   kBf16,    // AVX512_BF16: dot products of bfloat16

@@ -6,9 +6,11 @@ namespace binocle {
 
 std::span<const WeightKind> WeightKinds() {
   static constexpr std::array kKinds = {WeightKind::kF32, WeightKind::kBf16, WeightKind::kInt8,
-                                        WeightKind::kInt4};
+                                        WeightKind::kInt4, WeightKind::kBlocks};
   return kKinds;
 }
+
+std::span<const WeightKind> PackedKinds() { return WeightKinds().subspan(1, 3); }
 
 WeightKind KindsByName::Of(std::string_view name) const {
   const Entry* best = nullptr;
@@ -26,6 +28,7 @@ std::string_view WeightKindName(WeightKind kind) {
     case WeightKind::kBf16: return "bf16";
     case WeightKind::kInt8: return "int8";
     case WeightKind::kInt4: return "int4";
+    case WeightKind::kBlocks: return "blocks";
   }
   return "?";
 }

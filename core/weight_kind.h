@@ -14,6 +14,8 @@ enum class WeightKind : uint8_t {
   kBf16,  // weights and activations rounded to bfloat16, f32 sums
   kInt8,  // a scale per output feature; activations in bytes with a scale per row; exact sums
   kInt4,  // four bits, a factor of four bits per 32 of them and a scale per output feature; products as with kInt8
+  // As stored, in block types (core/block_types.h), never packed; activations in bytes with a scale per 32 of them. What is stored otherwise is kInt8.
+  kBlocks,
 };
 
 // Which matrices are of which kind: the longest prefix of a name decides, kF32 where none fits.
@@ -28,6 +30,7 @@ struct KindsByName {
 };
 
 std::span<const WeightKind> WeightKinds();
-std::string_view WeightKindName(WeightKind kind);  // "f32", "bf16", "int8", "int4"
+std::span<const WeightKind> PackedKinds();         // of panels that are packed: kBf16, kInt8, kInt4
+std::string_view WeightKindName(WeightKind kind);  // "f32", "bf16", "int8", "int4", "blocks"
 
 }  // namespace binocle

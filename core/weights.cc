@@ -79,8 +79,8 @@ bool IsPackedUnder(std::string_view name, std::string_view asked_prefix) {
 
 std::optional<WeightKind> KindOfPackedName(std::string_view name) {
   if (!name.starts_with(kPackedPrefix)) return std::nullopt;
-  for (const WeightKind kind : WeightKinds())
-    if (kind != WeightKind::kF32 && name.ends_with(WeightKindName(kind))) return kind;
+  for (const WeightKind kind : PackedKinds())
+    if (name.ends_with(WeightKindName(kind))) return kind;
   return std::nullopt;
 }
 
@@ -279,11 +279,13 @@ LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shap
 LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part>& parts, int64_t k,
                                    Bias bias, WeightKind kind, std::string_view why) {
   int64_t n = 0;
-  bool in_place = false;
+  size_t in_blocks = 0;
   for (const Part& part : parts) {
     n += part.shape[0];
-    in_place = in_place || (kind == WeightKind::kF32 && IsInBlocks(part.weight));
+    in_blocks += IsInBlocks(part.weight) ? 1 : 0;
   }
+  if (kind == WeightKind::kBlocks && in_blocks < parts.size()) kind = WeightKind::kInt8;
+  const bool in_place = kind == WeightKind::kBlocks || (kind == WeightKind::kF32 && in_blocks > 0);
   if (auto packed = Packed(name, parts, n, k, bias)) return std::move(*packed);
   const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
   CountDepth(name, k, kind);
@@ -331,8 +333,8 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
                                                   const std::vector<Part>& parts, int64_t n,
                                                   int64_t k, Bias bias) {
   const std::string asked = prefix_ + std::string(name);
-  for (const WeightKind kind : WeightKinds()) {
-    if (kind == WeightKind::kF32 || k > kMaxCompactDepth) continue;
+  for (const WeightKind kind : PackedKinds()) {
+    if (k > kMaxCompactDepth) continue;
     const std::string stored_name = PackedName(asked, kind);
     const TensorView* found = state_->tensors->Find(stored_name);
     if (found == nullptr) continue;

@@ -104,7 +104,7 @@ class WeightBinder {
     float scale = 1;  // StoredLinear::scale
   };
   // `parts` stacked into one matrix, each [n, k] with bias [n] where asked: packed, or read in place where one is of a block type and the kind
-  // is kF32. The first part's name decides the kind.
+  // is kF32, or all are and it is kBlocks; otherwise that is kInt8. The first part's name decides the kind.
   LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                        std::string_view why);
   // One matrix [n, k] with a bias [n], whose names are no name and its ".weight" and ".bias".

@@ -2,7 +2,8 @@
 //
 //   bytes   s = max_k |x_k| / 127     b_k = round(x_k / s) + 128, ties to even     x_k ≈ s·(b_k − 128)
 //
-// A row of zeros has s = 0. The scale is a row's own, so a row does not depend on the others.
+// A row of zeros has s = 0. The scale is a row's own, so a row does not depend on the others. Beside weights in blocks (block_strip.h) every 32 k have a
+// scale, and bytes have no offset.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,14 @@ void RowAsBf16(const float* x, int64_t k, int64_t padded, Bf16* out);
 void PairRowsAsBf16(const float* even, const float* odd, int64_t count, Bf16* out);
 // out[0 … padded): the bytes, then kByteOffset. Returns s.
 float RowAsBytes(const float* x, int64_t k, int64_t padded, uint8_t* out);
+// The same by groups of 32, of which k is a multiple: out[k], scales and shifts [k / 32], s and s·Σ b of each group; sums [k / 16], Σ b of its halves.
+struct RowGroups {
+  int8_t* out;
+  float* scales;
+  float* shifts;
+  int32_t* sums;
+};
+void RowAsGroups(const float* x, int64_t k, const RowGroups& to);
 
 // What is left to do with sums c [rows][64] of one panel:
 //   y = scale·(c − start)·row_scale (+ y) + bias     sums of bytes; scale, start [64], row_scale [rows]

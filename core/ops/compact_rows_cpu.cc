@@ -84,6 +84,39 @@ float RowBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
   return small ? 0.0F : max / 127.0F;
 }
 
+void GroupsOfRow(const float* x, int64_t k, const RowGroups& to) {
+  using GroupF = hn::CappedTag<float, 16>;
+  const GroupF d;
+  const hn::Rebind<uint8_t, GroupF> d8;
+  const hn::Rebind<int32_t, GroupF> di;
+  constexpr int64_t kGroup = 32;
+  const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
+  const auto offset = hn::Set(di, kByteOffset);
+  for (int64_t g = 0; g < k / kGroup; ++g) {
+    const float* from = x + g * kGroup;
+    auto largest = hn::Zero(d);
+    for (int64_t i = 0; i < kGroup; i += lanes)
+      largest = hn::Max(largest, hn::Abs(hn::LoadU(d, from + i)));
+    const float max = hn::GetLane(hn::MaxOfLanes(d, largest));
+    const float factor = max > 1e-35F ? 127.0F / max : 0.0F;  // as in RowBytes
+    uint8_t bytes[kGroup];
+    for (int64_t i = 0; i < kGroup; i += lanes) {
+      const auto whole = hn::NearestInt(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)));
+      hn::StoreU(hn::DemoteTo(d8, hn::Add(whole, offset)), d8, bytes + i);
+    }
+    int32_t sums[2] = {0, 0};
+    for (int64_t i = 0; i < kGroup; ++i) {
+      const int32_t b = bytes[i] - kByteOffset;
+      to.out[g * kGroup + i] = static_cast<int8_t>(b);
+      sums[i / 16] += b;
+    }
+    to.sums[2 * g] = sums[0];
+    to.sums[2 * g + 1] = sums[1];
+    to.scales[g] = factor > 0 ? max / 127.0F : 0.0F;
+    to.shifts[g] = to.scales[g] * static_cast<float>(sums[0] + sums[1]);
+  }
+}
+
 // y = f(row, column, y or 0) + bias, in whole vectors; the last one of a narrow panel goes by way of a buffer.
 template <typename F>
 HWY_INLINE void FinishRows(const FinishPanel& to, const F& f) {
@@ -136,6 +169,7 @@ namespace {
 HWY_EXPORT(RowBf16);
 HWY_EXPORT(PairRowsBf16);
 HWY_EXPORT(RowBytes);
+HWY_EXPORT(GroupsOfRow);
 HWY_EXPORT(PanelBytes);
 HWY_EXPORT(PanelBf16);
 }  // namespace
@@ -150,6 +184,10 @@ void PairRowsAsBf16(const float* even, const float* odd, int64_t count, Bf16* ou
 
 float RowAsBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
   return HWY_DYNAMIC_DISPATCH(RowBytes)(x, k, padded, out);
+}
+
+void RowAsGroups(const float* x, int64_t k, const RowGroups& to) {
+  HWY_DYNAMIC_DISPATCH(GroupsOfRow)(x, k, to);
 }
 
 void FinishBytes(const int32_t* c, const int32_t* start, const float* scale, const float* row_scale,

@@ -47,7 +47,9 @@ Tensor StackBiases(const std::vector<StoredLinear>& parts, int64_t n) {
 void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
               Accumulate accumulate) {
   if (!w.compact.empty()) return LinearCompact(ex, x, w, y, accumulate);
-  w.in_place.empty() ? LinearCpu(ex, x, w, y, accumulate) : LinearInPlace(ex, x, w, y, accumulate);
+  if (w.in_place.empty()) return LinearCpu(ex, x, w, y, accumulate);
+  w.in_place_kind == WeightKind::kBlocks ? LinearBlocks(ex, x, w, y, accumulate)
+                                         : LinearInPlace(ex, x, w, y, accumulate);
 }
 
 void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView& y) {
@@ -60,16 +62,19 @@ void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView
 }  // namespace
 
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind) {
+  BINOCLE_CHECK(kind != WeightKind::kBlocks, "blocks are not packed");
   if (kind != WeightKind::kF32) return CompactBytes(n, k, kind) + 4 * n;
   const int64_t padded_n = (n + kPanelWidth - 1) / kPanelWidth * kPanelWidth;
   return (PaddedDepth(k) * padded_n + n) * 4;
 }
 
 int64_t LinearWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind) {
+  if (kind == WeightKind::kBlocks) return BlocksWorkspaceBytes(rows, k);
   return kind == WeightKind::kF32 ? 0 : CompactWorkspaceBytes(rows, k, kind);
 }
 
 int64_t LinearThreadBytes(int64_t k, WeightKind kind) {
+  if (kind == WeightKind::kBlocks) return BlocksThreadBytes();
   if (kind != WeightKind::kF32) return CompactThreadBytes(k, kind);
   return std::max(InPlaceThreadBytes(), PackedThreadBytes());
 }
@@ -82,6 +87,13 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts, Weigh
     w.n += part.weight.dim(0);
   }
   w.bias = StackBiases(parts, w.n);
+  if (kind == WeightKind::kBlocks) {
+    BINOCLE_CHECK(std::all_of(parts.begin(), parts.end(), IsInBlocks), parts[0].weight.name(),
+                  " is not in blocks");
+    w.in_place = parts;
+    w.in_place_kind = kind;
+    return w;
+  }
   if (kind != WeightKind::kF32) {
     w.compact = PackCompact(ex, parts, w.n, w.k, kind);
     return w;

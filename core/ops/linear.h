@@ -11,7 +11,10 @@
 // are expanded to f32 panel by panel during the product, each panel once a call. The result is bit for bit that of a packed matrix of
 // the expanded values.
 //
-// Of the compact kinds (core/weight_kind.h) a row of x is rounded first, and what is computed is exact in the rounded numbers but for f32 sums
+// Of kind kBlocks such parts stay where they are too, but are multiplied as the bytes that they are stored as, by rows of x in bytes with a scale per 32 k:
+// block_strip.h says what is rounded, and in which order what is summed. It is the same at every level.
+//
+// Of the compact kinds (core/weight_kind.h: bf16, int8, int4) a row of x is rounded first, and what is computed is exact in the rounded numbers but for f32 sums
 // (bf16_block.h); again an output row depends on its own input row alone, on the processor's level (core/cpu_level.h), and on nothing else.
 //
 //   LinearWeights w = PackLinear(ex, {{.weight = q, .bias = {}}, {.weight = k, .bias = {}}});   // rows stacked: [Nq + Nk, K]
@@ -76,6 +79,7 @@ struct LinearWeights {
   int64_t k = 0;
   std::vector<StoredLinear> in_place =
       {};  // stacked; empty when packed. Whoever owns the file outlives this.
+  WeightKind in_place_kind = WeightKind::kF32;  // or kBlocks
   CompactWeights compact = {};
 
   int64_t panels() const { return (n + kPanelWidth - 1) / kPanelWidth; }
@@ -86,11 +90,11 @@ struct LinearWeights {
 };
 
 // Stacks the rows of `parts`, which share K and whether they have a bias, into one matrix: packed, unless the kind is kF32 and a part is of
-// a block type. An interleaved head divides its part's rows and is even (checked).
+// a block type, or it is kBlocks and all are (checked). An interleaved head divides its part's rows and is even (checked).
 LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts,
                          WeightKind kind = WeightKind::kF32);
 
-// Bytes that PackLinear will take for an [n, k] matrix with bias when it packs. In place it takes 4·n for a bias and nothing else.
+// Bytes that PackLinear will take for an [n, k] matrix with bias when it packs (any kind but kBlocks). In place it takes 4·n for a bias and nothing else.
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind = WeightKind::kF32);
 
 // Bytes of the views of an [n, k] matrix: a multiple of 64.

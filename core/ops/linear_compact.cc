@@ -13,10 +13,6 @@
 namespace binocle {
 namespace {
 
-// Rows whose sums for one panel, 32 KiB, stay near while the panel's k pass.
-constexpr int64_t kSumRows = 128;
-// Up to so many rows reading the weights is the work.
-constexpr int64_t kFewRows = 16;
 // Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
 int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
 // A row's successor begins so many bytes further: rows at multiples of 4 KiB would fall into the same sets of the first cache.
@@ -42,6 +38,7 @@ struct Operands {
   const std::byte* panel(int64_t index) const {
     return static_cast<const std::byte*>(w.compact.panels.data()) + index * panel_bytes;
   }
+  PanelShare Share(int64_t panels) const { return {.panels = panels, .rows = x.rows}; }
 };
 
 // Takes the offset off a row of bytes, in place, and sums its groups.
@@ -211,20 +208,22 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
 // What SwiGLU puts a block of rows of one panel into.
 constexpr int64_t kTile = kSumRows * kPanelWidth;
 
-// body(panel, begin, end, scratch) over all panels of `panels` and all rows. Tasks go in the order of memory, so that a thread's next one is near.
-void ForPanels(Exec& ex, int64_t panels, int64_t rows, int64_t scratch,
+}  // namespace
+
+void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
                const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
+  const int64_t panels = share.panels, rows = share.rows;
   const int64_t threads = ex.threads();
   if (rows > kFewRows && panels < 4 * threads) {
     const int64_t blocks = (rows + kSumRows - 1) / kSumRows;
-    ex.ParallelWithScratch(panels * blocks, scratch, [&](int64_t task, float* own) {
+    ex.ParallelWithScratch(panels * blocks, scratch_floats, [&](int64_t task, float* own) {
       const int64_t begin = task / panels * kSumRows;
       body(task % panels, begin, std::min(begin + kSumRows, rows), own);
     });
     return;
   }
   if (rows > kFewRows) {
-    ex.ParallelWithScratch(panels, scratch,
+    ex.ParallelWithScratch(panels, scratch_floats,
                            [&](int64_t task, float* own) { body(task, 0, rows, own); });
     return;
   }
@@ -234,14 +233,12 @@ void ForPanels(Exec& ex, int64_t panels, int64_t rows, int64_t scratch,
     end += std::max<int64_t>(1, (panels - end) / (2 * threads));
     ends.push_back(end);
   }
-  ex.ParallelWithScratch(std::ssize(ends), scratch, [&](int64_t task, float* own) {
+  ex.ParallelWithScratch(std::ssize(ends), scratch_floats, [&](int64_t task, float* own) {
     const auto t = static_cast<size_t>(task);
     for (int64_t panel = t == 0 ? 0 : ends[t - 1]; panel < ends[t]; ++panel)
       body(panel, 0, rows, own);
   });
 }
-
-}  // namespace
 
 int64_t CompactWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind) {
   const int64_t depth = PaddedCompactDepth(k, kind);
@@ -260,7 +257,7 @@ void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
                    Accumulate accumulate) {
   if (x.dim(0) == 0) return;
   const Operands operands = OperandsOf(ex, x, w);
-  ForPanels(ex, w.panels(), x.dim(0), PanelProduct::ScratchFloats(operands),
+  ForPanels(ex, operands.Share(w.panels()), PanelProduct::ScratchFloats(operands),
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct product(operands, scratch);
               product.Begin(panel);
@@ -275,7 +272,7 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
   const Operands operands = OperandsOf(ex, x, w);
   const int64_t half = w.panels() / 2;
   const int64_t own_floats = PanelProduct::ScratchFloats(operands);
-  ForPanels(ex, half, x.dim(0), 2 * own_floats + 2 * kTile,
+  ForPanels(ex, operands.Share(half), 2 * own_floats + 2 * kTile,
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct gate(operands, scratch), up(operands, scratch + own_floats);
               gate.Begin(panel);

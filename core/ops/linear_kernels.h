@@ -1,6 +1,8 @@
 // Inside Linear: how the work is split, and the two ways to compute one block of it.
 #pragma once
 
+#include <functional>
+
 #include "core/ops/linear.h"
 
 namespace binocle {
@@ -16,6 +18,10 @@ void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const Tens
 void LinearInPlace(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate);
 
+// With weights that are read in place as the integers that they are (WeightKind::kBlocks).
+void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+                  Accumulate accumulate);
+
 // With compact weights, and how they are made of rows of the parts.
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate);
@@ -24,12 +30,28 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
 CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,
                            WeightKind kind);
 // LinearWorkspaceBytes, LinearThreadBytes of those kinds, and the latter of kF32: rows read in place, and packed ones.
+int64_t BlocksWorkspaceBytes(int64_t rows, int64_t k);
+int64_t BlocksThreadBytes();
 int64_t CompactWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind);
 int64_t CompactThreadBytes(int64_t k, WeightKind kind);
 int64_t InPlaceThreadBytes();
 int64_t PackedThreadBytes();
 int64_t PaddedCompactDepth(int64_t k, WeightKind kind);
 int64_t CompactPanelBytes(int64_t k, WeightKind kind);
+
+// Up to so many rows reading the weights is the work.
+inline constexpr int64_t kFewRows = 16;
+// Rows whose sums for one panel, 32 KiB, stay near while the panel's k pass.
+inline constexpr int64_t kSumRows = 128;
+
+// What threads share out: all panels of a matrix for all rows.
+struct PanelShare {
+  int64_t panels;
+  int64_t rows;
+};
+// body(panel, begin, end, scratch) over all panels and rows. Tasks go in the order of memory, so that a thread's next one is near.
+void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
+               const std::function<void(int64_t, int64_t, int64_t, float*)>& body);
 
 // out[0 … depth) = elements k0 … of row r of the stacked parts, scaled. Both are multiples of the block of the part that r is in.
 void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k0, int64_t depth,

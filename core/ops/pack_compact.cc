@@ -115,7 +115,8 @@ int64_t CompactPanelBytes(int64_t k, WeightKind kind) {
     case WeightKind::kBf16: return depth * kPanelWidth * 2;
     case WeightKind::kInt8: return depth * kPanelWidth;
     case WeightKind::kInt4: return Int4PanelBytes(depth);
-    case WeightKind::kF32: break;
+    case WeightKind::kF32:
+    case WeightKind::kBlocks: break;
   }
   return 0;
 }

@@ -17,7 +17,7 @@
 #include <immintrin.h>
 #pragma GCC diagnostic pop
 
-#define BINOCLE_AVX2 __attribute__((target("avx2,fma")))
+#define BINOCLE_AVX2 __attribute__((target("avx2,fma,f16c")))
 #define BINOCLE_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 #define BINOCLE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define BINOCLE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))

@@ -27,8 +27,8 @@ namespace binocle {
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct EngineOptions {
   std::string device = "cpu";  // "cpu"
-  // "f32", "bf16", "int8", "int4": how weights are kept and products computed. Of int4 the towers, the fusion, the projector and the head are
-  // int8.
+  // "f32", "bf16", "int8", "int4", "blocks": how weights are kept and products computed. Of int4 the towers, the fusion, the projector and the head are
+  // int8. "blocks" is for GGUF files: matrices in block types (Q8_0, Q4_K, …) stay in the file and are multiplied as stored; others are int8.
   // Empty: as the model is packed (binocle/quantize.h), f32 where it is not. ModelInfo::compute says what it came to.
   std::string compute;
   // Otherwise for parts, "vision=bf16,head=f32": vision, fusion, projector, language (its layers), head.

@@ -38,7 +38,7 @@ struct ModelInfo {
   std::string aligner;    // of composite layers
   std::vector<int64_t> composite_layers;
   std::string
-      compute;  // "f32", "bf16", "int8", "int4": EngineOptions::compute, or as the model is packed
+      compute;  // "f32", "bf16", "int8", "int4", "blocks": EngineOptions::compute, or as the model is packed
   std::string fusion;
   std::string
       conversation;  // "unknown (sha256 …)": the model's own chat template, which nothing here renders

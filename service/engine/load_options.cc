@@ -27,7 +27,7 @@ void CheckDevice(const std::string& device) {
 WeightKind ParseKind(const std::string& name, const char* option) {
   for (const WeightKind kind : WeightKinds())
     if (WeightKindName(kind) == name) return kind;
-  ThrowOption(option, "is ", Printable(name, 40), ", expected f32, bf16, int8 or int4");
+  ThrowOption(option, "is ", Printable(name, 40), ", expected f32, bf16, int8, int4 or blocks");
 }
 
 // What users name, and the names of the weights. A tied head goes by the table's name.
@@ -92,12 +92,13 @@ ModelOverrides ParseOverrides(const EngineOptions& options) {
 }  // namespace
 
 // Four bits are for the layers of the language model, most of the weights and the only ones that every token reads; what sees a picture or
-// chooses a word keeps eight.
+// chooses a word keeps eight. What is in blocks has the bits that whoever made the file gave it.
 KindsByName ParseKinds(const std::string& compute, const std::string& by_part) {
   const WeightKind kind = compute.empty() ? WeightKind::kF32 : ParseKind(compute, "compute");
   KindsByName kinds;
+  const WeightKind others = kind == WeightKind::kInt4 ? WeightKind::kInt8 : kind;
   for (const ComputePart& part : ComputeParts())
-    SetKind(part.name, part.name == "language" ? kind : std::min(kind, WeightKind::kInt8), kinds);
+    SetKind(part.name, part.name == "language" ? kind : others, kinds);
   for (size_t begin = 0; begin < by_part.size();) {
     const size_t end = std::min(by_part.find(',', begin), by_part.size());
     const std::string item = by_part.substr(begin, end - begin);

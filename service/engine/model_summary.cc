@@ -81,6 +81,18 @@ void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info)
   add("language_model", c.text.model_type, TextProperties(c.text));
 }
 
+// Whoever asks for blocks means those of the file, and would not notice that it has none.
+void CheckHasBlocks(const CheckedModel& model, const KindsByName& kinds) {
+  const auto asks = [](const KindsByName::Entry& entry) {
+    return entry.kind == WeightKind::kBlocks;
+  };
+  if (std::none_of(kinds.entries.begin(), kinds.entries.end(), asks)) return;
+  for (const auto& [name, view] : model.tensors().tensors())
+    if (IsBlockType(view.dtype())) return;
+  ThrowOption("compute", "asks for blocks, but ", model.directory().string(),
+              " has none (GGUF's Q8_0, Q4_0, Q4_K, …), expected f32, bf16, int8 or int4");
+}
+
 }  // namespace
 
 int64_t ContextTokens(const ModelConfig& config, const LoadOptions& options) {
@@ -108,6 +120,7 @@ int64_t PoolPages(const ModelConfig& config, const LoadOptions& options) {
 }
 
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
+  CheckHasBlocks(model, options.overrides.kinds);
   const ModelConfig& c = model.config();
   ModelInfo info{.name = c.name, .family = c.family, .path = model.directory().string()};
   info.vocabulary = c.text.vocabulary;

@@ -18,6 +18,7 @@ int64_t BufferRows(const ModelConfig& config, const LoadOptions& options);
 // Pages of keys and values. Throws INVALID_ARGUMENT when there would be fewer than a request may need.
 int64_t PoolPages(const ModelConfig& config, const LoadOptions& options);
 
+// Throws INVALID_ARGUMENT where the options ask for blocks and no tensor is in any.
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options);
 // With ModelInfo::compute. Throws as CheckPackedKind does.
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& load,

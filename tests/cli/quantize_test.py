@@ -68,6 +68,8 @@ class Quantizing(Answers):
             (["--out", out], 2, "--model is missing"),
             (["--model", LLAVA, "--out", out, "--compute", "f32"], 2, "--compute is f32, expected bf16, int8 or int4"),
             (["--model", LLAVA, "--out", out, "--compute", "int3"], 2, "--compute is int3"),
+            (["--model", LLAVA, "--out", out, "--compute", "blocks"], 2, "--compute is blocks, which are as they are stored"),
+            (["--model", LLAVA, "--out", out, "--compute-parts", "head=blocks"], 2, "--compute-parts is blocks"),
             (["--model", LLAVA, "--out", out, "--compute-parts", "nose=int8"], 2, "--compute-parts names nose"),
             (["--model", LLAVA, "--out", LLAVA / "inner"], 2, "which is inside"),
             (["--model", packed, "--out", out], 1, "is packed already (int8)"),

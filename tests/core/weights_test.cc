@@ -111,6 +111,31 @@ TEST(Weights, MatricesInBlocksStayInTheFileAndThePlanSaysSo) {
   EXPECT_EQ(head.in_place.at(0).weight.data(), table.data());
 }
 
+TEST(Weights, OfKindBlocksWhatIsNotInBlocksIsPackedAsInt8) {
+  Numbers numbers(4);
+  TensorSet set;
+  set.Add("net.q.weight", testing::RandomBlocks(DType::kQ4K, {8, 256}, numbers));
+  set.Add("net.v.weight", testing::RandomBlocks(DType::kQ6K, {4, 256}, numbers));
+  set.Add("net.plain.weight", RandomTensor({4, 256}, numbers));
+  LinearWeights stacked, mixed, plain;
+  const auto bind = [&](WeightBinder& b) {
+    WeightBinder net = b.Under("net.");
+    stacked = net.Linear({{"q", 8}, {"v", 4}}, 256, Bias::kAbsent, "");
+    mixed = net.Linear({{"v", 4}, {"plain", 4}}, 256, Bias::kAbsent, "");
+    plain = net.Linear({{"plain", 4}}, 256, Bias::kAbsent, "");
+  };
+  const KindsByName kinds{{{"", WeightKind::kBlocks}}};
+  const auto plan = CheckWeights(set, {}, kinds, "x", bind);
+  Exec ex(1);
+  LoadWeights(ex, set, {}, kinds, bind);
+  EXPECT_EQ(stacked.in_place_kind, WeightKind::kBlocks);
+  EXPECT_EQ(stacked.in_place.size(), 2u);
+  EXPECT_EQ(mixed.compact.kind, WeightKind::kInt8);
+  EXPECT_EQ(plain.compact.kind, WeightKind::kInt8);
+  EXPECT_EQ(plan.at("net").bytes, stacked.bytes() + mixed.bytes() + plain.bytes());
+  EXPECT_EQ(plan.at("net").in_place_bytes, 8 * 144 + 4 * 210);
+}
+
 TEST(Weights, ABlockWithAScaleThatIsNotFiniteIsFound) {
   Numbers numbers(3);
   TensorSet set;

@@ -82,6 +82,8 @@ template <typename T>
 struct ScalableTag {
   using Vector = typename LaneOf<T>::Vector;
 };
+template <typename T, size_t kLimit>
+using CappedTag = ScalableTag<T>;
 template <typename T, typename D>
 using Rebind = ScalableTag<T>;
 template <typename D>
