@@ -1,9 +1,9 @@
 """GGUF files whose matrices are in blocks, computed with as they are stored: `--compute blocks`."""
 
 from answers import LLAVA, Answers
-from program import GOLDEN, main, run
+from program import main, run
 
-TYPES = ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1")  # whose blocks of 32 fit the tiny preset
+TYPES = ("q8_0", "q4_0")  # that make-random writes; tests/core has the others
 
 
 class ComputingWithBlocks(Answers):
@@ -28,9 +28,10 @@ class ComputingWithBlocks(Answers):
             with self.subTest(dtype):
                 model = self.random(dtype)
                 kinds = {kind: self.ask("--logprobs", "1", "--prompt-format", "raw", "What?", "--compute", kind, model=model) for kind in ("f32", "blocks", "int8")}
-                first = {kind: answer["logprobs"][0]["logprob"] for kind, answer in kinds.items()}
+                first = {kind: answer["logprobs"][0][0] for kind, answer in kinds.items()}
                 self.assertNotEqual(first["blocks"], first["f32"], "activations are rounded")
-                self.assertAlmostEqual(first["blocks"], first["f32"], delta=0.1)
+                self.assertEqual(first["blocks"][0], first["f32"][0])
+                self.assertAlmostEqual(first["blocks"][1], first["f32"][1], delta=0.1)
                 self.assertEqual(kinds["blocks"]["compute"], "blocks")
 
     def test_the_plan_has_the_file_and_no_copy_of_it(self):
@@ -40,11 +41,11 @@ class ComputingWithBlocks(Answers):
         self.assertEqual(plan["blocks"], plan["f32"], "norms, and nothing of a matrix")
         self.assertLess(plan["blocks"], plan["int8"])
         memory = info["blocks"]["memory"]
-        rest = memory["kv_bytes"] + sum(part["activation_bytes"] for part in info["blocks"]["parts"])
+        rest = memory["kv_bytes"] + memory["workspace_bytes"] + sum(part["activation_bytes"] for part in info["blocks"]["parts"])
         self.assertLessEqual(memory["planned_bytes"], rest + plan["blocks"] + memory["file_bytes"])
 
     def test_a_model_without_blocks_is_refused(self):
-        for model, *words in ((LLAVA, "--compute", "blocks"), (LLAVA, "--compute-parts", "language=blocks"), (GOLDEN / "gguf_models" / "llama_tied.gguf", "--compute", "blocks")):
+        for model, *words in ((LLAVA, "--compute", "blocks"), (LLAVA, "--compute-parts", "language=blocks"), (self.random("f16"), "--compute", "blocks")):
             result = run("ask", "--model", model, "--prompt-format", "raw", *words, "What?")
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
             self.assertIn("asks for blocks, but", result.stderr)
