@@ -17,6 +17,17 @@ int64_t AnonymousBytes() {
   return (resident - shared) * sysconf(_SC_PAGESIZE);
 }
 
+#ifdef __GLIBC__
+// In all of malloc's pools; 0 where the library is too old to say.
+int64_t FreeBytes() {
+#if __GLIBC_PREREQ(2, 33)
+  return static_cast<int64_t>(mallinfo2().fordblks);
+#else
+  return 0;
+#endif
+}
+#endif
+
 }  // namespace
 
 FreedMemory::FreedMemory() {
@@ -27,12 +38,16 @@ FreedMemory::FreedMemory() {
 
 void FreedMemory::GiveBack() {
 #ifdef __GLIBC__
-  // Threads that allocate wait meanwhile. What was in use the last time may be free by now, so growth since then says nothing.
+  // Threads that allocate wait meanwhile.
   constexpr int64_t kWorthIt = int64_t{32} << 20;
-  if (least_ > 0 && AnonymousBytes() < least_ + kWorthIt) return;
+  // What came and went between two looks is seen in memory alone, what was in use at the last look and is free now in the pools alone; what
+  // was given back stays in a pool's count.
+  const int64_t free = FreeBytes();
+  free_ = std::min(free_, free);
+  if (free < free_ + kWorthIt && AnonymousBytes() < resident_ + kWorthIt) return;
   malloc_trim(0);
-  const int64_t bytes = AnonymousBytes();
-  least_ = least_ == 0 ? bytes : std::min(least_, bytes);
+  free_ = FreeBytes();
+  resident_ = AnonymousBytes();
 #endif
 }
 

@@ -11,11 +11,12 @@ class FreedMemory {
  public:
   // Before other threads allocate.
   FreedMemory();
-  // Now and then: gives back what is free, where there is more in memory than when the server was new and last gave everything back.
+  // Now and then: gives back what is free, where more has been freed, or come into memory, than is worth the time.
   void GiveBack();
 
  private:
-  int64_t least_ = 0;  // bytes in memory after any time, without what is mapped from files
+  int64_t free_ = 0;      // bytes in the pools: the fewest since what was free was given back
+  int64_t resident_ = 0;  // bytes in memory behind that, without what is mapped from files
 };
 
 }  // namespace binocle::cli

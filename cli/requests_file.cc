@@ -229,7 +229,13 @@ Json ParseLine(const RequestLine& line) {
                   where + ": is a JSON " + std::string(json.type_name()) + ", expected an object");
     return json;
   } catch (const Json::exception& e) {
-    throw Error(Code::kInvalidArgument, where + ": not valid JSON: " + e.what());
+    constexpr int kNumberOverflows = 406;
+    const auto* parse = dynamic_cast<const Json::parse_error*>(&e);
+    std::string fault = "has a value that is none";
+    if (e.id == kNumberOverflows) fault = "has a number that is too large";
+    if (parse != nullptr) fault = "no JSON from byte " + std::to_string(parse->byte) + " on";
+    if (parse != nullptr && parse->byte > line.text.size()) fault = "it ends too early";
+    throw Error(Code::kInvalidArgument, where + ": not valid JSON: " + fault);
   }
 }
 

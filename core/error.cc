@@ -4,6 +4,9 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
+
+#include "binocle/busy_error.h"
 
 namespace binocle {
 namespace {
@@ -55,6 +58,9 @@ Error::Error(Code code, std::string message, std::string option)
       message_(Printable(message, 4000)),
       option_(std::move(option)),
       what_(std::string(CodeName(code)) + ": " + message_) {}
+
+BusyError::BusyError(std::string message) : Error(Code::kResourceExhausted, std::move(message)) {}
+BusyError::~BusyError() = default;
 
 void CheckOption(const char* option, int64_t value, int64_t low, int64_t high) {
   if (value < low || value > high)

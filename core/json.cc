@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/json_fault.h"
 #include "core/mapped_file.h"
 
 namespace binocle {
@@ -47,7 +48,7 @@ Value Parse(std::string_view text, const std::string& where) {
   try {
     return Value::parse(text);
   } catch (const Json::exception& e) {
-    ThrowInvalid(where, ": not valid JSON: ", e.what());
+    ThrowInvalid(where, ": not valid JSON: ", JsonFault(e, text.size()));
   }
 }
 

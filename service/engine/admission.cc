@@ -1,5 +1,6 @@
 #include "service/engine/admission.h"
 
+#include "binocle/busy_error.h"
 #include "core/error.h"
 #include "llm/constraint/compiled_constraint.h"
 
@@ -24,13 +25,14 @@ std::unique_ptr<Admission::Place> Admission::Enter(const Request& request) {
   const int64_t bytes = BytesOf(request);
   const std::lock_guard lock(mutex_);
   if (requests_ >= max_requests_) {
-    Throw(Code::kResourceExhausted, "queue: ", requests_, " requests wait, the limit is ",
-          max_requests_, "; try again later");
+    throw BusyError(internal::Concat("queue: ", requests_, " requests wait, the limit is ",
+                                     max_requests_, "; try again later"));
   }
   // One request may be larger than the limit: its pictures have limits of their own.
   if (requests_ > 0 && bytes_ + bytes > max_bytes_) {
-    Throw(Code::kResourceExhausted, "queue: requests of ", bytes_, " bytes wait, ", bytes,
-          " more would pass the limit of ", max_bytes_, "; try again later");
+    throw BusyError(internal::Concat("queue: requests of ", bytes_, " bytes wait, ", bytes,
+                                     " more would pass the limit of ", max_bytes_,
+                                     "; try again later"));
   }
   auto place = std::make_unique<Place>(*this, bytes);
   ++requests_;

@@ -87,7 +87,8 @@ void GenerateStream::Push(const v1::GenerateResponse& message) {
       return;
     }
     const bool slow = status.ok();
-    if (slow) status = StatusOf(Error(Code::kResourceExhausted, "the client reads too slowly"));
+    const bool alone = queue_.size() >= max_queued_;
+    if (slow) status = alone ? TooManyMessages(max_queued_) : NoRoomForReply();
     cancel = Abort(status);
     // A write that waits for this client ends only with the call.
     if (slow && writing_) context_->TryCancel();

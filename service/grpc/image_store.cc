@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "binocle/busy_error.h"
 #include "binocle/error.h"
 #include "service/common/sha256.h"
 #include "service/common/text.h"
@@ -79,8 +80,8 @@ ImageStoreCounters ImageStore::counters() const {
 void ImageStore::Reserve(int64_t bytes) {
   const std::lock_guard lock(mutex_);
   if (counters_.pending_bytes + bytes > options_.pending_bytes) {
-    throw Error(Code::kResourceExhausted, Text("uploads under way hold ", counters_.pending_bytes,
-                                               " bytes, the limit is ", options_.pending_bytes));
+    throw BusyError(Text("uploads under way hold ", counters_.pending_bytes,
+                         " bytes, the limit is ", options_.pending_bytes));
   }
   counters_.pending_bytes += bytes;
 }

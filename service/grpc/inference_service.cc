@@ -110,6 +110,7 @@ void HandleModelInfer(const ServiceContext& services, const grpc::CallbackServer
                       v1::AskResponse& answer) { response = InferResponseOf(answer, request); },
           .status_of =
               [fields, own = FieldsOf(ask)](const Error& error) {
+                if (Passes(error)) return StatusOf(error);
                 return InferStatusOf(InFields(error, own), fields);
               }});
 }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "binocle/busy_error.h"
 #include "google/rpc/error_details.pb.h"
 #include "service/common/text.h"
 
@@ -111,6 +112,10 @@ std::string Details(const Error& error, const std::string& message, const Status
 
 }  // namespace
 
+bool Passes(const Error& error) {
+  return error.code() == Code::kUnavailable || dynamic_cast<const BusyError*>(&error) != nullptr;
+}
+
 std::vector<FieldViolation> ViolationsOf(const Error& error) {
   if (!error.option().empty())
     return {{.field = FieldOf(error), .description = DescriptionOf(error), .code = error.code()}};
@@ -124,8 +129,7 @@ std::vector<FieldViolation> ViolationsOf(const Error& error) {
 grpc::Status StatusOf(const Error& error, StatusDetails details) {
   if (details.violations.empty()) details.violations = ViolationsOf(error);
   // Who must change the request does not help himself by sending it again.
-  const bool later = details.violations.empty() && (error.code() == Code::kResourceExhausted ||
-                                                    error.code() == Code::kUnavailable);
+  const bool later = details.violations.empty() && Passes(error);
   if (!details.retry && later) details.retry = kRetry;
   const std::string message = ValidUtf8(error.message(), kMaxMessage);
   return {static_cast<grpc::StatusCode>(error.code()), message, Details(error, message, details)};
@@ -147,9 +151,14 @@ grpc::Status ReaderHasStopped() {
   return StatusOf(Error(Code::kCancelled, "the client has stopped reading, or reads too slowly"));
 }
 
-grpc::Status NoRoomForReply() {
+grpc::Status TooManyMessages(size_t messages) {
   return StatusOf(
-      Error(Code::kResourceExhausted, "replies: as many bytes wait for clients that read as may"));
+      Error(Code::kResourceExhausted, Text("the client reads too slowly: ", messages,
+                                           " messages of the stream wait for it, as many as may")));
+}
+
+grpc::Status NoRoomForReply() {
+  return StatusOf(BusyError("replies: as many bytes wait for clients that read as may"));
 }
 
 grpc::Status Guarded(const std::function<void()>& action) {
@@ -159,7 +168,7 @@ grpc::Status Guarded(const std::function<void()>& action) {
   } catch (const Error& error) {
     return StatusOf(error);
   } catch (const std::bad_alloc&) {
-    return StatusOf(Error(Code::kResourceExhausted, "out of memory"));
+    return StatusOf(BusyError("out of memory"));
   } catch (const std::exception& error) {
     return StatusOf(Error(Code::kInternal, error.what()));
   } catch (...) {

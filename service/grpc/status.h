@@ -17,7 +17,7 @@ namespace binocle {
 // What a status tells beside code and message.
 struct StatusDetails {
   std::vector<FieldViolation> violations;  // google.rpc.BadRequest
-  // google.rpc.RetryInfo. Absent: a second for RESOURCE_EXHAUSTED and UNAVAILABLE without violations, none else.
+  // google.rpc.RetryInfo. Absent: a second for a BusyError and UNAVAILABLE without violations, none else.
   std::optional<std::chrono::milliseconds> retry;
   std::string reason;  // google.rpc.ErrorInfo, domain "binocle"; empty: none
 };
@@ -29,6 +29,9 @@ std::vector<FieldViolation> ViolationsOf(const Error& error);
 // the requests of binocle.v1, and so does one whose message begins with such a path ("images[0]: is no picture"), unless `details` has
 // violations. Details are kept below 4 KiB, half of what clients take as metadata.
 grpc::Status StatusOf(const Error& error, StatusDetails details = {});
+
+// It is about what others hold and not about the request: in no other words, which would make another error of it.
+bool Passes(const Error& error);
 
 // Of a request with faults.
 grpc::Status StatusOf(const Violations& violations);
@@ -42,6 +45,9 @@ grpc::Status StatusOfReply(int64_t bytes, int64_t max_message_bytes);
 
 // CANCELLED: the client lets what is written wait for too long.
 grpc::Status ReaderHasStopped();
+
+// RESOURCE_EXHAUSTED: so many messages of a stream wait for its client, as many as may.
+grpc::Status TooManyMessages(size_t messages);
 
 // RESOURCE_EXHAUSTED, to be tried again: other replies that wait for their clients take all the room.
 grpc::Status NoRoomForReply();

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "binocle/busy_error.h"
 #include "service/common/text.h"
 #include "service/grpc/convert_response.h"
 #include "service/grpc/generate_stream.h"
@@ -28,7 +29,7 @@ SubmissionEvents EventsOf(const std::shared_ptr<GenerateStream>& stream, const s
     stream->End(grpc::Status::OK);
   };
   events.on_error = [stream, fields](const Error& error) {
-    stream->End(StatusOf(InFields(error, fields)));
+    stream->End(Passes(error) ? StatusOf(error) : StatusOf(InFields(error, fields)));
   };
   return events;
 }
@@ -50,8 +51,7 @@ void RunOnWorker(const ServiceContext& services, const grpc::CallbackServerConte
     call->End(status, fill);
   };
   const std::optional<int64_t> number = services.workers.Post(about, task);
-  if (!number)
-    return call->End(StatusOf(Error(Code::kResourceExhausted, "too many calls wait for a worker")));
+  if (!number) return call->End(StatusOf(BusyError("too many calls wait for a worker")));
   call->SetCancel([&workers = services.workers, number] { workers.Drop(*number); });
 }
 
@@ -96,6 +96,7 @@ v1::ExplainResponse Explained(const NamedModel& model, const ExplainInput& input
     return ExplainResponseOf(model.backend->Explain(input.request, input.options, keep_going),
                              model.name);
   } catch (const Error& error) {
+    if (Passes(error)) throw;
     throw InFields(error, fields);
   }
 }
@@ -122,8 +123,10 @@ void HandleAsk(const ServiceContext& services, const grpc::CallbackServerContext
   AskFor(context, *prepared.model, call,
          {.request = std::move(prepared.value),
           .fill = [&response](v1::AskResponse& answer) { response.Swap(&answer); },
-          .status_of = [fields = FieldsOf(request)](
-                           const Error& error) { return StatusOf(InFields(error, fields)); }});
+          .status_of =
+              [fields = FieldsOf(request)](const Error& error) {
+                return Passes(error) ? StatusOf(error) : StatusOf(InFields(error, fields));
+              }});
 }
 
 void HandleEmbed(const ServiceContext& services, const grpc::CallbackServerContext& context,

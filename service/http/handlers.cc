@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "binocle/busy_error.h"
 #include "service/http/explain_response.h"
 #include "service/http/openai_request.h"
 #include "service/http/openai_response.h"
@@ -89,8 +90,7 @@ bool WorkPlaces::Take(About about, const std::function<bool()>& keep_going) {
   std::unique_lock lock(mutex_);
   int64_t& waiting = waiting_[static_cast<size_t>(about)];
   if (room_.FreeFor(about) == 0 && waiting >= max_waiting_) {
-    throw Error(Code::kResourceExhausted,
-                "queue: " + std::to_string(waiting) + " requests wait, as many as may");
+    throw BusyError("queue: " + std::to_string(waiting) + " requests wait, as many as may");
   }
   ++waiting;
   bool going_on = true;
@@ -118,8 +118,7 @@ std::shared_ptr<WaitingShare> AwaitRoom(ServerState& state, const Exchange& exch
   while (!share->TryAdd(bytes)) {
     if (exchange.PeerIsGone()) throw ClientIsGone{};
     if (state.aborting || std::chrono::steady_clock::now() >= deadline)
-      throw Error(Code::kResourceExhausted,
-                  "replies: as many bytes wait for clients that read as may");
+      throw BusyError("replies: as many bytes wait for clients that read as may");
     std::this_thread::sleep_for(kLook);
   }
   return share;

@@ -47,8 +47,13 @@ class CheckingBuilder final : public nlohmann::json_sax<Json> {
     member_ = &(*open_.back().value)[name];
     return true;
   }
-  bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& e) override {
-    FailBody(Brief("is not valid JSON: " + std::string(e.what())));
+  // In our words: the library's have its own numbers, and end with what it last read.
+  bool parse_error(size_t byte, const std::string&, const nlohmann::detail::exception& e) override {
+    constexpr int kNumberOverflows = 406;
+    const std::string at = std::to_string(byte);
+    if (e.id == kNumberOverflows)
+      FailBody("is not valid JSON: at byte " + at + " ends a number that is too large");
+    FailBody("is not valid JSON: at byte " + at + " is what JSON does not have there");
   }
 
  private:
@@ -57,12 +62,6 @@ class CheckingBuilder final : public nlohmann::json_sax<Json> {
     std::set<std::string> names;  // of an object
   };
 
-  // The library's messages end with what it last read. ScanJson sees to it that it is not much.
-  static std::string Brief(std::string text) {
-    constexpr size_t kMaxMessage = 200;
-    if (text.size() > kMaxMessage) text = text.substr(0, kMaxMessage) + "…";
-    return text;
-  }
   Json* Place(Json value) {
     if (open_.empty()) return &(root_ = std::move(value));
     if (Json& top = *open_.back().value; top.is_array()) {

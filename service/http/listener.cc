@@ -12,6 +12,7 @@
 #include <optional>
 #include <utility>
 
+#include "binocle/busy_error.h"
 #include "binocle/error.h"
 #include "service/common/descriptors.h"
 #include "service/http/body_decoder.h"
@@ -149,8 +150,7 @@ class Listener::HttplibExchange : public Exchange {
     // The library sets a status of its own when reading ends early.
     response_.status = -1;
     if (!fits) throw BodyIsTooLarge{max_body_bytes_};
-    if (!has_room)
-      throw Error(Code::kResourceExhausted, "bodies: as many bytes are on their way in as may");
+    if (!has_room) throw BusyError("bodies: as many bytes are on their way in as may");
     if (std::string why = connection_.body_fault(); !why.empty()) throw BodyIsMalformed{why};
     if (connection_.late()) throw BodyIsSlow{};
     // Reading ends early where the bytes do, and where the decoder has seen enough.

@@ -301,7 +301,10 @@ TEST(ConstraintSchema, NamesTheKeywordAndItsPlace) {
 TEST(ConstraintSchema, NamesMistakesAndTheirPlace) {
   const auto error = [](const std::string& schema) { return ErrorOf(Quoted(schema)); };
   const std::string invalid = "INVALID_ARGUMENT: ";
-  EXPECT_TRUE(error("{'type'").starts_with(invalid + "the schema: not valid JSON: "));
+  EXPECT_EQ(error("{'type'"), invalid + "the schema: not valid JSON: it ends too early");
+  EXPECT_EQ(error("{'type' 3}"), invalid + "the schema: not valid JSON: no JSON from byte 9 on");
+  EXPECT_EQ(error("{'minimum': 1e999}"),
+            invalid + "the schema: not valid JSON: has a number that is too large");
   EXPECT_EQ(error("3"), invalid + "at #: is a JSON number, expected a schema");
   EXPECT_EQ(error("{'type': 'array', 'items': false}").substr(0, 8), "no error")
       << "the empty array";

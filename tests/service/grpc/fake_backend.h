@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "binocle/busy_error.h"
 #include "service/common/model_backend.h"
 #include "tests/service/grpc/testing.h"
 
@@ -79,8 +80,7 @@ class FakeBackend final : public ModelBackend {
  private:
   static void Pause() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
   static void ThrowIfAsked(const Request& request) {
-    if (request.messages[0].text == "throw")
-      throw Error(Code::kResourceExhausted, "the queue is full");
+    if (request.messages[0].text == "throw") throw BusyError("the queue is full");
   }
 
   void Run(const Request& request, const SubmissionEvents& events,

@@ -1,5 +1,6 @@
 // What clients see of an error.
 #include "service/grpc/status.h"
+#include "binocle/busy_error.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -57,10 +58,7 @@ TEST(Status, WhatMayPassHasARetryDelay) {
                 .retry_delay()
                 .seconds(),
             0);
-  EXPECT_EQ(DetailOf<google::rpc::RetryInfo>(StatusOf(Error(Code::kResourceExhausted, "a")))
-                .retry_delay()
-                .seconds(),
-            1);
+  EXPECT_EQ(DetailOf<google::rpc::RetryInfo>(StatusOf(BusyError("a"))).retry_delay().seconds(), 1);
   const grpc::Status status =
       StatusOf(Error(Code::kUnavailable, "a"),
                {.violations = {}, .retry = std::chrono::milliseconds(2500), .reason = "DRAINING"});
@@ -68,6 +66,13 @@ TEST(Status, WhatMayPassHasARetryDelay) {
   EXPECT_EQ(DetailOf<google::rpc::RetryInfo>(status).retry_delay().nanos(), 500'000'000);
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(status).reason(), "DRAINING");
   EXPECT_EQ(DetailOf<google::rpc::ErrorInfo>(status).domain(), "binocle");
+}
+
+TEST(Status, WhatNeverFitsHasNone) {
+  EXPECT_EQ(StatusOf(Error(Code::kResourceExhausted, "a")).error_details(), "");
+  EXPECT_EQ(StatusOfReply(2, 1).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(StatusOfReply(2, 1).error_details(), "");
+  EXPECT_EQ(TooManyMessages(8).error_details(), "");
 }
 
 TEST(Status, TextsAreUtf8AndShort) {
