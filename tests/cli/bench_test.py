@@ -8,7 +8,7 @@ SMALL = ["--prompt-tokens", "40", "--decode-tokens", "3", "--rounds", "2", "--ba
 
 class Model(unittest.TestCase):
     def stages(self, *arguments):
-        result = run("bench", "model", "--json", *SMALL, *arguments)
+        result = run("bench", "model", "--json", *SMALL, *arguments, seconds=120)  # a gibibyte is read, and the system makes it first
         self.assertEqual(result.status, 0, result.stderr)
         return result.json
 
@@ -50,7 +50,7 @@ class Model(unittest.TestCase):
 
 class Attention(unittest.TestCase):
     def test_contenders_take_turns_in_both_phases(self):
-        result = run("bench", "attention", "--tokens", "16", "--model-shape", "tiny", "--rounds", "1", "--json")
+        result = run("bench", "attention", "--tokens", "16", "--model-shape", "tiny", "--rounds", "1", "--json", seconds=120)
         self.assertEqual(result.status, 0, result.stderr)
         seen = {(row["contender"], row["phase"]) for row in result.json["attention"]}
         self.assertLessEqual({("core", "prefill"), ("core", "decode"), ("two_pass", "prefill"), ("two_pass", "decode")}, seen)
