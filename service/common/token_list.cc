@@ -138,14 +138,11 @@ TokenList::Decision TokenList::Admit(std::string_view token, Clock::time_point n
           .lease = std::make_shared<Lease>(found)};
 }
 
-Error RefusalOf(TokenList::Verdict verdict) {
-  switch (verdict) {
-    case TokenList::Verdict::kRate:
-      return Error(Code::kResourceExhausted, "the token has had its requests of a minute");
-    case TokenList::Verdict::kInFlight:
-      return Error(Code::kResourceExhausted, "the token has its requests under way");
-    default: return Error(Code::kUnauthenticated, "the token is not known");
-  }
+Error TokenIsUnknown() { return Error(Code::kUnauthenticated, "the token is not known"); }
+
+BusyError TokenIsOverLimit(TokenList::Verdict limit) {
+  return BusyError(limit == TokenList::Verdict::kRate ? "the token has had its requests of a minute"
+                                                      : "the token has its requests under way");
 }
 
 std::optional<std::string_view> BearerOf(std::string_view authorization) {

@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "binocle/busy_error.h"
 #include "binocle/error.h"
 
 namespace binocle {
@@ -55,8 +56,9 @@ class TokenList {
   std::vector<std::shared_ptr<Entry>> entries_;
 };
 
-// Why a request is refused: UNAUTHENTICATED or RESOURCE_EXHAUSTED. Not of kAdmitted.
-Error RefusalOf(TokenList::Verdict verdict);
+// Why a request is refused: UNAUTHENTICATED of kUnknown, RESOURCE_EXHAUSTED of the two limits.
+Error TokenIsUnknown();
+BusyError TokenIsOverLimit(TokenList::Verdict limit);
 
 // The token of an `authorization` header: "Bearer …", in any case. Nothing for other headers.
 std::optional<std::string_view> BearerOf(std::string_view authorization);

@@ -56,6 +56,8 @@ class WaitingShare {
     *all_ -= bytes;
   }
   void Clear() { Remove(bytes_); }
+  // More than everybody may have.
+  bool large() const { return bytes_ > limits_.each; }
 
  private:
   const WaitingLimits limits_;

@@ -112,9 +112,11 @@ void CallGate::CheckToken(const grpc::CallbackServerContext& context, Call& call
   call.record_.token = std::move(decision.name);
   call.lease_ = std::move(decision.lease);
   if (decision.verdict == TokenList::Verdict::kAdmitted) return;
-  call.refusal_ =
-      StatusOf(RefusalOf(decision.verdict),
-               {.violations = {}, .retry = decision.retry, .reason = ReasonOf(decision.verdict)});
+  const StatusDetails details{
+      .violations = {}, .retry = decision.retry, .reason = ReasonOf(decision.verdict)};
+  call.refusal_ = decision.verdict == TokenList::Verdict::kUnknown
+                      ? StatusOf(TokenIsUnknown(), details)
+                      : StatusOf(TokenIsOverLimit(decision.verdict), details);
 }
 
 void CallGate::Leave(const Call& call) {

@@ -79,21 +79,31 @@ void GenerateStream::Push(const v1::GenerateResponse& message) {
   if (status.ok()) bytes = BytesOf(message);
   std::function<void()> cancel;
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (reactor_ == nullptr || end_) return;
-    if (status.ok() && queue_.size() < max_queued_ && waiting_.TryAdd(WaitingOf(bytes))) {
-      queue_.push_back(std::move(bytes));
-      Advance();
-      return;
-    }
+    if (status.ok() && TryQueue(bytes)) return;
     const bool slow = status.ok();
     const bool alone = queue_.size() >= max_queued_;
+    if (slow && !alone) {
+      lock.unlock();
+      limits_.room->MakeRoom(WaitingOf(bytes));
+      lock.lock();
+      if (reactor_ == nullptr || end_ || TryQueue(bytes)) return;
+    }
     if (slow) status = alone ? TooManyMessages(max_queued_) : NoRoomForReply();
     cancel = Abort(status);
     // A write that waits for this client ends only with the call.
     if (slow && writing_) context_->TryCancel();
   }
   if (cancel) cancel();
+}
+
+bool GenerateStream::TryQueue(grpc::ByteBuffer& bytes) {
+  if (queue_.size() >= max_queued_ || !waiting_.TryAdd(WaitingOf(bytes))) return false;
+  if (waiting_.large() && !std::exchange(joined_, true)) limits_.room->Join(weak_from_this());
+  queue_.push_back(std::move(bytes));
+  Advance();
+  return true;
 }
 
 void GenerateStream::End(const grpc::Status& status) {
@@ -127,6 +137,23 @@ void GenerateStream::EndIfStalled(StallWatch::Clock::time_point before) {
       cancel = Abort(ReaderHasStopped());
       context_->TryCancel();
     }
+  }
+  if (cancel) cancel();
+}
+
+std::optional<ReplyRoom::Clock::time_point> GenerateStream::Due() const {
+  const std::lock_guard lock(mutex_);
+  if (reactor_ == nullptr || !writing_ || cancelled_) return std::nullopt;
+  return due_;
+}
+
+void GenerateStream::GiveWay() {
+  std::function<void()> cancel;
+  {
+    const std::lock_guard lock(mutex_);
+    if (reactor_ == nullptr || !writing_) return;
+    cancel = Abort(ReaderGivesWay());
+    context_->TryCancel();
   }
   if (cancel) cancel();
 }
@@ -168,8 +195,9 @@ void GenerateStream::Advance() {
     current_ = std::move(queue_.front());
     queue_.pop_front();
     writing_ = true;
-    read_by_ = StallWatch::Clock::now() +
-               TimeOf(static_cast<int64_t>(current_.Length()), limits_.least_bytes_per_second);
+    const auto bytes = static_cast<int64_t>(current_.Length());
+    due_ = ReplyRoom::DueOf(bytes);
+    read_by_ = StallWatch::Clock::now() + limits_.TimeToRead(bytes);
     reactor_->StartWrite(&current_);
   } else if (end_) {
     call_->End(*end_);

@@ -23,7 +23,9 @@
 namespace binocle {
 
 // Shared by the reactor, the engine's events and the watch. From any thread.
-class GenerateStream final : public StallWatch::Watched {
+class GenerateStream final : public StallWatch::Watched,
+                             public ReplyRoom::Holder,
+                             public std::enable_shared_from_this<GenerateStream> {
  public:
   using Transport = grpc::ServerBidiReactor<Incoming<v1::GenerateRequest>, grpc::ByteBuffer>;
   // Called with the request when it has come, which is there as long as the stream. What it throws ends the stream.
@@ -42,6 +44,8 @@ class GenerateStream final : public StallWatch::Watched {
   // As UnaryCall::SetCancel; called too when the client is cut off.
   void SetCancel(std::function<void()> cancel);
   void EndIfStalled(StallWatch::Clock::time_point before) override;
+  std::optional<ReplyRoom::Clock::time_point> Due() const override;
+  void GiveWay() override;
 
  private:
   class Reactor;
@@ -52,11 +56,13 @@ class GenerateStream final : public StallWatch::Watched {
         call_(std::move(call)),
         max_queued_(services.max_queued_messages),
         limits_(services.replies),
-        waiting_(limits_.waiting, limits_.all) {}
+        waiting_(limits_.room->Share()) {}
   // As UnaryCall's.
   UnaryCall::Next OnRead(bool message);
   void OnWriteDone(bool ok);
   void OnCancel();
+  // Queues the message where there is room for it; `mutex_` is held.
+  bool TryQueue(grpc::ByteBuffer& bytes);
   // Drops what waits and ends with `status`; `mutex_` is held. What it returns is to be called without it.
   [[nodiscard]] std::function<void()> Abort(const grpc::Status& status);
   // Starts what comes next, when nothing is under way; `mutex_` is held.
@@ -73,7 +79,8 @@ class GenerateStream final : public StallWatch::Watched {
   grpc::ByteBuffer current_;  // being written
   WaitingShare waiting_;      // of both
   bool writing_ = false;
-  StallWatch::Clock::time_point read_by_;  // what is written, but for the watch's limit
+  StallWatch::Clock::time_point due_, read_by_;  // as UnaryCall's, of what is written
+  bool joined_ = false;                          // the room's holders
   std::optional<grpc::Status> end_;
   std::function<void()> cancel_;
   bool cancelled_ = false;

@@ -151,6 +151,12 @@ grpc::Status ReaderHasStopped() {
   return StatusOf(Error(Code::kCancelled, "the client has stopped reading, or reads too slowly"));
 }
 
+grpc::Status ReaderGivesWay() {
+  return StatusOf(Error(Code::kCancelled,
+                        "the client has stopped reading, or reads too slowly, and other replies "
+                        "need the room of its own"));
+}
+
 grpc::Status TooManyMessages(size_t messages) {
   return StatusOf(
       Error(Code::kResourceExhausted, Text("the client reads too slowly: ", messages,

@@ -46,6 +46,9 @@ grpc::Status StatusOfReply(int64_t bytes, int64_t max_message_bytes);
 // CANCELLED: the client lets what is written wait for too long.
 grpc::Status ReaderHasStopped();
 
+// CANCELLED: what is written waits for the client while other replies have no room.
+grpc::Status ReaderGivesWay();
+
 // RESOURCE_EXHAUSTED: so many messages of a stream wait for its client, as many as may.
 grpc::Status TooManyMessages(size_t messages);
 

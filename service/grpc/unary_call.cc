@@ -12,36 +12,57 @@ UnaryCall::UnaryCall(grpc::CallbackServerContext& context, std::shared_ptr<CallG
       call_(std::move(call)),
       limits_(limits),
       transport_(&transport),
-      waiting_(limits.waiting, limits.all) {}
+      waiting_(limits.room->Share()) {}
 
 void UnaryCall::End(const grpc::Status& wanted, const std::function<void()>& fill) {
   // What these hold may hold this call: it goes after the lock.
   std::function<void()> cancel;
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
   if (transport_ == nullptr) return;
   if (fill) fill();
-  cancel = std::exchange(cancel_, nullptr);
-  Transport* transport = std::exchange(transport_, nullptr);
-  const auto bytes = wanted.ok() ? static_cast<int64_t>(transport->ResponseBytes()) : 0;
+  const auto bytes = wanted.ok() ? static_cast<int64_t>(transport_->ResponseBytes()) : 0;
   grpc::Status status = wanted.ok() ? StatusOfReply(bytes, limits_.max_message_bytes) : wanted;
-  if (status.ok() && !waiting_.TryAdd(bytes)) status = NoRoomForReply();
+  if (status.ok() && !waiting_.TryAdd(bytes)) {
+    lock.unlock();
+    limits_.room->MakeRoom(bytes);
+    lock.lock();
+    if (transport_ == nullptr) return;
+    if (!waiting_.TryAdd(bytes)) status = NoRoomForReply();
+  }
+  if (waiting_.large()) limits_.room->Join(weak_from_this());
+  cancel = std::exchange(cancel_, nullptr);
   answered_ = status.ok();
   call_->End(status);
-  read_by_ = StallWatch::Clock::now() + TimeOf(bytes, limits_.least_bytes_per_second);
-  transport->SendEnd(status);
+  due_ = ReplyRoom::DueOf(bytes);
+  read_by_ = StallWatch::Clock::now() + limits_.TimeToRead(bytes);
+  std::exchange(transport_, nullptr)->SendEnd(status);
 }
 
 void UnaryCall::EndIfStalled(StallWatch::Clock::time_point before) {
   std::optional<grpc::Status> late;
   {
     const std::lock_guard lock(mutex_);
-    if (context_ != nullptr && read_by_ && *read_by_ <= before) {
-      slow_ = true;
-      context_->TryCancel();
-    }
+    if (read_by_ && *read_by_ <= before) Cut(ReaderHasStopped());
     late = wait_.IfLate(before);
   }
   if (late) End(*late);
+}
+
+std::optional<ReplyRoom::Clock::time_point> UnaryCall::Due() const {
+  const std::lock_guard lock(mutex_);
+  return context_ != nullptr && !cut_ ? due_ : std::nullopt;
+}
+
+void UnaryCall::GiveWay() {
+  const std::lock_guard lock(mutex_);
+  Cut(ReaderGivesWay());
+}
+
+void UnaryCall::Cut(const grpc::Status& status) {
+  if (context_ == nullptr || cut_) return;
+  cut_ = status;
+  waiting_.Clear();
+  context_->TryCancel();
 }
 
 UnaryCall::Next UnaryCall::OnRead(bool message) {
@@ -92,7 +113,7 @@ void UnaryCall::Cancel() {
     whole = wait_.over();
     cancel = std::exchange(cancel_, nullptr);
     // gRPC says so of a call that has ended only where its end has not reached the client.
-    if (answered_ && context_ != nullptr) call_->End(slow_ ? ReaderHasStopped() : call_->Broken());
+    if (answered_ && context_ != nullptr) call_->End(cut_ ? *cut_ : call_->Broken());
   }
   if (cancel) cancel();
   End(whole ? call_->Broken() : RequestIsCut());

@@ -18,7 +18,9 @@
 namespace binocle {
 
 // Shared by the reactor and by whoever works for the call. From any thread.
-class UnaryCall : public StallWatch::Watched {
+class UnaryCall : public StallWatch::Watched,
+                  public ReplyRoom::Holder,
+                  public std::enable_shared_from_this<UnaryCall> {
  public:
   // What gRPC has of the call, whatever its messages are; there until OnDone.
   class Transport {
@@ -38,13 +40,15 @@ class UnaryCall : public StallWatch::Watched {
 
   // Ends the call, unless it has ended. `fill` writes the response, which is the call's no longer once it has ended. A response that is
   // no message, as it is too large, is RESOURCE_EXHAUSTED: gRPC would say so to the client alone. So is one for which there is no room
-  // among those that wait for their clients.
+  // among those that wait for their clients, after calls whose clients do not read have given way.
   void End(const grpc::Status& status, const std::function<void()>& fill = {});
   // Kept until the call ends, and called when the client goes away first; at once when it has gone.
   void SetCancel(std::function<void()> cancel);
   bool ended() const;
   // Ends a call whose request does not come; cuts off a client that does not read the response, which has the time of its bytes too.
   void EndIfStalled(StallWatch::Clock::time_point before) override;
+  std::optional<ReplyRoom::Clock::time_point> Due() const override;
+  void GiveWay() override;
 
   // Of the reactor, when a read has come back.
   enum class Next : uint8_t { kReadOn, kAnswer, kNothing };
@@ -53,18 +57,22 @@ class UnaryCall : public StallWatch::Watched {
   void Done();
 
  private:
+  // Of a response that is being written; `mutex_` is held.
+  void Cut(const grpc::Status& status);
+
   mutable std::mutex mutex_;              // guards what follows
   grpc::CallbackServerContext* context_;  // null once gRPC is done with the call
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the call
   const ReplyLimits& limits_;
   Transport* transport_;  // null once ended
   RequestWait wait_;
-  WaitingShare waiting_;                                  // the response, while it is written
-  std::optional<StallWatch::Clock::time_point> read_by_;  // the response, but for the watch's limit
+  WaitingShare waiting_;  // the response, while it is written
+  // The response: by a client that reads, and at the latest but for the watch's limit.
+  std::optional<StallWatch::Clock::time_point> due_, read_by_;
   std::function<void()> cancel_;
   bool answered_ = false;  // ended with OK
   bool cancelled_ = false;
-  bool slow_ = false;  // cut off by us
+  std::optional<grpc::Status> cut_;  // off by us, after the end
 };
 
 }  // namespace binocle

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "binocle/busy_error.h"
 #include "service/common/random_id.h"
 #include "service/http/event_queue.h"
 #include "service/http/openai_request.h"
@@ -54,6 +55,8 @@ class RunningChat {
         request.generation;  // the reply goes by it; the rest is the engine's
     try {
       cancel_ = model.backend->Submit(std::move(request), EventsInto(queue_, deltas));
+    } catch (const BusyError&) {
+      throw;  // in no other words, which would make another error of it
     } catch (const Error& error) {
       throw InBodyTerms(error, chat_);
     }

@@ -78,6 +78,8 @@ Embedding EmbeddingOf(ModelBackend& model, const EmbeddingInput& input,
   try {
     return input.image ? model.EmbedImage(*input.image, options, keep_going)
                        : model.EmbedText(input.text, options, keep_going);
+  } catch (const BusyError&) {
+    throw;  // in no other words, which would make another error of it
   } catch (const Error& error) {
     throw OfEmbedding(error, input);
   }
@@ -179,6 +181,8 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
         model.Explain(request.chat.request, request.options, [&] { return watch.KeepGoing(); });
     watch.CheckClient();
     ReplyLong(state, exchange, Line(ExplanationJson(explanation)));
+  } catch (const BusyError&) {
+    throw;
   } catch (const Error& error) {
     watch.CheckClient();
     throw InBodyTerms(error, request.chat);

@@ -1,5 +1,7 @@
 #include "service/http/http_error.h"
 
+#include "binocle/busy_error.h"
+
 namespace binocle::http {
 namespace {
 
@@ -20,8 +22,8 @@ HttpError NotFoundError(HttpError error) {
   return error;
 }
 
-HttpError ExhaustedError(HttpError error) {
-  if (!error.param.empty()) {
+HttpError ExhaustedError(HttpError error, bool passes) {
+  if (!passes) {
     error.status = 413;
     error.type = kInvalidRequest;
     error.code = "too_large";
@@ -54,7 +56,8 @@ HttpError ToHttpError(const Error& e) {
     case Code::kNotFound: return NotFoundError(error);
     case Code::kAlreadyExists:
     case Code::kAborted: return with(409, "conflict_error", "conflict");
-    case Code::kResourceExhausted: return ExhaustedError(error);
+    case Code::kResourceExhausted:
+      return ExhaustedError(error, dynamic_cast<const BusyError*>(&e) != nullptr);
     case Code::kDeadlineExceeded: return with(504, kServerError, "deadline_exceeded");
     case Code::kCancelled: return with(503, kServerError, "cancelled");
     case Code::kUnavailable:

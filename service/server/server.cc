@@ -134,12 +134,12 @@ http::Admission Admit(const TokenList& tokens, std::string_view key) {
   if (key.empty())
     throw Error(Code::kUnauthenticated, "expected a header Authorization: Bearer TOKEN");
   TokenList::Decision decision = tokens.Admit(key, TokenList::Clock::now());
-  if (decision.verdict == TokenList::Verdict::kUnknown) throw RefusalOf(decision.verdict);
+  if (decision.verdict == TokenList::Verdict::kUnknown) throw TokenIsUnknown();
   http::Admission admission{
       .name = std::move(decision.name), .lease = std::move(decision.lease), .refusal = {}};
   if (decision.verdict == TokenList::Verdict::kAdmitted) return admission;
   http::HttpError& refusal =
-      admission.refusal.emplace(http::ToHttpError(RefusalOf(decision.verdict)));
+      admission.refusal.emplace(http::ToHttpError(TokenIsOverLimit(decision.verdict)));
   if (decision.retry) {
     refusal.retry_after_seconds =
         static_cast<int>(std::chrono::ceil<std::chrono::seconds>(*decision.retry).count());

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "binocle/busy_error.h"
 #include "tests/http/bodies.h"
 #include "tests/http/fake_backend.h"
 #include "tests/http/raw_client.h"
@@ -129,8 +130,13 @@ TEST(HttpServer, ErrorsBeforeTheFirstEventHaveAStatus) {
     return Chat(server.port(), {{"stream", stream}, {"max_completion_tokens", 7}});
   };
   for (const bool stream : {false, true}) {
-    const RawReply full =
-        reply({.refused = Error(Code::kResourceExhausted, "the queue is full")}, stream);
+    const RawReply large = reply(
+        {.refused = Error(Code::kResourceExhausted, "request: needs more than there is")}, stream);
+    EXPECT_EQ(large.status, 413);
+    EXPECT_EQ(large.headers.count("retry-after"), 0);
+    FakeBackend busy([](const Request&) -> Script { throw BusyError("the queue is full"); });
+    const HttpServer server(Served(busy), {}, {});
+    const RawReply full = Chat(server.port(), {{"stream", stream}});
     EXPECT_EQ(full.status, 429);
     EXPECT_EQ(full.headers.at("retry-after"), "1");
     EXPECT_EQ(ErrorOf(full), "the queue is full");
@@ -293,8 +299,7 @@ TEST(HttpServer, BodiesAreJsonByTheirLabel) {
 TEST(HttpServer, KeysAreCheckedWhereTheyMatter) {
   FakeBackend backend;
   HttpServer server(Served(backend), {}, {.authorize = [](std::string_view key) -> Admission {
-                      if (key == "busy")
-                        throw Error(Code::kResourceExhausted, "the key is over its limit");
+                      if (key == "busy") throw BusyError("the key is over its limit");
                       if (key != "sesame")
                         throw Error(Code::kUnauthenticated, "the key is not known");
                       return {};

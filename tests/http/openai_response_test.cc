@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "binocle/busy_error.h"
 #include "service/common/random_id.h"
 #include "service/http/data_url.h"
 #include "tests/http/bodies.h"
@@ -210,7 +211,7 @@ TEST(Errors, EveryCodeHasAStatus) {
       {Code::kCancelled, 503},          {Code::kUnknown, 500},
       {Code::kInvalidArgument, 400},    {Code::kDeadlineExceeded, 504},
       {Code::kNotFound, 404},           {Code::kAlreadyExists, 409},
-      {Code::kPermissionDenied, 403},   {Code::kResourceExhausted, 429},
+      {Code::kPermissionDenied, 403},   {Code::kResourceExhausted, 413},
       {Code::kFailedPrecondition, 400}, {Code::kAborted, 409},
       {Code::kOutOfRange, 400},         {Code::kUnimplemented, 400},
       {Code::kInternal, 500},           {Code::kUnavailable, 503},
@@ -219,10 +220,14 @@ TEST(Errors, EveryCodeHasAStatus) {
     const HttpError error = ToHttpError(Error(code, "text"));
     EXPECT_EQ(error.status, status) << CodeName(code);
     EXPECT_FALSE(error.type.empty() || error.code.empty());
-    EXPECT_EQ(error.retry_after_seconds.has_value(),
-              code == Code::kResourceExhausted || code == Code::kUnavailable)
-        << CodeName(code);
+    EXPECT_EQ(error.retry_after_seconds.has_value(), code == Code::kUnavailable) << CodeName(code);
   }
+}
+
+TEST(Errors, WhatPassesIsTriedAgain) {
+  const HttpError error = ToHttpError(BusyError("the queue is full"));
+  EXPECT_EQ(error.status, 429);
+  EXPECT_EQ(error.retry_after_seconds, 1);
 }
 
 TEST(Errors, WhatIsTooLargeIsNotTriedAgain) {

@@ -16,6 +16,7 @@
 namespace binocle {
 namespace {
 
+using testing::FakeBackend;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using testing::ServerTest;
@@ -213,18 +214,36 @@ TEST_F(HalfSentTest, AnswersThatMayNotBeSentEndToo) {
     EXPECT_EQ(record.code, grpc::StatusCode::CANCELLED) << record.method;
 }
 
-TEST_F(HalfSentTest, AnswersThatWaitForClientsHaveARoomTogether) {
-  GrpcServerOptions options;
-  options.waiting = {.each = 1000, .together = 10000};  // an answer says its text twice
-  Start(std::move(options));
-  const std::string prompt = "say " + std::string(3000, 'a');
+// With the head of a message.
+std::string RequestOf(const std::string& prompt) {
   v1::AskRequest request;
   request.set_prompt(prompt);
   const std::string bytes = request.SerializeAsString();
   std::string head(1, '\0');
   for (const int shift : {24, 16, 8, 0}) head += static_cast<char>(bytes.size() >> shift);
+  return head + bytes;
+}
+
+TEST_F(HalfSentTest, LongAnswersHaveMoreTimeButNotAnyLonger) {
+  GrpcServerOptions options = Impatient();
+  options.least_bytes_per_second = 1;
+  options.most_time_to_read = std::chrono::milliseconds(200);
+  Start(std::move(options));
+  HalfClient client(server_->port(), kNoWindow);
+  const auto start = std::chrono::steady_clock::now();
+  client.Call("/binocle.v1.VisionLanguageService/Ask", RequestOf("say " + std::string(3000, 'a')),
+              kEndStream);
+  EXPECT_TRUE(client.WaitForEnd());
+  EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(550));
+}
+
+TEST_F(HalfSentTest, AnswersThatWaitForClientsHaveARoomTogether) {
+  GrpcServerOptions options;
+  options.waiting = {.each = 1000, .together = 10000};  // an answer says its text twice
+  Start(std::move(options));
+  const std::string prompt = "say " + std::string(3000, 'a');
   auto client = std::make_unique<HalfClient>(server_->port(), kNoWindow);
-  client->Call("/binocle.v1.VisionLanguageService/Ask", head + bytes, kEndStream);
+  client->Call("/binocle.v1.VisionLanguageService/Ask", RequestOf(prompt), kEndStream);
   grpc::Status status;
   EXPECT_TRUE(Soon([&] { return !(status = Ask(prompt)).ok(); }));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
@@ -232,6 +251,33 @@ TEST_F(HalfSentTest, AnswersThatWaitForClientsHaveARoomTogether) {
   EXPECT_TRUE(Ask("say a").ok()) << "little ones always fit";
   client.reset();
   EXPECT_TRUE(Soon([&] { return Ask(prompt).ok(); })) << "the room was not given back";
+}
+
+TEST_F(HalfSentTest, WhoDoesNotReadGivesWayToWhoDoes) {
+  for (const char* method : {"Ask", "Generate"}) {
+    GrpcServerOptions options;  // half a minute to read
+    options.waiting = {.each = 1000, .together = 8000};
+    Start(std::move(options));
+    const std::string prompt = "say " + std::string(3000, 'a');
+    HalfClient client(server_->port(), kNoWindow);
+    client.Call(std::string("/binocle.v1.VisionLanguageService/") + method, RequestOf(prompt),
+                kEndStream);
+    ASSERT_TRUE(Soon([&] { return !backend_->last().messages.empty() && backend_->running == 0; }));
+    // Of a second at first, in which it might have read.
+    EXPECT_TRUE(Soon([&] { return Ask(prompt).ok(); })) << method;
+    EXPECT_TRUE(client.WaitForEnd()) << method;
+    EXPECT_TRUE(Soon([&] {
+      for (const CallRecord& record : records())
+        if (record.code == grpc::StatusCode::CANCELLED &&
+            record.message.find("other replies need the room") != std::string::npos)
+          return true;
+      return false;
+    })) << method;
+    server_.reset();
+    backend_ = std::make_shared<FakeBackend>();
+    const std::lock_guard lock(mutex_);
+    records_.clear();
+  }
 }
 
 TEST_F(HalfSentTest, ACallThatHasNotBegunDoesNotKeepTheServer) {
