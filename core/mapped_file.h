@@ -8,6 +8,9 @@
 
 namespace binocle {
 
+// Of the machines that Binocle runs on.
+inline constexpr size_t kHugePage = size_t{2} << 20;
+
 class MappedFile {
  public:
   // Throws NOT_FOUND, PERMISSION_DENIED, or INVALID_ARGUMENT for anything that is not a regular file.

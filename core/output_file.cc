@@ -56,18 +56,31 @@ OutputFile::~OutputFile() {
 }
 
 void OutputFile::Write(std::string_view bytes) {
-  // Linux writes at most 2 GiB at a time.
-  constexpr size_t kAtATime = size_t{1} << 30;
+  // In whole huge pages from the file's beginning on: what is written so lies in such pages in the cache (MappedFile), and what is
+  // written in smaller pieces in small ones.
+  constexpr size_t kAtATime = 4 * kHugePage;
   while (!bytes.empty()) {
-    const ssize_t done = write(fd_, bytes.data(), std::min(bytes.size(), kAtATime));
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) ThrowWriting(path_, errno);
-    bytes_ += done;
-    bytes.remove_prefix(static_cast<size_t>(done));
+    const std::string_view some = bytes.substr(0, kAtATime - waiting_.size());
+    waiting_ += some;
+    bytes_ += static_cast<int64_t>(some.size());
+    bytes.remove_prefix(some.size());
+    if (waiting_.size() == kAtATime) Flush();
   }
 }
 
+void OutputFile::Flush() {
+  std::string_view bytes = waiting_;
+  while (!bytes.empty()) {
+    const ssize_t done = write(fd_, bytes.data(), bytes.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) ThrowWriting(path_, errno);
+    bytes.remove_prefix(static_cast<size_t>(done));
+  }
+  waiting_.clear();
+}
+
 void OutputFile::Commit() {
+  Flush();
   if (fsync(fd_) != 0) ThrowWriting(path_, errno);
   if (replace_ == Replace::kNothing && IsThere(path_))
     Throw(Code::kAlreadyExists, path_.string(), ": is there already");

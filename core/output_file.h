@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 
 namespace binocle {
@@ -27,6 +28,7 @@ class OutputFile {
 
   const std::filesystem::path& path() const { return path_; }
   int64_t bytes() const { return bytes_; }  // so far
+  // A full disk may be noticed some megabytes later, at the latest by Commit.
   void Write(std::string_view bytes);
   // Puts it on the disk and in its place.
   void Commit();
@@ -35,8 +37,12 @@ class OutputFile {
   std::filesystem::path path_;
   std::filesystem::path part_;
   Replace replace_;
+  // Writes what waits to be.
+  void Flush();
+
   int fd_ = -1;
   int64_t bytes_ = 0;
+  std::string waiting_;
 };
 
 // Filled as PATH.part. An empty folder may always be in its place; an older one may go where it is of models, which have a config.json:

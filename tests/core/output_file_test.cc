@@ -1,10 +1,13 @@
 // Files and folders that are there whole or not at all.
 #include "core/output_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <utility>
 
 #include "core/mapped_file.h"
 #include "tests/testing/errors.h"
@@ -37,6 +40,19 @@ class OutputFiles : public ::testing::Test {
   std::filesystem::path root_;
 };
 
+// Of what is mapped from `path` and was touched, the bytes in huge pages.
+int64_t HugeBytesOf(const std::filesystem::path& path) {
+  std::ifstream maps("/proc/self/smaps");
+  bool ours = false;
+  int64_t kilobytes = 0;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find(" kB") == std::string::npos) ours = line.ends_with(path.string());
+    if (ours && line.starts_with("FilePmdMapped:"))
+      kilobytes += std::stoll(line.substr(line.find(':') + 1));
+  }
+  return kilobytes << 10;
+}
+
 TEST_F(OutputFiles, AFileAppearsWithCommitAndNotBefore) {
   {
     OutputFile file(root_ / "a");
@@ -48,6 +64,29 @@ TEST_F(OutputFiles, AFileAppearsWithCommitAndNotBefore) {
   }
   EXPECT_EQ(ReadFile(root_ / "a", 100), "one two");
   EXPECT_EQ(Left(), std::vector<std::string>{"a"});
+}
+
+TEST_F(OutputFiles, LargeOnesAreWrittenAndMappedInHugePages) {
+  const std::string megabytes(3 * kHugePage, 'x');
+  // What the system does at best.
+  const int fd = open((root_ / "best").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_EQ(write(fd, megabytes.data(), megabytes.size()), static_cast<ssize_t>(megabytes.size()));
+  void* best = mmap(nullptr, megabytes.size(), PROT_READ, MAP_PRIVATE, fd, 0);
+  close(fd);
+  madvise(best, megabytes.size(), MADV_HUGEPAGE);
+  PopulateMapped(best, megabytes.size());
+  const int64_t most = HugeBytesOf(root_ / "best");
+  munmap(best, megabytes.size());
+  if (most == 0) GTEST_SKIP() << "the system has no huge pages for files here";
+
+  OutputFile file(root_ / "ours");
+  for (size_t i = 0; i < megabytes.size(); i += 1000)
+    file.Write(std::string_view(megabytes).substr(i, 1000));
+  file.Commit();
+  const MappedFile mapped(root_ / "ours");
+  EXPECT_EQ(mapped.bytes(), megabytes);
+  // All of them where memory is not scattered.
+  EXPECT_GE(HugeBytesOf(root_ / "ours"), static_cast<int64_t>(kHugePage));
 }
 
 TEST_F(OutputFiles, WhatIsNotCommittedLeavesNothingAndWhatWasThereStays) {
