@@ -93,9 +93,16 @@ void PlaceValues(const Head& h, const Piece& piece) {
 
 }  // namespace
 
-KeptKv KeptKv::Make(int64_t kv_heads, int64_t head_dim, int64_t tokens) {
-  return {.keys = Tensor::F32({kv_heads * head_dim, tokens}, "kept.keys"),
-          .values = Tensor::F32({kv_heads, tokens * ValueStride(head_dim)}, "kept.values")};
+int64_t KeptKv::Floats(int64_t kv_heads, int64_t head_dim, int64_t tokens) {
+  constexpr int64_t kLine = 16;
+  const int64_t floats = kv_heads * tokens * (head_dim + ValueStride(head_dim));
+  return (floats + kLine - 1) / kLine * kLine;
+}
+
+KeptKv KeptKv::In(float* memory, int64_t kv_heads, int64_t head_dim, int64_t tokens) {
+  float* values = memory + kv_heads * head_dim * tokens;
+  return {.keys = TensorView(memory, DType::kF32, {kv_heads * head_dim, tokens}),
+          .values = TensorView(values, DType::kF32, {kv_heads, tokens * ValueStride(head_dim)})};
 }
 
 void KeptKv::Store(Exec& ex, const TensorView& k, const TensorView& v, int64_t first) {

@@ -13,12 +13,13 @@ namespace binocle {
 
 // One layer's worth of such tokens.
 struct KeptKv {
-  Tensor keys;    // [K·d, n]
-  Tensor values;  // [K, n·ValueStride(d)]
+  TensorView keys;    // [K·d, n]
+  TensorView values;  // [K, n·ValueStride(d)]
 
-  static KeptKv Make(int64_t kv_heads, int64_t head_dim, int64_t tokens);
+  static int64_t Floats(int64_t kv_heads, int64_t head_dim, int64_t tokens);
+  // In so many floats, aligned to 64 bytes.
+  static KeptKv In(float* memory, int64_t kv_heads, int64_t head_dim, int64_t tokens);
   int64_t tokens() const { return keys.dim(1); }
-  int64_t bytes() const { return keys.bytes() + values.bytes(); }
   // Rows of k and v [rows, K·d] become tokens [first, first + rows).
   void Store(Exec& ex, const TensorView& k, const TensorView& v, int64_t first);
 };

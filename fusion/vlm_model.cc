@@ -238,6 +238,7 @@ VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
               [&](WeightBinder& b) { parts_ = BindParts(c, b); });
   decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers,
                                             std::min(max_positions, c.text.max_positions));
+  decoder_->PrepareAligner(ex);
   if (parts_.anchor)
     anchor_features_ = Tensor::CommittedF32(
         {parts_.anchor->most_images() * parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");

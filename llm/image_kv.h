@@ -13,6 +13,7 @@
 namespace binocle {
 
 struct ImageKv {
+  Tensor memory;                              // of all layers, in one piece
   std::vector<KeptKv> layers;                 // [L]
   Tensor last;                                // [1, D] the last token after all layers
   SinkDims sink_dims;                         // that `sinks` were scored with
@@ -20,8 +21,7 @@ struct ImageKv {
 
   int64_t tokens() const { return layers.empty() ? 0 : layers.front().tokens(); }
   int64_t bytes() const {
-    int64_t bytes = last.bytes();
-    for (const KeptKv& layer : layers) bytes += layer.bytes();
+    int64_t bytes = last.bytes() + memory.bytes();
     for (const auto& s : sinks) bytes += static_cast<int64_t>(s.size() * sizeof(SinkScore));
     return bytes;
   }

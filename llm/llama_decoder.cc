@@ -64,20 +64,6 @@ void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<c
   FeedForward(c.ex, w, a);                                      // x   += ffn
 }
 
-// Each kv head's value, once per query head that reads it: [Tv, K·d] -> [Tv, H·d].
-void RepeatHeads(Exec& ex, const TensorView& v, int64_t head_dim, const TensorView& out) {
-  const int64_t heads = out.dim(1) / head_dim;
-  const int64_t group = out.dim(1) / v.dim(1);
-  ex.ParallelRanges(v.dim(0), 32, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      for (int64_t h = 0; h < heads; ++h) {
-        std::memcpy(out.row(t) + h * head_dim, v.row(t) + h / group * head_dim,
-                    static_cast<size_t>(head_dim) * sizeof(float));
-      }
-    }
-  });
-}
-
 // The visual rows of a composite layer have keys and values for the text to look at, and no query.
 //   k = Wk n, v = Wv n    n = N₁(x)
 void VisualKeysAndValues(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
@@ -86,36 +72,16 @@ void VisualKeysAndValues(Exec& ex, const LlamaBlockWeights& w, const DecoderActi
   NormHeads(ex, w.k_norm, a.k);
 }
 
-// x' = x + Wo·Wv·N₁(x): stock attention for a row that sees only itself, whose softmax is 1.
-void AlignVo(Exec& ex, const LlamaBlockWeights& w, int64_t head_dim,
-             const DecoderActivations::Rows& a) {
-  RepeatHeads(ex, a.v, head_dim, a.attn);  // [Tv, H·d]
-  LinearAdd(ex, a.attn, w.out, a.x);       // x += v·Woᵀ
+// x' = x + Wo·Wv·N₁(x): stock attention for a row that sees only itself, whose softmax is 1. `out` is Wo for values that query heads share.
+void AlignVo(Exec& ex, const LinearWeights& out, const DecoderActivations::Rows& a) {
+  LinearAdd(ex, a.v, out, a.x);  // x += v·Woᵀ
 }
 
 // x' = x + Wo·Wv·N₁(x);  x'' = x' + FFN(N₂(x'))
-void AlignVoFfn(Exec& ex, const LlamaBlockWeights& w, int64_t head_dim,
+void AlignVoFfn(Exec& ex, const LlamaBlockWeights& w, const LinearWeights& out,
                 const DecoderActivations::Rows& a) {
-  AlignVo(ex, w, head_dim, a);
+  AlignVo(ex, out, a);
   FeedForward(ex, w, a);
-}
-
-// From one composite layer's visual tokens to the next one's. a.v holds this layer's values.
-void Align(Aligner aligner, Exec& ex, const LlamaBlockWeights& w, int64_t head_dim,
-           const DecoderActivations::Rows& a) {
-  switch (aligner) {
-    case Aligner::kNone: return;
-    case Aligner::kVo: return AlignVo(ex, w, head_dim, a);
-    case Aligner::kVoFfn: return AlignVoFfn(ex, w, head_dim, a);
-  }
-}
-
-void CompositeVisual(const LayerContext& c, Aligner aligner, const LlamaBlockWeights& w,
-                     const DecoderActivations::Rows& a) {
-  VisualKeysAndValues(c.ex, w, a);
-  Rope(c.ex, c.rope, c.positions, a.k);
-  WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
-  Align(aligner, c.ex, w, c.kv.head_dim, a);
 }
 
 LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
@@ -206,12 +172,40 @@ LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, Laye
       weights_(std::move(weights)),
       plan_(std::move(plan)),
       rope_(RopeTable::Make(config.head_dim, config.rope, max_positions)),
-      rope_by_frequency_(rope_.ByFrequency()) {
+      rope_by_frequency_(rope_.ByFrequency()),
+      grouped_outs_(config.layers, config.kv_heads, config.head_dim) {
   BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
 }
 
 bool LayerPlan::Has(LayerKind kind) const {
   return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+}
+
+void LlamaDecoder::PrepareAligner(Exec& ex) const {
+  if (plan_.aligner == Aligner::kNone) return;
+  for (int64_t l = 0; l < config_.layers; ++l)
+    if (plan_.kinds[static_cast<size_t>(l)] == LayerKind::kComposite)
+      grouped_outs_.Of(ex, l, weights_.blocks[static_cast<size_t>(l)].out);
+}
+
+// From one composite layer's visual tokens to the next one's. a.v holds this layer's values.
+void LlamaDecoder::Align(Aligner aligner, Exec& ex, int64_t layer,
+                         const DecoderActivations::Rows& a) const {
+  if (aligner == Aligner::kNone) return;
+  const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(layer)];
+  const LinearWeights& out = grouped_outs_.Of(ex, layer, w.out);
+  if (aligner == Aligner::kVo) return AlignVo(ex, out, a);
+  AlignVoFfn(ex, w, out, a);
+}
+
+void LlamaDecoder::CompositeVisual(Exec& ex, const DecoderBatch& batch, Aligner aligner,
+                                   int64_t layer, const KvLayer& kv,
+                                   const DecoderActivations::Rows& a) const {
+  const auto text = static_cast<size_t>(batch.text_rows);
+  VisualKeysAndValues(ex, weights_.blocks[static_cast<size_t>(layer)], a);
+  Rope(ex, rope_, batch.positions.subspan(text), a.k);
+  WriteKv(ex, a.k, a.v, batch.slots.subspan(text), kv);
+  Align(aligner, ex, layer, a);
 }
 
 void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const {
@@ -254,8 +248,7 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
       DecoderBlock(everything, w, runs.all, all);
     } else {
       if (batch.text_rows < rows)
-        CompositeVisual(context(text, static_cast<size_t>(rows) - text), plan.aligner, w,
-                        visual_rows);
+        CompositeVisual(ex, batch, plan.aligner, l, pool.layer(l), visual_rows);
       if (batch.text_rows > 0) DecoderBlock(context(0, text), w, runs.text, text_rows);
     }
     if (batch.hooks != nullptr) {
@@ -269,9 +262,15 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
                                DecoderActivations& a, ImageKv& image) const {
   const int64_t tokens = from.visual.dim(0);
   const auto layers = static_cast<size_t>(config_.layers);
-  image = {.last = Tensor::F32({1, config_.width}, "image.last"), .sink_dims = watch.dims};
+  const int64_t floats = KeptKv::Floats(config_.kv_heads, config_.head_dim, tokens);
+  image = {.memory = Tensor::F32({config_.layers, floats}, "image.kv"),
+           .layers = {},
+           .last = Tensor::F32({1, config_.width}, "image.last"),
+           .sink_dims = watch.dims,
+           .sinks = {}};
   for (size_t l = 0; l < layers; ++l) {
-    image.layers.push_back(KeptKv::Make(config_.kv_heads, config_.head_dim, tokens));
+    image.layers.push_back(KeptKv::In(image.memory.row(static_cast<int64_t>(l)), config_.kv_heads,
+                                      config_.head_dim, tokens));
     if (!watch.dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
   }
   for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
@@ -289,7 +288,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
                        .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
       VisualKeysAndValues(ex, w, rows);
       image.layers[l].Store(ex, rows.k, rows.v, begin);
-      Align(from.aligner, ex, w, config_.head_dim, rows);
+      Align(from.aligner, ex, static_cast<int64_t>(l), rows);
     }
     CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);
   }

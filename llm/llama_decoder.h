@@ -19,6 +19,7 @@
 #include "core/exec.h"
 #include "core/ops/rope.h"
 #include "core/weights.h"
+#include "llm/grouped_out.h"
 #include "llm/image_kv.h"
 #include "llm/layer_input_observer.h"
 #include "llm/llama_config.h"
@@ -146,6 +147,9 @@ class LlamaDecoder {
   const LayerPlan& plan() const { return plan_; }
   int64_t max_positions() const { return rope_.cos.dim(0); }
 
+  // What the plan's composite layers need and the files do not have, so that the first picture does not wait for it.
+  void PrepareAligner(Exec& ex) const;
+
   // ids [n] -> rows [n, D] of the table. What multiplies them, and visual tokens, multiplies all rows on their way into the first layer.
   void Embed(std::span<const int32_t> ids, const TensorView& rows) const;
 
@@ -167,12 +171,16 @@ class LlamaDecoder {
 
  private:
   void ScaleEntering(Exec& ex, const TensorView& x) const;
+  void CompositeVisual(Exec& ex, const DecoderBatch& batch, Aligner aligner, int64_t layer,
+                       const KvLayer& kv, const DecoderActivations::Rows& a) const;
+  void Align(Aligner aligner, Exec& ex, int64_t layer, const DecoderActivations::Rows& a) const;
 
   LlamaConfig config_;
   LlamaWeights weights_;
   LayerPlan plan_;
   RopeTable rope_;
   RopeTable rope_by_frequency_;  // for images that stand alone
+  GroupedOuts grouped_outs_;
 };
 
 }  // namespace binocle

@@ -133,8 +133,14 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   DescribeAttention(c, info);
   const int64_t rope =
       2 * info.context_tokens * c.text.head_dim * 4;  // by position and by frequency
+  // Whichever request asks for composite layers first has them made.
+  const int64_t grouped =
+      !c.takes_pictures() ? 0
+                          : GroupedOutBytes(c.text.layers, c.text.width, c.text.heads,
+                                            c.text.kv_heads, c.text.head_dim, c.text.layer_kind);
   AddParts(model,
-           DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope,
+           DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope +
+               grouped,
            info);
   for (const auto& [name, view] : model.tensors().tensors()) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};

@@ -39,8 +39,8 @@ TEST(PlaceKv, GivesThePagesThatRotatingAndWritingGives) {
       Rope(ex, rope, positions, rotated);
       WriteKv(ex, rotated, v, slots, want_pool.layer(0));
 
-      std::vector<KeptKv> kept;
-      kept.push_back(KeptKv::Make(heads, d, tokens));
+      const Tensor memory = Tensor::F32({KeptKv::Floats(heads, d, tokens)});
+      std::vector<KeptKv> kept{KeptKv::In(memory.f32(), heads, d, tokens)};
       const int64_t cut = tokens / 2;  // stored in two parts
       kept[0].Store(ex, k.view().Rows(0, cut), v.view().Rows(0, cut), 0);
       kept[0].Store(ex, k.view().Rows(cut, tokens), v.view().Rows(cut, tokens), cut);
