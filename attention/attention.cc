@@ -45,15 +45,17 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
   }
 }
 
-// Runs whose rows go through the pages that they share together.
-struct Together {
+// Runs whose rows go through the pages that they share together, in one block, or a run alone, in as many as its rows ask for.
+struct RunGroup {
+  int64_t first_run = 0;
   int64_t runs = 1;
   int64_t pages = 0;
+  int64_t blocks = 1;
 };
 
-bool IsPlain(const QueryRun& run) {
+bool MayShare(const QueryRun& run) {
   return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr &&
-         run.first_key == 0;
+         run.first_key == 0 && run.rows > 0;
 }
 
 // Pages that all rows of both runs see whole and that are the same ones.
@@ -65,16 +67,16 @@ int64_t SharedPages(const QueryRun& a, const QueryRun& b, int64_t most) {
 }
 
 // How many runs from r on: as many as a block has room for, while what they share stays most of what the first two did.
-Together TogetherFrom(const AttentionArgs& args, int64_t group, int64_t most_rows, int64_t r) {
+RunGroup TogetherFrom(const AttentionArgs& args, int64_t group, int64_t most_rows, int64_t r) {
   const std::span<const QueryRun> runs = args.runs.subspan(static_cast<size_t>(r));
-  Together together;
-  if (args.mask != Mask::kCausal || args.window != 0 || !IsPlain(runs[0])) return together;
+  RunGroup together{.first_run = r};
+  if (args.mask != Mask::kCausal || args.window != 0 || !MayShare(runs[0])) return together;
   int64_t rows = runs[0].rows * group;
   int64_t least = 1;
   together.pages = std::numeric_limits<int64_t>::max();
   for (const QueryRun& run : runs.subspan(1)) {
     rows += run.rows * group;
-    if (rows > most_rows || !IsPlain(run)) break;
+    if (rows > most_rows || !MayShare(run)) break;
     const int64_t pages = SharedPages(runs[0], run, together.pages);
     if (pages < least) break;
     if (together.runs == 1) least = (pages + 1) / 2;
@@ -82,6 +84,23 @@ Together TogetherFrom(const AttentionArgs& args, int64_t group, int64_t most_row
     ++together.runs;
   }
   return together;
+}
+
+// `group`: query heads per kv head.
+std::vector<RunGroup> GroupsOf(const AttentionArgs& args, int64_t group, int64_t most_rows,
+                               bool may_share) {
+  const int64_t rows_per_block = std::max<int64_t>(1, most_rows / group);
+  std::vector<RunGroup> groups;
+  for (int64_t r = 0; r < std::ssize(args.runs);) {
+    RunGroup next = may_share ? TogetherFrom(args, group, most_rows, r) : RunGroup{.first_run = r};
+    if (next.runs == 1) {
+      const int64_t rows = args.runs[static_cast<size_t>(r)].rows;
+      next.blocks = (rows + rows_per_block - 1) / rows_per_block;
+    }
+    groups.push_back(next);
+    r += next.runs;
+  }
+  return groups;
 }
 
 }  // namespace
@@ -94,31 +113,15 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
   const int64_t most_rows = BlockRows(args.kv.dtype, ex.cpu_level());
   const int64_t rows_per_block = std::max<int64_t>(1, most_rows / group);
   // Where heads alone occupy the threads; else runs side by side do.
-  const bool may_share = args.kv.kv_heads >= ex.threads();
-  const auto together_from = [&](int64_t r) {
-    return may_share ? TogetherFrom(args, group, most_rows, r) : Together{};
-  };
-  const auto blocks_of = [&](const QueryRun& run) {
-    return (run.rows + rows_per_block - 1) / rows_per_block;
-  };
-  // body(r, together, blocks) for every group of runs until it returns false.
-  const auto for_groups = [&](const auto& body) {
-    for (int64_t r = 0; r < std::ssize(args.runs);) {
-      const Together together = together_from(r);
-      const int64_t blocks = together.runs > 1 ? 1 : blocks_of(args.runs[static_cast<size_t>(r)]);
-      if (!body(static_cast<size_t>(r), together, blocks)) return;
-      r += together.runs;
-    }
-  };
+  const std::vector<RunGroup> groups =
+      GroupsOf(args, group, most_rows, args.kv.kv_heads >= ex.threads());
   int64_t blocks = 0;
-  for_groups([&](size_t, const Together&, int64_t of_group) {
-    blocks += of_group;
-    return true;
-  });
+  for (const RunGroup& runs : groups) blocks += runs.blocks;
 
-  const auto compute_group = [&](int64_t kv_head, size_t r, const Together& together, int64_t block,
+  const auto compute_group = [&](int64_t kv_head, const RunGroup& runs, int64_t block,
                                  float* scratch) {
-    const QueryRun& run = args.runs[r];
+    const auto first = static_cast<size_t>(runs.first_run);
+    const QueryRun& run = args.runs[first];
     const int64_t begin = block * rows_per_block;
     AttentionBlock b{.args = &args,
                      .run = &run,
@@ -131,9 +134,9 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
                      .out = out,
                      .lse = lse,
                      .scratch = scratch};
-    if (together.runs > 1) {
-      b.together = args.runs.subspan(r, static_cast<size_t>(together.runs));
-      b.shared_pages = together.pages;
+    if (runs.runs > 1) {
+      b.together = args.runs.subspan(first, static_cast<size_t>(runs.runs));
+      b.shared_pages = runs.pages;
     }
     // A group wider than a block is computed a few heads at a time.
     for (int64_t g = 0; g < group; g += most_rows) {
@@ -146,14 +149,9 @@ void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const
   // first, so that threads end together.
   const auto compute = [&](int64_t task, float* scratch) {
     int64_t block = blocks - 1 - task % blocks;
-    for_groups([&](size_t r, const Together& together, int64_t of_group) {
-      if (block < of_group) {
-        compute_group(task / blocks, r, together, block, scratch);
-        return false;
-      }
-      block -= of_group;
-      return true;
-    });
+    auto runs = groups.begin();
+    for (; block >= runs->blocks; ++runs) block -= runs->blocks;
+    compute_group(task / blocks, *runs, block, scratch);
   };
   ex.ParallelWithScratch(args.kv.kv_heads * blocks,
                          AttentionScratch(args.kv.head_dim, args.kv.dtype), compute);

@@ -36,7 +36,8 @@ struct QueryRun {
   int64_t first_position = 0;        // of first_row; the others follow
   int64_t keys = 0;                  // positions present; kCausal: at least first_position + rows
   std::span<const int32_t> pages{};  // of this sequence
-  int64_t first_key = 0;             // keys before it are not looked at: one segment of the keys
+  int64_t first_key =
+      0;  // keys before it count for nothing, and are finite as all are: one segment of the keys
   ScoreVariant variant{};
   const SegmentPolicy* segments = nullptr;  // nullptr: weights stay as the softmax made them
 };

@@ -18,6 +18,7 @@ std::vector<std::string> Split(const std::string& text, char at) {
   std::vector<std::string> parts;
   std::istringstream in(text);
   for (std::string part; std::getline(in, part, at);) parts.push_back(part);
+  if (text.ends_with(at)) parts.emplace_back();
   return parts;
 }
 

@@ -304,6 +304,8 @@ TEST(Attention, SequencesThatSharePagesChangeNothingForEachOther) {
       Exec ex(2);
       std::vector<QueryRun> runs = {p.runs[0]};
       int64_t rows = 7;
+      // Nothing of the shared sequence itself is asked.
+      runs.push_back({.first_row = rows, .keys = first.length(), .pages = first.pages()});
       for (const KvSequence& fork : forks) {
         for (int64_t at = 300; at < fork.length(); ++at) {
           const std::vector<int32_t> slot = {fork.Slot(at)};
