@@ -1,5 +1,7 @@
 #include "fusion/projector.h"
 
+#include "core/ops/linear_activate.h"
+
 namespace binocle {
 
 ProjectorWeights BindProjector(const ProjectorConfig& c, int64_t in, WeightBinder b) {
@@ -12,9 +14,8 @@ ProjectorWeights BindProjector(const ProjectorConfig& c, int64_t in, WeightBinde
 // visual = W₂·GELU(W₁ x + b₁) + b₂
 void Project(Exec& ex, const ProjectorWeights& w, const TensorView& x, const TensorView& hidden,
              const TensorView& visual) {
-  Linear(ex, x, w.linear_1, hidden);  // [n, h]
-  Activate(ex, Activation::kGelu, hidden);
-  Linear(ex, hidden, w.linear_2, visual);  // [n, D]
+  LinearActivate(ex, x, w.linear_1, Activation::kGelu, hidden);  // [n, h]
+  Linear(ex, hidden, w.linear_2, visual);                        // [n, D]
 }
 
 }  // namespace binocle

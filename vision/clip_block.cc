@@ -1,5 +1,7 @@
 #include "vision/clip_block.h"
 
+#include "core/ops/linear_activate.h"
+
 // B images, S tokens an image, Dv width, F ffn width.
 
 namespace binocle {
@@ -8,14 +10,13 @@ namespace binocle {
 // y = h + W₂·act(W₁ m + b₁) + b₂   m = LN₂(h)
 void ClipBlock(Exec& ex, const ClipBlockWeights& w, Activation act, TowerActivations& a,
                AttentionTap::Layer* tap) {
-  LayerNorm(ex, a.x, w.norm1, a.n);   // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);      // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, tap);         // attn [B·S, Dv]
-  LinearAdd(ex, a.attn, w.out, a.x);  // x   += attn·Woᵀ + bo
-  LayerNorm(ex, a.x, w.norm2, a.n);   // m    [B·S, Dv]
-  Linear(ex, a.n, w.fc1, a.ff);       // ff   [B·S, F]
-  Activate(ex, act, a.ff);            // in place
-  LinearAdd(ex, a.ff, w.fc2, a.x);    // x   += ff·W₂ᵀ + b₂
+  LayerNorm(ex, a.x, w.norm1, a.n);           // n    [B·S, Dv]
+  Linear(ex, a.n, w.qkv, a.qkv);              // qkv  [B·S, 3·Dv]
+  TowerAttention(ex, a, tap);                 // attn [B·S, Dv]
+  LinearAdd(ex, a.attn, w.out, a.x);          // x   += attn·Woᵀ + bo
+  LayerNorm(ex, a.x, w.norm2, a.n);           // m    [B·S, Dv]
+  LinearActivate(ex, a.n, w.fc1, act, a.ff);  // ff   [B·S, F]
+  LinearAdd(ex, a.ff, w.fc2, a.x);            // x   += ff·W₂ᵀ + b₂
 }
 
 std::vector<ClipBlockWeights> BindClipBlocks(const ClipBlockShape& c, int64_t run, WeightBinder& b,

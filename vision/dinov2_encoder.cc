@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/ops/activation.h"
 #include "core/ops/elementwise.h"
+#include "core/ops/linear_activate.h"
 #include "core/ops/swiglu.h"
 #include "vision/patches.h"
 #include "vision/position_embedding.h"
@@ -16,9 +16,8 @@ namespace {
 
 // y = Wd·GELU(Wi m + bi) + bd
 void Mlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
-  Linear(ex, a.n, w.in, a.ff);            // ff [B·S, F]
-  Activate(ex, Activation::kGelu, a.ff);  // in place
-  Linear(ex, a.ff, w.down, y);            // y  [B·S, Dv]
+  LinearActivate(ex, a.n, w.in, Activation::kGelu, a.ff);  // ff [B·S, F]
+  Linear(ex, a.ff, w.down, y);                             // y  [B·S, Dv]
 }
 
 // y = Wd·(SiLU(g) ⊙ u) + bd        [g | u] = Wi m + bi

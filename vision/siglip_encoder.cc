@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/ops/elementwise.h"
+#include "core/ops/linear_activate.h"
 #include "vision/patches.h"
 
 // B images, P patches an image, Dv width, F ffn width, H heads of d = Dv/H.
@@ -104,11 +105,10 @@ void SiglipEncoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput 
   CopyRows(a_.q().Rows(0, 1), one);  // q   [1, Dv]
   Linear(ex, a_.n, w.qkv, a_.qkv);   // qkv [P, 3·Dv]
   AttendOnce(one, a_.qkv, config_.heads, a_.x.Rows(0, 1));
-  Linear(ex, a_.x.Rows(0, 1), w.out, out);  // p   [1, Dv]
-  LayerNorm(ex, out, w.norm, one);          // m   [1, Dv]
-  Linear(ex, one, w.fc1, ff);               // ff  [1, F]
-  Activate(ex, config_.activation, ff);
-  LinearAdd(ex, ff, w.fc2, out);  // out += ff·W₂ᵀ + b₂
+  Linear(ex, a_.x.Rows(0, 1), w.out, out);                 // p   [1, Dv]
+  LayerNorm(ex, out, w.norm, one);                         // m   [1, Dv]
+  LinearActivate(ex, one, w.fc1, config_.activation, ff);  // ff  [1, F]
+  LinearAdd(ex, ff, w.fc2, out);                           // out += ff·W₂ᵀ + b₂
 }
 
 SiglipHeadWeights BindHead(const SiglipConfig& c, WeightBinder b, const std::string& why) {

@@ -5,8 +5,9 @@
 namespace binocle {
 namespace {
 constexpr int64_t kRowGrain = 8;
+}  // namespace
 
-void (*RowOf(Activation activation))(float*, int64_t) {
+void (*ActivationRow(Activation activation))(float* x, int64_t width) {
   switch (activation) {
     case Activation::kGelu: return GeluRowCpu;
     case Activation::kGeluTanh: return GeluTanhRowCpu;
@@ -14,12 +15,11 @@ void (*RowOf(Activation activation))(float*, int64_t) {
   }
   return nullptr;
 }
-}  // namespace
 
 void Activate(Exec& ex, Activation activation, const TensorView& x) {
   const OpScope clock(ex.op_clock(), OpKind::kActivation);
   BINOCLE_CHECK(x.rank() == 2 && x.stride(1) == 1, x.name());
-  const auto row = RowOf(activation);
+  const auto row = ActivationRow(activation);
   ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) row(x.row(t), x.dim(1));
   });

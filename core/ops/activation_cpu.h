@@ -3,7 +3,11 @@
 
 #include <cstdint>
 
+#include "core/ops/activation.h"
+
 namespace binocle {
+// In place.
+void (*ActivationRow(Activation activation))(float* x, int64_t width);
 void GeluRowCpu(float* x, int64_t width);
 void GeluTanhRowCpu(float* x, int64_t width);
 void QuickGeluRowCpu(float* x, int64_t width);

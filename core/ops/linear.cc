@@ -52,14 +52,14 @@ void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const Tenso
                                          : LinearInPlace(ex, x, w, y, accumulate);
 }
 
+}  // namespace
+
 void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView& y) {
   BINOCLE_CHECK(
       x.rank() == 2 && y.rank() == 2 && x.dim(1) == w.k && y.dim(1) == w.n && x.dim(0) == y.dim(0),
       "x ", x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
   BINOCLE_CHECK(x.stride(1) == 1 && y.stride(1) == 1, "rows must be dense");
 }
-
-}  // namespace
 
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind) {
   BINOCLE_CHECK(kind != WeightKind::kBlocks, "blocks are not packed");

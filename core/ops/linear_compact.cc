@@ -205,6 +205,26 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
           .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
 }
 
+// `then(first, rows, columns)` is called for each rectangle of y when it is there.
+template <typename Then>
+void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+              Accumulate accumulate, const Then& then) {
+  if (x.dim(0) == 0) return;
+  const Operands operands = OperandsOf(ex, x, w);
+  ForPanels(ex, operands.Share(w.panels()), PanelProduct::ScratchFloats(operands),
+            [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
+              PanelProduct product(operands, scratch);
+              product.Begin(panel);
+              const int64_t column = panel * kPanelWidth;
+              for (int64_t row = begin; row < end; row += kSumRows) {
+                const int64_t rows = std::min(kSumRows, end - row);
+                float* first = y.row(row) + column;
+                product.Rows(row, rows, first, y.stride(0), accumulate);
+                then(first, rows, std::min(kPanelWidth, w.n - column));
+              }
+            });
+}
+
 // What SwiGLU puts a block of rows of one panel into.
 constexpr int64_t kTile = kSumRows * kPanelWidth;
 
@@ -255,16 +275,14 @@ int64_t CompactThreadBytes(int64_t k, WeightKind kind) {
 
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate) {
-  if (x.dim(0) == 0) return;
-  const Operands operands = OperandsOf(ex, x, w);
-  ForPanels(ex, operands.Share(w.panels()), PanelProduct::ScratchFloats(operands),
-            [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
-              PanelProduct product(operands, scratch);
-              product.Begin(panel);
-              for (int64_t row = begin; row < end; row += kSumRows)
-                product.Rows(row, std::min(kSumRows, end - row), y.row(row) + panel * kPanelWidth,
-                             y.stride(0), accumulate);
-            });
+  Multiply(ex, x, w, y, accumulate, [](float*, int64_t, int64_t) {});
+}
+
+void LinearCompactThen(Exec& ex, const TensorView& x, const LinearWeights& w, RowFunction then,
+                       const TensorView& y) {
+  Multiply(ex, x, w, y, Accumulate::kOverwrite, [&](float* first, int64_t rows, int64_t columns) {
+    for (int64_t r = 0; r < rows; ++r) then(first + r * y.stride(0), columns);
+  });
 }
 
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {

@@ -12,6 +12,9 @@ enum class Accumulate : uint8_t { kOverwrite, kAdd };
 // oneDNN's blocks hold whole groups of 16 k.
 constexpr int64_t PaddedDepth(int64_t k) { return (k + 15) / 16 * 16; }
 
+// That shapes fit and rows are dense.
+void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView& y);
+
 // With packed weights, and with those that are read in place.
 void LinearCpu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                Accumulate accumulate);
@@ -25,6 +28,10 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
 // With compact weights, and how they are made of rows of the parts.
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate);
+// Each row of the result, a panel's columns at a time, goes through `then`.
+using RowFunction = void (*)(float* row, int64_t width);
+void LinearCompactThen(Exec& ex, const TensorView& x, const LinearWeights& w, RowFunction then,
+                       const TensorView& y);
 // What SwiGlu is with them; a panel's width divides F.
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);
 CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,

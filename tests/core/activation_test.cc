@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "core/ops/activation_ref.h"
+#include "core/ops/linear_activate.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -82,6 +83,27 @@ TEST(Activation, AnElementDoesNotDependOnItsPlaceInTheRow) {
   Activate(ex, Activation::kGelu, head);
   EXPECT_TRUE(SameBits(tail, whole.view().Columns(64, 67)));
   EXPECT_TRUE(SameBits(head, whole.view().Columns(3, 67)));
+}
+
+// A panel at a time while it is near, or a row at a time afterwards.
+TEST_P(ActivationKinds, OnTheirWayOutOfAProductAreTheSameBits) {
+  Numbers numbers(11);
+  Exec ex(2);
+  for (const WeightKind kind :
+       {WeightKind::kF32, WeightKind::kBf16, WeightKind::kInt8, WeightKind::kInt4}) {
+    for (const int64_t n : {5, 64, 131, 1000}) {
+      for (const int64_t rows : {1, 3, 40, 300}) {
+        const Tensor weight = RandomTensor({n, 96}, numbers), bias = RandomTensor({n}, numbers);
+        const Tensor x = RandomTensor({rows, 96}, numbers);
+        const LinearWeights w = PackLinear(ex, {{.weight = weight, .bias = bias}}, kind);
+        const Tensor want = Tensor::F32({rows, n}), got = Tensor::F32({rows, n});
+        Linear(ex, x, w, want);
+        Activate(ex, GetParam(), want);
+        LinearActivate(ex, x, w, GetParam(), got);
+        EXPECT_TRUE(SameBits(got, want)) << WeightKindName(kind) << " " << rows << " × " << n;
+      }
+    }
+  }
 }
 
 }  // namespace
