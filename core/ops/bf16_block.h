@@ -27,8 +27,8 @@ struct Bf16Block {
   int64_t ldc;
   int64_t rows;
   int64_t depth;
-  bool add;  // to what c holds
-  Ahead ahead{};
+  bool add;                  // to what c holds
+  bool from_memory = false;  // w is far: it is read once, in order
 };
 
 void MultiplyBf16Block(CpuLevel level, const Bf16Block& block);

@@ -14,12 +14,6 @@ namespace binocle {
 
 inline constexpr int64_t kInt8Depth = 64;  // depths are multiples of it: the k of a tile
 
-// What comes after, to be brought near while a product runs: the processor's own prefetcher does not follow tiles.
-struct Ahead {
-  const void* from = nullptr;
-  int64_t bytes = 0;
-};
-
 struct Int8Block {
   const uint8_t* x;  // [rows, depth], leading dimension ldx
   int64_t ldx;
@@ -27,8 +21,8 @@ struct Int8Block {
   int32_t* c;       // [rows][64]
   int64_t rows;
   int64_t depth;
-  bool add;  // to what c holds
-  Ahead ahead{};
+  bool add;                  // to what c holds
+  bool from_memory = false;  // w is far: it is read once, in order
 };
 
 void MultiplyInt8Block(CpuLevel level, const Int8Block& block);

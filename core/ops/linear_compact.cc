@@ -31,7 +31,6 @@ struct Operands {
   const LinearWeights& w;
   RoundedRows x;
   CpuLevel level;
-  int threads;
   int64_t depth;  // padded
   int64_t panel_bytes;
 
@@ -124,11 +123,10 @@ class PanelProduct {
         sums_(scratch),
         expanded_(reinterpret_cast<int8_t*>(scratch + kSumRows * kPanelWidth)) {}
 
-  // From here on of this panel. The one that this thread will probably get next is brought near meanwhile.
+  // From here on of this panel.
   void Begin(int64_t panel) {
     panel_ = panel;
     w_ = o_.panel(panel);
-    next_ = panel + o_.threads < o_.w.panels() ? o_.panel(panel + o_.threads) : nullptr;
     if (o_.w.compact.kind != WeightKind::kInt4 || o_.x.sums != nullptr) return;
     ExpandInt4(o_.level, reinterpret_cast<const uint8_t*>(w_), o_.depth, expanded_);
     w_ = reinterpret_cast<const std::byte*>(expanded_);
@@ -152,7 +150,7 @@ class PanelProduct {
                                    .rows = rows,
                                    .depth = o_.depth,
                                    .add = false,
-                                   .ahead = PartAhead(row, rows)});
+                                   .from_memory = row == 0});
       return FinishBf16(sums_, to);
     }
     auto* sums = reinterpret_cast<int32_t*>(sums_);
@@ -174,25 +172,18 @@ class PanelProduct {
                                    .rows = rows,
                                    .depth = o_.depth,
                                    .add = false,
-                                   .ahead = PartAhead(row, rows)});
+                                   .from_memory = row == 0 && !expands()});
     }
     FinishBytes(sums, starts, o_.w.compact.scales.f32() + n0, o_.x.row_scales + row, to);
   }
 
  private:
-  // Of the next panel, the part that these rows are of all.
-  Ahead PartAhead(int64_t row, int64_t rows) const {
-    if (next_ == nullptr || o_.x.rows <= kFewRows) return {};
-    const int64_t begin = o_.panel_bytes * row / o_.x.rows;
-    return {next_ + begin, o_.panel_bytes * (row + rows) / o_.x.rows - begin};
-  }
-
+  bool expands() const { return reinterpret_cast<const std::byte*>(expanded_) == w_; }
   const Operands& o_;
   float* sums_;       // [kSumRows][64], of either type
   int8_t* expanded_;  // [depth / 4][64][4]
   int64_t panel_ = 0;
   const std::byte* w_ = nullptr;
-  const std::byte* next_ = nullptr;
 };
 
 Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
@@ -200,7 +191,6 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
   return {.w = w,
           .x = Round(ex, x, w.compact.kind, depth),
           .level = ex.cpu_level(),
-          .threads = ex.threads(),
           .depth = depth,
           .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
 }
