@@ -14,15 +14,15 @@ using testing::Numbers;
 using testing::RandomTensor;
 using testing::SameBits;
 
-constexpr int64_t kHeads = 6, kKvHeads = 2, kHeadDim = 20, kWidth = 70;
+constexpr int64_t kOutHeads = 6, kOutKvHeads = 2, kOutHeadDim = 20, kOutWidth = 70;
 
 // [T, K·d] -> [T, H·d]
 Tensor Repeated(const Tensor& v) {
-  Tensor out = Tensor::F32({v.dim(0), kHeads * kHeadDim});
+  Tensor out = Tensor::F32({v.dim(0), kOutHeads * kOutHeadDim});
   for (int64_t t = 0; t < v.dim(0); ++t)
-    for (int64_t h = 0; h < kHeads; ++h)
-      std::copy_n(v.row(t) + h / (kHeads / kKvHeads) * kHeadDim, kHeadDim,
-                  out.row(t) + h * kHeadDim);
+    for (int64_t h = 0; h < kOutHeads; ++h)
+      std::copy_n(v.row(t) + h / (kOutHeads / kOutKvHeads) * kOutHeadDim, kOutHeadDim,
+                  out.row(t) + h * kOutHeadDim);
   return out;
 }
 
@@ -42,20 +42,21 @@ TEST(GroupedOut, IsTheProductWithRepeatedValues) {
     for (const bool has_bias : {false, true}) {
       Numbers numbers(7);
       Exec ex(2);
-      const Tensor weight = RandomTensor({kWidth, kHeads * kHeadDim}, numbers);
-      const Tensor bias = RandomTensor({kWidth}, numbers);
-      const Tensor v = RandomTensor({30, kKvHeads * kHeadDim}, numbers);
+      const Tensor weight = RandomTensor({kOutWidth, kOutHeads * kOutHeadDim}, numbers);
+      const Tensor bias = RandomTensor({kOutWidth}, numbers);
+      const Tensor v = RandomTensor({30, kOutKvHeads * kOutHeadDim}, numbers);
       const LinearWeights out =
           PackLinear(ex, {{.weight = weight, .bias = has_bias ? bias.view() : TensorView()}}, kind);
-      const LinearWeights sums = SumOverGroups(ex, out, kKvHeads, kHeadDim);
-      EXPECT_EQ(sums.k, kKvHeads * kHeadDim);
-      const Tensor want = Tensor::F32({30, kWidth}), got = Tensor::F32({30, kWidth});
+      const LinearWeights sums = SumOverGroups(ex, out, kOutKvHeads, kOutHeadDim);
+      EXPECT_EQ(sums.k, kOutKvHeads * kOutHeadDim);
+      const Tensor want = Tensor::F32({30, kOutWidth}), got = Tensor::F32({30, kOutWidth});
       Linear(ex, Repeated(v), out, want);
       Linear(ex, v, sums, got);
       // Of sums of 120 products of numbers up to one, about 12 in size.
       EXPECT_LT(LargestDifference(want, got), tolerance) << WeightKindName(kind);
       if (!has_bias) continue;
-      EXPECT_EQ(GroupedOutBytes(3, kWidth, kHeads, kKvHeads, kHeadDim, kind), 3 * sums.bytes());
+      EXPECT_EQ(GroupedOutBytes(3, kOutWidth, kOutHeads, kOutKvHeads, kOutHeadDim, kind),
+                3 * sums.bytes());
     }
   }
 }
@@ -63,11 +64,11 @@ TEST(GroupedOut, IsTheProductWithRepeatedValues) {
 TEST(GroupedOut, IsMadeOnceAndNotWhereHeadsHaveValuesOfTheirOwn) {
   Numbers numbers(8);
   Exec ex(2);
-  const Tensor weight = RandomTensor({kWidth, kHeads * kHeadDim}, numbers);
+  const Tensor weight = RandomTensor({kOutWidth, kOutHeads * kOutHeadDim}, numbers);
   const LinearWeights out = PackLinear(ex, {{.weight = weight, .bias = {}}});
-  const GroupedOuts own(2, kHeads, kHeadDim), shared(2, kKvHeads, kHeadDim);
+  const GroupedOuts own(2, kOutHeads, kOutHeadDim), shared(2, kOutKvHeads, kOutHeadDim);
   EXPECT_EQ(&own.Of(ex, 1, out), &out);
-  EXPECT_EQ(GroupedOutBytes(2, kWidth, kHeads, kHeads, kHeadDim, WeightKind::kF32), 0);
+  EXPECT_EQ(GroupedOutBytes(2, kOutWidth, kOutHeads, kOutHeads, kOutHeadDim, WeightKind::kF32), 0);
   const LinearWeights& sums = shared.Of(ex, 1, out);
   EXPECT_NE(&sums, &out);
   EXPECT_EQ(&shared.Of(ex, 1, out), &sums);
