@@ -1,6 +1,7 @@
 // The `binocle` program: subcommands over the public C++ API.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -141,4 +142,8 @@ int Status(int argc, char** argv) {
 }  // namespace
 }  // namespace binocle::cli
 
-int main(int argc, char** argv) { return binocle::cli::Status(argc, argv); }
+int main(int argc, char** argv) {
+  // A file at the limit of its size is a failed write then, and told as such.
+  std::signal(SIGXFSZ, SIG_IGN);
+  return binocle::cli::Status(argc, argv);
+}

@@ -30,16 +30,16 @@ class OutputFile {
   int64_t bytes() const { return bytes_; }  // so far
   // A full disk may be noticed some megabytes later, at the latest by Commit.
   void Write(std::string_view bytes);
-  // Puts it on the disk and in its place.
+  // Puts its bytes on the disk, and it in its place.
   void Commit();
 
  private:
-  std::filesystem::path path_;
-  std::filesystem::path part_;
-  Replace replace_;
   // Writes what waits to be.
   void Flush();
 
+  std::filesystem::path path_;
+  std::filesystem::path part_;
+  Replace replace_;
   int fd_ = -1;
   int64_t bytes_ = 0;
   std::string waiting_;

@@ -42,15 +42,20 @@ std::vector<int64_t> HeadsOf(const ExplainOptions& options, const LlamaConfig& c
   return heads;
 }
 
-// Sends the first token through the layers alone. It sees nothing that comes after it, so its states are those of the whole prompt.
-void RunFirstToken(const EngineAccess& engine, int32_t id, FirstTokenStates& states) {
+// Sends the first token through the layers alone. It sees nothing that comes after it, so its states are those of the whole prompt. It waits
+// in the queue as `request` will, and no longer than that would.
+void RunFirstToken(const EngineAccess& engine, const Request& request, int32_t id,
+                   const Observer& observer, FirstTokenStates& states) {
   RequestHooks hooks;
   hooks.inputs = &states;
   hooks.scoring = RequestHooks::Scoring{};
   const ExpandedPrompt prompt{.ids = {id}, .images = {}};
-  engine.Run(std::make_unique<PreparedRequest>(engine.loaded(), Request{}, prompt,
-                                               std::vector<SharedImage>()),
-             {}, std::move(hooks));
+  Request alone;
+  alone.priority = request.priority;
+  alone.deadline = request.deadline;
+  engine.Run(
+      std::make_unique<PreparedRequest>(engine.loaded(), alone, prompt, std::vector<SharedImage>()),
+      {.on_delta = {}, .keep_going = observer.keep_going}, std::move(hooks));
 }
 
 // Means of masses over the rows that gave tokens.
@@ -288,7 +293,8 @@ void Watch(const EngineAccess& engine, const Request& request, const ExplainOpti
                                .prompt_tokens = prompt_tokens,
                                .images = std::move(images)});
   FirstTokenStates first(config.layers, config.width);
-  if (prompt.images[0].first_position > 0) RunFirstToken(engine, prompt.ids[0], first);
+  if (prompt.images[0].first_position > 0)
+    RunFirstToken(engine, request, prompt.ids[0], observer, first);
   SinkRecorder states(config.layers, prompt_tokens, prepared->sink_dims, first);
   HeadMeans heads(config);
   RequestHooks hooks{.rows = &attention, .inputs = &states};

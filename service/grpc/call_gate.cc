@@ -62,6 +62,8 @@ void CallGate::Call::Begin() {
 }
 
 grpc::Status CallGate::Call::Broken() const {
+  if (deadline_ && Clock::now() >= *deadline_)
+    return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "the call's deadline has passed");
   if (!gate_->cutting_) return grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone");
   return grpc::Status(grpc::StatusCode::UNAVAILABLE,
                       "the server is shutting down, and the answer took too long");
@@ -86,6 +88,7 @@ std::shared_ptr<CallGate::Call> CallGate::Enter(grpc::CallbackServerContext& con
     context.AddInitialMetadata("traceparent", std::string(trace));
   }
   auto call = std::make_shared<Call>(shared_from_this(), kind, std::move(record));
+  call->deadline_ = DeadlineOf(context);
   {
     const std::lock_guard lock(mutex_);
     CheckDraining(*call);

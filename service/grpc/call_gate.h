@@ -54,7 +54,7 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
     // The request has come: from now on the call is under way, and draining waits for it, unless that has begun and refuses it.
     void Begin();
     const std::string& request_id() const { return record_.request_id; }
-    // Of a call that ends because its transport does: the client has gone, or the server is shutting down.
+    // Of a call that ends because its transport does: the client has gone, its deadline has passed, or the server is shutting down.
     grpc::Status Broken() const;
     // What the client is told, once, by whoever ends the call.
     void End(const grpc::Status& status);
@@ -69,6 +69,7 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
     grpc::Status refusal_;
     std::shared_ptr<TokenList::Lease> lease_;  // owned by this call alone
     const Clock::time_point start_ = Clock::now();
+    std::optional<Clock::time_point> deadline_;
   };
 
   // Without tokens everybody may call. `on_call` is called on any thread and returns quickly; may be empty.

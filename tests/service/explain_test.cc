@@ -5,9 +5,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "service/engine/answer_words.h"
 #include "service/engine/correlation.h"
@@ -248,6 +251,39 @@ TEST_F(ExplainEngine, MeasuresTheLastRowOfAPromptThatEndsWithItsPicture) {
   double mass = 0;
   for (const HeadStatistics& h : e.head_report.statistics) mass += h.visual_mass;
   EXPECT_NEAR(mass / static_cast<double>(e.head_report.statistics.size()), e.map.visual_mass, 1e-5);
+}
+
+// Whoever has stopped waiting, or is late, does not wait for those before him.
+TEST_F(ExplainEngine, EndsInTheQueueToo) {
+  constexpr int kOthers = 40;
+  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {.max_sequences = 2});
+  for (const bool late : {false, true}) {
+    std::atomic<int> ended = 0;
+    std::vector<Submission> others;
+    for (int i = 0; i < kOthers; ++i) {
+      Request other = Ask("Count.");
+      other.generation.max_new_tokens = 60;
+      const auto end = [&ended] { ++ended; };
+      others.push_back(engine.Submit(other, {.on_started = {},
+                                             .on_delta = {},
+                                             .on_finished = [end](const Response&) { end(); },
+                                             .on_error = [end](const Error&) { end(); }}));
+    }
+    Request request = Ask("What is it?", {Scene("70x70")});
+    const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(10);
+    if (late) {
+      request.deadline = soon;
+      EXPECT_THAT(testing::ErrorOf([&] { engine.Explain(request, {}); }),
+                  HasSubstr("DEADLINE_EXCEEDED"));
+    } else {
+      const auto keep_going = [&] { return std::chrono::steady_clock::now() < soon; };
+      const Explanation e = engine.Explain(request, {}, {.on_delta = {}, .keep_going = keep_going});
+      EXPECT_EQ(e.response.answers[0].finish_reason, FinishReason::kCancelled);
+    }
+    EXPECT_LT(ended, kOthers - 5);
+    for (Submission& other : others) other.Cancel();
+    while (ended < kOthers) std::this_thread::yield();
+  }
 }
 
 TEST_F(ExplainEngine, NeedsAPicture) {
