@@ -230,17 +230,17 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
   ScaleEntering(ex, all.x);
   for (int64_t l = 0; l < config_.layers; ++l) {
     const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
-    const auto context = [&](size_t begin, size_t count) {
+    const auto context = [&](size_t count) {
       return LayerContext{
           .ex = ex,
           .rope = rope_,
           .kv = pool.layer(l),
           .scale = scale,
           .window = config_.windows.empty() ? 0 : config_.windows[static_cast<size_t>(l)],
-          .positions = batch.positions.subspan(begin, count),
-          .slots = batch.slots.subspan(begin, count)};
+          .positions = batch.positions.first(count),
+          .slots = batch.slots.first(count)};
     };
-    const LayerContext everything = context(0, static_cast<size_t>(rows));
+    const LayerContext everything = context(static_cast<size_t>(rows));
     const bool stock = plan.kinds[static_cast<size_t>(l)] == LayerKind::kStock;
     const LayerRuns runs = batch.hooks == nullptr ? LayerRuns{batch.text_runs, batch.runs}
                                                   : batch.hooks->Enter(l, batch, all.x);
@@ -249,7 +249,7 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
     } else {
       if (batch.text_rows < rows)
         CompositeVisual(ex, batch, plan.aligner, l, pool.layer(l), visual_rows);
-      if (batch.text_rows > 0) DecoderBlock(context(0, text), w, runs.text, text_rows);
+      if (batch.text_rows > 0) DecoderBlock(context(text), w, runs.text, text_rows);
     }
     if (batch.hooks != nullptr) {
       const std::span<const QueryRun> asked = stock ? runs.all : runs.text;
