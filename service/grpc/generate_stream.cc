@@ -133,7 +133,7 @@ void GenerateStream::EndIfStalled(StallWatch::Clock::time_point before) {
     if (reactor_ == nullptr) return;
     if (const auto late = wait_.IfLate(before)) {
       cancel = Abort(*late);
-    } else if (writing_ && read_by_ <= before) {
+    } else if (writing_ && write_began_ <= before) {
       cancel = Abort(ReaderHasStopped());
       context_->TryCancel();
     }
@@ -195,9 +195,8 @@ void GenerateStream::Advance() {
     current_ = std::move(queue_.front());
     queue_.pop_front();
     writing_ = true;
-    const auto bytes = static_cast<int64_t>(current_.Length());
-    due_ = ReplyRoom::DueOf(bytes);
-    read_by_ = StallWatch::Clock::now() + limits_.TimeToRead(bytes);
+    due_ = ReplyRoom::DueOf(static_cast<int64_t>(current_.Length()));
+    write_began_ = StallWatch::Clock::now();
     reactor_->StartWrite(&current_);
   } else if (end_) {
     call_->End(*end_);

@@ -79,8 +79,8 @@ class GenerateStream final : public StallWatch::Watched,
   grpc::ByteBuffer current_;  // being written
   WaitingShare waiting_;      // of both
   bool writing_ = false;
-  StallWatch::Clock::time_point due_, read_by_;  // as UnaryCall's, of what is written
-  bool joined_ = false;                          // the room's holders
+  StallWatch::Clock::time_point write_began_, due_;  // as UnaryCall's, of what is written
+  bool joined_ = false;                              // the room's holders
   std::optional<grpc::Status> end_;
   std::function<void()> cancel_;
   bool cancelled_ = false;

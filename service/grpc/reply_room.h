@@ -2,7 +2,7 @@
 // who does.
 //
 // gRPC tells when a message has left it whole, and nothing before: a client that takes nothing of a long reply and answers pings looks like
-// one that reads it over a slow line, which has a minute and more. So both keep their time while there is room, and lose it when there is none.
+// one that reads it over a slow line. So both keep their time while there is room, and lose it when there is none.
 #pragma once
 
 #include <cstdint>

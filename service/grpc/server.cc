@@ -50,8 +50,6 @@ GrpcServerOptions Checked(GrpcServerOptions options) {
   CheckRange("max_requests", options.max_requests, 1, INT64_MAX / 2);
   CheckRange("workers", options.workers, 1, 256);
   CheckRange("max_queued_messages", static_cast<int64_t>(options.max_queued_messages), 1, 1 << 20);
-  CheckRange("least_bytes_per_second", options.least_bytes_per_second, 1, INT64_MAX);
-  CheckRange("most_time_to_read", options.most_time_to_read.count(), 0, 3'600'000);
   CheckRange("stall_limit", options.stall_limit.count(), 1, 3'600'000);
   options.images.max_image_bytes = options.limits.images.max_image_bytes;
   return options;
@@ -100,8 +98,6 @@ struct GrpcServer::Impl {
         uris(options.allow_files),
         workers(options.workers, options.max_queued_work),
         replies{.max_message_bytes = options.max_message_bytes,
-                .least_bytes_per_second = options.least_bytes_per_second,
-                .most_time = options.most_time_to_read,
                 .room = std::make_shared<ReplyRoom>(options.waiting)},
         stalls(options.stall_limit),
         context{.models = models,

@@ -49,11 +49,8 @@ struct GrpcServerOptions {
   size_t max_queued_messages = 1024;              // 1 …: of one stream
   // Of replies that wait for their clients: one that is longer than all of it is never sent. Where it is taken, who has not read gives way.
   WaitingLimits waiting{.each = int64_t{64} << 10, .together = int64_t{256} << 20};
-  std::chrono::milliseconds stall_limit{
-      30'000};  // a client may keep a write or an upload waiting for so long
-  // 1 …: and a write for what its bytes take at this speed, but for no longer than this.
-  int64_t least_bytes_per_second = kLeastBytesPerSecond;
-  std::chrono::milliseconds most_time_to_read{60'000};
+  // A client may keep a write, whatever its length, or an upload waiting for so long.
+  std::chrono::milliseconds stall_limit{30'000};
   int64_t max_requests = 272;   // 1 …: that all models together take, queued and running
   int workers = 2;              // 1 … 256: Embed and Explain run on these
   size_t max_queued_work = 16;  // and so many wait

@@ -34,7 +34,7 @@ void UnaryCall::End(const grpc::Status& wanted, const std::function<void()>& fil
   answered_ = status.ok();
   call_->End(status);
   due_ = ReplyRoom::DueOf(bytes);
-  read_by_ = StallWatch::Clock::now() + limits_.TimeToRead(bytes);
+  write_began_ = StallWatch::Clock::now();
   std::exchange(transport_, nullptr)->SendEnd(status);
 }
 
@@ -42,7 +42,7 @@ void UnaryCall::EndIfStalled(StallWatch::Clock::time_point before) {
   std::optional<grpc::Status> late;
   {
     const std::lock_guard lock(mutex_);
-    if (read_by_ && *read_by_ <= before) Cut(ReaderHasStopped());
+    if (write_began_ && *write_began_ <= before) Cut(ReaderHasStopped());
     late = wait_.IfLate(before);
   }
   if (late) End(*late);

@@ -45,7 +45,7 @@ class UnaryCall : public StallWatch::Watched,
   // Kept until the call ends, and called when the client goes away first; at once when it has gone.
   void SetCancel(std::function<void()> cancel);
   bool ended() const;
-  // Ends a call whose request does not come; cuts off a client that does not read the response, which has the time of its bytes too.
+  // Ends a call whose request does not come; cuts off a client that does not read the response.
   void EndIfStalled(StallWatch::Clock::time_point before) override;
   std::optional<ReplyRoom::Clock::time_point> Due() const override;
   void GiveWay() override;
@@ -67,8 +67,8 @@ class UnaryCall : public StallWatch::Watched,
   Transport* transport_;  // null once ended
   RequestWait wait_;
   WaitingShare waiting_;  // the response, while it is written
-  // The response: by a client that reads, and at the latest but for the watch's limit.
-  std::optional<StallWatch::Clock::time_point> due_, read_by_;
+  // Of the response; when a client that reads would have had it.
+  std::optional<StallWatch::Clock::time_point> write_began_, due_;
   std::function<void()> cancel_;
   bool answered_ = false;  // ended with OK
   bool cancelled_ = false;
