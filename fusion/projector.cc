@@ -14,8 +14,9 @@ ProjectorWeights BindProjector(const ProjectorConfig& c, int64_t in, WeightBinde
 // visual = W₂·GELU(W₁ x + b₁) + b₂
 void Project(Exec& ex, const ProjectorWeights& w, const TensorView& x, const TensorView& hidden,
              const TensorView& visual) {
-  LinearActivate(ex, x, w.linear_1, Activation::kGelu, hidden);  // [n, h]
-  Linear(ex, hidden, w.linear_2, visual);                        // [n, D]
+  const TensorView h = RowsBetween(w.linear_1, w.linear_2, hidden);
+  LinearActivate(ex, x, w.linear_1, Activation::kGelu, h);  // [n, h]
+  Linear(ex, h, w.linear_2, visual);                        // [n, D]
 }
 
 }  // namespace binocle

@@ -42,18 +42,20 @@ void NormHeads(Exec& ex, const std::optional<RmsNormWeights>& norm, const Tensor
 
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
 void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
-  RmsNorm(ex, a.x, w.ffn_norm, a.n);            // m       [T, D]
-  SwiGlu(ex, a.n, w.gate_up, a.gate_up, a.ff);  // ff [T, F]
-  LinearAdd(ex, a.ff, w.down, a.x);             // x      += ff·Wdᵀ
+  const TensorView m = RowsInto(w.gate_up, a.n), ff = RowsBetween(w.gate_up, w.down, a.ff);
+  RmsNorm(ex, a.x, w.ffn_norm, m);          // m  [T, D]
+  SwiGlu(ex, m, w.gate_up, a.gate_up, ff);  // ff [T, F]
+  LinearAdd(ex, ff, w.down, a.x);           // x += ff·Wdᵀ
 }
 
 // h = x + Wo·Attn(RoPE(Wq n), RoPE(Wk n), Wv n)    n = N₁(x)
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)                   m = N₂(h)
 void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<const QueryRun> runs,
                   const DecoderActivations::Rows& a) {
-  RmsNorm(c.ex, a.x, w.attn_norm, a.n);  // n    [T, D]
-  Linear(c.ex, a.n, w.q, a.q);           // q    [T, H·d]
-  Linear(c.ex, a.n, w.kv, a.kv);         // k, v [T, K·d]
+  const TensorView n = RowsInto(w.q, a.n);
+  RmsNorm(c.ex, a.x, w.attn_norm, n);  // n    [T, D]
+  Linear(c.ex, n, w.q, a.q);           // q    [T, H·d]
+  Linear(c.ex, n, w.kv, a.kv);         // k, v [T, K·d]
   NormHeads(c.ex, w.q_norm, a.q);
   NormHeads(c.ex, w.k_norm, a.k);
   Rope(c.ex, c.rope, c.positions, a.q);
@@ -67,8 +69,9 @@ void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<c
 // The visual rows of a composite layer have keys and values for the text to look at, and no query.
 //   k = Wk n, v = Wv n    n = N₁(x)
 void VisualKeysAndValues(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
-  RmsNorm(ex, a.x, w.attn_norm, a.n);  // n    [Tv, D]
-  Linear(ex, a.n, w.kv, a.kv);         // k, v [Tv, K·d]
+  const TensorView n = RowsInto(w.kv, a.n);
+  RmsNorm(ex, a.x, w.attn_norm, n);  // n    [Tv, D]
+  Linear(ex, n, w.kv, a.kv);         // k, v [Tv, K·d]
   NormHeads(ex, w.k_norm, a.k);
 }
 

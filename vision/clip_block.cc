@@ -10,13 +10,15 @@ namespace binocle {
 // y = h + W₂·act(W₁ m + b₁) + b₂   m = LN₂(h)
 void ClipBlock(Exec& ex, const ClipBlockWeights& w, Activation act, TowerActivations& a,
                AttentionTap::Layer* tap) {
-  LayerNorm(ex, a.x, w.norm1, a.n);           // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);              // qkv  [B·S, 3·Dv]
-  TowerAttention(ex, a, tap);                 // attn [B·S, Dv]
-  LinearAdd(ex, a.attn, w.out, a.x);          // x   += attn·Woᵀ + bo
-  LayerNorm(ex, a.x, w.norm2, a.n);           // m    [B·S, Dv]
-  LinearActivate(ex, a.n, w.fc1, act, a.ff);  // ff   [B·S, F]
-  LinearAdd(ex, a.ff, w.fc2, a.x);            // x   += ff·W₂ᵀ + b₂
+  const TensorView n = RowsInto(w.qkv, a.n), m = RowsInto(w.fc1, a.n);
+  const TensorView ff = RowsBetween(w.fc1, w.fc2, a.ff);
+  LayerNorm(ex, a.x, w.norm1, n);         // n    [B·S, Dv]
+  Linear(ex, n, w.qkv, a.qkv);            // qkv  [B·S, 3·Dv]
+  TowerAttention(ex, a, tap);             // attn [B·S, Dv]
+  LinearAdd(ex, a.attn, w.out, a.x);      // x   += attn·Woᵀ + bo
+  LayerNorm(ex, a.x, w.norm2, m);         // m    [B·S, Dv]
+  LinearActivate(ex, m, w.fc1, act, ff);  // ff   [B·S, F]
+  LinearAdd(ex, ff, w.fc2, a.x);          // x   += ff·W₂ᵀ + b₂
 }
 
 std::vector<ClipBlockWeights> BindClipBlocks(const ClipBlockShape& c, int64_t run, WeightBinder& b,

@@ -15,31 +15,36 @@ namespace binocle {
 namespace {
 
 // y = Wd·GELU(Wi m + bi) + bd
-void Mlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
-  LinearActivate(ex, a.n, w.in, Activation::kGelu, a.ff);  // ff [B·S, F]
-  Linear(ex, a.ff, w.down, y);                             // y  [B·S, Dv]
+void Mlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& m,
+         const TensorView& y) {
+  const TensorView ff = RowsBetween(w.in, w.down, a.ff);
+  LinearActivate(ex, m, w.in, Activation::kGelu, ff);  // ff [B·S, F]
+  Linear(ex, ff, w.down, y);                           // y  [B·S, Dv]
 }
 
 // y = Wd·(SiLU(g) ⊙ u) + bd        [g | u] = Wi m + bi
-void GatedMlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& y) {
-  SwiGlu(ex, a.n, w.in, a.ff, a.ff_gated);  // [B·S, h]
-  Linear(ex, a.ff_gated, w.down, y);        // y  [B·S, Dv]
+void GatedMlp(Exec& ex, const Dinov2BlockWeights& w, TowerActivations& a, const TensorView& m,
+              const TensorView& y) {
+  const TensorView gated = RowsBetween(w.in, w.down, a.ff_gated);
+  SwiGlu(ex, m, w.in, a.ff, gated);  // [B·S, h]
+  Linear(ex, gated, w.down, y);      // y  [B·S, Dv]
 }
 
-using FeedForward = void (*)(Exec&, const Dinov2BlockWeights&, TowerActivations&,
+using FeedForward = void (*)(Exec&, const Dinov2BlockWeights&, TowerActivations&, const TensorView&,
                              const TensorView&);
 
 // h = x + λ₁ ⊙ (Wo·Attn(n) + bo)    n = LN₁(x)
 // y = h + λ₂ ⊙ FFN(m)               m = LN₂(h)
 void Dinov2Block(Exec& ex, const Dinov2BlockWeights& w, FeedForward ffn, TowerActivations& a,
                  AttentionTap::Layer* tap) {
-  LayerNorm(ex, a.x, w.norm1, a.n);          // n    [B·S, Dv]
-  Linear(ex, a.n, w.qkv, a.qkv);             // qkv  [B·S, 3·Dv]
+  const TensorView n = RowsInto(w.qkv, a.n), m = RowsInto(w.in, a.n);
+  LayerNorm(ex, a.x, w.norm1, n);            // n    [B·S, Dv]
+  Linear(ex, n, w.qkv, a.qkv);               // qkv  [B·S, 3·Dv]
   TowerAttention(ex, a, tap);                // attn [B·S, Dv]
   Linear(ex, a.attn, w.out, a.n);            // o    [B·S, Dv]
   AddScaledRows(ex, a.x, w.scale1, a.n);     // x   += λ₁ ⊙ o
-  LayerNorm(ex, a.x, w.norm2, a.n);          // m    [B·S, Dv]
-  ffn(ex, w, a, a.attn);                     // f    [B·S, Dv]
+  LayerNorm(ex, a.x, w.norm2, m);            // m    [B·S, Dv]
+  ffn(ex, w, a, m, a.attn);                  // f    [B·S, Dv]
   AddScaledRows(ex, a.x, w.scale2, a.attn);  // x   += λ₂ ⊙ f
 }
 

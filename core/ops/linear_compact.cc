@@ -52,6 +52,10 @@ void AsSigned(uint8_t* x, int64_t depth, int32_t* group_sums) {
   }
 }
 
+Bf16* Bf16Row(const TensorView& y, int64_t row) {
+  return static_cast<Bf16*>(y.data()) + row * y.stride(0);
+}
+
 bool IsDirectInt4(WeightKind kind, int64_t rows, CpuLevel level) {
   return kind == WeightKind::kInt4 && rows <= DirectInt4Rows(level) &&
          MultipliesInt4Directly(level);
@@ -77,9 +81,12 @@ RoundedLayout LayOut(int64_t rows, int64_t depth, WeightKind kind, bool sums) {
           .bytes = sums_at + (sums ? rows * (ldx / kInt4Group) * 4 : 0)};
 }
 
-// Rounds x into the workspace.
+// Rounds x into the workspace, unless it has been.
 RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth) {
   const int64_t rows = x.dim(0), k = x.dim(1);
+  if (x.dtype() == DType::kBF16)  // they are (RowsInto)
+    return {
+        .x = x.data(), .rows = rows, .ldx = x.stride(0), .row_scales = nullptr, .sums = nullptr};
   const bool sums = IsDirectInt4(kind, rows, ex.cpu_level());
   const RoundedLayout layout = LayOut(rows, depth, kind, sums);
   const int64_t ldx = layout.ldx;
@@ -195,28 +202,36 @@ Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
           .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
 }
 
-// `then(first, rows, columns)` is called for each rectangle of y when it is there.
+// What a block of rows of one panel is put into on its way.
+constexpr int64_t kTile = kSumRows * kPanelWidth;
+
+// `then(row, columns)` is called for each row of y, a panel's columns at a time.
 template <typename Then>
 void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
               Accumulate accumulate, const Then& then) {
   if (x.dim(0) == 0) return;
   const Operands operands = OperandsOf(ex, x, w);
-  ForPanels(ex, operands.Share(w.panels()), PanelProduct::ScratchFloats(operands),
+  const bool rounds = y.dtype() == DType::kBF16;
+  const int64_t own_floats = PanelProduct::ScratchFloats(operands);
+  ForPanels(ex, operands.Share(w.panels()), own_floats + (rounds ? kTile : 0),
             [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
               PanelProduct product(operands, scratch);
               product.Begin(panel);
               const int64_t column = panel * kPanelWidth;
+              const int64_t columns = std::min(kPanelWidth, w.n - column);
               for (int64_t row = begin; row < end; row += kSumRows) {
                 const int64_t rows = std::min(kSumRows, end - row);
-                float* first = y.row(row) + column;
-                product.Rows(row, rows, first, y.stride(0), accumulate);
-                then(first, rows, std::min(kPanelWidth, w.n - column));
+                float* first = rounds ? scratch + own_floats : y.row(row) + column;
+                const int64_t ld = rounds ? kPanelWidth : y.stride(0);
+                product.Rows(row, rows, first, ld, accumulate);
+                for (int64_t r = 0; r < rows; ++r) {
+                  then(first + r * ld, columns);
+                  if (rounds)
+                    RowAsBf16(first + r * ld, columns, columns, Bf16Row(y, row + r) + column);
+                }
               }
             });
 }
-
-// What SwiGLU puts a block of rows of one panel into.
-constexpr int64_t kTile = kSumRows * kPanelWidth;
 
 }  // namespace
 
@@ -265,19 +280,18 @@ int64_t CompactThreadBytes(int64_t k, WeightKind kind) {
 
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
                    Accumulate accumulate) {
-  Multiply(ex, x, w, y, accumulate, [](float*, int64_t, int64_t) {});
+  Multiply(ex, x, w, y, accumulate, [](float*, int64_t) {});
 }
 
 void LinearCompactThen(Exec& ex, const TensorView& x, const LinearWeights& w, RowFunction then,
                        const TensorView& y) {
-  Multiply(ex, x, w, y, Accumulate::kOverwrite, [&](float* first, int64_t rows, int64_t columns) {
-    for (int64_t r = 0; r < rows; ++r) then(first + r * y.stride(0), columns);
-  });
+  Multiply(ex, x, w, y, Accumulate::kOverwrite, then);
 }
 
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
   if (x.dim(0) == 0) return;
   const Operands operands = OperandsOf(ex, x, w);
+  const bool rounds = y.dtype() == DType::kBF16;
   const int64_t half = w.panels() / 2;
   const int64_t own_floats = PanelProduct::ScratchFloats(operands);
   ForPanels(ex, operands.Share(half), 2 * own_floats + 2 * kTile,
@@ -291,9 +305,16 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
                 const int64_t rows = std::min(kSumRows, end - row);
                 gate.Rows(row, rows, g, kPanelWidth, Accumulate::kOverwrite);
                 up.Rows(row, rows, u, kPanelWidth, Accumulate::kOverwrite);
-                for (int64_t r = 0; r < rows; ++r)
-                  SiluMulRowCpu(g + r * kPanelWidth, u + r * kPanelWidth,
-                                y.row(row + r) + panel * kPanelWidth, kPanelWidth);
+                for (int64_t r = 0; r < rows; ++r) {
+                  float* gated = g + r * kPanelWidth;
+                  const int64_t column = panel * kPanelWidth;
+                  if (!rounds) {
+                    SiluMulRowCpu(gated, u + r * kPanelWidth, y.row(row + r) + column, kPanelWidth);
+                    continue;
+                  }
+                  SiluMulRowCpu(gated, u + r * kPanelWidth, gated, kPanelWidth);
+                  RowAsBf16(gated, kPanelWidth, kPanelWidth, Bf16Row(y, row + r) + column);
+                }
               }
             });
 }

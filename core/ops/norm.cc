@@ -1,5 +1,8 @@
 #include "core/ops/norm.h"
 
+#include <algorithm>
+
+#include "core/ops/compact_rows.h"
 #include "core/ops/norm_cpu.h"
 
 namespace binocle {
@@ -14,35 +17,50 @@ void Check(const TensorView& x, const Tensor& weight, const TensorView& out) {
                 out.shape().ToString());
 }
 
+// make(row, to) for each row, `to` being where f32 go.
+template <typename Make>
+void ForRows(Exec& ex, const TensorView& out, const Make& make) {
+  const int64_t rows = out.dim(0), width = out.dim(1);
+  if (out.dtype() != DType::kBF16) {
+    ex.ParallelRanges(rows, kRowGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) make(t, out.row(t));
+    });
+    return;
+  }
+  ex.ParallelWithScratch((rows + kRowGrain - 1) / kRowGrain, width, [&](int64_t task, float* wide) {
+    const int64_t end = std::min(rows, (task + 1) * kRowGrain);
+    for (int64_t t = task * kRowGrain; t < end; ++t) {
+      make(t, wide);
+      RowAsBf16(wide, width, width, static_cast<Bf16*>(out.data()) + t * out.stride(0));
+    }
+  });
+}
+
 }  // namespace
 
 void LayerNorm(Exec& ex, const TensorView& x, const LayerNormWeights& w, const TensorView& out) {
   const OpScope clock(ex.op_clock(), OpKind::kNorm);
   Check(x, w.weight, out);
-  ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      LayerNormRowCpu({.x = x.row(t),
-                       .weight = w.weight.f32(),
-                       .bias = w.bias.f32(),
-                       .out = out.row(t),
-                       .width = x.dim(1),
-                       .epsilon = w.epsilon});
-    }
+  ForRows(ex, out, [&](int64_t t, float* to) {
+    LayerNormRowCpu({.x = x.row(t),
+                     .weight = w.weight.f32(),
+                     .bias = w.bias.f32(),
+                     .out = to,
+                     .width = x.dim(1),
+                     .epsilon = w.epsilon});
   });
 }
 
 void RmsNorm(Exec& ex, const TensorView& x, const RmsNormWeights& w, const TensorView& out) {
   const OpScope clock(ex.op_clock(), OpKind::kNorm);
   Check(x, w.weight, out);
-  ex.ParallelRanges(x.dim(0), kRowGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      RmsNormRowCpu({.x = x.row(t),
-                     .weight = w.weight.f32(),
-                     .bias = nullptr,
-                     .out = out.row(t),
-                     .width = x.dim(1),
-                     .epsilon = w.epsilon});
-    }
+  ForRows(ex, out, [&](int64_t t, float* to) {
+    RmsNormRowCpu({.x = x.row(t),
+                   .weight = w.weight.f32(),
+                   .bias = nullptr,
+                   .out = to,
+                   .width = x.dim(1),
+                   .epsilon = w.epsilon});
   });
 }
 
