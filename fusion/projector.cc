@@ -1,6 +1,7 @@
 #include "fusion/projector.h"
 
 #include "core/ops/linear_activate.h"
+#include "core/ops/product_rows.h"
 
 namespace binocle {
 

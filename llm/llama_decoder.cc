@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/ops/elementwise.h"
+#include "core/ops/product_rows.h"
 #include "core/ops/swiglu.h"
 
 // T rows of the batch (Tt text, Tv visual), D width, H query heads, K kv heads, d head width, F ffn width, V vocabulary, L layers.

@@ -1,6 +1,7 @@
 #include "vision/clip_block.h"
 
 #include "core/ops/linear_activate.h"
+#include "core/ops/product_rows.h"
 
 // B images, S tokens an image, Dv width, F ffn width.
 

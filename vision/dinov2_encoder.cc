@@ -5,6 +5,7 @@
 
 #include "core/ops/elementwise.h"
 #include "core/ops/linear_activate.h"
+#include "core/ops/product_rows.h"
 #include "core/ops/swiglu.h"
 #include "vision/patches.h"
 #include "vision/position_embedding.h"

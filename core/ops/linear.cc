@@ -4,6 +4,7 @@
 
 #include "core/convert.h"
 #include "core/ops/linear_kernels.h"
+#include "core/ops/product_rows.h"
 
 namespace binocle {
 namespace {
@@ -54,28 +55,14 @@ void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const Tenso
 
 }  // namespace
 
-TensorView RowsInto(const LinearWeights& next, const TensorView& rows) {
-  const int64_t k = next.k;
-  if (next.compact.kind != WeightKind::kBf16 || k % kPanelWidth != 0) return rows;
-  // A cache line beside each row: rows at multiples of 4 KiB would fall into the same sets of the first cache.
-  constexpr int64_t kGap = 32;
-  BINOCLE_CHECK(rows.contiguous() && rows.dim(1) == k, rows.name(), " ", rows.shape().ToString());
-  return TensorView(rows.f32(), DType::kBF16, {rows.dim(0), k + kGap}, rows.name()).Columns(0, k);
-}
-
-TensorView RowsBetween(const LinearWeights& maker, const LinearWeights& next,
-                       const TensorView& rows) {
-  return maker.compact.kind == WeightKind::kBf16 ? RowsInto(next, rows) : rows;
-}
-
 void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView& y) {
   BINOCLE_CHECK(
       x.rank() == 2 && y.rank() == 2 && x.dim(1) == w.k && y.dim(1) == w.n && x.dim(0) == y.dim(0),
       "x ", x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
   BINOCLE_CHECK(x.stride(1) == 1 && y.stride(1) == 1, "rows must be dense");
-  BINOCLE_CHECK(x.dtype() == DType::kF32 ||
-                    (w.compact.kind == WeightKind::kBf16 && x.dtype() == DType::kBF16),
-                "x ", DTypeName(x.dtype()), " beside weights of ", WeightKindName(w.compact.kind));
+  BINOCLE_CHECK(
+      x.dtype() == DType::kF32 || (!w.compact.empty() && x.dtype() == RoundedType(w.compact.kind)),
+      "x ", DTypeName(x.dtype()), " beside weights of ", WeightKindName(w.compact.kind));
 }
 
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind) {

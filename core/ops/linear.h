@@ -1,6 +1,6 @@
 // y = x·Wᵀ + b
 //
-//   x [T, K] f32 or as RowsInto has it, rows may be strided    W [N, K], packed    b [N] or absent    y [T, N] f32, rows may be strided; not aliasing x
+//   x [T, K] f32 or rounded already (product_rows.h), rows may be strided    W [N, K], packed    b [N] or absent    y [T, N] f32, rows may be strided; not aliasing x
 //
 // The order of summation is part of the contract. k is cut into blocks of kDepthBlock; inside a block each output element is one
 // chain of fused multiply-adds in ascending k starting at zero; blocks are added in order, then the bias. So an output row depends
@@ -109,13 +109,6 @@ int64_t LinearThreadBytes(int64_t k, WeightKind kind);
 
 // The longest k of the compact kinds: sums of bytes stay below 2³¹.
 inline constexpr int64_t kMaxCompactDepth = 65536;
-
-// Memory of f32 rows [T, K] as what `next` takes: beside weights of kBf16 bfloat16, rounded by the op that makes them and nowhere else, if K is a multiple
-// of kPanelWidth; f32 otherwise. Norms can make such rows, and ops that say so.
-TensorView RowsInto(const LinearWeights& next, const TensorView& rows);
-// The same of rows that are a product, or two that became one, of `maker`.
-TensorView RowsBetween(const LinearWeights& maker, const LinearWeights& next,
-                       const TensorView& rows);
 
 void Linear(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);
 // y += x·Wᵀ + b. The additions happen in the order ((y + block₀) + block₁) + … + b.

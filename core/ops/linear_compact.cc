@@ -9,14 +9,13 @@
 #include "core/ops/int4_block.h"
 #include "core/ops/int8_block.h"
 #include "core/ops/linear_kernels.h"
+#include "core/ops/product_rows.h"
 
 namespace binocle {
 namespace {
 
 // Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
 int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
-// A row's successor begins so many bytes further: rows at multiples of 4 KiB would fall into the same sets of the first cache.
-constexpr int64_t kRowGap = 64;
 
 struct RoundedRows {
   const void* x;  // Bf16 or bytes
@@ -52,10 +51,6 @@ void AsSigned(uint8_t* x, int64_t depth, int32_t* group_sums) {
   }
 }
 
-Bf16* Bf16Row(const TensorView& y, int64_t row) {
-  return static_cast<Bf16*>(y.data()) + row * y.stride(0);
-}
-
 bool IsDirectInt4(WeightKind kind, int64_t rows, CpuLevel level) {
   return kind == WeightKind::kInt4 && rows <= DirectInt4Rows(level) &&
          MultipliesInt4Directly(level);
@@ -69,10 +64,10 @@ struct RoundedLayout {
 
 RoundedLayout LayOut(int64_t rows, int64_t depth, WeightKind kind, bool sums) {
   if (kind == WeightKind::kBf16) {
-    const int64_t ldx = depth + kRowGap / 2;
+    const int64_t ldx = depth + kRowGapBytes / 2;
     return {.ldx = ldx, .scales_at = 0, .sums_at = 0, .bytes = rows * ldx * 2};
   }
-  const int64_t ldx = depth + kRowGap;
+  const int64_t ldx = depth + kRowGapBytes;
   const int64_t scales_at = rows * ldx;
   const int64_t sums_at = scales_at + (rows + 15) / 16 * 64;
   return {.ldx = ldx,
@@ -81,13 +76,33 @@ RoundedLayout LayOut(int64_t rows, int64_t depth, WeightKind kind, bool sums) {
           .bytes = sums_at + (sums ? rows * (ldx / kInt4Group) * 4 : 0)};
 }
 
+// Bytes and scales of row r of x, f32 or rounded, into `out` and `scale`.
+void TakeAsBytes(const TensorView& x, int64_t r, int64_t depth, uint8_t* out, float& scale) {
+  if (x.dtype() == DType::kF32) {
+    scale = RowAsBytes(x.row(r), x.dim(1), depth, out);
+    return;
+  }
+  std::copy_n(static_cast<const uint8_t*>(x.data()) + r * x.stride(0), depth, out);
+  scale = ScaleOfRow(x, r);
+}
+
+// Rows that have been rounded are multiplied where they lie; their scales go into the workspace.
+RoundedRows TakeRounded(Exec& ex, const TensorView& x) {
+  const int64_t rows = x.dim(0);
+  RoundedRows out{
+      .x = x.data(), .rows = rows, .ldx = x.stride(0), .row_scales = nullptr, .sums = nullptr};
+  if (x.dtype() == DType::kBF16) return out;
+  auto* scales = static_cast<float*>(ex.Workspace(rows * 4));
+  for (int64_t r = 0; r < rows; ++r) scales[r] = ScaleOfRow(x, r);
+  out.row_scales = scales;
+  return out;
+}
+
 // Rounds x into the workspace, unless it has been.
 RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth) {
   const int64_t rows = x.dim(0), k = x.dim(1);
-  if (x.dtype() == DType::kBF16)  // they are (RowsInto)
-    return {
-        .x = x.data(), .rows = rows, .ldx = x.stride(0), .row_scales = nullptr, .sums = nullptr};
   const bool sums = IsDirectInt4(kind, rows, ex.cpu_level());
+  if (x.dtype() != DType::kF32 && !sums) return TakeRounded(ex, x);
   const RoundedLayout layout = LayOut(rows, depth, kind, sums);
   const int64_t ldx = layout.ldx;
   auto* base = static_cast<std::byte*>(ex.Workspace(layout.bytes));
@@ -104,7 +119,7 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
   auto* group_sums = reinterpret_cast<int32_t*>(base + layout.sums_at);
   ex.ParallelRanges(rows, 8, [&](int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) {
-      scales[r] = RowAsBytes(x.row(r), k, depth, out + r * ldx);
+      TakeAsBytes(x, r, depth, out + r * ldx, scales[r]);
       if (sums) AsSigned(out + r * ldx, depth, group_sums + r * groups);
     }
   });
@@ -226,8 +241,7 @@ void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const Tenso
                 product.Rows(row, rows, first, ld, accumulate);
                 for (int64_t r = 0; r < rows; ++r) {
                   then(first + r * ld, columns);
-                  if (rounds)
-                    RowAsBf16(first + r * ld, columns, columns, Bf16Row(y, row + r) + column);
+                  if (rounds) RoundIntoRow(first + r * ld, columns, y, row + r, column);
                 }
               }
             });
@@ -313,7 +327,7 @@ void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const 
                     continue;
                   }
                   SiluMulRowCpu(gated, u + r * kPanelWidth, gated, kPanelWidth);
-                  RowAsBf16(gated, kPanelWidth, kPanelWidth, Bf16Row(y, row + r) + column);
+                  RoundIntoRow(gated, kPanelWidth, y, row + r, column);
                 }
               }
             });

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "core/ops/compact_rows.h"
 #include "core/ops/norm_cpu.h"
+#include "core/ops/product_rows.h"
 
 namespace binocle {
 namespace {
@@ -21,7 +21,7 @@ void Check(const TensorView& x, const Tensor& weight, const TensorView& out) {
 template <typename Make>
 void ForRows(Exec& ex, const TensorView& out, const Make& make) {
   const int64_t rows = out.dim(0), width = out.dim(1);
-  if (out.dtype() != DType::kBF16) {
+  if (out.dtype() == DType::kF32) {
     ex.ParallelRanges(rows, kRowGrain, [&](int64_t begin, int64_t end) {
       for (int64_t t = begin; t < end; ++t) make(t, out.row(t));
     });
@@ -31,7 +31,7 @@ void ForRows(Exec& ex, const TensorView& out, const Make& make) {
     const int64_t end = std::min(rows, (task + 1) * kRowGrain);
     for (int64_t t = task * kRowGrain; t < end; ++t) {
       make(t, wide);
-      RowAsBf16(wide, width, width, static_cast<Bf16*>(out.data()) + t * out.stride(0));
+      RoundIntoRow(wide, width, out, t, 0);
     }
   });
 }

@@ -3,7 +3,7 @@
 //   LayerNorm(x) = (x − mean(x)) / √(var(x) + ε) · w + b      var is the biased variance
 //   RmsNorm(x)   =  x / √(mean(x²) + ε) · w
 //
-//   x [T, D] f32, out the same or as RowsInto has it, rows may be strided; out of f32 may alias x.    w, b [D] f32.    Accumulates in f32 (mean) over D.
+//   x [T, D] f32, out f32 or rounded (RowsInto), rows may be strided; out of f32 may alias x.    w, b [D] f32.    Accumulates in f32 (mean) over D.
 // Reference: norm_ref.cc; torch.nn.LayerNorm, transformers LlamaRMSNorm.
 #pragma once
 

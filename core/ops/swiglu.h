@@ -1,6 +1,6 @@
 // The gated half of a feed-forward layer.
 //
-//   y = SiLU(g) ⊙ u,   [g | u] = x·Wᵀ + b      x [T, K], W [2F, K], y [T, F], f32 or as RowsBetween has it; SiLU(g) = g·σ(g)
+//   y = SiLU(g) ⊙ u,   [g | u] = x·Wᵀ + b      x [T, K], W [2F, K], y [T, F], f32 or bf16 (RowsBetween); SiLU(g) = g·σ(g)
 //
 // With compact weights the panels of g and u that belong together are finished at once, so that [g | u] is never in memory; y is the same to the last
 // bit as that of Linear and SiluMul. Otherwise it goes through `gate_up` [T, 2F].

@@ -1,8 +1,13 @@
 // Rows that are rounded by the op that makes them: what comes of them is what comes of rows of f32, to the last bit.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "core/ops/linear_activate.h"
 #include "core/ops/norm.h"
+#include "core/ops/product_rows.h"
 #include "core/ops/swiglu.h"
 #include "tests/testing/tensors.h"
 
@@ -39,14 +44,19 @@ struct ProductShape {
 };
 constexpr ProductShape kProducts[] = {{1, 64, 40}, {3, 704, 96}, {40, 192, 64}, {300, 640, 128}};
 
-TEST(ProductRows, AreRoundedBesideWholeBf16Alone) {
+DType TypeInto(WeightKind kind) {
+  if (kind == WeightKind::kF32) return DType::kF32;
+  return kind == WeightKind::kBf16 ? DType::kBF16 : DType::kU8;
+}
+
+TEST(ProductRows, HaveTheTypeOfTheirWeights) {
   Exec ex(1);
   Numbers numbers(1);
   Tensor rows = Tensor::F32({5, 128});
   for (const WeightKind kind : kKinds) {
     const TwoProducts w = Random(ex, 128, 64, 8, kind, numbers);
     const DType want = kind == WeightKind::kBf16 ? DType::kBF16 : DType::kF32;
-    EXPECT_EQ(RowsInto(w.second, rows).dtype(), want) << WeightKindName(kind);
+    EXPECT_EQ(RowsInto(w.second, rows).dtype(), TypeInto(kind)) << WeightKindName(kind);
     EXPECT_EQ(RowsBetween(w.first, w.second, rows).dtype(), want) << WeightKindName(kind);
   }
   const TwoProducts wide = Random(ex, 100, 64, 8, WeightKind::kBf16, numbers);
@@ -61,11 +71,14 @@ TEST(ProductRows, AreRoundedBesideWholeBf16Alone) {
 TEST(ProductRows, StayInTheirMemory) {
   Exec ex(1);
   Numbers numbers(1);
-  const TwoProducts w = Random(ex, 64, 64, 8, WeightKind::kBf16, numbers);
-  Tensor memory = Tensor::F32({7, 64});
-  const TensorView rows = RowsInto(w.second, memory);
-  const auto* end = static_cast<const std::byte*>(rows.data()) + (6 * rows.stride(0) + 64) * 2;
-  EXPECT_LE(end, reinterpret_cast<const std::byte*>(memory.f32() + 7 * 64));
+  for (const WeightKind kind : kKinds) {
+    const TwoProducts w = Random(ex, 64, 64, 8, kind, numbers);
+    Tensor memory = Tensor::F32({7, 64});
+    const TensorView rows = RowsInto(w.second, memory);
+    const int64_t bytes = (rows.stride(0) * 6 + 64) * DTypeSize(rows.dtype());
+    EXPECT_EQ(rows.data(), memory.f32());
+    EXPECT_LE(bytes + (kind == WeightKind::kF32 ? 0 : kRowGapBytes), memory.bytes());
+  }
 }
 
 TEST(ProductRows, OfAnActivation) {
@@ -116,28 +129,33 @@ TEST(ProductRows, OfSwiGlu) {
 
 TEST(ProductRows, OfNorms) {
   Numbers numbers(4);
+  constexpr int64_t kWidth = 192;
+  const RmsNormWeights rms{.weight = RandomTensor({kWidth}, numbers)};
+  const LayerNormWeights layer{.weight = RandomTensor({kWidth}, numbers),
+                               .bias = RandomTensor({kWidth}, numbers)};
   for (const CpuLevel level : Levels()) {
     Exec ex(2, level);
-    for (const int64_t count : {1, 33, 100}) {
-      const int64_t width = 192;
-      const LinearWeights w =
-          PackLinear(ex, {{RandomTensor({70, width}, numbers), {}}}, WeightKind::kBf16);
-      const Tensor x = RandomTensor({count, width}, numbers);
-      Tensor wide = Tensor::F32({count, width}), memory = Tensor::F32({count, width});
-      Tensor want = Tensor::F32({count, 70}), got = Tensor::F32({count, 70});
-      const auto same = [&](const auto& norm) {
-        norm(wide);
-        Linear(ex, wide, w, want);
-        const TensorView rows = RowsInto(w, memory);
-        norm(rows);
-        Linear(ex, rows, w, got);
-        return SameBits(got, want);
-      };
-      const RmsNormWeights rms{.weight = RandomTensor({width}, numbers)};
-      const LayerNormWeights layer{.weight = RandomTensor({width}, numbers),
-                                   .bias = RandomTensor({width}, numbers)};
-      EXPECT_TRUE(same([&](const TensorView& out) { RmsNorm(ex, x, rms, out); })) << count;
-      EXPECT_TRUE(same([&](const TensorView& out) { LayerNorm(ex, x, layer, out); })) << count;
+    for (const WeightKind kind : kKinds) {
+      const LinearWeights w = PackLinear(ex, {{RandomTensor({70, kWidth}, numbers), {}}}, kind);
+      for (const int64_t count : {1, 8, 33, 300}) {
+        Tensor x = RandomTensor({count, kWidth}, numbers);
+        std::fill_n(x.row(count / 2), kWidth, 0.F);  // has no scale
+        Tensor wide = Tensor::F32({count, kWidth}), memory = Tensor::F32({count, kWidth});
+        Tensor want = Tensor::F32({count, 70}), got = Tensor::F32({count, 70});
+        const auto same = [&](const auto& norm) {
+          norm(wide);
+          Linear(ex, wide, w, want);
+          const TensorView rows = RowsInto(w, memory);
+          norm(rows);
+          Linear(ex, rows, w, got);
+          return SameBits(got, want);
+        };
+        const auto what = [&] {
+          return std::string(WeightKindName(kind)) + " " + std::to_string(count);
+        };
+        EXPECT_TRUE(same([&](const TensorView& out) { RmsNorm(ex, x, rms, out); })) << what();
+        EXPECT_TRUE(same([&](const TensorView& out) { LayerNorm(ex, x, layer, out); })) << what();
+      }
     }
   }
 }
