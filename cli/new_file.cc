@@ -16,7 +16,7 @@ namespace {
   Code code = Code::kUnknown;
   if (error == ENOENT || error == ENOTDIR) code = Code::kNotFound;
   if (error == EACCES || error == EPERM || error == EROFS) code = Code::kPermissionDenied;
-  if (error == ENOSPC || error == EDQUOT) code = Code::kResourceExhausted;
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) code = Code::kResourceExhausted;
   if (error == EISDIR || error == ENAMETOOLONG) code = Code::kInvalidArgument;
   throw Error(code, path + ": cannot be written: " + std::strerror(error));
 }

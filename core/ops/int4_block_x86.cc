@@ -15,6 +15,7 @@ BINOCLE_VNNI inline __m512i Factors(const uint8_t* m, int v) {
   return v < 2 ? _mm512_and_si512(wide, _mm512_set1_epi32(15)) : _mm512_srli_epi32(wide, 4);
 }
 
+// Into the second-level cache: into the first it was a tenth slower, of one row and of four.
 constexpr int64_t kInt4ReadAhead = 8 * kInt4WeightBytes;
 
 // A group's sums are of q, which is unsigned, and x, signed: they begin at −8·Σx, since a weight is q − 8.
@@ -42,7 +43,7 @@ BINOCLE_VNNI inline void Int4Rows(const Int4Block& b, int64_t row) {
 #pragma GCC unroll 4
       for (int j = 0; j < 4; ++j) {
         const uint8_t* from = w + j * 256 + v * 64;
-        _mm_prefetch(reinterpret_cast<const char*>(from + kInt4ReadAhead), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(from + kInt4ReadAhead), _MM_HINT_T1);
         const __m512i q = _mm512_loadu_si512(from);
         const __m512i low = _mm512_and_si512(q, low_bits);
         const __m512i high = _mm512_and_si512(_mm512_srli_epi16(q, 4), low_bits);

@@ -56,6 +56,7 @@ class WaitingShare {
     *all_ -= bytes;
   }
   void Clear() { Remove(bytes_); }
+  int64_t bytes() const { return bytes_; }
   // More than everybody may have.
   bool large() const { return bytes_ > limits_.each; }
 

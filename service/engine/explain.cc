@@ -42,20 +42,21 @@ std::vector<int64_t> HeadsOf(const ExplainOptions& options, const LlamaConfig& c
   return heads;
 }
 
-// Sends the first token through the layers alone. It sees nothing that comes after it, so its states are those of the whole prompt. It waits
-// in the queue as `request` will, and no longer than that would.
-void RunFirstToken(const EngineAccess& engine, const Request& request, int32_t id,
+// Sends the first token through the layers alone. It sees nothing that comes after it, so its states are those of the whole prompt. It waits in the
+// queue before others of `request`'s priority, which is going to wait behind them, and no longer than that would. False: stopped.
+bool RunFirstToken(const EngineAccess& engine, const Request& request, int32_t id,
                    const Observer& observer, FirstTokenStates& states) {
   RequestHooks hooks;
   hooks.inputs = &states;
   hooks.scoring = RequestHooks::Scoring{};
   const ExpandedPrompt prompt{.ids = {id}, .images = {}};
   Request alone;
-  alone.priority = request.priority;
+  alone.priority = std::min<int64_t>(request.priority + 1, 100);
   alone.deadline = request.deadline;
-  engine.Run(
+  const Response response = engine.Run(
       std::make_unique<PreparedRequest>(engine.loaded(), alone, prompt, std::vector<SharedImage>()),
       {.on_delta = {}, .keep_going = observer.keep_going}, std::move(hooks));
+  return response.answers[0].finish_reason != FinishReason::kCancelled;
 }
 
 // Means of masses over the rows that gave tokens.
@@ -293,8 +294,10 @@ void Watch(const EngineAccess& engine, const Request& request, const ExplainOpti
                                .prompt_tokens = prompt_tokens,
                                .images = std::move(images)});
   FirstTokenStates first(config.layers, config.width);
-  if (prompt.images[0].first_position > 0)
-    RunFirstToken(engine, request, prompt.ids[0], observer, first);
+  Observer until_stopped = observer;
+  if (prompt.images[0].first_position > 0 &&
+      !RunFirstToken(engine, request, prompt.ids[0], observer, first))
+    until_stopped.keep_going = [] { return false; };
   SinkRecorder states(config.layers, prompt_tokens, prepared->sink_dims, first);
   HeadMeans heads(config);
   RequestHooks hooks{.rows = &attention, .inputs = &states};
@@ -303,7 +306,7 @@ void Watch(const EngineAccess& engine, const Request& request, const ExplainOpti
   };
   std::unique_ptr<SequenceWatch> watch;
   hooks.take_watch = [&](std::unique_ptr<SequenceWatch> taken) { watch = std::move(taken); };
-  out.response = engine.Run(std::move(prepared), observer, std::move(hooks));
+  out.response = engine.Run(std::move(prepared), until_stopped, std::move(hooks));
 
   const Assembler assembler(m, prompt, attention);
   const Answer& answer = out.response.answers[0];

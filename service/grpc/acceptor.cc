@@ -139,8 +139,13 @@ void Acceptor::ListenAtPort(const std::string& listen) {
   if (sockets_.empty() || missing) Fail(listen, std::strerror(error));
 }
 
-void Acceptor::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> gate) {
+void Acceptor::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> gate,
+                     std::chrono::milliseconds stall_limit) {
   gate_ = std::move(gate);
+  // What is accepted has it from here.
+  for (Socket& socket : sockets_)
+    if (file_.empty())
+      socket.Set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(stall_limit.count()));
   thread_ = std::thread([this] { Run(); });
 }
 

@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -40,8 +41,10 @@ class Acceptor {
   // Connections closed at once, for want of descriptors.
   int64_t refused() const { return refused_; }
 
-  // Hands what is accepted to `gate`, whose server has been started.
-  void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> gate);
+  // Hands what is accepted to `gate`, whose server has been started. A TCP connection whose peer takes none of what is sent to it for `stall_limit` ends
+  // there: the system gives it up, since gRPC cannot end a call, nor ask whether somebody lives, over a connection that takes nothing.
+  void Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> gate,
+             std::chrono::milliseconds stall_limit);
   // No connection is handed over after this. May be called again.
   void Stop();
 

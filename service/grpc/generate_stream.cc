@@ -1,5 +1,6 @@
 #include "service/grpc/generate_stream.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "binocle/error.h"
@@ -60,7 +61,7 @@ UnaryCall::Next GenerateStream::OnRead(bool message) {
   {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr) return UnaryCall::Next::kNothing;
-    status = wait_.OnRead(message, *context_);
+    status = wait_.OnRead(message, *context_, *call_);
     if (!status) return UnaryCall::Next::kReadOn;
     if (status->ok()) {
       call_->Begin();
@@ -153,6 +154,7 @@ void GenerateStream::GiveWay() {
     const std::lock_guard lock(mutex_);
     if (reactor_ == nullptr || !writing_) return;
     cancel = Abort(ReaderGivesWay());
+    waiting_.Clear();
     context_->TryCancel();
   }
   if (cancel) cancel();
@@ -163,7 +165,7 @@ void GenerateStream::OnWriteDone(bool ok) {
   {
     const std::lock_guard lock(mutex_);
     writing_ = false;
-    waiting_.Remove(WaitingOf(current_));
+    waiting_.Remove(std::min(waiting_.bytes(), WaitingOf(current_)));  // none after GiveWay
     current_.Clear();
     if (!ok) cancel = Abort(call_->Broken());
     Advance();
@@ -175,7 +177,9 @@ void GenerateStream::OnCancel() {
   std::function<void()> cancel;
   {
     const std::lock_guard lock(mutex_);
-    cancel = Abort(wait_.over() ? call_->Broken() : RequestIsCut());
+    // As in UnaryCall::Cancel.
+    if (reactor_ == nullptr && !wait_.come()) call_->End(call_->Broken());
+    cancel = Abort(wait_.over() ? call_->Broken() : RequestIsCut(*call_));
   }
   if (cancel) cancel();
 }

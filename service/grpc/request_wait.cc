@@ -6,7 +6,8 @@
 namespace binocle {
 
 std::optional<grpc::Status> RequestWait::OnRead(bool message,
-                                                const grpc::CallbackServerContext& context) {
+                                                const grpc::CallbackServerContext& context,
+                                                const CallGate::Call& call) {
   const bool first = !come_;
   if (message && first) {
     come_ = true;
@@ -14,7 +15,7 @@ std::optional<grpc::Status> RequestWait::OnRead(bool message,
   }
   since_.reset();
   if (message) return RequestHasNoEnd();
-  if (context.IsCancelled()) return RequestIsCut();
+  if (context.IsCancelled()) return RequestIsCut(call);
   if (!first) return grpc::Status::OK;
   return StatusOf(
       Error(Code::kInvalidArgument,
@@ -30,7 +31,9 @@ grpc::Status RequestIsLate() {
   return StatusOf(Error(Code::kDeadlineExceeded, "the request has not come whole in time"));
 }
 
-grpc::Status RequestIsCut() {
+grpc::Status RequestIsCut(const CallGate::Call& call) {
+  const grpc::Status broken = call.Broken();
+  if (broken.error_code() != grpc::StatusCode::CANCELLED) return broken;
   return {grpc::StatusCode::CANCELLED,
           "the call has ended before its request was whole: the client has gone, or the request is "
           "above max_message_bytes or compressed"};

@@ -11,6 +11,7 @@
 
 #include <optional>
 
+#include "service/grpc/call_gate.h"
 #include "service/grpc/stall_watch.h"
 
 namespace binocle {
@@ -19,10 +20,13 @@ namespace binocle {
 class RequestWait {
  public:
   // A read has come back, with a message or without. Nothing: read on. Else how the wait is over: OK where there is a request.
-  std::optional<grpc::Status> OnRead(bool message, const grpc::CallbackServerContext& context);
+  std::optional<grpc::Status> OnRead(bool message, const grpc::CallbackServerContext& context,
+                                     const CallGate::Call& call);
   // How it ends if it has lasted since `before` or longer; nothing: it has not, or is over.
   std::optional<grpc::Status> IfLate(StallWatch::Clock::time_point before) const;
   bool over() const { return !since_; }
+  // A message has come.
+  bool come() const { return come_; }
 
  private:
   std::optional<StallWatch::Clock::time_point> since_ = StallWatch::Clock::now();
@@ -30,8 +34,9 @@ class RequestWait {
 };
 
 grpc::Status RequestIsLate();
-// gRPC ends a call whose client leaves, and one whose message is above the limit or compressed, and does not tell us which.
-grpc::Status RequestIsCut();
+// gRPC ends a call whose client leaves, and one whose message is above the limit or compressed, and does not tell us which. `call`'s deadline, and our own
+// end, are told apart.
+grpc::Status RequestIsCut(const CallGate::Call& call);
 // The client has sent a second message, or does not say that it sends none.
 grpc::Status RequestHasNoEnd();
 

@@ -135,7 +135,7 @@ struct GrpcServer::Impl {
     builder.RegisterCallbackGenericService(&reflection);
     server = builder.BuildAndStart();
     if (server == nullptr) throw Error(Code::kInternal, "gRPC's server does not start");
-    acceptor.Start(std::move(connections));
+    acceptor.Start(std::move(connections), options.stall_limit);
     SetServing(true);
   }
 

@@ -56,12 +56,12 @@ std::optional<ReplyRoom::Clock::time_point> UnaryCall::Due() const {
 void UnaryCall::GiveWay() {
   const std::lock_guard lock(mutex_);
   Cut(ReaderGivesWay());
+  waiting_.Clear();
 }
 
 void UnaryCall::Cut(const grpc::Status& status) {
   if (context_ == nullptr || cut_) return;
   cut_ = status;
-  waiting_.Clear();
   context_->TryCancel();
 }
 
@@ -70,7 +70,7 @@ UnaryCall::Next UnaryCall::OnRead(bool message) {
   {
     const std::lock_guard lock(mutex_);
     if (transport_ == nullptr) return Next::kNothing;
-    status = wait_.OnRead(message, *context_);
+    status = wait_.OnRead(message, *context_, *call_);
     if (!status) return Next::kReadOn;
     if (status->ok()) {
       call_->Begin();
@@ -84,6 +84,7 @@ UnaryCall::Next UnaryCall::OnRead(bool message) {
 
 void UnaryCall::Done() {
   const std::lock_guard lock(mutex_);
+  if (cut_) call_->End(*cut_);  // OnCancel is not called where the connection was broken
   context_ = nullptr;
   waiting_.Clear();
 }
@@ -113,10 +114,12 @@ void UnaryCall::Cancel() {
     whole = wait_.over();
     cancel = std::exchange(cancel_, nullptr);
     // gRPC says so of a call that has ended only where its end has not reached the client.
-    if (answered_ && context_ != nullptr) call_->End(cut_ ? *cut_ : call_->Broken());
+    // A request that was found to be missing is one that was cancelled.
+    const bool unheard = answered_ || (transport_ == nullptr && !wait_.come());
+    if (unheard && context_ != nullptr) call_->End(cut_ ? *cut_ : call_->Broken());
   }
   if (cancel) cancel();
-  End(whole ? call_->Broken() : RequestIsCut());
+  End(whole ? call_->Broken() : RequestIsCut(*call_));
 }
 
 }  // namespace binocle

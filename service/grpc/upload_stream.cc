@@ -58,19 +58,20 @@ UploadStream::Transport* UploadStream::Begin(grpc::CallbackServerContext& contex
 void UploadStream::EndIfStalled(StallWatch::Clock::time_point before) {
   const std::lock_guard lock(mutex_);
   // The read that waits fails, and OnCancel ends the call.
-  if (reactor_ != nullptr && read_start_ <= before) context_->TryCancel();
+  if (reactor_ == nullptr || read_start_ > before) return;
+  stalled_ = true;
+  context_->TryCancel();
 }
 
 void UploadStream::OnReadDone(bool ok) {
   const std::lock_guard lock(mutex_);
   if (reactor_ == nullptr) return;
+  if (!ok && context_->IsCancelled()) return End(HowItWasCut());
   Violations unknown;
   grpc::Status status = Guarded([&] {
     if (ok) {
       CheckUnknownFields(piece_.get(), unknown);
       if (unknown.empty()) Take(piece_.get());
-    } else if (context_->IsCancelled()) {
-      throw Error(Code::kCancelled, "the client has gone, or has stopped sending");
     } else {
       response_->set_bytes(upload_->bytes());
       response_->set_id(
@@ -88,7 +89,12 @@ void UploadStream::OnReadDone(bool ok) {
 
 void UploadStream::OnCancel() {
   const std::lock_guard lock(mutex_);
-  if (reactor_ != nullptr) End(call_->Broken());
+  if (reactor_ != nullptr) End(HowItWasCut());
+}
+
+grpc::Status UploadStream::HowItWasCut() const {
+  if (!stalled_) return call_->Broken();
+  return StatusOf(Error(Code::kCancelled, "the client has stopped sending"));
 }
 
 void UploadStream::Take(const v1::UploadImageRequest& piece) {

@@ -44,6 +44,7 @@ class UploadStream final : public StallWatch::Watched {
   // These two with `mutex_` held.
   void Take(const v1::UploadImageRequest& piece);
   void End(const grpc::Status& status);
+  grpc::Status HowItWasCut() const;
 
   std::mutex mutex_;                      // guards what follows
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
@@ -54,6 +55,7 @@ class UploadStream final : public StallWatch::Watched {
   v1::UploadImageResponse* response_;       // gRPC's, there as long as reactor_ is
   Incoming<v1::UploadImageRequest> piece_;  // being read
   bool first_ = true;
+  bool stalled_ = false;
   StallWatch::Clock::time_point read_start_;
 };
 

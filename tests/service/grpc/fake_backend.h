@@ -1,6 +1,7 @@
 // A model that does what the prompt says, on a thread of its own for each request:
 //   "say WORDS…"       a delta for each word, and the end
 //   "count N"          N deltas, a millisecond apart
+//   "bytes N"          a delta of so many
 //   "forever"          deltas a millisecond apart, until cancelled
 //   "flood"            deltas of 16 KiB as fast as they are taken, until cancelled
 //   "sleep"            nothing, until cancelled or the deadline
@@ -110,6 +111,8 @@ class FakeBackend final : public ModelBackend {
     };
     int count = 0;
     if (verb == "count") words >> count;
+    size_t bytes = 0;
+    if (verb == "bytes" && words >> bytes) add(std::string(bytes, 'b'));
     while (verb == "say" && words >> word) add(word);
     for (int i = 0; i < count && !cancel; ++i, Pause()) add("x");
     const std::string flood(16384, 'f');

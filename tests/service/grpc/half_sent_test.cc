@@ -1,6 +1,7 @@
 // Calls whose request never becomes whole, by a client that otherwise is a good one: it answers pings.
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
+#include <grpc/grpc.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -22,11 +23,13 @@ using ::testing::Not;
 using testing::ServerTest;
 using testing::Soon;
 
-enum Frame : uint8_t { kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6 };
+enum Frame : uint8_t { kData = 0, kHeaders = 1, kReset = 3, kSettings = 4, kPing = 6, kWindow = 8 };
 constexpr uint8_t kAck = 1, kEndStream = 1, kEndHeaders = 4;
 const std::string kHeadOf100("\0\0\0\0\x64", 5), kEmptyMessage(5, '\0');
 // INITIAL_WINDOW_SIZE: nothing may come.
 const std::string kNoWindow("\0\x4\0\0\0\0", 6);
+// All that there may be, of a call and beside what a connection has at first: nothing but TCP is in the way.
+const std::string kWideWindow("\0\x4\x7f\xff\xff\xff", 6), kWiderConnection("\x7f\xff\0\0", 4);
 
 std::string FrameOf(Frame type, uint8_t flags, uint32_t stream, const std::string& payload) {
   const auto size = static_cast<uint32_t>(payload.size());
@@ -94,6 +97,7 @@ class HalfClient {
     }
     return false;
   }
+  void WidenConnection() { Send(FrameOf(kWindow, 0, 0, kWiderConnection)); }
   int pings() const { return pings_; }
   // Of the call, as they came, names and values among other bytes: gRPC's own client is not asked to write what it never would.
   const std::string& headers() const { return headers_; }
@@ -134,6 +138,12 @@ class HalfSentTest : public ServerTest {
     options.stall_limit = std::chrono::milliseconds(400);
     options.keepalive.interval = std::chrono::milliseconds(100);
     return options;
+  }
+  void StopAndForget() {
+    server_.reset();
+    backend_ = std::make_shared<FakeBackend>();
+    const std::lock_guard lock(mutex_);
+    records_.clear();
   }
 };
 
@@ -240,6 +250,25 @@ TEST_F(HalfSentTest, LongAnswersHaveNoMoreTimeThanShortOnes) {
   }
 }
 
+// No ping comes through either, and no word of the call's end.
+TEST_F(HalfSentTest, AConnectionThatTakesNothingEnds) {
+  // gRPC's own end would wait for a thread that looks at such a connection for ten seconds.
+  grpc_init();
+  constexpr int kMoreThanSystemsKeep = 16 << 20;
+  for (const char* method : {"Ask", "Generate"}) {
+    GrpcServerOptions options = Impatient();
+    options.keepalive.interval = std::chrono::seconds(20);
+    Start(std::move(options));
+    HalfClient client(server_->port(), kWideWindow);
+    client.WidenConnection();
+    client.Call(std::string("/binocle.v1.VisionLanguageService/") + method,
+                RequestOf("bytes " + std::to_string(kMoreThanSystemsKeep)), kEndStream);
+    ASSERT_TRUE(Soon([&] { return records().size() == 1; })) << method;
+    EXPECT_EQ(records()[0].code, grpc::StatusCode::CANCELLED) << method;
+    StopAndForget();
+  }
+}
+
 TEST_F(HalfSentTest, AnswersThatWaitForClientsHaveARoomTogether) {
   GrpcServerOptions options;
   options.waiting = {.each = 1000, .together = 10000};  // an answer says its text twice
@@ -276,10 +305,7 @@ TEST_F(HalfSentTest, WhoDoesNotReadGivesWayToWhoDoes) {
           return true;
       return false;
     })) << method;
-    server_.reset();
-    backend_ = std::make_shared<FakeBackend>();
-    const std::lock_guard lock(mutex_);
-    records_.clear();
+    StopAndForget();
   }
 }
 
