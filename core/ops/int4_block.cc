@@ -22,17 +22,17 @@ void MultiplyInt4Block(CpuLevel level, const Int4Block& block) {
 #endif
 }
 
-void ExpandInt4(CpuLevel level, const uint8_t* w, int64_t depth, int8_t* out) {
+void ExpandInt4(CpuLevel level, const Int4Slice& slice, int64_t depth, int8_t* out) {
 #if defined(__x86_64__)
-  if (level >= CpuLevel::kAvx512) return ExpandInt4Avx512(w, depth, out);
-  if (level >= CpuLevel::kAvx2) return ExpandInt4Avx2(w, depth, out);
+  if (level >= CpuLevel::kAvx512) return ExpandInt4Avx512(slice, depth, out);
+  if (level >= CpuLevel::kAvx2) return ExpandInt4Avx2(slice, depth, out);
 #endif
-  ExpandInt4Scalar(w, depth, out);
+  ExpandInt4Scalar(slice, depth, out);
 }
 
-void ExpandInt4Scalar(const uint8_t* w, int64_t depth, int8_t* out) {
-  const uint8_t* m = w;
-  w += depth / kInt4Group * kInt4FactorBytes;
+void ExpandInt4Scalar(const Int4Slice& slice, int64_t depth, int8_t* out) {
+  const uint8_t* m = slice.factors;
+  const uint8_t* w = slice.weights;
   for (int64_t k = 0; k < depth;
        k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes, out += kInt4Group * 64) {
     for (int64_t n = 0; n < 64; ++n) {

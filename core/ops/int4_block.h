@@ -39,12 +39,23 @@ bool MultipliesInt4Directly(CpuLevel level);
 // c = start + Σ_k x·w, without expanding the panel. Needs MultipliesInt4Directly.
 void MultiplyInt4Block(CpuLevel level, const Int4Block& block);
 
-// A panel as one of bytes, [depth / 4][64][4].
-void ExpandInt4(CpuLevel level, const uint8_t* w, int64_t depth, int8_t* out);
+// A panel's factors and weights from some k on.
+struct Int4Slice {
+  const uint8_t* factors;
+  const uint8_t* weights;
+};
+// Of a panel of `depth`; k is a multiple of 32.
+inline Int4Slice Int4PanelFrom(const uint8_t* panel, int64_t depth, int64_t k) {
+  const int64_t group = k / kInt4Group, groups = depth / kInt4Group;
+  return {.factors = panel + group * kInt4FactorBytes,
+          .weights = panel + groups * kInt4FactorBytes + group * kInt4WeightBytes};
+}
+// `depth` k of a panel as bytes, [depth / 4][64][4].
+void ExpandInt4(CpuLevel level, const Int4Slice& slice, int64_t depth, int8_t* out);
 
 void Int4BlockVnni(const Int4Block& block);
-void ExpandInt4Scalar(const uint8_t* w, int64_t depth, int8_t* out);
-void ExpandInt4Avx2(const uint8_t* w, int64_t depth, int8_t* out);
-void ExpandInt4Avx512(const uint8_t* w, int64_t depth, int8_t* out);
+void ExpandInt4Scalar(const Int4Slice& slice, int64_t depth, int8_t* out);
+void ExpandInt4Avx2(const Int4Slice& slice, int64_t depth, int8_t* out);
+void ExpandInt4Avx512(const Int4Slice& slice, int64_t depth, int8_t* out);
 
 }  // namespace binocle

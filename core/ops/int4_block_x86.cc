@@ -101,10 +101,10 @@ BINOCLE_VNNI void Int4BlockVnni(const Int4Block& b) {
   }
 }
 
-BINOCLE_AVX512 void ExpandInt4Avx512(const uint8_t* w, int64_t depth, int8_t* out) {
+BINOCLE_AVX512 void ExpandInt4Avx512(const Int4Slice& slice, int64_t depth, int8_t* out) {
   const __m512i low_bits = _mm512_set1_epi8(15);
-  const uint8_t* m = w;
-  w += depth / kInt4Group * kInt4FactorBytes;
+  const uint8_t* m = slice.factors;
+  const uint8_t* w = slice.weights;
   for (int64_t k = 0; k < depth;
        k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes, out += kInt4Group * 64) {
     for (int v = 0; v < 4; ++v) {
@@ -124,10 +124,10 @@ BINOCLE_AVX512 void ExpandInt4Avx512(const uint8_t* w, int64_t depth, int8_t* ou
   }
 }
 
-BINOCLE_AVX2 void ExpandInt4Avx2(const uint8_t* w, int64_t depth, int8_t* out) {
+BINOCLE_AVX2 void ExpandInt4Avx2(const Int4Slice& slice, int64_t depth, int8_t* out) {
   const __m256i low_bits = _mm256_set1_epi8(15);
-  const uint8_t* m = w;
-  w += depth / kInt4Group * kInt4FactorBytes;
+  const uint8_t* m = slice.factors;
+  const uint8_t* w = slice.weights;
   for (int64_t k = 0; k < depth;
        k += kInt4Group, m += kInt4FactorBytes, w += kInt4WeightBytes, out += kInt4Group * 64) {
     for (int v = 0; v < 8; ++v) {

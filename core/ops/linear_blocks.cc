@@ -183,12 +183,13 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
   const GroupedRows rounded = RoundGroups(ex, x);
   int64_t panels = 0;
   for (const StoredLinear& part : w.in_place) panels += PanelsOf(part);
-  ForPanels(ex, {.panels = panels, .rows = rows}, kPanelScratchFloats,
-            [&](int64_t index, int64_t begin, int64_t end, float* floats) {
+  ForPanels(ex, {.panels = panels, .rows = rows, .rows_at_once = rows, .panels_at_once = 1},
+            kPanelScratchFloats, [&](const PanelTask& task, float* floats) {
               auto& scratch = *reinterpret_cast<PanelScratch*>(floats);
-              const PlacedPanel panel = PanelAt(w, index);
+              const PlacedPanel panel = PanelAt(w, task.first);
+              const int64_t end = task.first_row + task.rows;
               BlockPanel product(ex.cpu_level(), w, panel, scratch);
-              for (int64_t row = begin; row < end; row += kSumRows) {
+              for (int64_t row = task.first_row; row < end; row += kSumRows) {
                 const int64_t count = std::min(kSumRows, end - row);
                 const GroupedRows some = rounded.From(row, 0);
                 rows <= kFewRows ? product.FewRows(some, count) : product.ManyRows(some, count);

@@ -1,5 +1,6 @@
 // The product with weights of fewer bits: rows of x are rounded once, then every panel of W meets them.
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <vector>
 
@@ -14,6 +15,7 @@
 namespace binocle {
 namespace {
 
+constexpr int64_t kMostPanels = 4;  // near at a time
 // Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
 int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
 
@@ -25,6 +27,27 @@ struct RoundedRows {
   const int32_t* sums;      // of groups of bytes, which are signed then: for Int4Block; or null
 };
 
+// What is near at a time: many rows go through a slice of k of some panels, whose sums they keep, and then through the next one. So x, which is too long
+// for the second-level cache, comes from beyond it once for all of these panels, and not for each.
+struct Nearness {
+  int64_t rows;
+  int64_t depth;
+  int64_t panels;
+};
+
+// Of a cache of 2 MiB the rows have half, or their slice and the sums a quarter each. `bytes` of an element of x.
+Nearness NearnessOf(int64_t rows, int64_t depth, int64_t bytes) {
+  constexpr int64_t kRows = 1 << 20, kSlice = 512 << 10, kSums = 512 << 10, kMostRows = 768;
+  constexpr int64_t kSliceUnit = 512;  // bytes
+  if (rows <= kSumRows) return {.rows = kSumRows, .depth = depth, .panels = 1};
+  const int64_t chunks = (rows + kMostRows - 1) / kMostRows;
+  const int64_t chunk = ((rows + chunks - 1) / chunks + kSumRows - 1) / kSumRows * kSumRows;
+  if (chunk * depth * bytes <= kRows) return {.rows = chunk, .depth = depth, .panels = 1};
+  const int64_t slice = std::max(kSlice / chunk / kSliceUnit, int64_t{1}) * kSliceUnit / bytes;
+  const int64_t panels = std::clamp(kSums / (chunk * kPanelWidth * 4), int64_t{1}, kMostPanels);
+  return {.rows = chunk, .depth = std::min(slice, depth), .panels = panels};
+}
+
 // The operands of one call.
 struct Operands {
   const LinearWeights& w;
@@ -32,11 +55,16 @@ struct Operands {
   CpuLevel level;
   int64_t depth;  // padded
   int64_t panel_bytes;
+  Nearness near;
 
+  WeightKind kind() const { return w.compact.kind; }
+  bool expands() const { return kind() == WeightKind::kInt4 && x.sums == nullptr; }
+  PanelShare Share(int64_t panels, int64_t at_once) const {
+    return {.panels = panels, .rows = x.rows, .rows_at_once = near.rows, .panels_at_once = at_once};
+  }
   const std::byte* panel(int64_t index) const {
     return static_cast<const std::byte*>(w.compact.panels.data()) + index * panel_bytes;
   }
-  PanelShare Share(int64_t panels) const { return {.panels = panels, .rows = x.rows}; }
 };
 
 // Takes the offset off a row of bytes, in place, and sums its groups.
@@ -130,140 +158,194 @@ RoundedRows Round(Exec& ex, const TensorView& x, WeightKind kind, int64_t depth)
           .sums = sums ? group_sums : nullptr};
 }
 
-// One thread's way through panels, with scratch of its own.
-class PanelProduct {
+// One panel's sums of some rows, [rows][64], on one thread.
+class PanelSums {
  public:
-  static int64_t ScratchFloats(WeightKind kind, int64_t depth) {
-    const bool expands = kind == WeightKind::kInt4;
-    return kSumRows * kPanelWidth + (expands ? depth * kPanelWidth / 4 : 0);
-  }
-  static int64_t ScratchFloats(const Operands& o) {
-    return ScratchFloats(o.w.compact.kind, o.depth);
-  }
-  PanelProduct(const Operands& operands, float* scratch)
-      : o_(operands),
-        sums_(scratch),
-        expanded_(reinterpret_cast<int8_t*>(scratch + kSumRows * kPanelWidth)) {}
+  PanelSums() = default;
+  // Of rows from `first_row` on, in `sums`. `expanded` has room for a slice as bytes, [depth / 4][64][4], and is shared with other panels.
+  PanelSums(const Operands& operands, int64_t panel, int64_t first_row, float* sums,
+            int8_t* expanded)
+      : o_(&operands), panel_(panel), first_row_(first_row), sums_(sums), expanded_(expanded) {}
 
-  // From here on of this panel.
-  void Begin(int64_t panel) {
-    panel_ = panel;
-    w_ = o_.panel(panel);
-    if (o_.w.compact.kind != WeightKind::kInt4 || o_.x.sums != nullptr) return;
-    ExpandInt4(o_.level, reinterpret_cast<const uint8_t*>(w_), o_.depth, expanded_);
-    w_ = reinterpret_cast<const std::byte*>(expanded_);
+  // Products of k in [k0, k1) are added to those of the k before.
+  void Add(int64_t rows, int64_t k0, int64_t k1) {
+    const std::byte* w = o_->expands() ? Expand(k0, k1) : Slice(k0);
+    for (int64_t row = 0; row < rows; row += kSumRows)
+      AddBlock(w, row, std::min(kSumRows, rows - row), k0, k1);
   }
-
-  // Rows [row, row + rows), at most kSumRows, go to y, whose first element is that of the first row and the panel's first column.
-  void Rows(int64_t row, int64_t rows, float* y, int64_t ldy, Accumulate accumulate) {
+  // Rows [row, row + rows) of these, at most kSumRows, go to y, whose first element is that of the first row and the panel's first column.
+  void Finish(int64_t row, int64_t rows, float* y, int64_t ldy, Accumulate accumulate) const {
+    const LinearWeights& w = o_->w;
     const int64_t n0 = panel_ * kPanelWidth;
-    const FinishPanel to{.bias = o_.w.bias.empty() ? nullptr : o_.w.bias.f32() + n0,
+    const FinishPanel to{.bias = w.bias.empty() ? nullptr : w.bias.f32() + n0,
                          .y = y,
                          .ldy = ldy,
                          .rows = rows,
-                         .columns = std::min(kPanelWidth, o_.w.n - n0),
+                         .columns = std::min(kPanelWidth, w.n - n0),
                          .add = accumulate == Accumulate::kAdd};
-    if (o_.w.compact.kind == WeightKind::kBf16) {
-      MultiplyBf16Block(o_.level, {.x = static_cast<const Bf16*>(o_.x.x) + row * o_.x.ldx,
-                                   .ldx = o_.x.ldx,
-                                   .w = reinterpret_cast<const Bf16*>(w_),
-                                   .c = sums_,
-                                   .ldc = kPanelWidth,
-                                   .rows = rows,
-                                   .depth = o_.depth,
-                                   .add = false,
-                                   .from_memory = row == 0});
-      return FinishBf16(sums_, to);
-    }
-    auto* sums = reinterpret_cast<int32_t*>(sums_);
-    const int32_t* starts = o_.w.compact.starts.i32() + n0;
-    if (o_.x.sums != nullptr) {
-      MultiplyInt4Block(o_.level, {.x = static_cast<const int8_t*>(o_.x.x) + row * o_.x.ldx,
-                                   .ldx = o_.x.ldx,
-                                   .x_sums = o_.x.sums + row * (o_.x.ldx / kInt4Group),
-                                   .w = reinterpret_cast<const uint8_t*>(w_),
-                                   .start = starts,
-                                   .c = sums,
-                                   .rows = rows,
-                                   .depth = o_.depth});
-    } else {
-      MultiplyInt8Block(o_.level, {.x = static_cast<const uint8_t*>(o_.x.x) + row * o_.x.ldx,
-                                   .ldx = o_.x.ldx,
-                                   .w = reinterpret_cast<const int8_t*>(w_),
-                                   .c = sums,
-                                   .rows = rows,
-                                   .depth = o_.depth,
-                                   .add = false,
-                                   .from_memory = row == 0 && !expands()});
-    }
-    FinishBytes(sums, starts, o_.w.compact.scales.f32() + n0, o_.x.row_scales + row, to);
+    const float* sums = sums_ + row * kPanelWidth;
+    if (o_->kind() == WeightKind::kBf16) return FinishBf16(sums, to);
+    FinishBytes(reinterpret_cast<const int32_t*>(sums), w.compact.starts.i32() + n0,
+                w.compact.scales.f32() + n0, o_->x.row_scales + first_row_ + row, to);
   }
 
  private:
-  bool expands() const { return reinterpret_cast<const std::byte*>(expanded_) == w_; }
-  const Operands& o_;
-  float* sums_;       // [kSumRows][64], of either type
-  int8_t* expanded_;  // [depth / 4][64][4]
-  int64_t panel_ = 0;
-  const std::byte* w_ = nullptr;
-};
+  const std::byte* Slice(int64_t k0) const {
+    const int64_t bytes = o_->kind() == WeightKind::kBf16 ? 2 : 1;
+    return o_->panel(panel_) + (o_->kind() == WeightKind::kInt4 ? 0 : k0 * kPanelWidth * bytes);
+  }
+  const std::byte* Expand(int64_t k0, int64_t k1) {
+    const auto* panel = reinterpret_cast<const uint8_t*>(o_->panel(panel_));
+    ExpandInt4(o_->level, Int4PanelFrom(panel, o_->depth, k0), k1 - k0, expanded_);
+    return reinterpret_cast<const std::byte*>(expanded_);
+  }
+  void AddBlock(const std::byte* w, int64_t row, int64_t rows, int64_t k0, int64_t k1) {
+    const RoundedRows& x = o_->x;
+    const int64_t x_at = (first_row_ + row) * x.ldx + k0;
+    float* sums = sums_ + row * kPanelWidth;
+    auto* whole = reinterpret_cast<int32_t*>(sums);
+    const bool from_memory = row == 0 && !o_->expands();
+    if (o_->kind() == WeightKind::kBf16) {
+      MultiplyBf16Block(o_->level, {.x = static_cast<const Bf16*>(x.x) + x_at,
+                                    .ldx = x.ldx,
+                                    .w = reinterpret_cast<const Bf16*>(w),
+                                    .c = sums,
+                                    .ldc = kPanelWidth,
+                                    .rows = rows,
+                                    .depth = k1 - k0,
+                                    .add = k0 > 0,
+                                    .from_memory = from_memory});
+    } else if (x.sums != nullptr) {
+      MultiplyInt4Block(o_->level, {.x = static_cast<const int8_t*>(x.x) + x_at,
+                                    .ldx = x.ldx,
+                                    .x_sums = x.sums + (first_row_ + row) * (x.ldx / kInt4Group),
+                                    .w = reinterpret_cast<const uint8_t*>(w),
+                                    .start = o_->w.compact.starts.i32() + panel_ * kPanelWidth,
+                                    .c = whole,
+                                    .rows = rows,
+                                    .depth = k1 - k0});
+    } else {
+      MultiplyInt8Block(o_->level, {.x = static_cast<const uint8_t*>(x.x) + x_at,
+                                    .ldx = x.ldx,
+                                    .w = reinterpret_cast<const int8_t*>(w),
+                                    .c = whole,
+                                    .rows = rows,
+                                    .depth = k1 - k0,
+                                    .add = k0 > 0,
+                                    .from_memory = from_memory});
+    }
+  }
 
-Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
-  const int64_t depth = PaddedCompactDepth(w.k, w.compact.kind);
-  return {.w = w,
-          .x = Round(ex, x, w.compact.kind, depth),
-          .level = ex.cpu_level(),
-          .depth = depth,
-          .panel_bytes = CompactPanelBytes(w.k, w.compact.kind)};
-}
+  const Operands* o_ = nullptr;
+  int64_t panel_ = 0, first_row_ = 0;
+  float* sums_ = nullptr;  // of either type
+  int8_t* expanded_ = nullptr;
+};
 
 // What a block of rows of one panel is put into on its way.
 constexpr int64_t kTile = kSumRows * kPanelWidth;
+
+// The panels that are near, in a task's scratch: their sums, an expanded slice, and two tiles.
+class NearPanels {
+ public:
+  static int64_t Floats(const Nearness& near, WeightKind kind) {
+    const int64_t expanded = kind == WeightKind::kInt4 ? near.depth * kPanelWidth / 4 : 0;
+    return Room(near) * near.rows * kPanelWidth + expanded + 2 * kTile;
+  }
+  NearPanels(const Operands& o, int64_t first_row, float* scratch)
+      : o_(o), first_row_(first_row), scratch_(scratch) {}
+
+  // At most two, or near.panels.
+  void Take(int64_t panel) {
+    float* sums = scratch_ + 2 * kTile + count_ * o_.near.rows * kPanelWidth;
+    float* expanded = scratch_ + 2 * kTile + Room(o_.near) * o_.near.rows * kPanelWidth;
+    panels_[static_cast<size_t>(count_++)] =
+        PanelSums(o_, panel, first_row_, sums, reinterpret_cast<int8_t*>(expanded));
+  }
+  // The whole products of all that were taken.
+  void Multiply(int64_t rows) {
+    for (int64_t k = 0; k < o_.depth; k += o_.near.depth)
+      for (int64_t i = 0; i < count_; ++i)
+        panels_[static_cast<size_t>(i)].Add(rows, k, std::min(k + o_.near.depth, o_.depth));
+  }
+  // By the order in which they were taken.
+  const PanelSums& operator[](int64_t i) const { return panels_[static_cast<size_t>(i)]; }
+  float* tile() const { return scratch_; }
+  float* other_tile() const { return scratch_ + kTile; }
+
+ private:
+  static int64_t Room(const Nearness& near) { return std::max<int64_t>(2, near.panels); }
+
+  const Operands& o_;
+  const int64_t first_row_;
+  float* const scratch_;
+  std::array<PanelSums, kMostPanels> panels_;
+  int64_t count_ = 0;
+};
+
+Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
+  const WeightKind kind = w.compact.kind;
+  const int64_t depth = PaddedCompactDepth(w.k, kind);
+  return {.w = w,
+          .x = Round(ex, x, kind, depth),
+          .level = ex.cpu_level(),
+          .depth = depth,
+          .panel_bytes = CompactPanelBytes(w.k, kind),
+          .near = NearnessOf(x.dim(0), depth, DTypeSize(RoundedType(kind)))};
+}
 
 // `then(row, columns)` is called for each row of y, a panel's columns at a time.
 template <typename Then>
 void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
               Accumulate accumulate, const Then& then) {
   if (x.dim(0) == 0) return;
-  const Operands operands = OperandsOf(ex, x, w);
+  const Operands o = OperandsOf(ex, x, w);
   const bool rounds = y.dtype() == DType::kBF16;
-  const int64_t own_floats = PanelProduct::ScratchFloats(operands);
-  ForPanels(ex, operands.Share(w.panels()), own_floats + (rounds ? kTile : 0),
-            [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
-              PanelProduct product(operands, scratch);
-              product.Begin(panel);
-              const int64_t column = panel * kPanelWidth;
-              const int64_t columns = std::min(kPanelWidth, w.n - column);
-              for (int64_t row = begin; row < end; row += kSumRows) {
-                const int64_t rows = std::min(kSumRows, end - row);
-                float* first = rounds ? scratch + own_floats : y.row(row) + column;
-                const int64_t ld = rounds ? kPanelWidth : y.stride(0);
-                product.Rows(row, rows, first, ld, accumulate);
-                for (int64_t r = 0; r < rows; ++r) {
-                  then(first + r * ld, columns);
-                  if (rounds) RoundIntoRow(first + r * ld, columns, y, row + r, column);
-                }
-              }
+  const auto finish = [&](const PanelSums& sums, int64_t panel, const PanelTask& task,
+                          float* tile) {
+    const int64_t column = panel * kPanelWidth;
+    const int64_t columns = std::min(kPanelWidth, w.n - column);
+    const int64_t ld = rounds ? kPanelWidth : y.stride(0);
+    for (int64_t at = 0; at < task.rows; at += kSumRows) {
+      const int64_t count = std::min(kSumRows, task.rows - at), row = task.first_row + at;
+      float* first = rounds ? tile : y.row(row) + column;
+      sums.Finish(at, count, first, ld, accumulate);
+      for (int64_t r = 0; r < count; ++r) {
+        then(first + r * ld, columns);
+        if (rounds) RoundIntoRow(first + r * ld, columns, y, row + r, column);
+      }
+    }
+  };
+  ForPanels(ex, o.Share(w.panels(), o.near.panels), NearPanels::Floats(o.near, o.kind()),
+            [&](const PanelTask& task, float* scratch) {
+              NearPanels near(o, task.first_row, scratch);
+              for (int64_t p = 0; p < task.panels; ++p) near.Take(task.first + p);
+              near.Multiply(task.rows);
+              for (int64_t p = 0; p < task.panels; ++p)
+                finish(near[p], task.first + p, task, near.tile());
             });
 }
 
 }  // namespace
 
 void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
-               const std::function<void(int64_t, int64_t, int64_t, float*)>& body) {
+               const std::function<void(const PanelTask&, float*)>& body) {
   const int64_t panels = share.panels, rows = share.rows;
   const int64_t threads = ex.threads();
-  if (rows > kFewRows && panels < 4 * threads) {
-    const int64_t blocks = (rows + kSumRows - 1) / kSumRows;
-    ex.ParallelWithScratch(panels * blocks, scratch_floats, [&](int64_t task, float* own) {
-      const int64_t begin = task / panels * kSumRows;
-      body(task % panels, begin, std::min(begin + kSumRows, rows), own);
-    });
-    return;
-  }
   if (rows > kFewRows) {
-    ex.ParallelWithScratch(panels, scratch_floats,
-                           [&](int64_t task, float* own) { body(task, 0, rows, own); });
+    const bool narrow = panels < 4 * threads;
+    const int64_t chunk = narrow ? kSumRows : std::min(rows, share.rows_at_once);
+    const int64_t group =
+        narrow ? 1 : std::clamp(panels / (4 * threads), int64_t{1}, share.panels_at_once);
+    const int64_t chunks = (rows + chunk - 1) / chunk, groups = (panels + group - 1) / group;
+    ex.ParallelWithScratch(chunks * groups, scratch_floats, [&](int64_t task, float* own) {
+      const int64_t row = task / groups * chunk, panel = task % groups * group;
+      body({.first = panel,
+            .panels = std::min(group, panels - panel),
+            .first_row = row,
+            .rows = std::min(chunk, rows - row)},
+           own);
+    });
     return;
   }
   // Long runs first, for the prefetcher, then ever shorter ones: whoever is done early waits for one panel at most, at every op's end.
@@ -275,7 +357,7 @@ void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
   ex.ParallelWithScratch(std::ssize(ends), scratch_floats, [&](int64_t task, float* own) {
     const auto t = static_cast<size_t>(task);
     for (int64_t panel = t == 0 ? 0 : ends[t - 1]; panel < ends[t]; ++panel)
-      body(panel, 0, rows, own);
+      body({.first = panel, .panels = 1, .first_row = 0, .rows = rows}, own);
   });
 }
 
@@ -286,10 +368,13 @@ int64_t CompactWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind) {
   return std::max(whole, LayOut(std::min(rows, kFewRows), depth, kind, true).bytes);
 }
 
-// That of SwiGLU, and of packing: a row.
+// Of any number of rows; that of packing is a row.
 int64_t CompactThreadBytes(int64_t k, WeightKind kind) {
-  const int64_t depth = PaddedCompactDepth(k, kind);
-  return std::max(2 * PanelProduct::ScratchFloats(kind, depth) + 2 * kTile, depth) * 4;
+  const int64_t depth = PaddedCompactDepth(k, kind), element = DTypeSize(RoundedType(kind));
+  int64_t floats = depth;
+  for (int64_t rows = kSumRows; rows <= 8 * kSumRows; rows += kSumRows)
+    floats = std::max(floats, NearPanels::Floats(NearnessOf(rows, depth, element), kind));
+  return 4 * floats;
 }
 
 void LinearCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
@@ -304,32 +389,35 @@ void LinearCompactThen(Exec& ex, const TensorView& x, const LinearWeights& w, Ro
 
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
   if (x.dim(0) == 0) return;
-  const Operands operands = OperandsOf(ex, x, w);
+  const Operands o = OperandsOf(ex, x, w);
   const bool rounds = y.dtype() == DType::kBF16;
   const int64_t half = w.panels() / 2;
-  const int64_t own_floats = PanelProduct::ScratchFloats(operands);
-  ForPanels(ex, operands.Share(half), 2 * own_floats + 2 * kTile,
-            [&](int64_t panel, int64_t begin, int64_t end, float* scratch) {
-              PanelProduct gate(operands, scratch), up(operands, scratch + own_floats);
-              gate.Begin(panel);
-              up.Begin(half + panel);
-              float* g = scratch + 2 * own_floats;
-              float* u = g + kTile;
-              for (int64_t row = begin; row < end; row += kSumRows) {
-                const int64_t rows = std::min(kSumRows, end - row);
-                gate.Rows(row, rows, g, kPanelWidth, Accumulate::kOverwrite);
-                up.Rows(row, rows, u, kPanelWidth, Accumulate::kOverwrite);
-                for (int64_t r = 0; r < rows; ++r) {
-                  float* gated = g + r * kPanelWidth;
-                  const int64_t column = panel * kPanelWidth;
-                  if (!rounds) {
-                    SiluMulRowCpu(gated, u + r * kPanelWidth, y.row(row + r) + column, kPanelWidth);
-                    continue;
-                  }
-                  SiluMulRowCpu(gated, u + r * kPanelWidth, gated, kPanelWidth);
-                  RoundIntoRow(gated, kPanelWidth, y, row + r, column);
-                }
+  const auto finish = [&](const PanelSums& gate, const PanelSums& up, int64_t panel,
+                          const PanelTask& task, float* g, float* u) {
+    const int64_t column = panel * kPanelWidth;
+    for (int64_t at = 0; at < task.rows; at += kSumRows) {
+      const int64_t count = std::min(kSumRows, task.rows - at), row = task.first_row + at;
+      gate.Finish(at, count, g, kPanelWidth, Accumulate::kOverwrite);
+      up.Finish(at, count, u, kPanelWidth, Accumulate::kOverwrite);
+      for (int64_t r = 0; r < count; ++r) {
+        float* gated = g + r * kPanelWidth;
+        float* to = rounds ? gated : y.row(row + r) + column;
+        SiluMulRowCpu(gated, u + r * kPanelWidth, to, kPanelWidth);
+        if (rounds) RoundIntoRow(gated, kPanelWidth, y, row + r, column);
+      }
+    }
+  };
+  ForPanels(ex, o.Share(half, std::max<int64_t>(1, o.near.panels / 2)),
+            NearPanels::Floats(o.near, o.kind()), [&](const PanelTask& task, float* scratch) {
+              NearPanels near(o, task.first_row, scratch);
+              for (int64_t p = 0; p < task.panels; ++p) {
+                near.Take(task.first + p);
+                near.Take(half + task.first + p);
               }
+              near.Multiply(task.rows);
+              for (int64_t p = 0; p < task.panels; ++p)
+                finish(near[2 * p], near[2 * p + 1], task.first + p, task, near.tile(),
+                       near.other_tile());
             });
 }
 

@@ -51,14 +51,21 @@ inline constexpr int64_t kFewRows = 16;
 // Rows whose sums for one panel, 32 KiB, stay near while the panel's k pass.
 inline constexpr int64_t kSumRows = 128;
 
-// What threads share out: all panels of a matrix for all rows.
+// What threads share out: all panels of a matrix for all rows, so many at once, at most, where rows are many.
 struct PanelShare {
   int64_t panels;
   int64_t rows;
+  int64_t rows_at_once;
+  int64_t panels_at_once;
 };
-// body(panel, begin, end, scratch) over all panels and rows. Tasks go in the order of memory, so that a thread's next one is near.
+// Panels [first, first + panels) for rows [first_row, first_row + rows).
+struct PanelTask {
+  int64_t first, panels;
+  int64_t first_row, rows;
+};
+// body(task, scratch) over all panels and rows. Tasks go in the order of memory, so that a thread's next one is near.
 void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
-               const std::function<void(int64_t, int64_t, int64_t, float*)>& body);
+               const std::function<void(const PanelTask&, float*)>& body);
 
 // out[0 … depth) = elements k0 … of row r of the stacked parts, scaled. Both are multiples of the block of the part that r is in.
 void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k0, int64_t depth,

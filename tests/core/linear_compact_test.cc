@@ -5,11 +5,13 @@
 #include <cmath>
 #include <ostream>
 #include <tuple>
+#include <utility>
 
 #include "core/convert.h"
 #include "core/ops/int4_block.h"
 #include "core/ops/int8_block.h"
 #include "core/ops/linear.h"
+#include "core/ops/swiglu.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -111,6 +113,29 @@ INSTANTIATE_TEST_SUITE_P(All, CompactLinear,
                            return std::string(WeightKindName(std::get<0>(test.param))) + "_" +
                                   std::string(CpuLevelName(std::get<1>(test.param)));
                          });
+
+// Rows that are too many and too long for a cache go through slices of k; one alone does not.
+TEST_P(CompactLinear, OfManyLongRowsIsThatOfEach) {
+  constexpr int64_t kColumns = 512;
+  for (const auto& [rows, k] : {std::pair<int64_t, int64_t>{130, 4160}, {800, 1410}}) {
+    if (level() == CpuLevel::kScalar && rows > 130) continue;  // would take seconds
+    Numbers numbers(static_cast<uint64_t>(k));
+    const Tensor x = RandomTensor({rows, k}, numbers);
+    const LinearWeights w =
+        Pack(RandomTensor({kColumns, k}, numbers), RandomTensor({kColumns}, numbers), kind());
+    Exec one(1, level());
+    Tensor gated = Tensor::F32({rows, kColumns / 2}), unused;
+    const Tensor whole = Product(x, w, level());
+    SwiGlu(one, x, w, unused, gated);
+    for (const int64_t row : {int64_t{0}, int64_t{1}, int64_t{127}, int64_t{128}, rows - 1}) {
+      const TensorView alone = x.view().Rows(row, row + 1);
+      EXPECT_TRUE(SameBits(Product(alone, w, level()), whole.view().Rows(row, row + 1))) << row;
+      Tensor gated_alone = Tensor::F32({1, kColumns / 2});
+      SwiGlu(one, alone, w, unused, gated_alone);
+      EXPECT_TRUE(SameBits(gated_alone, gated.view().Rows(row, row + 1))) << row;
+    }
+  }
+}
 
 TEST_P(CompactLinear, IsTheProductOfTheRoundedOperands) {
   for (const auto& [rows, n, k] : kShapes) {

@@ -21,7 +21,7 @@ TEST_P(Workspace, IsWhatWasSaidAndNotMuchLess) {
   Exec ex(kThreads);
   const Tensor stored = testing::RandomTensor({kColumns, kDepth}, numbers);
   const LinearWeights w = PackLinear(ex, {{.weight = stored, .bias = {}}}, GetParam());
-  for (const int64_t rows : {1, 10, 200}) {
+  for (const int64_t rows : {1, 10, 200, 768}) {
     const Tensor x = testing::RandomTensor({rows, kDepth}, numbers);
     Tensor y = Tensor::F32({rows, kColumns}), gated = Tensor::F32({rows, kColumns / 2});
     Linear(ex, x, w, y);
@@ -30,6 +30,7 @@ TEST_P(Workspace, IsWhatWasSaidAndNotMuchLess) {
                          kThreads * LinearThreadBytes(kDepth, GetParam());
     EXPECT_LE(ex.workspace_bytes(), said) << rows;
     if (GetParam() == WeightKind::kF32) continue;  // oneDNN's own is not counted
+    if (rows > 10 && rows < 768) continue;         // threads have room for more
     EXPECT_GE(ex.workspace_bytes(), 0.8 * said) << rows;
   }
 }
