@@ -42,7 +42,7 @@ MAY_INCLUDE = {
 
 # Headers of other projects, and the only files that may include them.
 ELSEWHERE = [
-    ("oneDNN", ["dnnl*", "oneapi/*"], ["core/ops/gemm_plans_onednn.cc"]),
+    ("oneDNN", ["dnnl*", "oneapi/*"], ["core/ops/gemm_plans_onednn.cc", "tests/bench/bench_onednn.cc"]),
     ("OpenCV", ["opencv*"], ["vision/*_opencv.cc"]),
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/sentencepiece/module.cc"]),
