@@ -129,9 +129,11 @@ void AddBench(CLI::App& app) {
   command->require_subcommand(0, 1);
   command->callback([command] {
     if (command->get_subcommands().empty())
-      throw UsageError{"what to measure is missing, expected attention or model"};
+      throw UsageError{"what to measure is missing, expected attention, machine, model or ops"};
   });
+  AddBenchMachine(*command);
   AddBenchModel(*command);
+  AddBenchOps(*command);
   CLI::App* attention = command->add_subcommand(
       "attention",
       "The attention core against plain two-pass attention and against itself with each\n"

@@ -11,8 +11,6 @@
 namespace binocle {
 namespace {
 
-constexpr int64_t kReadBytes = int64_t{1} << 30;
-
 template <typename Body>
 double SecondsOf(const Body& body) {
   const auto start = std::chrono::steady_clock::now();
@@ -132,15 +130,15 @@ double RateOf(Exec& ex, double (*dots)(float, float*)) {
 
 }  // namespace
 
-ReadRate::ReadRate(Exec& ex) : ex_(ex), buffer_(kReadBytes) {
-  ex.ParallelRanges(kReadBytes, 1 << 20, [&](int64_t begin, int64_t end) {
+ReadRate::ReadRate(Exec& ex, int64_t bytes) : ex_(ex), buffer_(bytes) {
+  ex.ParallelRanges(bytes, 1 << 20, [&](int64_t begin, int64_t end) {
     std::memset(static_cast<char*>(buffer_.data()) + begin, 1, static_cast<size_t>(end - begin));
   });
 }
 
 double ReadRate::Measure() {
   std::atomic<uint64_t> sum{0};
-  const int64_t words = kReadBytes / 8;
+  const int64_t words = buffer_.size() / 8;
   const double seconds = SecondsOf([&] {
     ex_.ParallelRanges(words, 1 << 17, [&](int64_t begin, int64_t end) {
       const auto* from = static_cast<const uint64_t*>(buffer_.data()) + begin;
@@ -154,7 +152,7 @@ double ReadRate::Measure() {
     });
   });
   BINOCLE_CHECK(sum.load() != 0, "the buffer holds ones");
-  return static_cast<double>(kReadBytes) / seconds;
+  return static_cast<double>(buffer_.size()) / seconds;
 }
 
 double MeasureBf16Rate(Exec& ex) {

@@ -6,10 +6,10 @@
 
 namespace binocle {
 
-// Bytes per second of reading a gibibyte in huge pages, a contiguous part for each thread.
+// Bytes per second of reading a gibibyte in huge pages, a contiguous part for each thread. `bytes`: another size, whole MiB, larger than the caches.
 class ReadRate {
  public:
-  explicit ReadRate(Exec& ex);
+  explicit ReadRate(Exec& ex, int64_t bytes = int64_t{1} << 30);
   double Measure();
 
  private:
