@@ -76,7 +76,7 @@ std::string Subject(const OpTiming& t) {
 
 std::string Quartiles(const Spread& s) {
   char text[64];
-  std::snprintf(text, sizeof text, "%.3g-%.3g", s.lower, s.upper);
+  std::snprintf(text, sizeof text, "%.4g-%.4g", s.lower, s.upper);
   return text;
 }
 

@@ -1,5 +1,7 @@
 #include "binocle/bench_machine.h"
 
+#include <string>
+
 #include "core/machine.h"
 #include "core/vector_rate.h"
 #include "service/engine/bench_rates.h"

@@ -1,7 +1,6 @@
-#include <algorithm>
 #include <cmath>
 #include <memory>
-#include <utility>
+#include <vector>
 
 #include "attention/attention.h"
 #include "service/engine/bench_kernels.h"

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "binocle/bench_ops.h"
+#include "core/tensor.h"
 #include "service/engine/bench_rates.h"
 
 namespace binocle {

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/ops/linear_activate.h"
 #include "core/ops/swiglu.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "attention/kv_pages.h"
 #include "core/machine.h"

@@ -1,6 +1,7 @@
 // What is measured, and that the figures of a line belong together. How fast anything is depends on the machine, and on who else is on it.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <string>
@@ -52,7 +53,7 @@ const OpBench& SmallOpBench() {
                                          .shapes = {{70, 130}},
                                          .compute = {"int4", "f32", "f32", "bf16"},
                                          .threads = 2,
-                                         .rounds = 2});
+                                         .rounds = 1});
   return bench;
 }
 
@@ -77,11 +78,17 @@ TEST(BenchOps, EveryOpIsThereForItsRowsAndKinds) {
   EXPECT_EQ(found, expected);
 }
 
+double Middle(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 2, values.end());
+  return values[values.size() / 2];
+}
+
 TEST(BenchOps, SharesAreOfTheMachineInTheSameRun) {
   const OpBench& bench = SmallOpBench();
   ExpectRates(bench.machine);
   EXPECT_EQ(bench.machine.threads, 2);
-  EXPECT_EQ(bench.machine.rounds, 2);
+  EXPECT_EQ(bench.machine.rounds, 1);
+  std::vector<double> arithmetic, read;
   for (const OpTiming& t : bench.ops) {
     SCOPED_TRACE(t.op + " " + std::to_string(t.rows) + " " + t.compute);
     ExpectSpread(t.milliseconds);
@@ -93,33 +100,41 @@ TEST(BenchOps, SharesAreOfTheMachineInTheSameRun) {
                         : t.compute == "bf16" ? bench.machine.bf16_rate.median
                                               : bench.machine.int8_rate.median;
     EXPECT_EQ(t.arithmetic_share.median > 0, products && rate > 0);
-    EXPECT_LT(t.arithmetic_share.median, 1.5);
-    // Rows alone may come from a cache.
-    if (products) EXPECT_LT(t.read_share.median, 1.5);
+    if (!products) continue;  // rows alone may come from a cache
+    arithmetic.push_back(t.arithmetic_share.median);
+    read.push_back(t.read_share.median);
   }
+  // Of one op a share may be anything where others use the processors: it and the machine are not measured at the same moment.
+  EXPECT_LT(Middle(arithmetic), 1.5);
+  EXPECT_LT(Middle(read), 1.5);
 }
 
 TEST(BenchOps, OperationsAndBytesAreThoseOfTheShape) {
   for (const OpTiming& t : SmallOpBench().ops) {
     SCOPED_TRACE(t.op + " " + std::to_string(t.rows) + " " + t.compute);
-    // Of two rounds a median is the mean, and a mean of times by one of their inverses is no less than 1.
-    const auto per_call = [&](const Spread& per_second) {
-      return per_second.median * t.milliseconds.median / 1000;
+    // There was one round, so the figures are of the same call.
+    const auto expect_of_a_call = [&](const Spread& per_second, double expected) {
+      EXPECT_NEAR(per_second.median * t.milliseconds.median / 1000, expected, 1e-9 * expected);
     };
+    const auto rows = static_cast<double>(t.rows), keys = static_cast<double>(t.keys);
     if (t.op == "linear") {
       EXPECT_EQ(t.n, 70);
       EXPECT_EQ(t.k, 130);
-      EXPECT_GE(per_call(t.operations_per_second) * 1.001, 2.0 * 70 * 130 * t.rows);
+      expect_of_a_call(t.operations_per_second, 2 * 70 * 130 * rows);
+    }
+    if (t.op == "swiglu" && t.compute != "int4") {  // which has factors beside its four bits
+      const double bytes = t.compute == "f32" ? 4 : 2;
+      expect_of_a_call(t.bytes_per_second, 11264 * 2048 * bytes + 4 * 2048 * rows);
     }
     if (t.op == "attention") {
       EXPECT_EQ(t.width, t.heads * t.head_dim);
-      const double rows = static_cast<double>(t.rows), keys = static_cast<double>(t.keys);
-      EXPECT_GE(per_call(t.operations_per_second) * 1.001,
-                4 * rows * (keys - (rows - 1) / 2) * static_cast<double>(t.width));
+      const auto width = static_cast<double>(t.width);
+      const auto kv_width = static_cast<double>(t.kv_heads * t.head_dim);
       const double bytes = t.compute == "f32" ? 4 : 2;
-      EXPECT_GE(per_call(t.bytes_per_second) * 1.001,
-                2 * keys * static_cast<double>(t.kv_heads * t.head_dim) * bytes);
+      expect_of_a_call(t.operations_per_second, 4 * rows * (keys - (rows - 1) / 2) * width);
+      expect_of_a_call(t.bytes_per_second, 2 * keys * kv_width * bytes + 4 * rows * width);
     }
+    if (t.op == "rms_norm") expect_of_a_call(t.bytes_per_second, 4 * 2048 * (rows + 1));
   }
 }
 
