@@ -210,7 +210,7 @@ TEST_F(ServicesTest, AClientThatCancelsEndsItsRequest) {
 TEST_F(ServicesTest, ADeadlineReachesTheModelAndEndsTheCall) {
   Start();
   grpc::ClientContext context;
-  const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(150);
+  const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(500);
   context.set_deadline(deadline);
   v1::AskRequest request;
   request.set_prompt("sleep");
@@ -220,7 +220,7 @@ TEST_F(ServicesTest, ADeadlineReachesTheModelAndEndsTheCall) {
   EXPECT_TRUE(Soon([&] { return backend_->running == 0 && server_->in_flight() == 0; }));
   ASSERT_TRUE(backend_->last().deadline);
   const auto left = *backend_->last().deadline - std::chrono::steady_clock::now();
-  EXPECT_LT(left, std::chrono::milliseconds(150));
+  EXPECT_LT(left, std::chrono::milliseconds(500));
 }
 
 TEST_F(ServicesTest, WithoutADeadlineThereIsNone) {
@@ -249,7 +249,7 @@ TEST_F(ServicesTest, AStalledClientCostsNothingAfterTheLimit) {
 TEST_F(ServicesTest, AStalledAnswerThatHasEndedIsNotCalledWell) {
   constexpr size_t kMoreThanFitsOnTheWay = 16 << 20;
   GrpcServerOptions options;
-  options.stall_limit = std::chrono::milliseconds(200);
+  options.stall_limit = std::chrono::milliseconds(1000);
   options.limits.max_prompt_bytes = 2 * kMoreThanFitsOnTheWay;
   Start(std::move(options));
   grpc::ClientContext context;
