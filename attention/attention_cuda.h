@@ -32,9 +32,9 @@ struct TileRow {
 struct AttentionTile {
   int32_t first_row;   // in the list of TileRow
   int32_t rows;        //
-  int32_t first_page;  // in the list of pages: that of key first_key_of_page·64
+  int32_t first_page;  // in the list of pages: the one with key first_key
   int32_t pages;       //
-  int32_t first_key;   // position of the first of them: a multiple of 64
+  int32_t first_key;   // a multiple of 64
   int32_t end_key;     // no row sees a key from here on
   int32_t whole_from;  // every row sees all keys from here …
   int32_t whole_to;    // … to here: no masks. Multiples of 64

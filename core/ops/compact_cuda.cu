@@ -5,6 +5,7 @@
 #include "core/ops/compact_cuda.h"
 
 #include "core/backend/cuda/device.h"
+#include "core/error.h"
 
 namespace binocle::cuda {
 namespace {
@@ -174,6 +175,7 @@ void RowsAsBytes(const float* x, int32_t rows, int32_t depth, const ByteRows& to
 
 void MultiplyBytes(const ByteRows& x, int32_t rows, const CompactWeights& w, Add add, float* y,
                    Stream stream) {
+  BINOCLE_CHECK(w.depth % 64 == 0 && rows <= kMostCompactRows, rows, " rows, a depth of ", w.depth);
   if (rows == 0 || w.features == 0) return;
   const MultiplyWork work{x, w, rows, add == Add::kYes, y};
   if (rows == 1) return LaunchMultiply<1>(work, stream);

@@ -94,6 +94,28 @@ TEST_P(AttentionKernels, RowsEqualTheExplicitMatrixInF32) {
   ExpectEqualsTheMatrix<float>(p, ScaledArgs(p, Mask::kCausal), kF32Out, Rows<float>);
 }
 
+// Chunks that are not decoded rows: then kernels, tiles and order of pages are the same for a row, and so is every bit.
+TEST(AttentionTiles, ARowDoesNotDependOnHowAPromptIsCut) {
+  const Problem p = MakeProblem({4, 2, 64, {{130, 150}}}, DType::kBF16, 14);
+  const AttentionArgs args = ScaledArgs(p, Mask::kCausal);
+  AttentionPlan plan;
+  PlanAttention(RequestOf(p, args), plan);
+  DeviceProblem<Bf16> whole(p, args), cut(p, args);
+  whole.Solve(plan, {cuda::TilePolicy{}}, Tiles);
+  for (const auto& [first, rows] : {std::pair<int64_t, int64_t>{0, 50}, {50, 9}, {59, 71}}) {
+    QueryRun chunk = p.runs[0];
+    chunk.first_row = first;
+    chunk.rows = rows;
+    chunk.first_position += first;
+    chunk.keys = chunk.first_position + rows;
+    PlanAttention({.runs = {&chunk, 1}, .heads = 4, .kv_heads = 2}, plan);
+    cut.Solve(plan, {cuda::TilePolicy{}}, Tiles);
+  }
+  EXPECT_TRUE(NoReports());
+  for (size_t i = 0; i < whole.out.size(); ++i) ASSERT_EQ(whole.out[i], cut.out[i]) << i;
+  for (size_t i = 0; i < whole.lse.size(); ++i) ASSERT_EQ(whole.lse[i], cut.lse[i]) << i;
+}
+
 TEST_P(AttentionKernels, InAWindowARowSeesItsOwnKeyAndThoseInFrontOfIt) {
   for (const int64_t window : {1, 64, 65}) {
     const Problem p = MakeProblem(GetParam(), DType::kBF16, 13);
