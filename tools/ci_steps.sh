@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 DEPS=${DEPS:-tools/install_deps.sh}
 
-all_steps=(deps layers proto text format headers scripts tools training python build minimal install asan fuzz tests)
+all_steps=(deps layers proto text format headers scripts tools training python build cuda minimal install asan fuzz tests)
 
 # Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets, which see all that strangers send:
 # kernels, and parsers of weights, pictures and texts. The rest takes ten minutes more and is for who changes it: asan_all.
@@ -83,7 +83,24 @@ step_build() {
   configure_and_build dev
 }
 
+# What the compiler made of the kernels, and its PTX by the interpreter. The emulator's programs are among the tests. Needs the toolkit, which `build` has
+# looked for, and two packages, pinned; where one is not to be had that part reports skipped.
+step_cuda() {
+  if [ ! -f build/dev/lib/libbinocle_cuda.so ]; then
+    echo "cuda: skipped, no nvcc where the build looked"
+    return
+  fi
+  [ -x build/ptx/bin/python ] || python3 -m venv build/ptx
+  build/ptx/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tools/ptx/requirements.txt ||
+    echo "cuda: skipped in part, nvdisasm and numpy cannot be had"
+  tools/cuda_static.py check build/dev/lib/libbinocle_cuda.so docs/cuda.md \
+    --nvdisasm "$(find build/ptx -name nvdisasm -type f | head -n 1)"
+  build/ptx/bin/python -B tools/tests/ptx_test.py
+}
+
+# The kernels of CUDA are compiled in the dev build.
 step_minimal() {
+  [ -f build/minimal/CMakeCache.txt ] || cmake --preset minimal -DBINOCLE_UNITY=ON -DBINOCLE_CUDA=OFF
   configure_and_build minimal
   build/minimal/bin/minimal_check
 }

@@ -1,0 +1,193 @@
+#include "attention/attention_plan.h"
+
+#include <algorithm>
+#include <map>
+#include <variant>
+
+#include "core/error.h"
+
+namespace binocle {
+namespace {
+
+struct KeyInterval {
+  int64_t first;
+  int64_t end;
+};
+
+// A piece of a run's keys, in whole pages but for the last.
+struct KeyPart {
+  int64_t first;
+  int64_t end;
+};
+
+bool IsPlain(const QueryRun& run) {
+  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
+}
+
+KeyInterval SeenBy(const PlanRequest& request, const QueryRun& run, int64_t row) {
+  const int64_t end = request.mask == Mask::kCausal ? run.first_position + row + 1 : run.keys;
+  const int64_t first =
+      request.window > 0 ? std::max(run.first_key, end - request.window) : run.first_key;
+  return {std::min(first, end), end};
+}
+
+int64_t PageFloor(int64_t key) { return key / kPageTokens * kPageTokens; }
+int64_t PageCeil(int64_t key) { return PageFloor(key + kPageTokens - 1); }
+
+// Closes a tile over the rows that were appended since `first_row`, over the pages of `run`.
+void AddTile(TilePlan& plan, const QueryRun& run, int64_t run_index, size_t first_row) {
+  const auto rows = std::span(plan.rows).subspan(first_row);
+  int64_t first = rows[0].first_key, end = 0, all_from = 0, all_to = rows[0].end_key;
+  for (const cuda::TileRow& row : rows) {
+    first = std::min<int64_t>(first, row.first_key);
+    end = std::max<int64_t>(end, row.end_key);
+    all_from = std::max<int64_t>(all_from, row.first_key);
+    all_to = std::min<int64_t>(all_to, row.end_key);
+  }
+  first = PageFloor(first);
+  const int64_t pages = PagesFor(end) - first / kPageTokens;
+  plan.tiles.push_back(
+      {.first_row = static_cast<int32_t>(first_row),
+       .rows = static_cast<int32_t>(rows.size()),
+       .first_page = static_cast<int32_t>(plan.pages.size()),
+       .pages = static_cast<int32_t>(pages),
+       .first_key = static_cast<int32_t>(first),
+       .end_key = static_cast<int32_t>(end),
+       .whole_from = static_cast<int32_t>(PageCeil(all_from)),
+       .whole_to = static_cast<int32_t>(PageFloor(all_to)),
+       .policy = IsPlain(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
+  const auto from = run.pages.begin() + first / kPageTokens;
+  plan.pages.insert(plan.pages.end(), from, from + pages);
+}
+
+void AddDirect(const PlanRequest& request, int64_t run_index, int64_t rows_per_tile,
+               TilePlan& plan) {
+  const QueryRun& run = request.runs[static_cast<size_t>(run_index)];
+  const int64_t blocks = (run.rows + rows_per_tile - 1) / rows_per_tile;
+  for (int64_t block = blocks - 1; block >= 0; --block) {
+    const size_t first_row = plan.rows.size();
+    for (int64_t r = block * rows_per_tile; r < std::min(run.rows, (block + 1) * rows_per_tile);
+         ++r) {
+      const auto row = static_cast<int32_t>(run.first_row + r);
+      const KeyInterval seen = SeenBy(request, run, r);
+      plan.rows.push_back(
+          {row, row, static_cast<int32_t>(seen.first), static_cast<int32_t>(seen.end)});
+    }
+    AddTile(plan, run, run_index, first_row);
+  }
+}
+
+std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut) {
+  std::vector<KeyPart> parts;
+  const auto add = [&](int64_t from, int64_t to) {
+    for (int64_t first = from; first < to; first += kPartKeys) {
+      const KeyPart part{std::max(first, seen.first), std::min({first + kPartKeys, to, seen.end})};
+      if (part.first < part.end) parts.push_back(part);
+    }
+  };
+  const int64_t own = PageFloor(std::min(cut, seen.end));
+  add(0, own);
+  add(own, seen.end);
+  // A row that sees nothing still gets a result: O = 0, LSE = −∞.
+  if (parts.empty()) parts.push_back({seen.first, seen.first});
+  return parts;
+}
+
+// Parts that may be one tile: the same pages, all of whose keys are seen.
+struct SharedPart {
+  int64_t first;
+  std::vector<int32_t> pages;
+  auto operator<=>(const SharedPart&) const = default;
+};
+
+struct PartRow {
+  cuda::TileRow row;
+  int64_t run;
+};
+
+class PartsPlan {
+ public:
+  PartsPlan(const PlanRequest& request, int64_t rows_per_tile, AttentionPlan& plan)
+      : request_(request), rows_per_tile_(rows_per_tile), plan_(plan) {}
+
+  void Add(int64_t run_index) {
+    const QueryRun& run = request_.runs[static_cast<size_t>(run_index)];
+    const int64_t cut = request_.cuts.empty() ? 0 : request_.cuts[static_cast<size_t>(run_index)];
+    for (int64_t r = 0; r < run.rows; ++r) {
+      const auto q_row = static_cast<int32_t>(run.first_row + r);
+      const std::vector<KeyPart> parts = PartsOf(SeenBy(request_, run, r), cut);
+      plan_.merges.push_back({.out_row = q_row,
+                              .first_part = static_cast<int32_t>(plan_.part_rows),
+                              .parts = static_cast<int32_t>(parts.size())});
+      for (const KeyPart& part : parts) {
+        const PartRow row{{q_row, static_cast<int32_t>(plan_.part_rows++),
+                           static_cast<int32_t>(part.first), static_cast<int32_t>(part.end)},
+                          run_index};
+        AddPart(run, part, row);
+      }
+    }
+  }
+
+  void AddShared() {
+    for (const auto& [part, rows] : shared_) {
+      for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(rows_per_tile_)) {
+        const size_t first_row = plan_.parts.rows.size();
+        const size_t end = std::min(rows.size(), begin + static_cast<size_t>(rows_per_tile_));
+        for (size_t i = begin; i < end; ++i) plan_.parts.rows.push_back(rows[i].row);
+        const int64_t run = rows[begin].run;
+        AddTile(plan_.parts, request_.runs[static_cast<size_t>(run)], run, first_row);
+      }
+    }
+  }
+
+ private:
+  void AddPart(const QueryRun& run, const KeyPart& part, const PartRow& row) {
+    if (IsPlain(run) && part.first % kPageTokens == 0 && part.end % kPageTokens == 0) {
+      const auto pages = run.pages.begin();
+      shared_[{part.first, {pages + part.first / kPageTokens, pages + part.end / kPageTokens}}]
+          .push_back(row);
+      return;
+    }
+    const size_t first_row = plan_.parts.rows.size();
+    plan_.parts.rows.push_back(row.row);
+    AddTile(plan_.parts, run, row.run, first_row);
+  }
+
+  const PlanRequest& request_;
+  int64_t rows_per_tile_;
+  AttentionPlan& plan_;
+  std::map<SharedPart, std::vector<PartRow>> shared_;
+};
+
+}  // namespace
+
+void PlanAttention(const PlanRequest& request, AttentionPlan& plan) {
+  const int64_t group = request.heads / request.kv_heads;
+  if (group > cuda::kTileRows) {
+    Throw(Code::kUnimplemented, "attention on a GPU: ", request.heads, " query heads for ",
+          request.kv_heads, " kv heads, expected at most ", cuda::kTileRows, " for one");
+  }
+  for (TilePlan* part : {&plan.direct, &plan.parts}) {
+    part->tiles.clear();
+    part->rows.clear();
+    part->pages.clear();
+  }
+  plan.merges.clear();
+  plan.part_rows = 0;
+  plan.varied = false;
+  const int64_t rows_per_tile = cuda::kTileRows / group;
+  PartsPlan parts(request, rows_per_tile, plan);
+  for (int64_t r = 0; r < std::ssize(request.runs); ++r) {
+    const QueryRun& run = request.runs[static_cast<size_t>(r)];
+    if (run.rows == 0) continue;
+    plan.varied = plan.varied || !IsPlain(run);
+    if (run.rows * group >= kDirectRows && run.rows > 1) {
+      AddDirect(request, r, rows_per_tile, plan.direct);
+    } else {
+      parts.Add(r);
+    }
+  }
+  parts.AddShared();
+}
+
+}  // namespace binocle

@@ -1,0 +1,53 @@
+// From runs to tiles (attention_cuda.h): which rows of queries walk over which pages together on a GPU, and which parts are merged. Host code, pure.
+//
+//   runs of many rows     blocks of rows, longest first, straight into the results
+//   runs of a few rows    (decode) their keys in parts of kPartKeys, each a tile of its own, so that one row occupies many multiprocessors; parts
+//                         over the same pages are one tile for the rows of all runs that see them whole, so that a picture that many sequences
+//                         share is read once. Merged by MergeParts
+// Where parts begin depends on the run alone: at multiples of kPartKeys, counted from its first page and, once more, from its cut. So no result
+// depends on what else is in the call.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "attention/attention.h"
+#include "attention/attention_cuda.h"
+
+namespace binocle {
+
+struct TilePlan {
+  std::vector<cuda::AttentionTile> tiles;
+  std::vector<cuda::TileRow> rows;
+  std::vector<int32_t> pages;
+};
+
+struct AttentionPlan {
+  TilePlan direct;  // out_row is the row of the result
+  TilePlan parts;   // out_row counts the parts
+  std::vector<cuda::RowParts> merges;
+  int64_t part_rows = 0;  // R of the parts' results
+  bool varied = false;    // AttentionWork::varied
+};
+
+struct PlanRequest {
+  std::span<const QueryRun> runs;
+  int64_t heads = 0;
+  int64_t kv_heads = 0;
+  Mask mask = Mask::kCausal;
+  int64_t window = 0;
+  // Per run the position where its last picture ends, or empty: whole pages before it may be others' too.
+  std::span<const int64_t> cuts{};
+};
+
+inline constexpr int64_t kPartKeys = 256;
+// Runs of fewer (rows × query heads of a kv head) are cut into parts.
+inline constexpr int64_t kDirectRows = 16;
+// In TilePlan: policy of plain runs, and of run r the one at 1 + r.
+inline constexpr int32_t kPlainPolicy = 0;
+
+// Overwrites `plan`, whose vectors keep their memory. Throws UNIMPLEMENTED for more than kTileRows query heads per kv head.
+void PlanAttention(const PlanRequest& request, AttentionPlan& plan);
+
+}  // namespace binocle

@@ -1,0 +1,48 @@
+// Products with weights of eight and four bits on a GPU: our own kernels, for the few rows of decoding. Host code; no header of CUDA's.
+//
+//   y[t, n] (+)= Σ_k x[t, k]·w[n, k] + bias[n]
+//   int8   w[n, k] = scale[n]·q[n, k]                        q in −127 … 127
+//   int4   w[n, k] = scale[n]·m[n, k / 32]·(q[n, k] − 8)     q in 0 … 15, m in 0 … 15, as core/ops/int4_block.h
+// Rows of x are rounded to bytes with a scale of their own, as core/ops/compact_rows.h has it, and sums are whole numbers: so the result is the CPU's,
+// whatever order it is summed in. Layouts are rows of weights, K a multiple of 64:
+//   int8   [N, K] bytes
+//   int4   [N, K / 2] bytes: in every four of them the lower halves are k = 8i … 8i + 3, the upper ones 8i + 4 … 8i + 7
+//          factors [N, K / 64] bytes: of an even group in the lower half, of the next in the upper
+#pragma once
+
+#include <cstdint>
+
+#include "core/backend/cuda/stream.h"
+#include "core/convert.h"
+
+namespace binocle::cuda {
+
+inline constexpr int kCompactGroup = 32;
+
+// Rows of x as bytes.
+struct ByteRows {
+  int8_t* bytes;        // [T, K]
+  float* scales;        // [T]
+  int32_t* group_sums;  // [T, K / 32]
+};
+// x [T, K] f32.
+void RowsAsBytes(const float* x, int32_t rows, int32_t depth, const ByteRows& to, Stream stream);
+
+struct CompactWeights {
+  const void* q;           // int8 or int4
+  const uint8_t* factors;  // int4; null: int8
+  const float* scale;      // [N]
+  const float* bias;       // [N] or null
+  int32_t features;        // N
+  int32_t depth;           // K
+};
+enum class Add : uint8_t { kNo, kYes };
+// y [T, N]. Up to kMostCompactRows rows; more go through Expand and a product of tensor cores.
+inline constexpr int32_t kMostCompactRows = 16;
+void MultiplyBytes(const ByteRows& x, int32_t rows, const CompactWeights& w, Add add, float* y,
+                   Stream stream);
+
+// w as bf16 [N, K].
+void Expand(const CompactWeights& w, Bf16* out, Stream stream);
+
+}  // namespace binocle::cuda

@@ -1,0 +1,20 @@
+// What needs a GPU. Without one every test reports skipped, and why.
+#include <gtest/gtest.h>
+
+#include "core/backend/devices.h"
+
+namespace binocle {
+namespace {
+
+TEST(CudaDevice, IsOneThatTheKernelsAreFor) {
+  const CudaDevices found = FindCudaDevices();
+  if (found.devices.empty()) GTEST_SKIP() << found.why_none;
+  const CudaDevice& device = found.devices[0];
+  EXPECT_TRUE(device.supported) << device.name << " is of compute capability " << device.major
+                                << '.' << device.minor;
+  EXPECT_GT(device.multiprocessors, 0);
+  EXPECT_GT(device.memory_bytes, int64_t{1} << 30);
+}
+
+}  // namespace
+}  // namespace binocle

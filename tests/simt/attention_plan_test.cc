@@ -1,0 +1,117 @@
+// From runs to tiles, on the host.
+#include "attention/attention_plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+
+namespace binocle {
+namespace {
+
+// Runs over pages 0, 1, 2, … of their own.
+struct Runs {
+  explicit Runs(const std::vector<std::pair<int64_t, int64_t>>& rows_and_keys) {
+    int32_t page = 0;
+    int64_t row = 0;
+    for (const auto& [rows, keys] : rows_and_keys) {
+      pages.emplace_back();
+      for (int64_t p = 0; p < PagesFor(keys); ++p) pages.back().push_back(page++);
+      runs.push_back({.first_row = row, .rows = rows, .first_position = keys - rows, .keys = keys});
+      row += rows;
+    }
+    for (size_t r = 0; r < runs.size(); ++r) runs[r].pages = pages[r];
+  }
+  AttentionPlan Plan(int64_t heads, int64_t kv_heads, std::span<const int64_t> cuts = {}) const {
+    AttentionPlan plan;
+    PlanAttention({.runs = runs, .heads = heads, .kv_heads = kv_heads, .cuts = cuts}, plan);
+    return plan;
+  }
+  std::vector<std::vector<int32_t>> pages;
+  std::vector<QueryRun> runs;
+};
+
+// Every (row, key) pair that a row sees, once: whatever tiles they are in.
+void ExpectEveryPairOnce(const Runs& runs, const AttentionPlan& plan) {
+  std::multiset<std::pair<int32_t, int32_t>> pairs;
+  for (const TilePlan* part : {&plan.direct, &plan.parts}) {
+    for (const cuda::AttentionTile& tile : part->tiles) {
+      for (int32_t r = tile.first_row; r < tile.first_row + tile.rows; ++r) {
+        const cuda::TileRow& row = part->rows[static_cast<size_t>(r)];
+        EXPECT_GE(row.first_key, tile.first_key);
+        EXPECT_LE(row.end_key, tile.end_key);
+        for (int32_t key = row.first_key; key < row.end_key; ++key) pairs.insert({row.q_row, key});
+      }
+    }
+  }
+  size_t seen = 0;
+  for (const QueryRun& run : runs.runs) {
+    for (int64_t r = 0; r < run.rows; ++r) {
+      for (int64_t key = 0; key <= run.first_position + r; ++key, ++seen)
+        ASSERT_EQ(pairs.count({static_cast<int32_t>(run.first_row + r), static_cast<int32_t>(key)}),
+                  1U)
+            << r << ' ' << key;
+    }
+  }
+  EXPECT_EQ(pairs.size(), seen);
+}
+
+TEST(AttentionPlan, EveryRowSeesEachOfItsKeysOnce) {
+  const Runs runs({{1, 1}, {1, 600}, {3, 257}, {70, 200}, {16, 16}});
+  ExpectEveryPairOnce(runs, runs.Plan(4, 2));
+  ExpectEveryPairOnce(runs, runs.Plan(4, 2, std::vector<int64_t>{0, 100, 250, 64, 3}));
+}
+
+TEST(AttentionPlan, LongTilesOfARunComeFirst) {
+  const Runs runs({{130, 130}});
+  const AttentionPlan plan = runs.Plan(2, 2);
+  ASSERT_EQ(plan.direct.tiles.size(), 3U);
+  EXPECT_EQ(plan.direct.tiles[0].pages, 3);
+  EXPECT_EQ(plan.direct.tiles[2].pages, 1);
+  EXPECT_EQ(plan.part_rows, 0);
+}
+
+TEST(AttentionPlan, PartsBeginAnewAtTheCut) {
+  const Runs runs({{1, 600}});
+  const AttentionPlan plan = runs.Plan(2, 2, std::vector<int64_t>{400});
+  std::set<int32_t> begins;
+  for (const cuda::TileRow& row : plan.parts.rows) begins.insert(row.first_key);
+  EXPECT_EQ(begins, (std::set<int32_t>{0, 256, 384}));
+  ASSERT_EQ(plan.merges.size(), 1U);
+  EXPECT_EQ(plan.merges[0].parts, 3);
+}
+
+// 70 sequences of one row: 64 fit into a tile where each head has its own keys, 32 where two share.
+TEST(AttentionPlan, SharedPagesAreATileForAsManyRowsAsFit) {
+  Runs runs(std::vector<std::pair<int64_t, int64_t>>(70, {1, 129}));
+  for (size_t r = 0; r < runs.runs.size(); ++r) {
+    runs.pages[r][0] = 0;
+    runs.pages[r][1] = 1;
+    runs.runs[r].pages = runs.pages[r];
+  }
+  const std::vector<int64_t> cuts(70, 128);
+  const auto over_first_page = [](const AttentionPlan& plan) {
+    return std::count_if(plan.parts.tiles.begin(), plan.parts.tiles.end(),
+                         [](const cuda::AttentionTile& tile) { return tile.first_key == 0; });
+  };
+  EXPECT_EQ(over_first_page(runs.Plan(2, 2, cuts)), 2);
+  EXPECT_EQ(over_first_page(runs.Plan(4, 2, cuts)), 3);
+}
+
+TEST(AttentionPlan, MasksAreAskedForWhereSomeRowDoesNotSeeAll) {
+  const Runs runs({{64, 200}});
+  const AttentionPlan plan = runs.Plan(1, 1);
+  ASSERT_EQ(plan.direct.tiles.size(), 1U);
+  EXPECT_EQ(plan.direct.tiles[0].whole_from, 0);
+  EXPECT_EQ(plan.direct.tiles[0].whole_to, 128) << "row 0 sees 137 keys";
+}
+
+TEST(AttentionPlan, MoreHeadsOfAKeyThanATileHasRowsAreRefused) {
+  const Runs runs({{1, 1}});
+  EXPECT_THROW(runs.Plan(65, 1), Error);
+}
+
+}  // namespace
+}  // namespace binocle

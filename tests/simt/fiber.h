@@ -1,0 +1,16 @@
+// Switching between stacks of one thread of the operating system. x86-64, System V.
+#pragma once
+
+#include <cstddef>
+
+namespace simt {
+
+inline constexpr size_t kFiberStack = 128 * 1024;
+
+// Saves where the caller is in *from and goes on where `to` was saved. Registers that a call preserves are kept.
+extern "C" void SimtSwitch(void** from, void* to);
+
+// What SimtSwitch may be given to begin entry() on a stack; entry must not return.
+void* NewFiber(unsigned char* stack, void (*entry)());
+
+}  // namespace simt

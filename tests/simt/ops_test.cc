@@ -1,0 +1,277 @@
+// The device's ops over rows and its products with bytes, beside the definitions that the CPU's ops are held to.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "core/ops/activation_ref.h"
+#include "core/ops/compact_cuda.h"
+#include "core/ops/compact_rows.h"
+#include "core/ops/norm_ref.h"
+#include "core/ops/rope.h"
+#include "core/ops/rows_cuda.h"
+#include "simt/array.h"
+#include "simt/runtime.h"
+#include "tests/testing/tensors.h"
+
+namespace binocle {
+namespace {
+
+using testing::Numbers;
+using testing::RandomTensor;
+
+constexpr double kF32 = 3e-6;        // of numbers of a few units
+constexpr double kBf16 = 1.0 / 256;  // relative: rounding to eight bits
+
+simt::Array<float> OnDevice(const char* name, const Tensor& t) {
+  return {name, std::vector<float>(t.f32(), t.f32() + t.view().elements())};
+}
+simt::Array<float> InAndOut(const char* name, const Tensor& t) {
+  return simt::Array<float>::Writable(name,
+                                      std::vector<float>(t.f32(), t.f32() + t.view().elements()));
+}
+
+float AsFloat(float x) { return x; }
+float AsFloat(Bf16 x) { return F32FromBf16(x.bits); }
+
+template <typename Out>
+void ExpectNear(const simt::Array<Out>& got, const Tensor& want, const char* name) {
+  for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const float w = want.f32()[i];
+    const double tolerance =
+        sizeof(Out) == 2 ? kBf16 * std::abs(w) + kF32 : kF32 * (1 + std::abs(w));
+    ASSERT_NEAR(AsFloat(got[i]), w, tolerance) << name << ' ' << i;
+  }
+}
+
+struct RowsShape {
+  int64_t rows, width;
+};
+class DeviceRows : public ::testing::TestWithParam<RowsShape> {};
+INSTANTIATE_TEST_SUITE_P(Awkward, DeviceRows,
+                         ::testing::Values(RowsShape{1, 1}, RowsShape{3, 31}, RowsShape{2, 256},
+                                           RowsShape{5, 257}, RowsShape{1, 1000}));
+
+template <typename Out>
+void ExpectNorms(const RowsShape& shape) {
+  Numbers numbers(3);
+  const Tensor x = RandomTensor({shape.rows, shape.width}, numbers);
+  LayerNormWeights layer{RandomTensor({shape.width}, numbers),
+                         RandomTensor({shape.width}, numbers)};
+  RmsNormWeights rms{layer.weight.Clone()};
+  Tensor want = x.Clone();
+  const auto device_x = OnDevice("x", x), weight = OnDevice("weight", layer.weight),
+             bias = OnDevice("bias", layer.bias);
+  cuda::NormWork work{device_x.data(),
+                      weight.data(),
+                      bias.data(),
+                      1e-5F,
+                      static_cast<int32_t>(shape.rows),
+                      static_cast<int32_t>(shape.width)};
+  const simt::Array<Out> out("out", device_x.size());
+  cuda::Norm(work, out.data(), nullptr);
+  LayerNormRef(x, layer, want);
+  // One number alone is its own mean: what is left is rounding, and it is divided by the root of epsilon.
+  ExpectNear(out, want, "layer norm");
+  work.bias = nullptr;
+  const simt::Array<Out> rms_out("out", device_x.size());
+  cuda::Norm(work, rms_out.data(), nullptr);
+  RmsNormRef(x, rms, want);
+  ExpectNear(rms_out, want, "rms norm");
+}
+
+TEST_P(DeviceRows, NormsEqualTheReference) {
+  ExpectNorms<float>(GetParam());
+  ExpectNorms<Bf16>(GetParam());
+}
+
+TEST_P(DeviceRows, ActivationsEqualTheReference) {
+  Numbers numbers(4);
+  const auto& [rows, width] = GetParam();
+  const Tensor x = RandomTensor({rows, width}, numbers, 2);
+  const auto device_x = OnDevice("x", x);
+  for (const Activation kind : {Activation::kGelu, Activation::kGeluTanh, Activation::kQuickGelu}) {
+    Tensor want = x.Clone();
+    ActivateRef(kind, want);
+    const simt::Array<float> out("out", device_x.size());
+    cuda::Activate(kind, device_x.data(), rows * width, out.data(), nullptr);
+    ExpectNear(out, want, "activation");
+    const simt::Array<Bf16> rounded("rounded", device_x.size());
+    cuda::Activate(kind, device_x.data(), rows * width, rounded.data(), nullptr);
+    ExpectNear(rounded, want, "activation");
+  }
+  const Tensor gate_up = RandomTensor({rows, 2 * width}, numbers);
+  const auto device_gate_up = OnDevice("gate up", gate_up);
+  Tensor want = Tensor::F32({rows, width});
+  SiluMulRef(gate_up, want);
+  const simt::Array<float> out("out", device_x.size());
+  cuda::SiluMul({device_gate_up.data(), static_cast<int32_t>(rows), static_cast<int32_t>(width)},
+                out.data(), nullptr);
+  ExpectNear(out, want, "silu mul");
+}
+
+TEST_P(DeviceRows, SumsAndEmbeddingsAreThoseOfRows) {
+  Numbers numbers(5);
+  const auto& [rows, width] = GetParam();
+  const Tensor x = RandomTensor({2 * rows, width}, numbers),
+               y = RandomTensor({rows, width}, numbers);
+  const Tensor gamma = RandomTensor({width}, numbers);
+  const auto device_y = OnDevice("y", y), device_gamma = OnDevice("gamma", gamma);
+  const auto out = InAndOut("x", x);
+  cuda::AddRows({device_y.data(), device_gamma.data(), static_cast<int32_t>(2 * rows),
+                 static_cast<int32_t>(rows), static_cast<int32_t>(width)},
+                out.data(), nullptr);
+  Tensor want = x.Clone();
+  for (int64_t t = 0; t < 2 * rows; ++t)
+    for (int64_t i = 0; i < width; ++i) want.row(t)[i] += gamma.f32()[i] * y.row(t % rows)[i];
+  ExpectNear(out, want, "sum");
+  const simt::Array<int32_t> ids("ids", std::vector<int32_t>{static_cast<int32_t>(rows - 1), 0, 0});
+  const simt::Array<float> embedded("embedded", static_cast<size_t>(3 * width));
+  cuda::EmbeddingRows({ids.data(), 3, static_cast<int32_t>(width)}, device_y.data(),
+                      embedded.data(), nullptr);
+  Tensor rows_of_y = Tensor::F32({3, width});
+  for (int64_t t = 0; t < 3; ++t)
+    std::copy_n(y.row(t == 0 ? rows - 1 : 0), width, rows_of_y.row(t));
+  ExpectNear(embedded, rows_of_y, "embedding");
+}
+
+TEST(DeviceRope, EqualsTheCpu) {
+  constexpr int64_t kRows = 7, kHeads = 3, kDim = 24;
+  Numbers numbers(6);
+  const Tensor x = RandomTensor({kRows, kHeads * kDim}, numbers);
+  const std::vector<int32_t> positions = {0, 5, 2, 31, 1, 1, 30};
+  const RopeTable table = RopeTable::Make(kDim, {}, 32);
+  Tensor want = x.Clone();
+  Exec ex(1);
+  Rope(ex, table, positions, want);
+  const auto device_x = OnDevice("x", x), c = OnDevice("cos", table.cos),
+             s = OnDevice("sin", table.sin);
+  const simt::Array<int32_t> device_positions("positions", positions);
+  const cuda::RopeWork work{.cos = c.data(),
+                            .sin = s.data(),
+                            .positions = device_positions.data(),
+                            .rows = kRows,
+                            .heads = kHeads,
+                            .head_dim = kDim,
+                            .x = device_x.data(),
+                            .x_stride = kHeads * kDim,
+                            .out_stride = kHeads * kDim};
+  const simt::Array<float> out("out", device_x.size());
+  cuda::Rope(work, out.data(), nullptr);
+  ExpectNear(out, want, "rope");
+  const simt::Array<Bf16> rounded("rounded", device_x.size());
+  cuda::Rope(work, rounded.data(), nullptr);
+  ExpectNear(rounded, want, "rope");
+}
+
+// Weights of few bits with what they stand for.
+struct FewBits {
+  std::vector<uint8_t> q, factors;
+  std::vector<float> scale, bias;
+  std::vector<int> values;  // [N, K]: w = scale·value
+};
+
+FewBits MakeInt8(int64_t features, int64_t depth, Numbers& numbers) {
+  FewBits w;
+  for (int64_t i = 0; i < features * depth; ++i) {
+    w.values.push_back(static_cast<int>(numbers.Int(-127, 127)));
+    w.q.push_back(static_cast<uint8_t>(w.values.back()));
+  }
+  return w;
+}
+
+FewBits MakeInt4(int64_t features, int64_t depth, Numbers& numbers) {
+  FewBits w;
+  w.q.resize(static_cast<size_t>(features * depth / 2));
+  w.factors.resize(static_cast<size_t>(features * depth / 64));
+  for (int64_t i = 0; i < features * depth; ++i) {
+    if (i % 32 == 0)
+      w.factors[static_cast<size_t>(i / 64)] = static_cast<uint8_t>(
+          w.factors[static_cast<size_t>(i / 64)] | numbers.Int(0, 15) << (i / 32 % 2 * 4));
+    const int factor = w.factors[static_cast<size_t>(i / 64)] >> (i / 32 % 2 * 4) & 15;
+    const auto q = static_cast<int>(numbers.Int(0, 15));
+    auto& byte = w.q[static_cast<size_t>(i / 8 * 4 + i % 4)];
+    byte = static_cast<uint8_t>(byte | q << (i % 8 / 4 * 4));
+    w.values.push_back(factor * (q - 8));
+  }
+  return w;
+}
+
+class DeviceBytes : public ::testing::TestWithParam<int64_t> {};
+INSTANTIATE_TEST_SUITE_P(Rows, DeviceBytes, ::testing::Values(1, 3, 16));
+
+// y as the CPU has it: whole numbers, then scale·sum·row scale.
+void ExpectProduct(int64_t rows, FewBits w, bool four_bits) {
+  constexpr int64_t kFeatures = 9, kDepth = 192;
+  Numbers numbers(8);
+  for (int64_t n = 0; n < kFeatures; ++n) {
+    w.scale.push_back(numbers.Normal(0.01F));
+    w.bias.push_back(numbers.Normal());
+  }
+  const Tensor x = RandomTensor({rows, kDepth}, numbers),
+               y = RandomTensor({rows, kFeatures}, numbers);
+  const auto device_x = OnDevice("x", x);
+  const simt::Array<int8_t> bytes("bytes", static_cast<size_t>(rows * kDepth));
+  const simt::Array<float> scales("scales", static_cast<size_t>(rows));
+  const simt::Array<int32_t> sums("sums", static_cast<size_t>(rows * kDepth / 32));
+  const cuda::ByteRows byte_rows{bytes.data(), scales.data(), sums.data()};
+  cuda::RowsAsBytes(device_x.data(), static_cast<int32_t>(rows), kDepth, byte_rows, nullptr);
+  const simt::Array<uint8_t> q("q", w.q), factors("factors", w.factors);
+  const simt::Array<float> scale("scale", w.scale), bias("bias", w.bias);
+  const cuda::CompactWeights weights{
+      q.data(), four_bits ? factors.data() : nullptr, scale.data(), bias.data(), kFeatures, kDepth};
+  const auto out = InAndOut("y", y);
+  cuda::MultiplyBytes(byte_rows, static_cast<int32_t>(rows), weights, cuda::Add::kYes, out.data(),
+                      nullptr);
+  for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
+  std::vector<uint8_t> want_bytes(kDepth);
+  for (int64_t r = 0; r < rows; ++r) {
+    const float row_scale = RowAsBytes(x.row(r), kDepth, kDepth, want_bytes.data());
+    ASSERT_EQ(scales[static_cast<size_t>(r)], row_scale);
+    for (int64_t k = 0; k < kDepth; ++k)
+      ASSERT_EQ(bytes[static_cast<size_t>(r * kDepth + k)],
+                want_bytes[static_cast<size_t>(k)] - kByteOffset);
+    for (int64_t n = 0; n < kFeatures; ++n) {
+      int64_t sum = 0;
+      for (int64_t k = 0; k < kDepth; ++k)
+        sum += w.values[static_cast<size_t>(n * kDepth + k)] *
+               (want_bytes[static_cast<size_t>(k)] - kByteOffset);
+      const float want = w.scale[static_cast<size_t>(n)] * static_cast<float>(sum) * row_scale +
+                         y.row(r)[n] + w.bias[static_cast<size_t>(n)];
+      ASSERT_NEAR(out[static_cast<size_t>(r * kFeatures + n)], want, 1e-6 * (1 + std::abs(want)))
+          << r << ' ' << n;
+    }
+  }
+  const simt::Array<Bf16> expanded("expanded", w.values.size());
+  cuda::Expand(weights, expanded.data(), nullptr);
+  for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
+  for (size_t i = 0; i < w.values.size(); ++i)
+    ASSERT_EQ(expanded[i].bits,
+              Bf16FromF32(w.scale[i / kDepth] * static_cast<float>(w.values[i])).bits)
+        << i;
+}
+
+TEST_P(DeviceBytes, ProductsWithEightBitsAreExactSums) {
+  Numbers numbers(7);
+  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false);
+}
+
+TEST_P(DeviceBytes, ProductsWithFourBitsAreExactSums) {
+  Numbers numbers(7);
+  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true);
+}
+
+TEST(DeviceBytesOfZeros, HaveScaleZero) {
+  const simt::Array<float> x("x", std::vector<float>(64, 0.0F));
+  const simt::Array<int8_t> bytes("bytes", 64);
+  const simt::Array<float> scales("scales", 1);
+  const simt::Array<int32_t> sums("sums", 2);
+  cuda::RowsAsBytes(x.data(), 1, 64, {bytes.data(), scales.data(), sums.data()}, nullptr);
+  EXPECT_EQ(scales[0], 0);
+  EXPECT_EQ(bytes[63], 0);
+  EXPECT_EQ(sums[1], 0);
+}
+
+}  // namespace
+}  // namespace binocle

@@ -1,0 +1,12 @@
+// A library with one fault: this file over a changed copy of the source that it includes.
+#include "tests/simt/planted/kernels.h"
+// NOLINTNEXTLINE(bugprone-suspicious-include): the source itself is what is changed
+#include "attention/attention_parts_cuda.cu"
+
+extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
+  binocle::PlantedKernels kernels;
+  kernels.merge = [](const binocle::cuda::MergeWork& work) {
+    binocle::cuda::MergeParts(work, nullptr);
+  };
+  return kernels;
+}

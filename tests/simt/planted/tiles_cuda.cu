@@ -1,0 +1,12 @@
+// A library with one fault: this file over a changed copy of the source that it includes.
+#include "tests/simt/planted/kernels.h"
+// NOLINTNEXTLINE(bugprone-suspicious-include): the source itself is what is changed
+#include "attention/attention_tiles_cuda-inl.h"
+
+extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
+  binocle::PlantedKernels kernels;
+  kernels.tiles = [](const binocle::cuda::AttentionWork<binocle::Bf16>& work) {
+    binocle::cuda::LaunchTiles<64, false>(work, nullptr);
+  };
+  return kernels;
+}

@@ -1,0 +1,82 @@
+"""The static gate on kernels made up here: what it lets pass, and what it says of the rest."""
+
+import os
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+import cuda_static  # noqa: E402
+from cuda_static import Kernel  # noqa: E402
+
+
+def kernel(name="AttendTiles<64, false>", arch=90, registers=128, stack=0, shared=36864, blocks=4, mix=None):
+    return Kernel(name, arch, registers, stack, shared, blocks, mix)
+
+
+class GateTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.library, self.document = (os.path.join(self.folder.name, name) for name in ("library.so", "cuda.md"))
+        with open(self.library, "wb") as file:
+            file.write(b"nothing of the driver's")
+        with open(self.document, "w", encoding="utf-8") as file:
+            file.write(f"Before.\n\n{cuda_static.BEGIN}\n{cuda_static.END}\n\nAfter.\n")
+
+    def problems(self, kernels):
+        return list(cuda_static.problems(self.library, kernels, self.document))
+
+    def test_what_was_written_passes(self):
+        kernels = [kernel(mix={"all": 500, "mma": 64}), kernel(arch=80)]
+        cuda_static.write(kernels, self.document)
+        self.assertEqual(self.problems(kernels), [])
+        with open(self.document, encoding="utf-8") as file:
+            self.assertIn("500: 64 mma", file.read())
+
+    def test_a_kernel_with_other_registers_is_drift(self):
+        cuda_static.write([kernel()], self.document)
+        found = self.problems([kernel(registers=129)])
+        self.assertEqual(len(found), 2)
+        self.assertIn("| 129 |", "".join(found))
+
+    def test_without_nvdisasm_loops_are_left_alone(self):
+        cuda_static.write([kernel(mix={"all": 500, "mma": 64})], self.document)
+        self.assertEqual(self.problems([kernel()]), [])
+
+    def test_spills_are_refused(self):
+        kernels = [kernel(stack=8)]
+        cuda_static.write(kernels, self.document)
+        self.assertIn("a stack frame of 8 bytes, expected none", self.problems(kernels)[0])
+
+    def test_what_fits_nowhere_is_refused(self):
+        kernels = [kernel(shared=300000, blocks=0)]
+        cuda_static.write(kernels, self.document)
+        self.assertIn("fit into no multiprocessor", self.problems(kernels)[0])
+
+    def test_scalar_shared_loads_in_the_loop_of_tiles_are_refused(self):
+        kernels = [kernel(mix={"all": 500, "scalar shared load": 3})]
+        cuda_static.write(kernels, self.document)
+        self.assertIn("3 of kind scalar shared load in the inner loop", self.problems(kernels)[0])
+
+
+class ReadingTest(unittest.TestCase):
+    def test_names_are_those_of_the_source(self):
+        self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda17AttendTilesKernelILi128ELb0EEEvNS0_13AttentionWorkINS_4Bf16EEE"), "AttendTiles<128, false>")
+        self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda12_GLOBAL__N_110NormKernelIfEEvNS0_8NormWorkEPT_"), "Norm<f32>")
+        self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda12_GLOBAL__N_116MergePartsKernelENS0_9MergeWorkE"), "MergeParts")
+
+    def test_occupancy_is_the_least_of_the_limits(self):
+        self.assertEqual(cuda_static.occupancy(90, 168, 128, 0), 3)  # registers
+        self.assertEqual(cuda_static.occupancy(90, 32, 1024, 0), 2)  # threads
+        self.assertEqual(cuda_static.occupancy(90, 32, 128, 100 * 1024), 2)  # shared memory
+        self.assertEqual(cuda_static.occupancy(90, 16, 32, 0), 32)  # blocks
+
+    def test_the_longest_loop_with_products_is_the_inner_one(self):
+        loop = [(".L_x_1", None, None), (0, "HMMA.16816", "R0"), (16, "BRA", "`(.L_x_1)")]
+        outer = [(".L_x_0", None, None), *loop, (32, "LDS", "R1, [R2]"), (48, "BRA", "`(.L_x_0)"), (".L_x_2", None, None), (64, "BRA", "`(.L_x_2)")]
+        self.assertEqual(cuda_static.inner_loop(outer), {"all": 2, "mma": 1})
+
+
+if __name__ == "__main__":
+    unittest.main()
