@@ -116,9 +116,10 @@ class PartsPlan {
     for (int64_t r = 0; r < run.rows; ++r) {
       const auto q_row = static_cast<int32_t>(run.first_row + r);
       const std::vector<KeyPart> parts = PartsOf(SeenBy(request_, run, r), cut);
-      plan_.merges.push_back({.out_row = q_row,
-                              .first_part = static_cast<int32_t>(plan_.part_rows),
-                              .parts = static_cast<int32_t>(parts.size())});
+      std::vector<cuda::RowParts>& merges = run.segments == nullptr ? plan_.merges : with_segments_;
+      merges.push_back({.out_row = q_row,
+                        .first_part = static_cast<int32_t>(plan_.part_rows),
+                        .parts = static_cast<int32_t>(parts.size())});
       for (const KeyPart& part : parts) {
         const PartRow row{{q_row, static_cast<int32_t>(plan_.part_rows++),
                            static_cast<int32_t>(part.first), static_cast<int32_t>(part.end)},
@@ -128,6 +129,13 @@ class PartsPlan {
     }
   }
 
+  void Finish() {
+    plan_.content_merges_from = std::ssize(plan_.merges);
+    plan_.merges.insert(plan_.merges.end(), with_segments_.begin(), with_segments_.end());
+    AddShared();
+  }
+
+ private:
   void AddShared() {
     for (const auto& [part, rows] : shared_) {
       for (size_t begin = 0; begin < rows.size(); begin += static_cast<size_t>(rows_per_tile_)) {
@@ -140,7 +148,6 @@ class PartsPlan {
     }
   }
 
- private:
   void AddPart(const QueryRun& run, const KeyPart& part, const PartRow& row) {
     if (IsPlain(run) && part.first % kPageTokens == 0 && part.end % kPageTokens == 0) {
       const auto pages = run.pages.begin();
@@ -157,6 +164,7 @@ class PartsPlan {
   int64_t rows_per_tile_;
   AttentionPlan& plan_;
   std::map<SharedPart, std::vector<PartRow>> shared_;
+  std::vector<cuda::RowParts> with_segments_;
 };
 
 }  // namespace
@@ -174,20 +182,24 @@ void PlanAttention(const PlanRequest& request, AttentionPlan& plan) {
   }
   plan.merges.clear();
   plan.part_rows = 0;
-  plan.varied = false;
   const int64_t rows_per_tile = cuda::kTileRows / group;
   PartsPlan parts(request, rows_per_tile, plan);
   for (int64_t r = 0; r < std::ssize(request.runs); ++r) {
     const QueryRun& run = request.runs[static_cast<size_t>(r)];
     if (run.rows == 0) continue;
-    plan.varied = plan.varied || !IsPlain(run);
     if (run.rows * group >= kDirectRows && run.rows > 1) {
       AddDirect(request, r, rows_per_tile, plan.direct);
     } else {
       parts.Add(r);
     }
   }
-  parts.AddShared();
+  parts.Finish();
+  for (TilePlan* part : {&plan.direct, &plan.parts}) {
+    const auto varied = std::stable_partition(
+        part->tiles.begin(), part->tiles.end(),
+        [](const cuda::AttentionTile& tile) { return tile.policy == kPlainPolicy; });
+    part->plain_tiles = varied - part->tiles.begin();
+  }
 }
 
 }  // namespace binocle

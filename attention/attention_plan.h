@@ -17,18 +17,20 @@
 
 namespace binocle {
 
+// Plain tiles come first and are a launch of their own: the kernels of varied ones round otherwise, and no row shall tell who else is in the call.
 struct TilePlan {
   std::vector<cuda::AttentionTile> tiles;
+  int64_t plain_tiles = 0;
   std::vector<cuda::TileRow> rows;
   std::vector<int32_t> pages;
 };
 
 struct AttentionPlan {
-  TilePlan direct;  // out_row is the row of the result
-  TilePlan parts;   // out_row counts the parts
-  std::vector<cuda::RowParts> merges;
-  int64_t part_rows = 0;  // R of the parts' results
-  bool varied = false;    // AttentionWork::varied
+  TilePlan direct;                     // out_row is the row of the result
+  TilePlan parts;                      // out_row counts the parts
+  std::vector<cuda::RowParts> merges;  // of runs without segments, then of those with them,
+  int64_t content_merges_from = 0;     // whose content is merged as well
+  int64_t part_rows = 0;               // R of the parts' results
 };
 
 struct PlanRequest {

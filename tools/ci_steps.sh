@@ -86,6 +86,7 @@ step_build() {
 # What the compiler made of the kernels, and its PTX by the interpreter. The emulator's programs are among the tests. Needs the toolkit, which `build` has
 # looked for, and two packages, pinned; where one is not to be had that part reports skipped.
 step_cuda() {
+  tools/cuda_roofline.py check docs/cuda.md
   if [ ! -f build/dev/lib/libbinocle_cuda.so ]; then
     echo "cuda: skipped, no nvcc where the build looked"
     return

@@ -108,6 +108,21 @@ TEST(AttentionPlan, MasksAreAskedForWhereSomeRowDoesNotSeeAll) {
   EXPECT_EQ(plan.direct.tiles[0].whole_to, 128) << "row 0 sees 137 keys";
 }
 
+TEST(AttentionPlan, PlainTilesAreALaunchOfTheirOwn) {
+  Runs runs({{30, 70}, {30, 90}, {1, 300}, {1, 20}});
+  const SegmentPolicy segments;
+  runs.runs[0].variant = SoftCap{1};
+  runs.runs[2].segments = &segments;
+  const AttentionPlan plan = runs.Plan(2, 2);
+  ASSERT_EQ(plan.direct.plain_tiles, 1);
+  EXPECT_EQ(plan.direct.tiles[0].policy, kPlainPolicy);
+  EXPECT_EQ(plan.direct.tiles[1].policy, 1);
+  EXPECT_EQ(plan.parts.plain_tiles, 1);
+  ASSERT_EQ(plan.merges.size(), 2U);
+  EXPECT_EQ(plan.content_merges_from, 1);
+  EXPECT_EQ(plan.merges[1].out_row, 60);
+}
+
 TEST(AttentionPlan, MoreHeadsOfAKeyThanATileHasRowsAreRefused) {
   const Runs runs({{1, 1}});
   EXPECT_THROW(runs.Plan(65, 1), Error);

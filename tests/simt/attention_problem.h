@@ -66,7 +66,7 @@ class DeviceProblem {
   void Solve(const AttentionPlan& plan, const std::vector<cuda::TilePolicy>& policies,
              const Attend& attend) {
     const simt::Array<cuda::TilePolicy> device_policies("policies", policies);
-    Launch(plan.direct, plan.varied, device_policies,
+    Launch(plan.direct, device_policies,
            {out.data(), lse.data(), content_out.data(), content_lse.data()}, attend);
     if (plan.part_rows == 0) return;
     const auto rows = static_cast<size_t>(plan.part_rows * heads_);
@@ -74,13 +74,12 @@ class DeviceProblem {
         part_lse("part lse", rows);
     const simt::Array<float> part_content("part content", rows * static_cast<size_t>(d_)),
         part_content_lse("part content lse", rows);
-    Launch(plan.parts, plan.varied, device_policies,
+    Launch(plan.parts, device_policies,
            {part_out.data(), part_lse.data(), part_content.data(), part_content_lse.data()},
            attend);
-    Merge(plan, part_out, part_lse, out, lse);
-    // Rows of plain runs have no content: a plan with both kinds merges those that have it.
-    if (plan.varied && policies.back().classes != nullptr)
-      Merge(plan, part_content, part_content_lse, content_out, content_lse);
+    Merge(plan.merges, part_out, part_lse, out, lse);
+    Merge(std::span(plan.merges).subspan(static_cast<size_t>(plan.content_merges_from)),
+          part_content, part_content_lse, content_out, content_lse);
   }
 
  private:
@@ -100,33 +99,38 @@ class DeviceProblem {
   }
 
   template <typename Attend>
-  void Launch(const TilePlan& plan, bool varied, const simt::Array<cuda::TilePolicy>& policies,
+  void Launch(const TilePlan& plan, const simt::Array<cuda::TilePolicy>& policies,
               const cuda::AttentionOut& result, const Attend& attend) {
     if (plan.tiles.empty()) return;
     const simt::Array<cuda::AttentionTile> tiles("tiles", plan.tiles);
     const simt::Array<cuda::TileRow> rows("rows", plan.rows);
     const simt::Array<int32_t> pages("pages", plan.pages);
-    attend(cuda::AttentionWork<Element>{.shape = shape(),
-                                        .q = q.data(),
-                                        .q_stride = heads_ * d_,
-                                        .kv = {keys.data(), values.data()},
-                                        .tiles = tiles.data(),
-                                        .rows = rows.data(),
-                                        .pages = pages.data(),
-                                        .policies = policies.data(),
-                                        .tile_count = static_cast<int32_t>(plan.tiles.size()),
-                                        .varied = varied,
-                                        .result = result});
+    cuda::AttentionWork<Element> work{.shape = shape(),
+                                      .q = q.data(),
+                                      .q_stride = heads_ * d_,
+                                      .kv = {keys.data(), values.data()},
+                                      .tiles = tiles.data(),
+                                      .rows = rows.data(),
+                                      .pages = pages.data(),
+                                      .policies = policies.data(),
+                                      .tile_count = static_cast<int32_t>(plan.plain_tiles),
+                                      .varied = false,
+                                      .result = result};
+    attend(work);
+    work.tiles += plan.plain_tiles;
+    work.tile_count = static_cast<int32_t>(std::ssize(plan.tiles) - plan.plain_tiles);
+    work.varied = true;
+    attend(work);
   }
 
-  void Merge(const AttentionPlan& plan, const simt::Array<float>& part_out,
+  void Merge(std::span<const cuda::RowParts> rows, const simt::Array<float>& part_out,
              const simt::Array<float>& part_lse, const simt::Array<float>& to,
              const simt::Array<float>& to_lse) {
-    const simt::Array<cuda::RowParts> merges("merges", plan.merges);
+    const simt::Array<cuda::RowParts> merges("merges", std::vector(rows.begin(), rows.end()));
     merge({.heads = static_cast<int32_t>(heads_),
            .head_dim = static_cast<int32_t>(d_),
            .merges = merges.data(),
-           .count = static_cast<int32_t>(plan.merges.size()),
+           .count = static_cast<int32_t>(rows.size()),
            .part_out = part_out.data(),
            .part_lse = part_lse.data(),
            .out = to.data(),

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/ usr / bin / env python3
 """Faults planted in the real kernels: each is a change of a line or two in a copy of a source.
 
     plants.py list                      name, source and what finds it, one plant a line, separated by tabs
@@ -14,7 +14,7 @@ TILES = "attention/attention_tiles_cuda-inl.h"
 PARTS = "attention/attention_parts_cuda.cu"
 ROWS = "attention/attention_rows_cuda.cu"
 
-# What finds it: words of a report, or "numbers": O or the LSE is wrong.
+#What finds it : words of a report, or "numbers" : O or the LSE is wrong.
 PLANTS = [
     ("no_plant", TILES, "", "", "nothing"),
     ("refill_without_barrier", TILES, "    __syncthreads();\n  }\n\n  WriteRows", "  }\n\n  WriteRows", "race"),

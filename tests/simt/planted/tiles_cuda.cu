@@ -6,7 +6,7 @@
 extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
   binocle::PlantedKernels kernels;
   kernels.tiles = [](const binocle::cuda::AttentionWork<binocle::Bf16>& work) {
-    binocle::cuda::LaunchTiles<64, false>(work, nullptr);
+    if (work.tile_count > 0) binocle::cuda::LaunchTiles<64, false>(work, nullptr);
   };
   return kernels;
 }
