@@ -44,6 +44,7 @@ class Options:
     ranks: int
     seed: int
     runs: Path
+    parents: Path | None
     tokenizer: Path
 
     @property
@@ -101,7 +102,7 @@ def prepare(options: Options) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]
         for name in ("out", "fc2", "down"):
             if isinstance(getattr(module, name, None), torch.nn.Linear):
                 torch.nn.init.zeros_(getattr(module, name).weight)
-    inherited = gather(options.runs, type(stage))
+    inherited = gather(options.parents or options.runs, type(stage))
     flat = FlatModel(stage)
     flat.load_masters(inherited)
     frozen = {n: p for n, p in stage.named_parameters() if not p.requires_grad}
@@ -141,7 +142,8 @@ class Clocks:
                 "wall": round(self.base["wall"] + time.time() - self.wall, 1)}
 
 
-def run(rank: int, options: Options) -> None:
+def run(rank: int, options: Options, until: int | None = None) -> None:
+    """Trains to the last step, or as if cut after step `until`."""
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     folder = options.folder
@@ -151,7 +153,8 @@ def run(rank: int, options: Options) -> None:
     stream = options.stage if not options.seed else f"{options.stage} seed {options.seed}"
     log, clocks, saved = Log(folder / "log.jsonl"), Clocks(progress, options.ranks), time.time()
     parent = os.getppid()
-    for step in range(progress["step"], options.steps):
+    end = until or options.steps
+    for step in range(progress["step"], end):
         if os.getppid() != parent and options.ranks > 1:
             raise SystemExit("the starting process is gone: two runs must never write one folder")
         batch = stage.make(stream, (step * options.ranks + rank) * size, size, step)
@@ -161,7 +164,7 @@ def run(rank: int, options: Options) -> None:
         factor = rate_factor(step, options.steps, options.cooldown)
         flat.step(Rates(stage.rates.muon * factor, stage.rates.adam * factor), step + 1)
         log.add({"loss": loss.item(), **report})
-        last = step + 1 == options.steps
+        last = step + 1 == end
         if (step + 1) % Log.EVERY and not last:
             continue
         now = clocks.read()
@@ -188,6 +191,7 @@ def parse() -> Options:
     parser.add_argument("--ranks", type=int, default=1, help="data-parallel processes, one thread each")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs/default")
+    parser.add_argument("--parents", type=Path, help="the runs whose towers and decoder `join` starts from (RUNS)")
     parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer/tokenizer.model")
     return Options(**vars(parser.parse_args()))
 

@@ -71,9 +71,11 @@ def _letters(out: dict[str, np.ndarray], number: int, panel, side: int, mine: np
         rows = set(rows) | {min(side - 1, int((top + bottom) / 2 / p))}
         columns = set(np.flatnonzero((centres >= left) & (centres < right))) | {min(side - 1, int((left + right) / 2 / p))}
         kind = H.letter_class(character, place in starts)
-        for cell in (r * side + c for r in rows for c in columns):
-            if not mine[cell]:
-                continue
+        cells = [r * side + c for r in rows for c in columns if mine[r * side + c]]
+        if not cells:  # a thing covers more of that patch: the panel's patch above or below shows the rest of the letter
+            row, column = int((top + bottom) / 2 / p), min(side - 1, int((left + right) / 2 / p))
+            cells = [r * side + column for r in (row + 1, row - 1) if 0 <= r < side and mine[r * side + column]][:1]
+        for cell in cells:
             if not out["first"][cell]:
                 out["first"][cell], out["place"][cell], out["codes"][cell, 1] = kind, place, letter_code(number, place)
             elif not out["second"][cell]:

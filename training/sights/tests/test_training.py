@@ -15,6 +15,7 @@ except ImportError as error:
 HERE = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import train  # noqa: E402
 from answer import Model  # noqa: E402
 from export import export, tensors_of  # noqa: E402
 from learn import joint  # noqa: E402
@@ -83,6 +84,24 @@ class Stages(unittest.TestCase):
 
     def test_all_stages_are_known(self):
         self.assertEqual(set(STAGES), {"anchor", "augment", "decoder", "join"})
+
+
+class Resuming(unittest.TestCase):
+    def weights(self, folder: str, *until: int):
+        """Of a small decoder after runs that end at the given steps."""
+        for steps in until:
+            options = train.Options("decoder", 3, "small", 0.5, 2, 1, 0, Path(folder), None, TOKENIZER)
+            options.folder.mkdir(parents=True, exist_ok=True)
+            train.run(0, options, until=steps)
+        return torch.load(Path(folder) / "decoder/weights.pt")
+
+    def test_a_cut_run_ends_as_one_that_was_not(self):
+        train.DESIGNS["small"] = small("default")
+        with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
+            whole, cut = self.weights(a, 3), self.weights(b, 2, 3)
+        del train.DESIGNS["small"]
+        for name, tensor in whole.items():
+            self.assertTrue(torch.equal(tensor, cut[name]), name)
 
 
 class Export(unittest.TestCase):

@@ -9,7 +9,7 @@ from .objects import COLOURS, COLOUR_NAMES
 from .scene import Panel, Thing
 from .words import font
 
-PITCH = 6.2  # the least distance between letters, in pixels: two letters at most meet in one visual token
+PITCH = 7.4  # the least mean distance between letters, in pixels: seldom more than two meet in one visual token of 16
 WIDEST = SIZE - 8
 
 

@@ -59,4 +59,4 @@ PAIR_PHRASES = {
 }
 TOWARDS = {"left": ("to the left of", "left of"), "right": ("to the right of", "right of"),
            "above": ("above", "over"), "below": ("below", "under")}
-CATEGORY_ARTICLES = {"clothes": "a piece of clothing", "furniture": "a piece of furniture"}
+CATEGORY_ARTICLES = {"food": "food", "clothes": "a piece of clothing", "furniture": "a piece of furniture"}

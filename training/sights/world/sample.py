@@ -15,6 +15,7 @@ from .sprites import SMALLEST_SKETCH, can_sketch, extent
 SMALLEST, LARGEST = 18, 124
 LABEL_SHARE, SIGN_SHARE = 0.28, 0.42
 SKETCH_SHARE = 0.13
+COLOUR_TELLS = ("fruit", "vegetable", "food", "ball", "plant")  # a grey peach might be an apple
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ class Sampler:
             style = f"clip{rng.randrange(len(clipart.table()[kind.name]))}"
         elif rng.random() < SKETCH_SHARE and can_sketch(kind.name) and size >= SMALLEST_SKETCH:
             style = "sketch"
+        elif rng.random() < 0.12:  # for a name to mean more than one bitmap
+            style = rng.choice(("rimmed", "rimmed" if kind.category in COLOUR_TELLS else "grey"))
         turn = rng.randint(-4, 4) * 3 if rng.random() < 0.6 else rng.randint(-14, 14) * 3
         tint = tuple(rng.randint(110, 255) for _ in range(3)) if rng.random() < 0.7 else (252, 252, 250)
         return Thing(kind, 0, 0, size, turn, rng.random() < 0.5, style, tint)

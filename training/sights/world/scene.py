@@ -23,7 +23,7 @@ class Thing:
     size: int
     turn: int = 0  # degrees
     flip: bool = False
-    style: str = "emoji"  # or "sketch", "clip0", "clip1", ...: how an object is drawn; shapes have one style
+    style: str = "emoji"  # or "grey", "rimmed", "sketch", "clip0", ...: how an object is drawn; shapes have one style
     tint: tuple[int, int, int] = (0, 0, 0)  # added to a shape's colour; a sketch's fill
 
     def cell(self) -> int | None:

@@ -156,7 +156,14 @@ def sprite(kind: objects.Kind, style: str, size: int, turn: int, flip: bool) -> 
         return _turned(lines, size, turn, flip), _turned(solid, size, turn, flip)
     pyramid = _clip(kind.name, int(style[4:])) if style.startswith("clip") else _emoji(kind.name)
     drawn = _turned(pyramid, size, turn, flip).convert("RGBA")
-    return drawn.convert("RGB"), drawn.getchannel("A")
+    colours, mask = drawn.convert("RGB"), drawn.getchannel("A")
+    if style == "grey":
+        return colours.convert("L").convert("RGB"), mask
+    if style == "rimmed":
+        rim = Image.new("RGB", mask.size, (26, 24, 28))
+        rim.paste(colours, (0, 0), mask)
+        return rim, mask.filter(ImageFilter.MaxFilter(3))
+    return colours, mask
 
 
 def paste(picture: Image.Image, thing, corner: tuple[int, int]) -> Image.Image:
