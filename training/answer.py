@@ -3,7 +3,8 @@
 
     python training/answer.py --model models/binocle-tiny --requests requests.jsonl > answers.jsonl
 
-A request is {"id", "images": [path], "prompt"} and may have "history": [[question, answer]]; an answer {"id", "answer"}. The towers and the image processors are
+A request is {"id", "images": [path], "prompt"}, or has "messages" as `binocle ask --requests` reads them, with all pictures
+in the first; an answer is {"id", "answer"}. The towers and the image processors are
 transformers' own; the decoder is written as a stock LLaMA layer under a mask, which composite attention with the `vo`
 aligner equals: a visual row sees itself only and skips the feed-forward part. Shares no code with the training.
 """
@@ -158,6 +159,14 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
 
 
+def parts_of(request: dict) -> tuple[list[str], str, list[tuple[str, str]]]:
+    """Pictures, the question, and the turns before it."""
+    if "messages" not in request:
+        return request["images"] if "images" in request else [request["image"]], request["prompt"], []
+    texts = [message["text"] for message in request["messages"]]
+    return request["messages"][0]["images"], texts[-1], list(zip(texts[:-1:2], texts[1::2]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Answers requests with an exported model directory.")
     parser.add_argument("--model", type=Path, required=True)
@@ -169,8 +178,8 @@ def main() -> None:
     with torch.inference_mode(), open(args.requests, encoding="utf-8") as lines:
         for line in lines:
             request = json.loads(line)
-            images = request["images"] if "images" in request else [request["image"]]
-            said = model.answer([str(args.images / image) for image in images], request["prompt"], request.get("history", ()))
+            images, prompt, history = parts_of(request)
+            said = model.answer([str(args.images / image) for image in images], prompt, history)
             sys.stdout.write(json.dumps({"id": request["id"], "answer": said}) + "\n")
 
 

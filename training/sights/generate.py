@@ -3,15 +3,16 @@
 
     python3 training/sights/generate.py --set in_style --seed 7 --images 200 --out /tmp/sights
 
-OUT/0000.png ... (RGB, 224 x 224) and OUT/questions.jsonl, one object a line:
-{"id": "0000-03", "image": "0000.png", "prompt": "...", "answer": "...", "kind": "what"}. A question about two pictures
-has "images" instead of "image"; the second question of a dialogue has "history": [[prompt, answer]].
+OUT/0000.png ... (RGB, 224 x 224) and three files of one object a line, which `binocle ask --requests` reads:
+questions.jsonl: {"id": "0000-03", "image": "0000.png", "prompt": "...", "answer": "...", "kind": "what"};
+pairs.jsonl, about two pictures: "images" instead of "image"; dialogues.jsonl, second questions: "messages" instead of both.
 The same arguments give the same questions everywhere, and the same pixels with the same Pillow and FreeType.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import random
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from world.questions import Question
 from world.render import Sight, look
 from world.sample import RECIPES, sample
 
+FILES = ("questions.jsonl", "pairs.jsonl", "dialogues.jsonl")
 SETS = tuple(name for name in RECIPES if name != "train")
 
 
@@ -45,11 +47,17 @@ def questions_about(name: str, sight: Sight, rng: random.Random) -> list[Questio
 
 
 def row(identity: str, images: list[str], q: Question) -> dict:
-    out = {"id": identity, **({"image": images[0]} if len(images) == 1 else {"images": images}), "prompt": q.prompt,
-           "answer": q.answer, "kind": q.kind}
+    end = {"answer": q.answer, "kind": q.kind}
     if len(q.turns) > 1:
-        out["history"] = [[t.prompt, t.answer] for t in q.turns[:-1]]
-    return out
+        texts = [text for t in q.turns for text in (("user", t.prompt), ("assistant", t.answer))][:-1]
+        messages = [{"role": role, "text": text} for role, text in texts]
+        messages[0]["images"] = images
+        return {"id": identity, "messages": messages, **end}
+    return {"id": identity, **({"image": images[0]} if len(images) == 1 else {"images": images}), "prompt": q.prompt, **end}
+
+
+def file_of(line: dict) -> str:
+    return "dialogues.jsonl" if "messages" in line else "pairs.jsonl" if "images" in line else "questions.jsonl"
 
 
 def rows(name: str, seed: int, images: int) -> Iterator[tuple[str, Sight, list[dict]]]:
@@ -69,10 +77,12 @@ def write(name: str, seed: int, images: int, out: Path) -> int:
     """Writes `images` pictures and their questions; returns how many questions."""
     out.mkdir(parents=True, exist_ok=True)
     total = 0
-    with open(out / "questions.jsonl", "w", encoding="utf-8") as lines:
-        for file, sight, made in rows(name, seed, images):
-            sight.picture.save(out / file)
-            lines.writelines(json.dumps(line) + "\n" for line in made)
+    with contextlib.ExitStack() as stack:
+        files = {f: stack.enter_context(open(out / f, "w", encoding="utf-8")) for f in FILES}
+        for picture, sight, made in rows(name, seed, images):
+            sight.picture.save(out / picture)
+            for line in made:
+                files[file_of(line)].write(json.dumps(line) + "\n")
             total += len(made)
     return total
 

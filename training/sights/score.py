@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Scores answers against questions.jsonl: exact match per kind beside what always giving the commonest answer would get.
 
-    python3 training/sights/score.py --questions set/questions.jsonl --answers answers.jsonl [--json score.json]
+    python3 training/sights/score.py --questions SET/*.jsonl --answers answers.jsonl [--json score.json]
 
 Descriptions and captions are also scored by object recall and CHAIR_i over objects and shapes: mentions are matched one
 to one, so naming a thing more often than it is there is a hallucination. Some kinds are shown by part as well: words of
@@ -67,22 +67,28 @@ def score(questions: list[dict], answers: dict[str, str]) -> dict[str, dict[str,
     return table
 
 
+def shown(table: dict[str, dict[str, float]]) -> str:
+    """The table in Markdown."""
+    out = ["| kind | n | exact | majority | goal |", "| --- | ---: | ---: | ---: | ---: |"]
+    for kind, line in table.items():
+        goal = f"{GOALS[kind]:.2f}" if kind in GOALS else ""
+        out.append(f"| {kind} | {line['n']} | {line['accuracy']:.3f} | {line['majority']:.3f} | {goal} |")
+    for kind in ("caption", "describe"):
+        if kind in table:
+            out.append(f"\n{kind}: object recall {table[kind]['recall']:.3f}, CHAIR_i {table[kind]['chair_i']:.3f}")
+    return "\n".join(out)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores answers against questions.jsonl.")
-    parser.add_argument("--questions", type=Path, required=True)
+    parser.add_argument("--questions", type=Path, required=True, nargs="+")
     parser.add_argument("--answers", type=Path, required=True)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    questions = [json.loads(line) for line in args.questions.read_text(encoding="utf-8").splitlines()]
+    questions = [json.loads(line) for file in args.questions for line in file.read_text(encoding="utf-8").splitlines()]
     lines = [json.loads(line) for line in args.answers.read_text(encoding="utf-8").splitlines()]
     table = score(questions, {line["id"]: line["answer"] for line in lines})
-    print("| kind | n | exact | majority | goal |\n| --- | ---: | ---: | ---: | ---: |")
-    for kind, line in table.items():
-        goal = f"{GOALS[kind]:.2f}" if kind in GOALS else ""
-        print(f"| {kind} | {line['n']} | {line['accuracy']:.3f} | {line['majority']:.3f} | {goal} |")
-    for kind in ("caption", "describe"):
-        if kind in table:
-            print(f"\n{kind}: object recall {table[kind]['recall']:.3f}, CHAIR_i {table[kind]['chair_i']:.3f}")
+    print(shown(table))
     if args.json:
         args.json.write_text(json.dumps(table, indent=2) + "\n")
 
