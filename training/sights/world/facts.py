@@ -13,8 +13,8 @@ LARGER = 1.35  # the least ratio of sides before sizes are compared
 CLOSER = 1.5  # the least ratio of distances before "closest" is asked
 
 # Asking for the first is arguable where one of the others is: is a volcano a mountain?
-_ARGUABLE_NAMES = {
-    "tree": "palm tree", "mouse": "hamster", "bear": "panda koala", "fish": "shark dolphin whale", "clock": "watch",
+ARGUABLE_NAMES = {
+    "tree": "palm_tree", "mouse": "hamster", "bear": "panda koala", "fish": "shark dolphin whale", "clock": "watch",
     "television": "monitor", "monitor": "television laptop", "laptop": "monitor", "telephone": "smartphone",
     "smartphone": "telephone", "truck": "ambulance", "car": "ambulance truck", "house": "hut", "hut": "house",
     "mountain": "volcano island", "crocodile": "lizard", "lizard": "crocodile dinosaur", "dinosaur": "dragon",
@@ -61,7 +61,7 @@ class Facts:
         if name in self.owners:
             return False
         present = {t.kind.name for t in self.things}
-        close = _ARGUABLE_NAMES.get(name.split(" ")[-1] if name in _SHAPE_LABELS else name, "").split(" ")
+        close = ARGUABLE_NAMES.get(name.split(" ")[-1] if name in _SHAPE_LABELS else name, "").split(" ")
         if any(other.replace("_", " ") in present for other in close if other):
             return False
         if name in _OF_BODIES and any(t.kind.category in _BODIES for t in self.things):
