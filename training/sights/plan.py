@@ -57,6 +57,19 @@ def command(step: Step, runs: Path) -> list[str]:
             str(step.cores), "--cooldown", str(step.cooldown), "--runs", str(runs)]
 
 
+def taken(runs: Path, stage: str) -> bool:
+    """Whether a process that this plan did not start writes the stage: one that outlived an earlier plan."""
+    lock = runs / stage / "lock"
+    if not lock.exists():
+        return False
+    with open(lock, encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
 def start(step: Step, runs: Path) -> subprocess.Popen:
     (runs / step.stage).mkdir(parents=True, exist_ok=True)
     with open(runs / step.stage / "out.txt", "a", encoding="utf-8") as out:
@@ -74,12 +87,14 @@ def follow(runs: Path) -> None:
                 if process.returncode:
                     print(f"{stage} ended with {process.returncode}; again in a minute", flush=True)
                     resting[stage] = time.time() + 60
-        done = {s.stage for s in PLAN if s.stage not in running and saved_all(runs, s)}
+        others = [s for s in PLAN if s.stage not in running and taken(runs, s.stage)]
+        at_work = {*running, *(s.stage for s in others)}
+        done = {s.stage for s in PLAN if s.stage not in at_work and saved_all(runs, s)}
         if len(done) == len(PLAN):
             return
         for step in PLAN:
-            busy = sum(s.cores for s, _ in running.values())
-            if (step.stage not in done and step.stage not in running and set(step.after) <= done
+            busy = sum(s.cores for s in (*others, *(s for s, _ in running.values())))
+            if (step.stage not in done | at_work | set(running) and set(step.after) <= done
                     and busy + step.cores <= CORES and resting.get(step.stage, 0) < time.time()):
                 running[step.stage] = (step, start(step, runs))
                 print(f"{time.strftime('%F %T')} {step.stage} from step {reached(runs, step.stage)['step']}", flush=True)
@@ -87,10 +102,14 @@ def follow(runs: Path) -> None:
 
 
 def status(runs: Path) -> str:
+    """Where each stage stands, and its accuracies over the last logged steps."""
     rows = []
     for step in PLAN:
         line = reached(runs, step.stage)
-        rows.append(f"{step.stage:8} {line['step']:6} of {step.steps} steps, {line.get('cpu', 0) / 60:.1f} core-minutes")
+        rows.append(f"{step.stage}: {line['step']} of {step.steps} steps, {line.get('cpu', 0) / 60:.1f} core-minutes"
+                    + (", running" if taken(runs, step.stage) else ""))
+        rest = {k: v for k, v in line.items() if k not in ("step", "pictures", "cpu", "wall")}
+        rows += ["  " + " ".join(f"{k} {v:.3g}" for k, v in rest.items())] if rest else []
     return "\n".join(rows)
 
 
