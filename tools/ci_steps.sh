@@ -45,10 +45,11 @@ for folder in ("tools", "training", "tests", "clients"):
 PYTHON
 }
 
-# The scene generator, which outsiders run with the distribution's Python.
+# The scene generators, which outsiders run with the distribution's Python.
 step_training() {
   $DEPS --training
   (cd training && /usr/bin/python3 -m unittest -q tests.test_generator)
+  (cd training/sights && /usr/bin/python3 -m unittest -q tests.test_world)
 }
 
 # A build that is there stays as it was configured; a new one is compiled in as few pieces as possible.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages that Binocle needs, and is the only place that names them. Debian 12; Ubuntu 24.04 has the same names.
 #
-#   tools/install_deps.sh [--test] [--bench] [--package] [--training] [--format] [--tidy] [--fuzz]
+#   tools/install_deps.sh [--test] [--bench] [--package] [--training] [--clip-art] [--format] [--tidy] [--fuzz]
 #
 # Without options: what the build and the unit tests need. Asks nothing; works as root or through sudo; does nothing, and needs no
 # rights and no network, when everything is there already.
@@ -31,7 +31,11 @@ for option in "$@"; do
     --bench) packages="$packages libbenchmark-dev" ;;               # `make bench`
     --package) packages="$packages dpkg-dev file" ;;                # `make package` asks dpkg-shlibdeps
     --training) packages="$packages fonts-noto-color-emoji unicode-data fonts-dejavu-core fonts-liberation
+                          fonts-symbola fonts-lato fonts-open-sans fonts-crosextra-carlito fonts-crosextra-caladea
+                          fonts-comic-neue fonts-quicksand fonts-inconsolata fonts-courier-prime fonts-roboto-slab
+                          fonts-dosis fonts-cabin fonts-vollkorn fonts-play
                           python3-numpy python3-pil python3-venv" ;;  # scenes, words in several fonts
+    --clip-art) packages="$packages openclipart-png" ;;             # the out-of-style held-out set: 131 MB to fetch
     --format) packages="$packages clang-format-14" ;;               # one version, so that two people format alike
     --tidy) packages="$packages clang-tidy-14" ;;                   # `cmake --preset tidy`
     --fuzz) packages="$packages clang-14 libclang-rt-14-dev" ;;     # `cmake --preset fuzz`: libFuzzer

@@ -3,7 +3,8 @@
 
     python training/answer.py --model models/binocle-tiny --requests requests.jsonl > answers.jsonl
 
-A request is {"id", "images": [path], "prompt"}; an answer {"id", "answer"}. The towers and the image processors are
+A request is {"id", "images": [path], "prompt"}, or has "messages" as `binocle ask --requests` reads them, with all pictures
+in the first; an answer is {"id", "answer"}. The towers and the image processors are
 transformers' own; the decoder is written as a stock LLaMA layer under a mask, which composite attention with the `vo`
 aligner equals: a visual row sees itself only and skips the feed-forward part. Shares no code with the training.
 """
@@ -112,11 +113,17 @@ class Model:
             x = x + feed.masked_fill(visual[:, None], 0.0)
         return rms_norm(x[-1], w["norm.weight"], c["rms_norm_eps"]) @ w["embed_tokens.weight"].T
 
-    def answer(self, images: list[str], prompt: str, max_new_tokens: int = 96) -> str:
-        """Greedy, until </s>."""
+    def prompt_ids(self, pictures: int, prompt: str, history: list[tuple[str, str]]) -> list[int]:
         c = self.config["text_config"]
-        text = "<image>" * len(images) + f"<|user|> {prompt}<|assistant|>"
-        ids = [c["bos_token_id"]] + self.tokenizer.encode(text)
+        ids = [c["bos_token_id"]] + self.tokenizer.encode("<image>" * pictures)
+        for question, answer in history:
+            ids += self.tokenizer.encode(f"<|user|> {question}<|assistant|> {answer}") + [c["eos_token_id"]]
+        return ids + self.tokenizer.encode(f"<|user|> {prompt}<|assistant|>")
+
+    def answer(self, images: list[str], prompt: str, history: list[tuple[str, str]] = (), max_new_tokens: int = 128) -> str:
+        """Greedy, until </s>. `history`: the turns before, each a question and its answer."""
+        c = self.config["text_config"]
+        ids = self.prompt_ids(len(images), prompt, history)
         rows, visual, pictures = [], [], iter(images)
         for token in ids:
             if token == self.config["image_token_index"]:
@@ -152,6 +159,14 @@ def rotate(x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.Tenso
     return x * cos + torch.cat((-x[..., half:], x[..., :half]), dim=-1) * sin
 
 
+def parts_of(request: dict) -> tuple[list[str], str, list[tuple[str, str]]]:
+    """Pictures, the question, and the turns before it."""
+    if "messages" not in request:
+        return request["images"] if "images" in request else [request["image"]], request["prompt"], []
+    texts = [message["text"] for message in request["messages"]]
+    return request["messages"][0]["images"], texts[-1], list(zip(texts[:-1:2], texts[1::2]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Answers requests with an exported model directory.")
     parser.add_argument("--model", type=Path, required=True)
@@ -163,8 +178,8 @@ def main() -> None:
     with torch.inference_mode(), open(args.requests, encoding="utf-8") as lines:
         for line in lines:
             request = json.loads(line)
-            images = request["images"] if "images" in request else [request["image"]]
-            said = model.answer([str(args.images / image) for image in images], request["prompt"])
+            images, prompt, history = parts_of(request)
+            said = model.answer([str(args.images / image) for image in images], prompt, history)
             sys.stdout.write(json.dumps({"id": request["id"], "answer": said}) + "\n")
 
 

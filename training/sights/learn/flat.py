@@ -1,0 +1,127 @@
+"""All the parameters in one flat bf16 buffer with f32 masters; Muon for matrices, AdamW for the rest.
+
+bf16 weights and gradients make a step about 1.7 times faster than f32 on CPUs with AVX512-BF16, and the flat layout
+makes the optimiser a handful of calls. The masters keep what bf16 would round away.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass
+class Rates:
+    muon: float
+    adam: float
+
+
+def _matrix(name: str, parameter: nn.Parameter) -> bool:
+    """Hidden matrices go to Muon; readouts, embeddings, positions, norms and biases to AdamW."""
+    others = ("heads.", "embed", "positions", "registers", "oracle")
+    return parameter.ndim == 2 and not any(word in name for word in others)
+
+
+class FlatModel:
+    """Moves a module's parameters into flat buffers and steps them."""
+
+    BETAS, EPS, MOMENTUM, DECAY = (0.9, 0.98), 1e-8, 0.95, 0.01
+
+    def __init__(self, module: nn.Module):
+        parts = {id(m.weight): m.parts for m in module.modules() if hasattr(m, "parts")}
+        named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
+        shapes: dict[tuple[int, int], list] = {}
+        for name, p in named:
+            if _matrix(name, p):
+                k = parts.get(id(p), 1)
+                shapes.setdefault((p.shape[0] // k, p.shape[1]), []).append((name, p))
+        vectors = [(n, p) for n, p in named if not _matrix(n, p)]
+        self.order = vectors + [item for shape in sorted(shapes) for item in shapes[shape]]
+        total = sum(p.numel() for _, p in self.order)
+        self.master, self.momentum = torch.empty(total), torch.zeros(total)
+        self.weights = torch.empty(total, dtype=torch.bfloat16)
+        self.gradients = torch.zeros(total, dtype=torch.bfloat16)
+        offset = 0
+        for _, p in self.order:
+            end = offset + p.numel()
+            self.master[offset:end] = p.data.flatten().float()
+            p.data = self.weights[offset:end].view(p.shape)
+            p.grad = self.gradients[offset:end].view(p.shape)
+            offset = end
+        self.vector_end = sum(p.numel() for _, p in vectors)
+        self.square = torch.zeros(self.vector_end)
+        self.groups, offset = [], self.vector_end
+        for shape in sorted(shapes):
+            size = sum(p.numel() for _, p in shapes[shape])
+            self.groups.append((offset, offset + size, shape))
+            offset += size
+        self.weights.copy_(self.master)
+
+    def step(self, rates: Rates, count: int) -> None:
+        """One update from the accumulated gradients, which are then zeroed; `count` starts at 1."""
+        gradient = self.gradients.float()
+        if not torch.isfinite(gradient.sum()):
+            print("skipped a step: the gradient is not finite", flush=True)
+            self.gradients.zero_()
+            return
+        self._adam(gradient[:self.vector_end], rates.adam, count)
+        for start, end, (rows, columns) in self.groups:
+            g, m = gradient[start:end], self.momentum[start:end]
+            m.lerp_(g, 1 - self.MOMENTUM)
+            update = orthogonal(g.lerp(m, self.MOMENTUM).view(-1, rows, columns))
+            scale = rates.muon * math.sqrt(max(1.0, rows / columns))
+            self.master[start:end].mul_(1 - rates.muon * self.DECAY).sub_(update.flatten(), alpha=scale)
+        self.weights.copy_(self.master)
+        self.gradients.zero_()
+
+    def _adam(self, gradient: torch.Tensor, rate: float, count: int) -> None:
+        m, v = self.momentum[:self.vector_end], self.square
+        m.lerp_(gradient, 1 - self.BETAS[0])
+        v.lerp_(gradient * gradient, 1 - self.BETAS[1])
+        root = (v / (1 - self.BETAS[1] ** count)).sqrt_().add_(self.EPS)
+        self.master[:self.vector_end].addcdiv_(m / (1 - self.BETAS[0] ** count), root, value=-rate)
+
+    def named_masters(self) -> dict[str, torch.Tensor]:
+        """Copies of the f32 masters by parameter name."""
+        out, offset = {}, 0
+        for name, p in self.order:
+            out[name] = self.master[offset:offset + p.numel()].view(p.shape).clone()
+            offset += p.numel()
+        return out
+
+    def load_masters(self, named: dict[str, torch.Tensor]) -> list[str]:
+        """Fills the masters that `named` has; returns the names it lacks."""
+        offset, missing = 0, []
+        for name, p in self.order:
+            if name in named:
+                self.master[offset:offset + p.numel()] = named[name].flatten().float()
+            else:
+                missing.append(name)
+            offset += p.numel()
+        self.weights.copy_(self.master)
+        return missing
+
+    def state(self) -> dict[str, torch.Tensor]:
+        return {"master": self.master, "momentum": self.momentum, "square": self.square}
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        for name, tensor in self.state().items():
+            tensor.copy_(state[name])
+        self.weights.copy_(self.master)
+
+
+def orthogonal(matrices: torch.Tensor) -> torch.Tensor:
+    """Newton-Schulz, five steps in bf16: each matrix of the batch to about the nearest semi-orthogonal one."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = matrices / (matrices.flatten(1).norm(dim=1)[:, None, None] + 1e-7)
+    x = x.bfloat16()
+    tall = x.shape[1] > x.shape[2]
+    if tall:
+        x = x.transpose(1, 2)
+    for _ in range(5):
+        s = torch.bmm(x, x.transpose(1, 2))
+        x = a * x + torch.bmm(b * s + c * torch.bmm(s, s), x)
+    return (x.transpose(1, 2) if tall else x).float()

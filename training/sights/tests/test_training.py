@@ -1,0 +1,145 @@
+"""Packing equals the rendered prompt, and the exported directory answers as the training's code does. Needs torch."""
+
+import dataclasses
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+try:
+    import torch
+except ImportError as error:
+    raise unittest.SkipTest("needs training/requirements.txt") from error
+
+HERE = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import train  # noqa: E402
+from answer import Model  # noqa: E402
+from export import export, tensors_of  # noqa: E402
+from learn import joint  # noqa: E402
+from learn.data import view  # noqa: E402
+from learn.text import Packed, Words, append_question, collate  # noqa: E402
+from nets.shape import DESIGNS  # noqa: E402
+from world import words as W  # noqa: E402
+from world.asking_more import ask  # noqa: E402
+from world.facts import Facts  # noqa: E402
+from learn.data import sight_at  # noqa: E402
+from learn.stages import STAGES  # noqa: E402
+
+TOKENIZER = HERE / "tokenizer/tokenizer.model"
+SMALL = dict(layers=2, heads=2, width=64, ffn=96)
+
+
+def small(name: str):
+    """A design of the same topology that a test can afford."""
+    d = DESIGNS[name]
+    towers = {t: dataclasses.replace(getattr(d, t), width=32, layers=1, heads=2, ffn=64) for t in ("anchor", "augment")}
+    return dataclasses.replace(d, **SMALL, **towers, fusion_heads=2)
+
+
+def shaken(design, words) -> joint.JoinStage:
+    torch.manual_seed(1)
+    stage = joint.JoinStage(design, words)
+    with torch.no_grad():
+        for p in stage.parameters():
+            p.add_(torch.randn_like(p) * 0.05)
+            p.copy_(p.bfloat16().float())
+    return stage
+
+
+class Packing(unittest.TestCase):
+    def test_word_by_word_equals_the_whole_string(self):
+        words = Words(TOKENIZER)
+        for index in range(40):
+            sight, rng = sight_at("test of packing", index)
+            for q in ask(Facts(sight), rng, W.TRAIN_WORDS):
+                packed = Packed(197)
+                append_question(words, packed, q)
+                whole = [1]
+                for number, t in enumerate(q.turns):
+                    whole += ([2] if number else []) + words.sp.encode(f"<|user|> {t.prompt}<|assistant|> {t.answer}")
+                self.assertEqual(packed.tokens, whole)
+
+    def test_what_is_written_is_spelled_letter_by_letter(self):
+        words = Words(TOKENIZER)
+        for text in ("EXIT", "KZ 42", "9706", "CAVE BALLOON"):
+            self.assertEqual(len(words.sp.encode(" " + text)), len(text.replace(" ", "")))
+
+
+class Stages(unittest.TestCase):
+    def test_every_design_takes_a_step(self):
+        words = Words(TOKENIZER)
+        for name in DESIGNS:
+            with self.subTest(name):
+                stage = joint.JoinStage(small(name), words).bfloat16()
+                batch = stage.make("test of stages", 0, 2, 0)
+                batch.pixels = {k: v.bfloat16() for k, v in batch.pixels.items()}
+                stage.ALIGN = 0
+                loss, report = stage.loss(batch, 0)
+                loss.backward()
+                self.assertTrue(torch.isfinite(loss))
+                self.assertIn("exist", report)
+
+    def test_all_stages_are_known(self):
+        self.assertEqual(set(STAGES), {"anchor", "augment", "decoder", "join"})
+
+
+class Resuming(unittest.TestCase):
+    def weights(self, folder: str, *until: int):
+        """Of a small decoder after runs that end at the given steps."""
+        for steps in until:
+            options = train.Options("decoder", 3, "small", 0.5, 2, 1, 0, Path(folder), None, TOKENIZER)
+            options.folder.mkdir(parents=True, exist_ok=True)
+            train.run(0, options, until=steps)
+        return torch.load(Path(folder) / "decoder/weights.pt")
+
+    def test_a_cut_run_ends_as_one_that_was_not(self):
+        train.DESIGNS["small"] = small("default")
+        with tempfile.TemporaryDirectory() as a, tempfile.TemporaryDirectory() as b:
+            whole, cut = self.weights(a, 3), self.weights(b, 2, 3)
+        del train.DESIGNS["small"]
+        for name, tensor in whole.items():
+            self.assertTrue(torch.equal(tensor, cut[name]), name)
+
+
+class Export(unittest.TestCase):
+    def test_the_default_is_small_enough(self):
+        stage = joint.JoinStage(DESIGNS["default"], Words(TOKENIZER))
+        tensors = tensors_of(dict(stage.named_parameters()), DESIGNS["default"])
+        self.assertLessEqual(sum(t.numel() for t in tensors.values()) * 2, 32 * 2 ** 20)
+
+    def test_logits_agree(self):
+        words, design = Words(TOKENIZER), small("default")
+        stage = shaken(design, words)
+        with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+            out = Path(folder)
+            export(dict(stage.named_parameters()), out, design, "small")
+            shutil.copyfile(TOKENIZER, out / "tokenizer.model")
+            model = Model(out)
+            sight, rng = sight_at("test of export", 0)
+            sight.picture.save(out / "picture.png")
+            pixels = {t: torch.from_numpy(view(sight.picture, t, design))[None] for t in design.uses}
+            visual = stage.see(pixels)[1]
+            other = model.visual_tokens(str(out / "picture.png"))
+            self.assertLess((visual[0] - other).abs().max() / other.abs().max(), 1e-4)
+            for q in ask(Facts(sight), rng, W.TRAIN_WORDS)[:4]:
+                self.agree(stage, model, words, q, visual, other)
+
+    def agree(self, stage, model, words, q, visual, other):
+        packed = Packed(stage.design.visual + 1)
+        append_question(words, packed, q)
+        text = collate([packed], torch.zeros(1, stage.design.visual, 3, dtype=torch.long))
+        hidden, _ = stage.decoder(visual, text.tokens, text.positions, text.mask.float())
+        mine = stage.decoder.logits(hidden)[0]
+        embed = model.language["embed_tokens.weight"]
+        rows = torch.cat((embed[1][None], other, embed[packed.tokens[1:]]))
+        is_visual = torch.zeros(len(rows), dtype=torch.bool)
+        is_visual[1:1 + len(other)] = True
+        theirs = model.decode(rows, is_visual, [])
+        self.assertLess((mine[-1] - theirs).abs().max() / theirs.abs().max(), 1e-4)
+
+
+if __name__ == "__main__":
+    unittest.main()
