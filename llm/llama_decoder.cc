@@ -53,7 +53,7 @@ void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations:
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)                   m = N₂(h)
 void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<const QueryRun> runs,
                   const DecoderActivations::Rows& a) {
-  const TensorView n = RowsInto(w.q, a.n);
+  const TensorView n = RowsInto(w.q, w.kv, a.n);
   RmsNorm(c.ex, a.x, w.attn_norm, n);  // n    [T, D]
   Linear(c.ex, n, w.q, a.q);           // q    [T, H·d]
   Linear(c.ex, n, w.kv, a.kv);         // k, v [T, K·d]

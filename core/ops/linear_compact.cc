@@ -16,6 +16,8 @@ namespace binocle {
 namespace {
 
 constexpr int64_t kMostPanels = 4;  // near at a time
+// Too few panels to share out: rows are, a block of them at a time.
+bool IsNarrow(int64_t panels, int64_t threads) { return panels < 4 * threads; }
 // Up to so many rows a panel of four bits is multiplied as it is. Tiles make up for expanding it sooner than vectors do.
 int64_t DirectInt4Rows(CpuLevel level) { return level >= CpuLevel::kAmx ? 10 : kFewRows; }
 
@@ -283,15 +285,17 @@ class NearPanels {
   int64_t count_ = 0;
 };
 
-Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w) {
+// `panels` are shared out.
+Operands OperandsOf(Exec& ex, const TensorView& x, const LinearWeights& w, int64_t panels) {
   const WeightKind kind = w.compact.kind;
+  const int64_t rows = IsNarrow(panels, ex.threads()) ? kSumRows : x.dim(0);
   const int64_t depth = PaddedCompactDepth(w.k, kind);
   return {.w = w,
           .x = Round(ex, x, kind, depth),
           .level = ex.cpu_level(),
           .depth = depth,
           .panel_bytes = CompactPanelBytes(w.k, kind),
-          .near = NearnessOf(x.dim(0), depth, DTypeSize(RoundedType(kind)))};
+          .near = NearnessOf(rows, depth, DTypeSize(RoundedType(kind)))};
 }
 
 // `then(row, columns)` is called for each row of y, a panel's columns at a time.
@@ -299,7 +303,7 @@ template <typename Then>
 void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
               Accumulate accumulate, const Then& then) {
   if (x.dim(0) == 0) return;
-  const Operands o = OperandsOf(ex, x, w);
+  const Operands o = OperandsOf(ex, x, w, w.panels());
   const bool rounds = y.dtype() == DType::kBF16;
   const auto finish = [&](const PanelSums& sums, int64_t panel, const PanelTask& task,
                           float* tile) {
@@ -333,7 +337,7 @@ void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
   const int64_t panels = share.panels, rows = share.rows;
   const int64_t threads = ex.threads();
   if (rows > kFewRows) {
-    const bool narrow = panels < 4 * threads;
+    const bool narrow = IsNarrow(panels, threads);
     const int64_t chunk = narrow ? kSumRows : std::min(rows, share.rows_at_once);
     const int64_t group =
         narrow ? 1 : std::clamp(panels / (4 * threads), int64_t{1}, share.panels_at_once);
@@ -368,12 +372,13 @@ int64_t CompactWorkspaceBytes(int64_t rows, int64_t k, WeightKind kind) {
   return std::max(whole, LayOut(std::min(rows, kFewRows), depth, kind, true).bytes);
 }
 
-// Of any number of rows; that of packing is a row.
+// Of any number of rows, and any smaller k; that of packing is a row.
 int64_t CompactThreadBytes(int64_t k, WeightKind kind) {
-  const int64_t depth = PaddedCompactDepth(k, kind), element = DTypeSize(RoundedType(kind));
-  int64_t floats = depth;
-  for (int64_t rows = kSumRows; rows <= 8 * kSumRows; rows += kSumRows)
-    floats = std::max(floats, NearPanels::Floats(NearnessOf(rows, depth, element), kind));
+  const int64_t most = PaddedCompactDepth(k, kind), element = DTypeSize(RoundedType(kind));
+  int64_t floats = most;
+  for (int64_t depth = PaddedCompactDepth(1, kind); depth <= most; depth += kPanelWidth)
+    for (int64_t rows = kSumRows; rows <= 8 * kSumRows; rows += kSumRows)
+      floats = std::max(floats, NearPanels::Floats(NearnessOf(rows, depth, element), kind));
   return 4 * floats;
 }
 
@@ -389,9 +394,9 @@ void LinearCompactThen(Exec& ex, const TensorView& x, const LinearWeights& w, Ro
 
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y) {
   if (x.dim(0) == 0) return;
-  const Operands o = OperandsOf(ex, x, w);
-  const bool rounds = y.dtype() == DType::kBF16;
   const int64_t half = w.panels() / 2;
+  const Operands o = OperandsOf(ex, x, w, half);
+  const bool rounds = y.dtype() == DType::kBF16;
   const auto finish = [&](const PanelSums& gate, const PanelSums& up, int64_t panel,
                           const PanelTask& task, float* g, float* u) {
     const int64_t column = panel * kPanelWidth;

@@ -24,6 +24,12 @@ TensorView RowsInto(const LinearWeights& next, const TensorView& rows) {
   return TensorView(rows.f32(), type, {rows.dim(0), stride}, rows.name()).Columns(0, k);
 }
 
+TensorView RowsInto(const LinearWeights& next, const LinearWeights& other, const TensorView& rows) {
+  const bool alike = !other.compact.empty() && !next.compact.empty() &&
+                     RoundedType(other.compact.kind) == RoundedType(next.compact.kind);
+  return alike ? RowsInto(next, rows) : rows;
+}
+
 TensorView RowsBetween(const LinearWeights& maker, const LinearWeights& next,
                        const TensorView& rows) {
   const auto bf16 = [](const LinearWeights& w) { return w.compact.kind == WeightKind::kBf16; };

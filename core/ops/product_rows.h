@@ -13,6 +13,8 @@ namespace binocle {
 // Memory of f32 rows [T, K], dense, as what `next` takes: bf16 beside kBf16, bytes (u8, with a scale behind each row) beside kInt8 and kInt4, and f32 as it
 // is beside others, and where K is no multiple of kPanelWidth. LayerNorm and RmsNorm make such rows.
 TensorView RowsInto(const LinearWeights& next, const TensorView& rows);
+// The same of rows that two take: f32 where what they take is not of one type.
+TensorView RowsInto(const LinearWeights& next, const LinearWeights& other, const TensorView& rows);
 // The same of rows that are made a panel's columns at a time by `maker`, when nobody knows a row's scale: bf16 between two of kBf16, or f32. LinearActivate
 // and SwiGlu make such rows.
 TensorView RowsBetween(const LinearWeights& maker, const LinearWeights& next,

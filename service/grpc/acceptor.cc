@@ -142,10 +142,7 @@ void Acceptor::ListenAtPort(const std::string& listen) {
 void Acceptor::Start(std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> gate,
                      std::chrono::milliseconds stall_limit) {
   gate_ = std::move(gate);
-  // What is accepted has it from here.
-  for (Socket& socket : sockets_)
-    if (file_.empty())
-      socket.Set(IPPROTO_TCP, TCP_USER_TIMEOUT, static_cast<int>(stall_limit.count()));
+  stall_limit_ = static_cast<int>(stall_limit.count());
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -186,6 +183,8 @@ void Acceptor::Accept(int listening) {
     close(fd);
     return;
   }
+  // A listener's own would miss who connected before it was set. Of a socket file this fails, as it should.
+  setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_limit_, sizeof stall_limit_);
   grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters connection;
   connection.listener_fd = listening;
   connection.fd = fd;

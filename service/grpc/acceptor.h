@@ -61,6 +61,7 @@ class Acceptor {
   std::string file_;  // of a socket file
   ino_t file_id_ = 0;
   int stop_fd_ = -1;
+  int stall_limit_ = 0;  // milliseconds
   std::atomic<int64_t> refused_ = 0;
   std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> gate_;
   std::thread thread_;

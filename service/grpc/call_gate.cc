@@ -63,7 +63,7 @@ void CallGate::Call::Begin() {
 
 grpc::Status CallGate::Call::Broken() const {
   if (deadline_ &&
-      Clock::now() >= *deadline_ - std::chrono::milliseconds(20) - (*deadline_ - start_) / 50)
+      Clock::now() >= *deadline_ - std::chrono::milliseconds(20) - (*deadline_ - start_) / 100)
     return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "the call's deadline has passed");
   if (!gate_->cutting_) return grpc::Status(grpc::StatusCode::CANCELLED, "the client has gone");
   return grpc::Status(grpc::StatusCode::UNAVAILABLE,

@@ -56,7 +56,7 @@ class CallGate : public std::enable_shared_from_this<CallGate> {
     const std::string& request_id() const { return record_.request_id; }
     // Of a call that ends because its transport does: the client has gone, its deadline has passed, or the server is shutting down. A client whose
     // deadline passes goes, and we hear of it a little before ours, which begins when the call comes and is sent to us rounded up by a hundredth: one that
-    // goes in the last 20 ms and two hundredths of its time has waited until the end of it.
+    // goes in the last 20 ms and hundredth of its time has waited until the end of it.
     grpc::Status Broken() const;
     // What the client is told, once, by whoever ends the call.
     void End(const grpc::Status& status);

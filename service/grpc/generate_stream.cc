@@ -178,7 +178,7 @@ void GenerateStream::OnCancel() {
   {
     const std::lock_guard lock(mutex_);
     // As in UnaryCall::Cancel.
-    if (reactor_ == nullptr && !wait_.come()) call_->End(call_->Broken());
+    if (reactor_ == nullptr && wait_.over() && !wait_.come()) call_->End(call_->Broken());
     cancel = Abort(wait_.over() ? call_->Broken() : RequestIsCut(*call_));
   }
   if (cancel) cancel();

@@ -115,7 +115,7 @@ void UnaryCall::Cancel() {
     cancel = std::exchange(cancel_, nullptr);
     // gRPC says so of a call that has ended only where its end has not reached the client.
     // A request that was found to be missing is one that was cancelled.
-    const bool unheard = answered_ || (transport_ == nullptr && !wait_.come());
+    const bool unheard = answered_ || (transport_ == nullptr && wait_.over() && !wait_.come());
     if (unheard && context_ != nullptr) call_->End(cut_ ? *cut_ : call_->Broken());
   }
   if (cancel) cancel();

@@ -68,6 +68,22 @@ TEST(ProductRows, HaveTheTypeOfTheirWeights) {
                "bf16 beside weights of f32");
 }
 
+// Queries in bytes and keys in blocks, say: both take f32.
+TEST(ProductRows, OfTwoTakersAreWhatBothTake) {
+  Exec ex(1);
+  Numbers numbers(1);
+  Tensor rows = Tensor::F32({5, 128});
+  for (const WeightKind kind : kKinds) {
+    for (const WeightKind other : kKinds) {
+      const TwoProducts w = Random(ex, 128, 64, 8, kind, numbers);
+      const TwoProducts v = Random(ex, 128, 64, 8, other, numbers);
+      const DType want = TypeInto(kind) == TypeInto(other) ? TypeInto(kind) : DType::kF32;
+      EXPECT_EQ(RowsInto(w.second, v.second, rows).dtype(), want)
+          << WeightKindName(kind) << " " << WeightKindName(other);
+    }
+  }
+}
+
 TEST(ProductRows, StayInTheirMemory) {
   Exec ex(1);
   Numbers numbers(1);
