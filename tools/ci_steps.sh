@@ -93,11 +93,20 @@ step_cuda() {
     return
   fi
   [ -x build/ptx/bin/python ] || python3 -m venv build/ptx
-  build/ptx/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tools/ptx/requirements.txt ||
-    echo "cuda: skipped in part, nvdisasm and numpy cannot be had"
+  if ! build/ptx/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tools/ptx/requirements.txt; then
+    echo "cuda: skipped, nvdisasm and numpy cannot be had"
+    return
+  fi
+  build/ptx/bin/python -B tools/tests/ptx_test.py
+  local nvcc version
+  nvcc=$(sed -n 's/^CMAKE_CUDA_COMPILER:[^=]*=//p' build/dev/CMakeCache.txt)
+  version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
+  if ! grep -q "stands for nvcc $version\." docs/cuda.md; then
+    echo "cuda: the static table skipped, it stands for another compiler than nvcc $version"
+    return
+  fi
   tools/cuda_static.py check build/dev/lib/libbinocle_cuda.so docs/cuda.md \
     --nvdisasm "$(find build/ptx -name nvdisasm -type f | head -n 1)"
-  build/ptx/bin/python -B tools/tests/ptx_test.py
 }
 
 # The kernels of CUDA are compiled in the dev build.
