@@ -259,6 +259,7 @@ class NearPanels {
 
   // At most two, or near.panels.
   void Take(int64_t panel) {
+    BINOCLE_CHECK(count_ < Room(o_.near), count_, " panels are near");
     float* sums = scratch_ + 2 * kTile + count_ * o_.near.rows * kPanelWidth;
     float* expanded = scratch_ + 2 * kTile + Room(o_.near) * o_.near.rows * kPanelWidth;
     panels_[static_cast<size_t>(count_++)] =
@@ -305,6 +306,8 @@ void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const Tenso
   if (x.dim(0) == 0) return;
   const Operands o = OperandsOf(ex, x, w, w.panels());
   const bool rounds = y.dtype() == DType::kBF16;
+  BINOCLE_CHECK(!rounds || accumulate == Accumulate::kOverwrite,
+                "nothing is added to rounded rows");
   const auto finish = [&](const PanelSums& sums, int64_t panel, const PanelTask& task,
                           float* tile) {
     const int64_t column = panel * kPanelWidth;

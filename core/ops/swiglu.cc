@@ -2,6 +2,7 @@
 
 #include "core/ops/activation.h"
 #include "core/ops/linear_kernels.h"
+#include "core/ops/product_rows.h"
 
 namespace binocle {
 
@@ -12,8 +13,10 @@ bool SwiGluInPanels(WeightKind kind, int64_t n) {
 void SwiGlu(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& gate_up,
             const TensorView& y) {
   if (SwiGluInPanels(w.compact.kind, w.n)) {
-    BINOCLE_CHECK(x.dim(1) == w.k && 2 * y.dim(1) == w.n && x.dim(0) == y.dim(0), "x ",
-                  x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
+    BINOCLE_CHECK(x.dim(1) == w.k && 2 * y.dim(1) == w.n && x.dim(0) == y.dim(0) &&
+                      (x.dtype() == DType::kF32 || x.dtype() == RoundedType(w.compact.kind)),
+                  "x ", DTypeName(x.dtype()), " ", x.shape().ToString(), " W [", w.n, ", ", w.k,
+                  "] y ", y.shape().ToString());
     const OpScope clock(ex.op_clock(), OpKind::kLinear);
     return SwiGluCompact(ex, x, w, y);
   }

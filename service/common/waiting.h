@@ -1,4 +1,4 @@
-// Answers that wait for their clients: how slowly one may be read, and how much memory all of a server take together.
+// Answers that wait for their clients, how much memory all of a server take together; and how slowly bytes may pass over HTTP.
 #pragma once
 
 #include <atomic>
@@ -9,7 +9,7 @@
 
 namespace binocle {
 
-// A picture of some megabytes passes over a telephone; who is slower does not mean to arrive, or to read.
+// Over HTTP, which tells of every piece: a picture of some megabytes passes over a telephone; who is slower does not mean to arrive, or to read.
 inline constexpr int64_t kLeastBytesPerSecond = 16 << 10;
 
 // What so many bytes take, at that speed or another.
