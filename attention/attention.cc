@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "attention/attention_cpu.h"
+#include "attention/attention_device.h"
 
 namespace binocle {
 namespace {
@@ -108,6 +109,7 @@ std::vector<RunGroup> GroupsOf(const AttentionArgs& args, int64_t group, int64_t
 void Attention(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse) {
   const OpScope clock(ex.op_clock(), OpKind::kAttention);
   Check(args, out, lse);
+  if (args.kv.device == Device::kCuda) return AttentionOnDevice(ex, args, out, lse);
   const int64_t group =
       args.q.dim(1) / (args.kv.head_dim * args.kv.kv_heads);  // query heads per kv head
   const int64_t most_rows = BlockRows(args.kv.dtype, ex.cpu_level());

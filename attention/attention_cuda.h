@@ -15,6 +15,7 @@
 
 #include <cstdint>
 
+#include "core/backend/cuda/command.h"
 #include "core/backend/cuda/stream.h"
 #include "core/convert.h"
 
@@ -105,6 +106,10 @@ struct RowParts {
   int32_t first_part;
   int32_t parts;
 };
+
+inline constexpr CudaCommand<AttentionWork<Bf16>> kAttendTiles{"attend tiles"};
+inline constexpr CudaCommand<AttentionWork<float>> kAttendRowsF32{"attend rows f32"};
+inline constexpr CudaCommand<AttentionWork<Bf16>> kAttendRowsBf16{"attend rows bf16"};
 
 // On tensor cores: bf16, f32 sums. d a multiple of 8 up to 128, H / K up to 64.
 void AttendTiles(const AttentionWork<Bf16>& work, Stream stream);

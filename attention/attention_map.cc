@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "attention/attention_device.h"
 #include "attention/attention_map_cpu.h"
+#include "core/ops/elementwise.h"
 
 namespace binocle {
 namespace {
@@ -11,7 +13,9 @@ namespace {
 SegmentMasses MassesOf(const MapRow& row, int64_t head, std::span<const float> weights) {
   const SegmentPolicy& policy = *row.run.segments;
   if (!policy.masses.empty()) {
-    const float* m = policy.masses.row(row.run.first_row + row.row) + 3 * head;
+    const int64_t at = row.run.first_row + row.row;
+    Tensor copy;
+    const float* m = OnHost(row.ex, policy.masses.Rows(at, at + 1), copy).f32() + 3 * head;
     return {.content = m[0], .visual_sink = m[1], .text_sink = m[2]};
   }
   SegmentMasses m;
@@ -42,6 +46,8 @@ void ApplyGains(const MapRow& row, int64_t head, std::span<float> weights) {
 void AttentionWeights(const MapRow& row, int64_t head, std::span<float> weights) {
   BINOCLE_CHECK(static_cast<int64_t>(weights.size()) == row.run.keys, weights.size(),
                 " weights for ", row.run.keys, " keys");
+  if (row.args.kv.device == Device::kCuda)
+    return AttentionWeightsOnDevice(row.ex, row, head, weights);
   std::fill(weights.begin(), weights.end(), 0.0F);
   AttentionWeightsCpu(row, head, weights.data());
 }

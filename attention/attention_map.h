@@ -9,6 +9,7 @@
 namespace binocle {
 
 struct MapRow {
+  Exec& ex;
   const AttentionArgs& args;  // of the call that made `lse`
   const QueryRun& run;        // one of its runs, variant included
   int64_t row = 0;            // of the run

@@ -170,4 +170,10 @@ void RedistributeSinks(const SinkWork<Bf16>& work, Stream stream) { LaunchSinks(
 void AddMap(const MapWork<float>& work, Stream stream) { LaunchMap(work, stream); }
 void AddMap(const MapWork<Bf16>& work, Stream stream) { LaunchMap(work, stream); }
 
+BINOCLE_COMMAND(kMergeParts, MergeParts(work, c.stream));
+BINOCLE_COMMAND(kRedistributeSinksF32, RedistributeSinks(work, c.stream));
+BINOCLE_COMMAND(kRedistributeSinksBf16, RedistributeSinks(work, c.stream));
+BINOCLE_COMMAND(kAddMapF32, AddMap(work, c.stream));
+BINOCLE_COMMAND(kAddMapBf16, AddMap(work, c.stream));
+
 }  // namespace binocle::cuda

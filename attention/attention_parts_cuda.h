@@ -20,6 +20,7 @@ struct MergeWork {
   float* lse;             // [T, H]
 };
 void MergeParts(const MergeWork& work, Stream stream);
+inline constexpr CudaCommand<MergeWork> kMergeParts{"merge parts"};
 
 enum class DeviceRule : int32_t { kMeasure, kContentShare, kSinkShare };  // attention/var.h's two
 
@@ -59,6 +60,8 @@ struct SinkWork {
 };
 void RedistributeSinks(const SinkWork<float>& work, Stream stream);
 void RedistributeSinks(const SinkWork<Bf16>& work, Stream stream);
+inline constexpr CudaCommand<SinkWork<float>> kRedistributeSinksF32{"redistribute sinks f32"};
+inline constexpr CudaCommand<SinkWork<Bf16>> kRedistributeSinksBf16{"redistribute sinks bf16"};
 
 // map [keys] += Σ_h w_h·α'_hj of one row, as attention_map.h.
 template <typename Element>
@@ -77,5 +80,7 @@ struct MapWork {
 };
 void AddMap(const MapWork<float>& work, Stream stream);
 void AddMap(const MapWork<Bf16>& work, Stream stream);
+inline constexpr CudaCommand<MapWork<float>> kAddMapF32{"add map f32"};
+inline constexpr CudaCommand<MapWork<Bf16>> kAddMapBf16{"add map bf16"};
 
 }  // namespace binocle::cuda

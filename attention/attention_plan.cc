@@ -9,26 +9,14 @@
 namespace binocle {
 namespace {
 
-struct KeyInterval {
-  int64_t first;
-  int64_t end;
-};
-
 // A piece of a run's keys, in whole pages but for the last.
 struct KeyPart {
   int64_t first;
   int64_t end;
 };
 
-bool IsPlain(const QueryRun& run) {
+bool MayBeShared(const QueryRun& run) {
   return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
-}
-
-KeyInterval SeenBy(const PlanRequest& request, const QueryRun& run, int64_t row) {
-  const int64_t end = request.mask == Mask::kCausal ? run.first_position + row + 1 : run.keys;
-  const int64_t first =
-      request.window > 0 ? std::max(run.first_key, end - request.window) : run.first_key;
-  return {std::min(first, end), end};
 }
 
 int64_t PageFloor(int64_t key) { return key / kPageTokens * kPageTokens; }
@@ -55,7 +43,7 @@ void AddTile(TilePlan& plan, const QueryRun& run, int64_t run_index, size_t firs
        .end_key = static_cast<int32_t>(end),
        .whole_from = static_cast<int32_t>(PageCeil(all_from)),
        .whole_to = static_cast<int32_t>(PageFloor(all_to)),
-       .policy = IsPlain(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
+       .policy = MayBeShared(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
   const auto from = run.pages.begin() + first / kPageTokens;
   plan.pages.insert(plan.pages.end(), from, from + pages);
 }
@@ -69,7 +57,7 @@ void AddDirect(const PlanRequest& request, int64_t run_index, int64_t rows_per_t
     for (int64_t r = block * rows_per_tile; r < std::min(run.rows, (block + 1) * rows_per_tile);
          ++r) {
       const auto row = static_cast<int32_t>(run.first_row + r);
-      const KeyInterval seen = SeenBy(request, run, r);
+      const KeyInterval seen = SeenBy(request.mask, request.window, run, r);
       plan.rows.push_back(
           {row, row, static_cast<int32_t>(seen.first), static_cast<int32_t>(seen.end)});
     }
@@ -115,7 +103,8 @@ class PartsPlan {
     const int64_t cut = request_.cuts.empty() ? 0 : request_.cuts[static_cast<size_t>(run_index)];
     for (int64_t r = 0; r < run.rows; ++r) {
       const auto q_row = static_cast<int32_t>(run.first_row + r);
-      const std::vector<KeyPart> parts = PartsOf(SeenBy(request_, run, r), cut);
+      const std::vector<KeyPart> parts =
+          PartsOf(SeenBy(request_.mask, request_.window, run, r), cut);
       std::vector<cuda::RowParts>& merges = run.segments == nullptr ? plan_.merges : with_segments_;
       merges.push_back({.out_row = q_row,
                         .first_part = static_cast<int32_t>(plan_.part_rows),
@@ -149,7 +138,7 @@ class PartsPlan {
   }
 
   void AddPart(const QueryRun& run, const KeyPart& part, const PartRow& row) {
-    if (IsPlain(run) && part.first % kPageTokens == 0 && part.end % kPageTokens == 0) {
+    if (MayBeShared(run) && part.first % kPageTokens == 0 && part.end % kPageTokens == 0) {
       const auto pages = run.pages.begin();
       shared_[{part.first, {pages + part.first / kPageTokens, pages + part.end / kPageTokens}}]
           .push_back(row);
@@ -168,6 +157,12 @@ class PartsPlan {
 };
 
 }  // namespace
+
+KeyInterval SeenBy(Mask mask, int64_t window, const QueryRun& run, int64_t row) {
+  const int64_t end = mask == Mask::kCausal ? run.first_position + row + 1 : run.keys;
+  const int64_t first = window > 0 ? std::max(run.first_key, end - window) : run.first_key;
+  return {std::min(first, end), end};
+}
 
 void PlanAttention(const PlanRequest& request, AttentionPlan& plan) {
   const int64_t group = request.heads / request.kv_heads;

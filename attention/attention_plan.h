@@ -33,6 +33,13 @@ struct AttentionPlan {
   int64_t part_rows = 0;               // R of the parts' results
 };
 
+// The keys that row `row` of a run may see, by mask and window.
+struct KeyInterval {
+  int64_t first;
+  int64_t end;
+};
+KeyInterval SeenBy(Mask mask, int64_t window, const QueryRun& run, int64_t row);
+
 struct PlanRequest {
   std::span<const QueryRun> runs;
   int64_t heads = 0;

@@ -163,4 +163,7 @@ void LaunchRows(const AttentionWork<Element>& work, Stream stream) {
 void AttendRows(const AttentionWork<float>& work, Stream stream) { LaunchRows(work, stream); }
 void AttendRows(const AttentionWork<Bf16>& work, Stream stream) { LaunchRows(work, stream); }
 
+BINOCLE_COMMAND(kAttendRowsF32, AttendRows(work, c.stream));
+BINOCLE_COMMAND(kAttendRowsBf16, AttendRows(work, c.stream));
+
 }  // namespace binocle::cuda

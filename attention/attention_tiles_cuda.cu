@@ -17,4 +17,6 @@ void AttendTiles(const AttentionWork<Bf16>& work, Stream stream) {
   LaunchTilesOfWidth<false>(work, stream);
 }
 
+BINOCLE_COMMAND(kAttendTiles, AttendTiles(work, c.stream));
+
 }  // namespace binocle::cuda

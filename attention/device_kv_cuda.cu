@@ -88,4 +88,10 @@ void MixOwnValue(const MixWork& work, float* z, Stream stream) {
   (work, z);
 }
 
+BINOCLE_COMMAND(kWriteKvF32, WriteKv(work.work, work.keys, work.values, c.stream));
+BINOCLE_COMMAND(kWriteKvBf16, WriteKv(work.work, work.keys, work.values, c.stream));
+BINOCLE_COMMAND(kGateHeads,
+                GateHeads(work.work.shape, work.work.rows, work.work.factor, work.out, c.stream));
+BINOCLE_COMMAND(kMixOwnValue, MixOwnValue(work.work, work.out, c.stream));
+
 }  // namespace binocle::cuda

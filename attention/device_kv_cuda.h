@@ -25,6 +25,14 @@ struct WriteKvWork {
 };
 void WriteKv(const WriteKvWork& work, float* keys, float* values, Stream stream);
 void WriteKv(const WriteKvWork& work, Bf16* keys, Bf16* values, Stream stream);
+template <typename Element>
+struct WriteKvTo {
+  WriteKvWork work;
+  Element* keys;
+  Element* values;
+};
+inline constexpr CudaCommand<WriteKvTo<float>> kWriteKvF32{"write kv f32"};
+inline constexpr CudaCommand<WriteKvTo<Bf16>> kWriteKvBf16{"write kv bf16"};
 
 // z_th ← f_th·z_th, and z_th ← z_th + f_th·v_t,kv(h): attention/head_epilogue.h. z [T, H·d], v [T, K·d] with its stride, f [T, H].
 void GateHeads(const AttentionShape& shape, int32_t rows, const float* factor, float* z,
@@ -37,5 +45,13 @@ struct MixWork {
   int64_t v_stride;
 };
 void MixOwnValue(const MixWork& work, float* z, Stream stream);
+
+struct GateWork {
+  AttentionShape shape;
+  int32_t rows;
+  const float* factor;
+};
+inline constexpr CudaCommand<Into<GateWork, float>> kGateHeads{"gate heads"};
+inline constexpr CudaCommand<Into<MixWork, float>> kMixOwnValue{"mix own value"};
 
 }  // namespace binocle::cuda

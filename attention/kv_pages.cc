@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cstring>
 
+#include "attention/attention_cuda.h"
+#include "attention/attention_device.h"
+#include "core/backend/cuda/copy.h"
+#include "core/backend/cuda_backend.h"
 #include "core/ops/compact_rows.h"
 
 namespace binocle {
@@ -90,6 +94,7 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
                 "k ", k.shape().ToString(), " v ", v.shape().ToString());
   // A page's rows of one head before those of the next: each element of a key lies in a line of its own, and the lines of one head are what the
   // first cache holds.
+  if (layer.device == Device::kCuda) return WriteKvOnDevice(ex, k, v, slots, layer);
   const int64_t rows = k.dim(0);
   const int64_t groups = (rows + kPageTokens - 1) / kPageTokens;
   ex.ParallelRanges(groups * layer.kv_heads, 2, [&](int64_t begin, int64_t end) {
@@ -101,19 +106,24 @@ void WriteKv(Exec& ex, const TensorView& k, const TensorView& v, std::span<const
   });
 }
 
-KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages, DType dtype)
-    : kv_heads_(kv_heads),
+KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages, DType dtype,
+               Place place)
+    : place_(place),
+      kv_heads_(kv_heads),
       head_dim_(head_dim),
       pages_(pages),
       page_group_(GroupOf(pages)),
       holders_(static_cast<size_t>(pages)) {
   BINOCLE_CHECK(dtype == DType::kF32 || dtype == DType::kBF16, DTypeName(dtype));
-  const int64_t stored = Stored(pages);
+  const bool on_device = place.cuda != nullptr;
+  const int64_t stored = on_device ? pages : Stored(pages);
+  const int64_t device_row = cuda::DeviceKvRow(static_cast<int>(head_dim));
+  const int64_t key_rows = on_device ? device_row : KeyRows(head_dim, dtype);
+  const int64_t value_rows = on_device ? device_row : ValueRows(head_dim, dtype);
   for (int64_t i = 0; i < layers; ++i) {
-    keys_.emplace_back(dtype, Shape{stored, kv_heads, KeyRows(head_dim, dtype), kPageTokens},
-                       "kv.keys");
-    values_.emplace_back(dtype, Shape{stored, kv_heads, ValueRows(head_dim, dtype), kPageTokens},
-                         "kv.values");
+    keys_.emplace_back(dtype, Shape{stored, kv_heads, key_rows, kPageTokens}, "kv.keys", place);
+    values_.emplace_back(dtype, Shape{stored, kv_heads, value_rows, kPageTokens}, "kv.values",
+                         place);
     for (const Tensor* tensor : {&keys_.back(), &values_.back()})
       tensor->CommitFirst(tensor->bytes() / (stored / page_group_));
   }
@@ -121,7 +131,11 @@ KvPool::KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages
 }
 
 int64_t KvPool::Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
-                      DType dtype) {
+                      DType dtype, Device device) {
+  if (device == Device::kCuda) {
+    return pages * layers * kv_heads * kPageTokens * 2 *
+           cuda::DeviceKvRow(static_cast<int>(head_dim)) * static_cast<int64_t>(DTypeSize(dtype));
+  }
   return Stored(pages) * layers * kv_heads * kPageTokens *
          (KeyRows(head_dim, dtype) + ValueRows(head_dim, dtype)) *
          static_cast<int64_t>(DTypeSize(dtype));
@@ -134,7 +148,8 @@ KvLayer KvPool::layer(int64_t index) const {
           .dtype = keys.dtype(),
           .kv_heads = kv_heads_,
           .head_dim = head_dim_,
-          .page_group = page_group_};
+          .page_group = page_group_,
+          .device = keys.device()};
 }
 
 int32_t KvPool::Take() {
@@ -159,6 +174,7 @@ void KvPool::Give(int32_t page) {
 
 void KvPool::Copy(int32_t from, int32_t to, int64_t tokens) {
   if (keys_.empty()) return;
+  if (place_.cuda != nullptr) return CopyOnDevice(from, to, tokens);
   const DType dtype = keys_[0].view().dtype();
   // Keys of f32 lie by dimension, those of bf16 by pairs of them: 256 bytes either way. Values by token, or pairs of tokens in each panel.
   const bool pairs = dtype != DType::kF32;
@@ -180,6 +196,24 @@ void KvPool::Copy(int32_t from, int32_t to, int64_t tokens) {
         std::memcpy(kv.value_bytes(to, h) + p * panel_bytes,
                     kv.value_bytes(from, h) + p * panel_bytes, static_cast<size_t>(value_bytes));
       }
+    }
+  }
+}
+
+// Rows of all heads of a page: the first tokens of each.
+void KvPool::CopyOnDevice(int32_t from, int32_t to, int64_t tokens) {
+  const int64_t row =
+      cuda::DeviceKvRow(static_cast<int>(head_dim_)) * DTypeSize(keys_[0].view().dtype());
+  const int64_t head = row * kPageTokens, page = head * kv_heads_;
+  for (const std::vector<Tensor>* tensors : {&keys_, &values_}) {
+    for (const Tensor& of_layer : *tensors) {
+      auto* pages = static_cast<std::byte*>(of_layer.view().data());
+      place_.cuda->Run(cuda::kCopyRows, {.from = pages + from * page,
+                                         .to = pages + to * page,
+                                         .from_pitch = head,
+                                         .to_pitch = head,
+                                         .bytes = row * tokens,
+                                         .rows = kv_heads_});
     }
   }
 }

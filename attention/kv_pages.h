@@ -55,6 +55,8 @@ struct KvLayer {
   int64_t kv_heads = 0;
   int64_t head_dim = 0;
   int64_t page_group = 1;  // G
+  // On a GPU pages lie otherwise: [pages, K, 64, DeviceKvRow] (attention/attention_cuda.h), and the host may not touch them.
+  Device device = Device::kCpu;
 
   template <typename Element = float>
   Element* key_page(int64_t page, int64_t head) const {
@@ -114,7 +116,7 @@ class KvPool {
 
   KvPool() = default;
   KvPool(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
-         DType dtype = DType::kF32);
+         DType dtype = DType::kF32, Place place = {});
 
   int64_t pages() const { return pages_; }
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
@@ -131,9 +133,12 @@ class KvPool {
 
   // What the constructor takes.
   static int64_t Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
-                       DType dtype = DType::kF32);
+                       DType dtype = DType::kF32, Device device = Device::kCpu);
 
  private:
+  void CopyOnDevice(int32_t from, int32_t to, int64_t tokens);
+
+  Place place_;
   int64_t kv_heads_ = 0;
   int64_t head_dim_ = 0;
   int64_t pages_ = 0;

@@ -4,7 +4,9 @@
 #include <cstring>
 #include <vector>
 
+#include "attention/attention_device.h"
 #include "core/ops/compact_rows.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/rope_cpu.h"
 
 namespace binocle {
@@ -99,7 +101,14 @@ int64_t KeptKv::Floats(int64_t kv_heads, int64_t head_dim, int64_t tokens) {
   return (floats + kLine - 1) / kLine * kLine;
 }
 
-KeptKv KeptKv::In(float* memory, int64_t kv_heads, int64_t head_dim, int64_t tokens) {
+KeptKv KeptKv::In(float* memory, int64_t kv_heads, int64_t head_dim, int64_t tokens,
+                  Device device) {
+  if (device == Device::kCuda) {
+    const Shape rows{tokens, kv_heads * head_dim};
+    return {
+        .keys = TensorView(memory, DType::kF32, rows, "image.keys", device),
+        .values = TensorView(memory + rows.elements(), DType::kF32, rows, "image.values", device)};
+  }
   float* values = memory + kv_heads * head_dim * tokens;
   return {.keys = TensorView(memory, DType::kF32, {kv_heads * head_dim, tokens}),
           .values = TensorView(values, DType::kF32, {kv_heads, tokens * ValueStride(head_dim)})};
@@ -107,6 +116,10 @@ KeptKv KeptKv::In(float* memory, int64_t kv_heads, int64_t head_dim, int64_t tok
 
 void KeptKv::Store(Exec& ex, const TensorView& k, const TensorView& v, int64_t first) {
   const OpScope clock(ex.op_clock(), OpKind::kKvWrite);
+  if (keys.on_cuda()) {
+    CopyRows(ex, k, keys.Rows(first, first + k.dim(0)));
+    return CopyRows(ex, v, values.Rows(first, first + v.dim(0)));
+  }
   const int64_t heads = values.dim(0), d = keys.dim(0) / heads;
   // Of as many tokens as the first cache keeps a line of each, a line's dimensions are turned at a time.
   constexpr int64_t kLine = 16, kTokens = 128;
@@ -132,6 +145,18 @@ void PlaceKv(Exec& ex, std::span<const KeptKv> layers, const RopeTable& rope,
   if (layers.empty()) return;
   const OpScope clock(ex.op_clock(), OpKind::kKvWrite);
   const int64_t tokens = layers.front().tokens();
+  if (layers.front().keys.on_cuda()) {
+    std::vector<int32_t> slots, positions;
+    for (int64_t t = 0; t < tokens; ++t) {
+      slots.push_back(sequence.Slot(first_position + t));
+      positions.push_back(static_cast<int32_t>(first_position + t));
+    }
+    for (int64_t l = 0; l < std::ssize(layers); ++l) {
+      const KeptKv& kept = layers[static_cast<size_t>(l)];
+      PlaceKvOnDevice(ex, {kept.keys, kept.values, slots, positions, rope}, pool.layer(l));
+    }
+    return;
+  }
   const int64_t heads = pool.layer(0).kv_heads;
   BINOCLE_CHECK(first_position + tokens <= rope.cos.dim(1), first_position);
   const std::vector<Piece> pieces = PiecesOf(tokens, first_position, sequence);

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
+#include "cli/load_engine.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/requests_file.h"
@@ -37,10 +38,10 @@ void AskOne(const AskFlags& flags) {
   request.messages.push_back(std::move(message));
 
   const EngineOptions options = flags.model.Options();
-  Engine engine = Engine::Load(flags.model.Path(), options);
+  Engine engine = LoadEngine(flags.model.Path(), options);
   const Response response = engine.Generate(request, flags.json ? Observer{} : StreamedToStdout());
   if (flags.json) {
-    std::cout << Line(ResponseJson(response, nullptr, engine.info(), options)) << '\n';
+    std::cout << Line(ResponseJson(response, nullptr, engine.info())) << '\n';
   } else {
     PrintOtherAnswers(response);
   }
@@ -61,7 +62,7 @@ void AskFile(const AskFlags& flags) {
                                  .folder = RequestsFolder(flags.requests)};
   RequestsFile file(flags.requests);
   const EngineOptions options = flags.model.Options();
-  Engine engine = Engine::Load(flags.model.Path(), options);
+  Engine engine = LoadEngine(flags.model.Path(), options);
   CheckOptions(defaults.request.generation, engine.info().vocabulary);
   Progress progress("asking", file.total());
   std::set<Code> codes;
@@ -72,7 +73,7 @@ void AskFile(const AskFlags& flags) {
     Json id = line->id;
     try {
       const Request request = ParseRequestLine(*line, defaults, id);
-      std::cout << Line(ResponseJson(engine.Generate(request), id, engine.info(), options)) << '\n';
+      std::cout << Line(ResponseJson(engine.Generate(request), id, engine.info())) << '\n';
     } catch (const Error& error) {
       ++failed;
       codes.insert(error.code());

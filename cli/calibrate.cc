@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
+#include "cli/load_engine.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -64,7 +65,7 @@ auto RunOn(const CalibrateFlags& flags, const EngineOptions& options, const Cali
     input.images.push_back(ImageInput::FromFile(path));
     input.images.back().exif = !flags.no_exif;
   }
-  Engine engine = Engine::Load(flags.model.Path(), options);
+  Engine engine = LoadEngine(flags.model.Path(), options);
   for (const ImageInput& image : input.images) engine.CheckImage(image);
   return calibrate(engine, input);
 }

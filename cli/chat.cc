@@ -7,6 +7,7 @@
 #include "cli/flags.h"
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
+#include "cli/load_engine.h"
 
 namespace binocle::cli {
 namespace {
@@ -104,7 +105,7 @@ void Run(const ChatFlags& flags) {
     throw UsageError{"--n goes with ask: chat gives one answer a turn"};
   if (defaults.generation.logprobs != 0)
     throw UsageError{"--logprobs goes with ask --json: chat prints text only"};
-  Chat chat(Engine::Load(flags.model.Path(), flags.model.Options()), std::move(defaults), flags);
+  Chat chat(LoadEngine(flags.model.Path(), flags.model.Options()), std::move(defaults), flags);
   const InterruptFlag interrupt;
   LineEditor editor;
   std::cerr << "Type a question, /image PATH, or /help.\n";

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/json_output.h"
+#include "cli/load_engine.h"
 
 namespace binocle::cli {
 namespace {
@@ -33,10 +34,10 @@ Answerer FromEngine(const ModelFlags& flags, int64_t concurrency) {
   options.max_queued_requests = std::max(options.max_queued_requests, concurrency);
   const std::string path = flags.Path();
   // Owned together with the answerer's copies, which are functions.
-  const auto engine = std::make_shared<Engine>(Engine::Load(path, options));
+  const auto engine = std::make_shared<Engine>(LoadEngine(path, options));
   Json identity = IdentityJson(engine->info());
   identity["digest"] = EvalModelDigest(path);
-  const Json where = {{"device", options.device},
+  const Json where = {{"device", engine->info().device},
                       {"compute", engine->info().compute},
                       {"max_images", options.max_images},
                       {"max_image_bytes", options.max_image_bytes},

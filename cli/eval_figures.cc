@@ -8,9 +8,11 @@
 
 #include "binocle/error.h"
 #include "binocle/explain.h"
+
 #include "cli/interrupt.h"
 #include "cli/intervention_flags.h"
 #include "cli/json_output.h"
+#include "cli/load_engine.h"
 
 namespace binocle::cli {
 namespace {
@@ -136,7 +138,7 @@ std::vector<EvalFigure> EvalFigures::Of(const EvalShownSample& sample) {
 
 void EvalFigures::Explain(const EvalShownSample& sample, const std::vector<ImageInput>& pictures,
                           std::vector<EvalFigure>& figures) {
-  if (!engine_) engine_ = std::make_unique<Engine>(Engine::Load(model_->Path(), model_->Options()));
+  if (!engine_) engine_ = std::make_unique<Engine>(LoadEngine(model_->Path(), model_->Options()));
   try {
     const Explanation e =
         engine_->Explain(QuestionOf(sample, pictures), {},

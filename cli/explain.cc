@@ -9,6 +9,7 @@
 #include "cli/explain_folder.h"
 #include "cli/flags.h"
 #include "cli/interrupt.h"
+#include "cli/load_engine.h"
 #include "cli/progress.h"
 
 namespace binocle::cli {
@@ -22,7 +23,7 @@ void Run(const ExplainFlags& flags, const ModelFlags& model) {
 
   const ExplanationFolder folder(flags);
   const EngineOptions engine_options = model.Options();
-  Engine engine = Engine::Load(model.Path(), engine_options);
+  Engine engine = LoadEngine(model.Path(), engine_options);
   std::unique_ptr<Progress> progress;
   int64_t reported = 0;
   if (options.faithfulness) {
@@ -37,7 +38,7 @@ void Run(const ExplainFlags& flags, const ModelFlags& model) {
   progress.reset();
   if (InterruptFlag::raised())
     throw Error(Code::kCancelled, "explain: interrupted, nothing is written");
-  folder.Write(e, ResponseJson(e.response, nullptr, engine.info(), engine_options));
+  folder.Write(e, ResponseJson(e.response, nullptr, engine.info()));
 }
 
 }  // namespace

@@ -94,7 +94,7 @@ void ModelFlags::Add(CLI::App& command) {
                 "model directory or GGUF file (default: the small model that comes with Binocle)");
   group.AddText("--projector", options.projector,
                 "GGUF file with a tower and a projector, beside a GGUF text model");
-  group.AddText("--device", options.device, "cpu");
+  group.AddText("--device", options.device, "cpu, cuda or cuda:N (the CPU where there is no GPU)");
   group.AddText(
       "--compute", options.compute,
       "f32, bf16, int8, int4 or blocks: how weights are kept (default: as packed, or f32)");

@@ -38,11 +38,9 @@ Json AnswerJson(const Answer& answer) {
 
 }  // namespace
 
-Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info,
-                  const EngineOptions& options) {
+Json ResponseJson(const Response& r, const Json& id, const ModelInfo& info) {
   return ResponseJson(
-      r, id,
-      {{"device", options.device}, {"compute", info.compute}, {"attention", info.attention}});
+      r, id, {{"device", info.device}, {"compute", info.compute}, {"attention", info.attention}});
 }
 
 Json ResponseJson(const Response& r, const Json& id, const Json& runtime) {

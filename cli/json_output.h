@@ -10,8 +10,7 @@ namespace binocle::cli {
 using Json = nlohmann::ordered_json;
 
 // One answered request. `id` is returned as it was given.
-Json ResponseJson(const Response& response, const Json& id, const ModelInfo& info,
-                  const EngineOptions& options);
+Json ResponseJson(const Response& response, const Json& id, const ModelInfo& info);
 // With what is known of where it ran instead: some of device, compute and attention.
 Json ResponseJson(const Response& response, const Json& id, const Json& runtime);
 // A request that failed: {"id", "error": {"code", "message"}}.

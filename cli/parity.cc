@@ -96,6 +96,8 @@ void CompareAndPrint(const ParityFlags& flags) {
     };
   }
   const ParityReport report = CompareWithDump(flags.model, flags.dump, options);
+  if (!report.device_note.empty())
+    std::cerr << "binocle: --device " << options.device << ": " << report.device_note << '\n';
   const ParityStage* first = report.first_difference();
   if (flags.json) {
     std::cout << Line(ReportJson(report)) << '\n';
@@ -127,7 +129,7 @@ void AddParity(CLI::App& app) {
       ->add_option("--tolerance", flags->tolerance,
                    "largest relative difference (default: 1e-4; 0.1 for a dump in bf16)")
       ->check(NotEmpty("--tolerance", "a number"));
-  command->add_option("--device", flags->options.device, "cpu")
+  command->add_option("--device", flags->options.device, "cpu, cuda or cuda:N")
       ->check(NotEmpty("--device", "a value"))
       ->capture_default_str();
   command->add_option("--compute", flags->options.compute, "f32, bf16, int8, int4 or blocks")

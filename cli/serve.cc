@@ -19,6 +19,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/freed_memory.h"
+#include "cli/load_engine.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/quiet_grpc.h"
@@ -135,7 +136,7 @@ std::vector<ServedModel> Load(const ServeFlags& flags) {
   std::vector<ServedModel> models;
   for (const ModelToServe& model : flags.Models()) {
     models.push_back({model.name, InItsEntry(model, [&] {
-                        return std::make_shared<Engine>(Engine::Load(model.path, WithRoom(model)));
+                        return std::make_shared<Engine>(LoadEngine(model.path, WithRoom(model)));
                       })});
   }
   return models;

@@ -1,7 +1,9 @@
 #include "core/exec.h"
 
 #include <algorithm>
+#include <utility>
 
+#include "core/backend/cuda_backend.h"
 #include "core/ops/gemm_plans.h"
 
 namespace binocle {
@@ -12,7 +14,15 @@ Exec::Exec(int threads, CpuLevel level)
       scratch_(static_cast<size_t>(threads)),
       gemm_plans_(std::make_unique<GemmPlans>()) {}
 
+Exec::Exec(int threads, std::unique_ptr<CudaBackend> cuda) : Exec(threads) {
+  cuda_ = std::move(cuda);
+}
+
 Exec::~Exec() = default;
+
+void Exec::Wait() {
+  if (cuda_) cuda_->Wait();
+}
 
 void Exec::ParallelWithScratch(int64_t tasks, int64_t floats,
                                const std::function<void(int64_t, float*)>& body) {

@@ -20,11 +20,18 @@ class Exec {
  public:
   // A CPU backend with `threads` threads, the caller's included. `level`: at most that of the processor.
   explicit Exec(int threads, CpuLevel level = BestCpuLevel());
+  // The same, and a GPU: ops on its tensors run there.
+  Exec(int threads, std::unique_ptr<CudaBackend> cuda);
   ~Exec();
   Exec(const Exec&) = delete;
   Exec& operator=(const Exec&) = delete;
 
-  Device device() const { return Device::kCpu; }
+  // Where a model's tensors are made.
+  Place place() const { return {cuda_.get()}; }
+  // Of ops on a GPU's tensors.
+  CudaBackend& cuda() const { return *cuda_; }
+  // Until what was asked of the GPU has been done.
+  void Wait();
   int threads() const { return pool_.threads(); }
   CpuLevel cpu_level() const { return level_; }
   // Counts the time of ops from here on; nullptr: nobody does.
@@ -55,6 +62,7 @@ class Exec {
  private:
   ThreadPool pool_;
   CpuLevel level_;
+  std::unique_ptr<CudaBackend> cuda_;
   OpClock* op_clock_ = nullptr;
   AlignedBuffer workspace_;
   std::vector<AlignedBuffer> scratch_;  // per thread

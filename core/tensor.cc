@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/backend/cuda_backend.h"
+
 namespace binocle {
 
 std::string_view DTypeName(DType dtype) {
@@ -76,8 +78,8 @@ std::string Shape::ToString() const {
   return out + "]";
 }
 
-TensorView::TensorView(void* data, DType dtype, Shape shape, std::string_view name)
-    : data_(data), dtype_(dtype), shape_(shape), name_(name) {
+TensorView::TensorView(void* data, DType dtype, Shape shape, std::string_view name, Device device)
+    : data_(data), dtype_(dtype), device_(device), shape_(shape), name_(name) {
   BINOCLE_CHECK(!IsBlockType(dtype) || shape.rank() == 0 ||
                     shape[shape.rank() - 1] % UnitOf(dtype).elements == 0,
                 name, " is ", DTypeName(dtype), " ", shape.ToString());
@@ -119,7 +121,7 @@ TensorView TensorView::Columns(int64_t begin, int64_t end) const {
 TensorView TensorView::Reshape(Shape shape) const {
   BINOCLE_CHECK(contiguous() && shape.elements() == elements(), name_, shape_.ToString(), " as ",
                 shape.ToString());
-  return TensorView(data_, dtype_, shape, name_);
+  return TensorView(data_, dtype_, shape, name_, device_);
 }
 
 TensorView TensorView::Named(std::string_view name) const {
@@ -128,11 +130,22 @@ TensorView TensorView::Named(std::string_view name) const {
   return view;
 }
 
-Tensor::Tensor(DType dtype, Shape shape, std::string_view name)
-    : buffer_(StoredBytes(dtype, shape.elements())), view_(buffer_.data(), dtype, shape, name) {}
+Tensor::Tensor(DType dtype, Shape shape, std::string_view name, Place place) {
+  const int64_t bytes = StoredBytes(dtype, shape.elements());
+  if (place.cuda == nullptr) {
+    buffer_ = AlignedBuffer(bytes);
+    view_ = TensorView(buffer_.data(), dtype, shape, name);
+    return;
+  }
+  on_device_ = std::unique_ptr<void, FreeOnDevice>(place.cuda->Allocate(bytes), {place.cuda});
+  view_ = TensorView(on_device_.get(), dtype, shape, name, Device::kCuda);
+}
+
+void Tensor::FreeOnDevice::operator()(void* memory) const { cuda->Free(memory); }
 
 Tensor Tensor::Clone() const {
   if (empty()) return {};
+  BINOCLE_CHECK(!on_cuda(), view_.name(), " is a GPU's");
   Tensor copy(view_.dtype(), view_.shape(), view_.name());
   std::memcpy(copy.buffer_.data(), buffer_.data(), static_cast<size_t>(buffer_.size()));
   return copy;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -74,11 +75,15 @@ class TensorView {
  public:
   TensorView() = default;
   // A contiguous (row-major) view. The last extent of a block type is a multiple of its block (checked): blocks run along rows.
-  TensorView(void* data, DType dtype, Shape shape, std::string_view name = {});
+  TensorView(void* data, DType dtype, Shape shape, std::string_view name = {},
+             Device device = Device::kCpu);
 
   bool empty() const { return data_ == nullptr; }
   void* data() const { return data_; }
   DType dtype() const { return dtype_; }
+  // Whose memory it is. What is on a GPU is read by ops, and copied by CopyRows; the host may not touch it.
+  Device device() const { return device_; }
+  bool on_cuda() const { return device_ == Device::kCuda; }
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
   int64_t dim(int axis) const { return shape_[axis]; }
@@ -112,22 +117,30 @@ class TensorView {
  private:
   void* data_ = nullptr;
   DType dtype_ = DType::kF32;
+  Device device_ = Device::kCpu;
   Shape shape_;
   std::array<int64_t, Shape::kMaxRank> strides_{};
   std::string_view name_;
+};
+
+class CudaBackend;
+
+// Where tensors are made: the host, or a GPU, which outlives them.
+struct Place {
+  CudaBackend* cuda = nullptr;
 };
 
 // Owns its elements, zero-initialised, 64-byte aligned. Moves, does not copy.
 class Tensor {
  public:
   Tensor() = default;
-  Tensor(DType dtype, Shape shape, std::string_view name = {});
-  static Tensor F32(Shape shape, std::string_view name = {}) {
-    return Tensor(DType::kF32, shape, name);
+  Tensor(DType dtype, Shape shape, std::string_view name = {}, Place place = {});
+  static Tensor F32(Shape shape, std::string_view name = {}, Place place = {}) {
+    return Tensor(DType::kF32, shape, name, place);
   }
   // With its memory committed: for what is kept from call to call, so that the first one costs what the others do.
-  static Tensor CommittedF32(Shape shape, std::string_view name = {}) {
-    Tensor tensor = F32(shape, name);
+  static Tensor CommittedF32(Shape shape, std::string_view name = {}, Place place = {}) {
+    Tensor tensor = F32(shape, name, place);
     tensor.Commit();
     return tensor;
   }
@@ -140,15 +153,23 @@ class Tensor {
   int64_t dim(int axis) const { return view_.dim(axis); }
   const Shape& shape() const { return view_.shape(); }
   bool empty() const { return view_.empty(); }
-  int64_t bytes() const { return buffer_.size(); }
+  bool on_cuda() const { return view_.on_cuda(); }
+  Place place() const { return {on_device_.get_deleter().cuda}; }
+  int64_t bytes() const { return view_.empty() ? 0 : view_.bytes(); }
   void Commit() const { buffer_.Commit(); }  // AlignedBuffer::Commit
   void CommitFirst(int64_t bytes) const { buffer_.Commit(bytes); }
-  Tensor Clone() const;
+  Tensor Clone() const;  // of the host's
   // The same elements under another shape.
   Tensor Reshaped(Shape shape) &&;
 
  private:
+  struct FreeOnDevice {
+    CudaBackend* cuda;
+    void operator()(void* memory) const;
+  };
+
   AlignedBuffer buffer_;
+  std::unique_ptr<void, FreeOnDevice> on_device_{nullptr, {nullptr}};
   TensorView view_;
 };
 

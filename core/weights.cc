@@ -7,6 +7,8 @@
 #include "core/block_types.h"
 #include "core/convert.h"
 #include "core/mapped_file.h"
+#include "core/ops/elementwise.h"
+#include "core/ops/linear_kernels.h"
 
 namespace binocle {
 namespace {
@@ -196,6 +198,14 @@ void WeightBinder::Count(std::string_view name, int64_t parameters, int64_t byte
 }
 
 Tensor WeightBinder::F32(std::string_view name, const Shape& shape, std::string_view why) {
+  return Placed(HostF32(name, shape, why));
+}
+
+Tensor WeightBinder::Placed(Tensor tensor) const {
+  return state_->ex == nullptr ? std::move(tensor) : ToPlace(*state_->ex, std::move(tensor));
+}
+
+Tensor WeightBinder::HostF32(std::string_view name, const Shape& shape, std::string_view why) {
   Count(name, shape.elements(), shape.elements() * 4);
   const TensorView* found = Require(name, shape, why);
   NoteOther(name);
@@ -210,10 +220,20 @@ TensorView WeightBinder::View(std::string_view name, const Shape& shape, std::st
   return found == nullptr ? TensorView() : *found;
 }
 
-TensorView WeightBinder::Stored(std::string_view name, const Shape& shape, std::string_view why) {
+WeightBinder::Table WeightBinder::Stored(std::string_view name, const Shape& shape,
+                                         std::string_view why) {
   CountInPlace(name);
   NoteOther(name);
-  return View(name, shape, why);
+  const TensorView view = View(name, shape, why);
+  if (state_->ex == nullptr || state_->ex->place().cuda == nullptr) return {view, {}};
+  Tensor own(view.dtype() == DType::kBF16 ? DType::kBF16 : DType::kF32, shape, view.name());
+  if (own.view().dtype() == DType::kBF16) {
+    CopyRows(view, own);
+  } else {
+    ReadAsF32(view, 0, view.elements(), own.f32());
+  }
+  own = Placed(std::move(own));
+  return {own.view(), std::move(own)};
 }
 
 void WeightBinder::NoteOther(std::string_view name) {
@@ -377,6 +397,8 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
       const auto* at = static_cast<const char*>(found->data()) + CompactBytes(n, k, kind);
       std::memcpy(w.bias.f32(), at, static_cast<size_t>(n) * 4);
     }
+    if (state_->ex != nullptr && state_->ex->place().cuda != nullptr)
+      return OnDevice(*state_->ex, std::move(w));
     return w;
   }
   return std::nullopt;

@@ -94,8 +94,15 @@ class WeightBinder {
 
   // A tensor of the given shape as f32. `why` says where the shape comes from: "hidden_size=64, intermediate_size=160".
   Tensor F32(std::string_view name, const Shape& shape, std::string_view why);
-  // The stored tensor itself, for tables that are read row by row. Valid as long as the TensorSet.
-  TensorView Stored(std::string_view name, const Shape& shape, std::string_view why);
+  // The same on the host, for weights that are made of it; those go through Placed.
+  Tensor HostF32(std::string_view name, const Shape& shape, std::string_view why);
+  Tensor Placed(Tensor tensor) const;
+  // A table that is read row by row: the stored tensor itself, valid as long as the TensorSet, or a copy on a GPU, of f32 or bf16.
+  struct Table {
+    TensorView view;
+    Tensor own;
+  };
+  Table Stored(std::string_view name, const Shape& shape, std::string_view why);
 
   struct Rows {
     std::string_view name;  // without ".weight"

@@ -22,12 +22,13 @@ FtzWeights BindFtz(const FusionConfig& c, int64_t d_a, int64_t d_b, WeightBinder
 Ftz::Ftz(const FusionConfig& config, FtzWeights weights, int64_t n_a, int64_t n_b)
     : config_(config),
       weights_(std::move(weights)),
-      n_(Tensor::CommittedF32({n_a, weights_.out.n}, "ftz.n")),
-      q_(Tensor::CommittedF32({n_a, config.width}, "ftz.q")),
-      kv_(Tensor::CommittedF32({n_b, 2 * config.width}, "ftz.kv")),
-      attn_(Tensor::CommittedF32({n_a, config.width}, "ftz.attn")),
-      lse_(Tensor::CommittedF32({n_a, config.heads}, "ftz.lse")),
-      pages_(1, config.heads, config.width / config.heads, PagesFor(n_b), config.kv_dtype) {
+      n_(Tensor::CommittedF32({n_a, weights_.out.n}, "ftz.n", weights_.out.place())),
+      q_(Tensor::CommittedF32({n_a, config.width}, "ftz.q", weights_.out.place())),
+      kv_(Tensor::CommittedF32({n_b, 2 * config.width}, "ftz.kv", weights_.out.place())),
+      attn_(Tensor::CommittedF32({n_a, config.width}, "ftz.attn", weights_.out.place())),
+      lse_(Tensor::CommittedF32({n_a, config.heads}, "ftz.lse", weights_.out.place())),
+      pages_(1, config.heads, config.width / config.heads, PagesFor(n_b), config.kv_dtype,
+             weights_.out.place()) {
   for (int64_t i = 0; i < n_b; ++i) slots_.push_back(static_cast<int32_t>(i));
   for (int64_t i = 0; i < PagesFor(n_b); ++i) page_list_.push_back(static_cast<int32_t>(i));
 }
@@ -61,7 +62,7 @@ void Ftz::Forward(Exec& ex, const TensorView& anchor, const TensorView& augment,
     CrossAttention(ex, anchor, augment);
   }
   if (config_.residual == Residual::kOn) {
-    CopyRows(anchor, fused);
+    CopyRows(ex, anchor, fused);
     LinearAdd(ex, attn_, weights_.out, fused);  // A + C [n_a, d_a]
   } else {
     Linear(ex, attn_, weights_.out, fused);  // C     [n_a, d_a]

@@ -27,7 +27,7 @@ constexpr TypeName kTypeNames[] = {
 // B on A's grid: the class token, if both keep one, unchanged; the patches resampled.
 class GridMatcher {
  public:
-  GridMatcher(const FeatureShape& anchor, const FeatureShape& augment)
+  GridMatcher(const FeatureShape& anchor, const FeatureShape& augment, Place place)
       : anchor_(anchor), augment_(augment) {
     if (anchor.class_token != augment.class_token) {
       ThrowInvalid(
@@ -35,13 +35,14 @@ class GridMatcher {
           "needs one row per row "
           "(vision_feature_select_strategy)");
     }
-    if (!Same()) matched_ = Tensor::CommittedF32({anchor.tokens, augment.width}, "fusion.matched");
+    if (!Same())
+      matched_ = Tensor::CommittedF32({anchor.tokens, augment.width}, "fusion.matched", place);
   }
 
   TensorView Match(Exec& ex, const TensorView& b) {
     if (Same()) return b;
     const int64_t special = anchor_.class_token ? 1 : 0;
-    CopyRows(b.Rows(0, special), matched_.view().Rows(0, special));
+    CopyRows(ex, b.Rows(0, special), matched_.view().Rows(0, special));
     ResampleBilinear(ex, b.Rows(special, b.dim(0)), augment_.grid, anchor_.grid,
                      matched_.view().Rows(special, anchor_.tokens));
     return matched_;
@@ -63,10 +64,12 @@ class ProjectedFusion : public Fusion {
       : tokens_(tokens),
         width_(width),
         projector_(std::move(projector)),
-        hidden_(Tensor::CommittedF32({tokens, projector_.linear_1.n}, "projector.hidden")) {}
+        hidden_(
+            Tensor::CommittedF32({tokens, projector_.linear_1.n}, "projector.hidden", place())) {}
 
   int64_t tokens() const override { return tokens_; }
   int64_t fused_width() const override { return width_; }
+  Place place() const { return projector_.linear_1.place(); }
   void Project(Exec& ex, const TensorView& fused, const TensorView& visual) override {
     binocle::Project(ex, projector_, fused, hidden_, visual);
   }
@@ -94,16 +97,18 @@ class FtzFusion final : public ProjectedFusion {
 class AnchorFusion final : public ProjectedFusion {
  public:
   using ProjectedFusion::ProjectedFusion;
-  void Fuse(Exec&, const TensorView& anchor, const TensorView&, const TensorView& fused) override {
-    CopyRows(anchor, fused);
+  void Fuse(Exec& ex, const TensorView& anchor, const TensorView&,
+            const TensorView& fused) override {
+    CopyRows(ex, anchor, fused);
   }
 };
 
 class AugmentFusion final : public ProjectedFusion {
  public:
   using ProjectedFusion::ProjectedFusion;
-  void Fuse(Exec&, const TensorView&, const TensorView& augment, const TensorView& fused) override {
-    CopyRows(augment, fused);
+  void Fuse(Exec& ex, const TensorView&, const TensorView& augment,
+            const TensorView& fused) override {
+    CopyRows(ex, augment, fused);
   }
 };
 
@@ -115,8 +120,9 @@ class AddFusion final : public ProjectedFusion {
       : ProjectedFusion(a.tokens, a.width, std::move(projector)),
         alpha_(alpha),
         augment_proj_(std::move(augment_proj)),
-        grid_(a, b) {
-    if (augment_proj_.n > 0) widened_ = Tensor::CommittedF32({a.tokens, a.width}, "fusion.widened");
+        grid_(a, b, place()) {
+    if (augment_proj_.n > 0)
+      widened_ = Tensor::CommittedF32({a.tokens, a.width}, "fusion.widened", place());
   }
   void Fuse(Exec& ex, const TensorView& anchor, const TensorView& augment,
             const TensorView& fused) override {
@@ -125,10 +131,7 @@ class AddFusion final : public ProjectedFusion {
       Linear(ex, b, augment_proj_, widened_);  // B′ [n_a, d_a]
       b = widened_;
     }
-    for (int64_t t = 0; t < fused.dim(0); ++t) {
-      for (int64_t i = 0; i < fused.dim(1); ++i)
-        fused.row(t)[i] = alpha_ * anchor.row(t)[i] + (1 - alpha_) * b.row(t)[i];
-    }
+    MixRows(ex, alpha_, anchor, 1 - alpha_, b, fused);
   }
 
  private:
@@ -142,11 +145,11 @@ class AddFusion final : public ProjectedFusion {
 class ChannelConcatFusion final : public ProjectedFusion {
  public:
   ChannelConcatFusion(const FeatureShape& a, const FeatureShape& b, ProjectorWeights projector)
-      : ProjectedFusion(a.tokens, a.width + b.width, std::move(projector)), grid_(a, b) {}
+      : ProjectedFusion(a.tokens, a.width + b.width, std::move(projector)), grid_(a, b, place()) {}
   void Fuse(Exec& ex, const TensorView& anchor, const TensorView& augment,
             const TensorView& fused) override {
-    CopyRows(anchor, fused.Columns(0, anchor.dim(1)));
-    CopyRows(grid_.Match(ex, augment), fused.Columns(anchor.dim(1), fused.dim(1)));
+    CopyRows(ex, anchor, fused.Columns(0, anchor.dim(1)));
+    CopyRows(ex, grid_.Match(ex, augment), fused.Columns(anchor.dim(1), fused.dim(1)));
   }
 
  private:
@@ -164,12 +167,13 @@ class TwoProjectorFusion : public Fusion {
         pb_(std::move(pb)),
         hidden_(Tensor::CommittedF32(
             {std::max(a.tokens, augment_tokens), std::max(pa_.linear_1.n, pb_.linear_1.n)},
-            "projector.hidden")) {}
+            "projector.hidden", place())) {}
 
   int64_t tokens() const override { return a_tokens_ + b_tokens_; }
   int64_t fused_width() const override { return pa_.linear_2.n; }
-  void Project(Exec&, const TensorView& fused, const TensorView& visual) override {
-    CopyRows(fused, visual);
+  Place place() const { return pa_.linear_1.place(); }
+  void Project(Exec& ex, const TensorView& fused, const TensorView& visual) override {
+    CopyRows(ex, fused, visual);
   }
 
  protected:
@@ -184,7 +188,9 @@ class TwoProjectorFusion : public Fusion {
 
  private:
   TensorView Hidden(const TensorView& x, const ProjectorWeights& p) const {
-    return hidden_.view().Rows(0, x.dim(0)).Columns(0, p.linear_1.n);
+    const TensorView all = hidden_.view().Reshape({hidden_.view().elements()});
+    const int64_t rows = x.dim(0), width = p.linear_1.n;
+    return all.Rows(0, rows * width).Reshape({rows, width});
   }
 
   int64_t a_tokens_, b_tokens_;
@@ -208,7 +214,7 @@ class InterleaveFusion final : public TwoProjectorFusion {
  public:
   InterleaveFusion(const FeatureShape& a, const FeatureShape& b, ProjectorWeights pa,
                    ProjectorWeights pb)
-      : TwoProjectorFusion(a, a.tokens, std::move(pa), std::move(pb)), grid_(a, b) {}
+      : TwoProjectorFusion(a, a.tokens, std::move(pa), std::move(pb)), grid_(a, b, place()) {}
   void Fuse(Exec& ex, const TensorView& anchor, const TensorView& augment,
             const TensorView& fused) override {
     // Pairs of rows as one row of twice the width: A in the left half, B in the right.

@@ -1,7 +1,9 @@
 #include "fusion/tiles.h"
 
-#include <algorithm>
+#include <utility>
+#include <vector>
 
+#include "core/ops/elementwise.h"
 #include "fusion/resample.h"
 
 namespace binocle {
@@ -23,23 +25,23 @@ void ArrangeTiles(Exec& ex, const TileLayout& layout, const TensorView& tiles,
   BINOCLE_CHECK(tiles.dim(0) == layout.tiles() * layout.patches * layout.patches &&
                     out.dim(0) == kept.height * (kept.width + 1),
                 tiles.shape().ToString(), " ", out.shape().ToString());
-  const auto copy = [&](const float* from, int64_t row) { std::copy_n(from, width, out.row(row)); };
-  Tensor resampled;
+  const Place place = tiles.on_cuda() ? ex.place() : Place{};
+  std::vector<int32_t> rows;  // of `tiles`, of what is shown
+  for (int64_t y = 0; y < shown.height; ++y)
+    for (int64_t x = 0; x < shown.width; ++x)
+      rows.push_back(static_cast<int32_t>(RowOf(layout, y, x)));
+  Tensor whole = Tensor::F32({shown.patches(), width}, "tiles.shown", place);
+  EmbeddingRows(ex, tiles, rows, whole);
   if (kept.patches() != shown.patches()) {
-    Tensor whole = Tensor::F32({shown.patches(), width}, "tiles.shown");
-    for (int64_t y = 0; y < shown.height; ++y) {
-      for (int64_t x = 0; x < shown.width; ++x)
-        std::copy_n(tiles.row(RowOf(layout, y, x)), width, whole.row(y * shown.width + x));
-    }
-    resampled = Tensor::F32({kept.patches(), width}, "tiles.kept");
+    Tensor resampled = Tensor::F32({kept.patches(), width}, "tiles.kept", place);
     ResampleBilinear(ex, whole, shown, kept, resampled);
+    whole = std::move(resampled);
   }
+  const TensorView line_end = newline.Reshape({1, width});
   for (int64_t y = 0; y < kept.height; ++y) {
-    const int64_t begin = y * (kept.width + 1);
-    for (int64_t x = 0; x < kept.width; ++x)
-      copy(resampled.empty() ? tiles.row(RowOf(layout, y, x)) : resampled.row(y * kept.width + x),
-           begin + x);
-    copy(newline.f32(), begin + kept.width);
+    const int64_t begin = y * (kept.width + 1), end = begin + kept.width;
+    CopyRows(ex, whole.view().Rows(y * kept.width, (y + 1) * kept.width), out.Rows(begin, end));
+    CopyRows(ex, line_end, out.Rows(end, end + 1));
   }
 }
 

@@ -236,17 +236,19 @@ VlmModel::VlmModel(Exec& ex, CheckedModel checked, int64_t max_positions)
   const ModelConfig& c = config();
   LoadWeights(ex, checked_.tensors_, checked_.names_, checked_.kinds_,
               [&](WeightBinder& b) { parts_ = BindParts(c, b); });
-  decoder_ = std::make_unique<LlamaDecoder>(c.text, std::move(parts_.text), c.layers,
+  decoder_ = std::make_unique<LlamaDecoder>(ex, c.text, std::move(parts_.text), c.layers,
                                             std::min(max_positions, c.text.max_positions));
   decoder_->PrepareAligner(ex);
   if (parts_.anchor)
     anchor_features_ = Tensor::CommittedF32(
-        {parts_.anchor->most_images() * parts_.anchor->tokens(), parts_.anchor->width()}, "anchor");
+        {parts_.anchor->most_images() * parts_.anchor->tokens(), parts_.anchor->width()}, "anchor",
+        ex.place());
   if (parts_.augment)
-    augment_features_ =
-        Tensor::CommittedF32({parts_.augment->tokens(), parts_.augment->width()}, "augment");
+    augment_features_ = Tensor::CommittedF32({parts_.augment->tokens(), parts_.augment->width()},
+                                             "augment", ex.place());
   if (parts_.fusion)
-    fused_ = Tensor::CommittedF32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused");
+    fused_ = Tensor::CommittedF32({parts_.fusion->tokens(), parts_.fusion->fused_width()}, "fused",
+                                  ex.place());
 }
 
 bool VlmModel::IsEndToken(int32_t id) const {
@@ -280,7 +282,7 @@ ModelPixels VlmModel::Pixels(const Image& image, Company company) const {
 }
 
 Tensor VlmModel::ClassToken(Exec& ex, const ModelPixels& pixels, ClassOutput output) {
-  Tensor token = Tensor::F32({1, leading_tower().width()}, "class_token");
+  Tensor token = Tensor::F32({1, leading_tower().width()}, "class_token", ex.place());
   if (parts_.anchor) {
     parts_.anchor->EncodeWhole(ex, ViewOf(pixels.anchor, 0), output, token);
   } else {
@@ -301,7 +303,8 @@ void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& vis
   Stopwatch watch;
   const int64_t views = pixels.plan.views(), n = parts_.fusion->tokens();
   Tensor of_views;  // where there are several
-  if (views > 1) of_views = Tensor::F32({views * n, parts_.fusion->fused_width()}, "fused");
+  if (views > 1)
+    of_views = Tensor::F32({views * n, parts_.fusion->fused_width()}, "fused", ex.place());
   const TensorView fused = views > 1 ? of_views.view() : fused_.view();
   if (parts_.augment)  // B [n_b, d_b]
     parts_.augment->Encode(ex, pixels.augment, augment_features_, tap_of(parts_.augment.get()));
@@ -318,7 +321,7 @@ void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& vis
       parts_.anchor->Encode(ex, ViewsFrom(pixels.anchor, first, count), anchor,
                             first == 0 ? tap_of(parts_.anchor.get()) : nullptr);
       if (taps.stages != nullptr)
-        CopyRows(anchor, taps.stages->anchor.view().Rows(first * rows, (first + count) * rows));
+        CopyRows(ex, anchor, taps.stages->anchor.view().Rows(first * rows, (first + count) * rows));
     }
     timings.anchor += watch.Lap();
     for (int64_t i = 0; i < count; ++i) {
@@ -333,32 +336,40 @@ void VlmModel::Encode(Exec& ex, const ModelPixels& pixels, const TensorView& vis
   if (taps.timings != nullptr) *taps.timings = timings;
   if (taps.attention != nullptr) *taps.attention = ReadPatchAttention(tap);
   if (taps.stages == nullptr) return;
-  taps.stages->augment = augment_features_.Clone();
+  taps.stages->augment = ToHost(ex, augment_features_);
   taps.stages->fused = Tensor::F32({fused.dim(0), fused.dim(1)}, "fused");
-  CopyRows(fused, taps.stages->fused);
+  CopyRows(ex, fused, taps.stages->fused);
 }
 
 void VlmModel::Fuse(Exec& ex, const VisionStages& stages) {
   const int64_t n = parts_.fusion->tokens();
   const int64_t views = stages.fused.dim(0) / n;
+  Tensor anchor_copy, augment_copy;
+  const TensorView anchors = AtPlace(ex, stages.anchor, anchor_copy);
+  const TensorView augment = AtPlace(ex, stages.augment, augment_copy);
   for (int64_t v = 0; v < views; ++v) {
-    TensorView anchor = stages.anchor;
-    if (views > 1) anchor = anchor.Rows(v * n, (v + 1) * n);
-    parts_.fusion->Fuse(ex, anchor, stages.augment, stages.fused.view().Rows(v * n, (v + 1) * n));
+    const TensorView anchor = views > 1 ? anchors.Rows(v * n, (v + 1) * n) : anchors;
+    parts_.fusion->Fuse(ex, anchor, augment, fused_);
+    CopyRows(ex, fused_, stages.fused.view().Rows(v * n, (v + 1) * n));
   }
 }
 
 void VlmModel::Project(Exec& ex, const TensorView& fused, const PicturePlan& plan,
                        const TensorView& visual) {
+  if (ex.place().cuda != nullptr && !visual.on_cuda()) {
+    Tensor fused_copy;
+    const Tensor placed = Tensor::F32(visual.shape(), visual.name(), ex.place());
+    Project(ex, AtPlace(ex, fused, fused_copy), plan, placed);
+    return CopyRows(ex, placed, visual);
+  }
   const int64_t n = parts_.fusion->tokens(), width = visual.dim(1);
   parts_.fusion->Project(ex, fused.Rows(0, n), visual.Rows(0, n));
   if (!plan.tiles) return;
   const TensorView rest = visual.Rows(n, plan.tokens);
   if (plan.tiles->tiles() == 0) {
-    std::copy_n(parts_.newline.f32(), width, rest.f32());
-    return;
+    return CopyRows(ex, parts_.newline.view().Reshape({1, width}), rest);
   }
-  Tensor tiles = Tensor::F32({plan.tiles->tiles() * n, width}, "tiles");
+  Tensor tiles = Tensor::F32({plan.tiles->tiles() * n, width}, "tiles", ex.place());
   for (int64_t t = 0; t < plan.tiles->tiles(); ++t) {
     parts_.fusion->Project(ex, fused.Rows((t + 1) * n, (t + 2) * n),
                            tiles.view().Rows(t * n, (t + 1) * n));

@@ -5,6 +5,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/ops/elementwise.h"
+
 namespace binocle {
 namespace {
 
@@ -13,6 +15,7 @@ WeightKind KindOfSums(WeightKind kind) {
 }
 
 WeightKind KindOf(const LinearWeights& w) {
+  if (!w.device.empty()) return w.device.kind;
   return w.in_place.empty() ? w.compact.kind : w.in_place_kind;
 }
 
@@ -24,21 +27,27 @@ LinearWeights SumOverGroups(Exec& ex, const LinearWeights& out, int64_t kv_heads
                             int64_t head_dim) {
   const int64_t group = out.k / (kv_heads * head_dim), n = out.n;
   const Tensor ones = Tensor::F32({head_dim, out.k}), sums = Tensor::F32({head_dim, n});
+  const Tensor operand = Tensor::F32(ones.shape(), "ones", out.place()),
+               product = Tensor::F32(sums.shape(), "sums", out.place());
+  const Tensor bias =
+      out.bias.empty() ? Tensor() : ToHost(ex, out.bias.view().Reshape({1, n})).Reshaped({n});
   const Tensor weight = Tensor::F32({n, kv_heads * head_dim});
   for (int64_t g = 0; g < kv_heads; ++g) {
     std::fill_n(ones.f32(), ones.view().elements(), 0.0F);
     for (int64_t i = 0; i < head_dim; ++i)
       for (int64_t h = g * group; h < (g + 1) * group; ++h) ones.row(i)[h * head_dim + i] = 1;
-    Linear(ex, ones, out, sums);
+    CopyRows(ex, ones, operand);
+    Linear(ex, operand, out, product);
+    CopyRows(ex, product, sums);
     ex.ParallelRanges(n, 64, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        const float bias = out.bias.empty() ? 0 : out.bias.f32()[row];
+        const float of_bias = bias.empty() ? 0 : bias.f32()[row];
         for (int64_t i = 0; i < head_dim; ++i)
-          weight.row(row)[g * head_dim + i] = sums.row(i)[row] - bias;
+          weight.row(row)[g * head_dim + i] = sums.row(i)[row] - of_bias;
       }
     });
   }
-  return PackLinear(ex, {{.weight = weight, .bias = out.bias}}, KindOfSums(KindOf(out)));
+  return PackLinear(ex, {{.weight = weight, .bias = bias}}, KindOfSums(KindOf(out)));
 }
 
 int64_t GroupedOutBytes(int64_t layers, int64_t width, int64_t heads, int64_t kv_heads,

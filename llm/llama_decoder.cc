@@ -133,20 +133,24 @@ LlamaWeights BindLlama(const LlamaConfig& c, WeightBinder b) {
   return w;
 }
 
-DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64_t logit_row_count)
+DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64_t logit_row_count,
+                                       Place place)
     : max_rows(rows),
       max_logit_rows(logit_row_count),
-      x(Tensor::CommittedF32({rows, c.width}, "decoder.x")),
-      n(Tensor::CommittedF32({rows, c.width}, "decoder.n")),
-      q(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.q")),
-      kv(Tensor::CommittedF32({rows, 2 * c.kv_heads * c.head_dim}, "decoder.kv")),
-      attn(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.attn")),
-      lse(Tensor::CommittedF32({rows, c.heads}, "decoder.lse")),
+      x(Tensor::CommittedF32({rows, c.width}, "decoder.x", place)),
+      n(Tensor::CommittedF32({rows, c.width}, "decoder.n", place)),
+      q(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.q", place)),
+      kv(Tensor::CommittedF32({rows, 2 * c.kv_heads * c.head_dim}, "decoder.kv", place)),
+      attn(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.attn", place)),
+      lse(Tensor::CommittedF32({rows, c.heads}, "decoder.lse", place)),
       // Left alone by SwiGlu with compact weights.
-      gate_up(Tensor::F32({rows, 2 * c.ff_width}, "decoder.gate_up")),
-      ff(Tensor::CommittedF32({rows, c.ff_width}, "decoder.ff")),
-      logit_rows(Tensor::CommittedF32({logit_row_count, c.width}, "decoder.logit_rows")),
-      logits(Tensor::CommittedF32({logit_row_count, c.vocabulary}, "decoder.logits")) {}
+      gate_up(Tensor::F32({rows, 2 * c.ff_width}, "decoder.gate_up", place)),
+      ff(Tensor::CommittedF32({rows, c.ff_width}, "decoder.ff", place)),
+      logit_rows(Tensor::CommittedF32({logit_row_count, c.width}, "decoder.logit_rows", place)),
+      logits(Tensor::CommittedF32({logit_row_count, c.vocabulary}, "decoder.logits")),
+      device_logits(place.cuda == nullptr
+                        ? Tensor()
+                        : Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits", place)) {}
 
 int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
   const bool gate_up = !SwiGluInPanels(c.layer_kind, 2 * c.ff_width);
@@ -170,13 +174,13 @@ DecoderActivations::Rows DecoderActivations::Slice(int64_t begin, int64_t end) c
           .ff = rows(ff)};
 }
 
-LlamaDecoder::LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
-                           int64_t max_positions)
+LlamaDecoder::LlamaDecoder(Exec& ex, const LlamaConfig& config, LlamaWeights weights,
+                           LayerPlan plan, int64_t max_positions)
     : config_(config),
       weights_(std::move(weights)),
       plan_(std::move(plan)),
-      rope_(RopeTable::Make(config.head_dim, config.rope, max_positions)),
-      rope_by_frequency_(rope_.ByFrequency()),
+      rope_(RopeTable::Make(config.head_dim, config.rope, max_positions).On(ex)),
+      rope_by_frequency_(rope_.cos.on_cuda() ? RopeTable() : rope_.ByFrequency()),
       grouped_outs_(config.layers, config.kv_heads, config.head_dim) {
   BINOCLE_CHECK(static_cast<int64_t>(plan_.kinds.size()) == config_.layers, plan_.kinds.size());
 }
@@ -212,8 +216,8 @@ void LlamaDecoder::CompositeVisual(Exec& ex, const DecoderBatch& batch, Aligner 
   Align(aligner, ex, layer, a);
 }
 
-void LlamaDecoder::Embed(std::span<const int32_t> ids, const TensorView& rows) const {
-  EmbeddingRows(weights_.embeddings, ids, rows);
+void LlamaDecoder::Embed(Exec& ex, std::span<const int32_t> ids, const TensorView& rows) const {
+  EmbeddingRows(ex, weights_.embeddings.view, ids, rows);
 }
 
 void LlamaDecoder::ScaleEntering(Exec& ex, const TensorView& x) const {
@@ -267,25 +271,25 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
   const int64_t tokens = from.visual.dim(0);
   const auto layers = static_cast<size_t>(config_.layers);
   const int64_t floats = KeptKv::Floats(config_.kv_heads, config_.head_dim, tokens);
-  image = {.memory = Tensor::F32({config_.layers, floats}, "image.kv"),
+  image = {.memory = Tensor::F32({config_.layers, floats}, "image.kv", ex.place()),
            .layers = {},
-           .last = Tensor::F32({1, config_.width}, "image.last"),
+           .last = Tensor::F32({1, config_.width}, "image.last", ex.place()),
            .sink_dims = watch.dims,
            .sinks = {}};
   for (size_t l = 0; l < layers; ++l) {
     image.layers.push_back(KeptKv::In(image.memory.row(static_cast<int64_t>(l)), config_.kv_heads,
-                                      config_.head_dim, tokens));
+                                      config_.head_dim, tokens, image.memory.view().device()));
     if (!watch.dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
   }
   for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
     const int64_t end = std::min(begin + a.max_rows, tokens);
     const DecoderActivations::Rows rows = a.Slice(0, end - begin);
-    CopyRows(from.visual.Rows(begin, end), rows.x);
+    CopyRows(ex, from.visual.Rows(begin, end), rows.x);
     ScaleEntering(ex, rows.x);
     for (size_t l = 0; l < layers; ++l) {
       const LlamaBlockWeights& w = weights_.blocks[l];
       if (watch.inputs != nullptr)
-        watch.inputs->LayerInput(static_cast<int64_t>(l), watch.first_position + begin, rows.x);
+        ShowInput(ex, *watch.inputs, static_cast<int64_t>(l), watch.first_position + begin, rows.x);
       if (!watch.dims.empty())
         ScoreSinks(ex, rows.x, watch.dims,
                    std::span(image.sinks[l])
@@ -294,16 +298,23 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
       image.layers[l].Store(ex, rows.k, rows.v, begin);
       Align(from.aligner, ex, static_cast<int64_t>(l), rows);
     }
-    CopyRows(rows.x.Rows(end - begin - 1, end - begin), image.last);
+    CopyRows(ex, rows.x.Rows(end - begin - 1, end - begin), image.last);
   }
 }
 
 void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
                               const KvSequence& sequence) const {
-  PlaceKv(ex, image.layers, rope_by_frequency_, first_position, pool, sequence);
+  PlaceKv(ex, image.layers, rope_.cos.on_cuda() ? rope_ : rope_by_frequency_, first_position, pool,
+          sequence);
 }
 
 void LlamaDecoder::FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const {
+  if (ex.place().cuda != nullptr && !out.on_cuda()) {
+    Tensor copy;
+    const Tensor normed = Tensor::F32(out.shape(), out.name(), ex.place());
+    RmsNorm(ex, AtPlace(ex, x, copy), weights_.norm, normed);
+    return CopyRows(ex, normed, out);
+  }
   RmsNorm(ex, x, weights_.norm, out);
 }
 
@@ -311,11 +322,14 @@ void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActiva
   const auto count = static_cast<int64_t>(rows.size());
   BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
   for (int64_t i = 0; i < count; ++i)
-    CopyRows(a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1),
+    CopyRows(ex, a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1),
              a.logit_rows.view().Rows(i, i + 1));
   const TensorView normed = a.logit_rows.view().Rows(0, count);
   FinalNorm(ex, normed, normed);
-  Linear(ex, normed, weights_.head, a.logits.view().Rows(0, count));
+  const bool on_device = a.x.on_cuda();
+  const TensorView logits = (on_device ? a.device_logits : a.logits).view().Rows(0, count);
+  Linear(ex, normed, weights_.head, logits);
+  if (on_device) CopyRows(ex, logits, a.logits.view().Rows(0, count));
 }
 
 }  // namespace binocle

@@ -56,7 +56,7 @@ struct LlamaBlockWeights {
 };
 
 struct LlamaWeights {
-  TensorView embeddings;  // [V, D] as stored
+  WeightBinder::Table embeddings;  // [V, D] as stored
   std::vector<LlamaBlockWeights> blocks;
   RmsNormWeights norm;
   LinearWeights head;  // [V, D]
@@ -82,7 +82,8 @@ struct DecoderBatch {
 
 // Buffers for up to max_rows rows, allocated once. A forward pass writes only here and into the KV pages.
 struct DecoderActivations {
-  DecoderActivations(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows);
+  DecoderActivations(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows,
+                     Place place = {});
   static int64_t Bytes(const LlamaConfig& config, int64_t max_rows,
                        int64_t max_logit_rows);  // what passes will touch of them
 
@@ -103,8 +104,9 @@ struct DecoderActivations {
   int64_t max_rows;
   int64_t max_logit_rows;
   Tensor x, n, q, kv, attn, lse, gate_up, ff;
-  Tensor logit_rows;  // [R, D]
-  Tensor logits;      // [R, V]
+  Tensor logit_rows;     // [R, D]
+  Tensor logits;         // [R, V], of the host
+  Tensor device_logits;  // [R, V] on their way there from a GPU
 };
 
 // The runs of one layer: those of the batch, or cut into pieces with variants and segment policies of their own.
@@ -138,7 +140,7 @@ struct ImageToEncode {
 // Weights and a plan for batches that bring none of their own.
 class LlamaDecoder {
  public:
-  LlamaDecoder(const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
+  LlamaDecoder(Exec& ex, const LlamaConfig& config, LlamaWeights weights, LayerPlan plan,
                int64_t max_positions);
 
   const LlamaConfig& config() const { return config_; }
@@ -151,7 +153,7 @@ class LlamaDecoder {
   void PrepareAligner(Exec& ex) const;
 
   // ids [n] -> rows [n, D] of the table. What multiplies them, and visual tokens, multiplies all rows on their way into the first layer.
-  void Embed(std::span<const int32_t> ids, const TensorView& rows) const;
+  void Embed(Exec& ex, std::span<const int32_t> ids, const TensorView& rows) const;
 
   // An image's way through all layers, composite ones, without a prompt: for sequences whose images stand alone.
   void EncodeImage(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,

@@ -12,8 +12,7 @@ SequenceWatch::SequenceWatch(const LlamaConfig& config, WatchPlan plan, Layout l
                std::vector<uint8_t>(static_cast<size_t>(layout_.capacity))),
       has_visual_sink_(static_cast<size_t>(config.layers)),
       gain_(plan_.gain ? plan_.gain->key_gain : std::vector<float>()),
-      masses_(static_cast<size_t>(config.layers * config.heads)),
-      row_masses_(Tensor::F32({1, 3 * config.heads}, "masses")) {
+      masses_(static_cast<size_t>(config.layers * config.heads)) {
   gain_.resize(static_cast<size_t>(layout_.capacity));
   int64_t visual = 0;
   for (const ImagePlace& image : layout_.images) {
@@ -61,7 +60,8 @@ void SequenceWatch::PutImage(const ImageKv& image, int64_t first_position) {
 
 void SequenceWatch::EnterLayer(Exec& ex, int64_t layer, const QueryRun& run, const TensorView& x) {
   const TensorView rows = x.Rows(run.first_row, run.first_row + run.rows);
-  if (input_observer_ != nullptr) input_observer_->LayerInput(layer, run.first_position, rows);
+  place_ = x.on_cuda() ? ex.place() : Place{};
+  if (input_observer_ != nullptr) ShowInput(ex, *input_observer_, layer, run.first_position, rows);
   if (plan_.dims.empty()) return;
   scores_.resize(static_cast<size_t>(run.rows));
   ScoreSinks(ex, rows, plan_.dims, scores_);
@@ -83,7 +83,8 @@ void SequenceWatch::SetPolicies(int64_t layer, int64_t rows) {
   measured_policy_ = {.classes = classes(layer), .rule = nullptr, .params = {}, .masses = {}};
   ruled_and_measured_policy_ = var_policy_;
   if (!plan_.measure || !plan_.measure->Has(layer)) return;
-  if (row_masses_.dim(0) < rows) row_masses_ = Tensor::F32({rows, 3 * config_.heads}, "masses");
+  if (row_masses_.empty() || row_masses_.dim(0) < rows)
+    row_masses_ = Tensor::F32({rows, 3 * config_.heads}, "masses", place_);
   measured_policy_.masses = row_masses_;
   ruled_and_measured_policy_.masses = row_masses_;
 }
@@ -132,15 +133,17 @@ void SequenceWatch::Cut(int64_t layer, Rows rows, const QueryRun& run, std::vect
   }
 }
 
-void SequenceWatch::Attended(int64_t layer, const AttentionArgs& args, const QueryRun& run,
-                             const TensorView& lse) {
+void SequenceWatch::Attended(Exec& ex, int64_t layer, const AttentionArgs& args,
+                             const QueryRun& run, const TensorView& lse) {
   if (!GivesLogits(run.first_position)) return;
   if (run.segments == &measured_policy_ || run.segments == &ruled_and_measured_policy_) {
-    const float* m = row_masses_.row(run.first_row);
+    Tensor copy;
+    const TensorView of_row = row_masses_.view().Rows(run.first_row, run.first_row + 1);
+    const float* m = OnHost(ex, of_row, copy).f32();
     for (int64_t h = 0; h < config_.heads; ++h, m += 3)
       masses_[static_cast<size_t>(layer * config_.heads + h)] = {m[0], m[1], m[2]};
   }
-  if (observer_ != nullptr) observer_->Row(layer, {args, run, 0, lse});
+  if (observer_ != nullptr) observer_->Row(layer, {ex, args, run, 0, lse});
 }
 
 void BatchWatch::Cut(int64_t layer, SequenceWatch* watch, SequenceWatch::Rows rows,
@@ -172,7 +175,7 @@ LayerRuns BatchWatch::Enter(int64_t layer, const DecoderBatch& batch, const Tens
 
 void BatchWatch::Attended(int64_t layer, const AttentionArgs& args, const TensorView& lse) {
   for (size_t i = 0; i < args.runs.size(); ++i)
-    if (of_runs_[i] != nullptr) of_runs_[i]->Attended(layer, args, args.runs[i], lse);
+    if (of_runs_[i] != nullptr) of_runs_[i]->Attended(ex_, layer, args, args.runs[i], lse);
 }
 
 }  // namespace binocle

@@ -89,7 +89,7 @@ class SequenceWatch {
   enum class Rows : uint8_t { kText, kVisual };
   void Cut(int64_t layer, Rows rows, const QueryRun& run, std::vector<QueryRun>& out);
   // One of the runs that Cut made has been through its attention.
-  void Attended(int64_t layer, const AttentionArgs& args, const QueryRun& run,
+  void Attended(Exec& ex, int64_t layer, const AttentionArgs& args, const QueryRun& run,
                 const TensorView& lse);
 
   // Of the row that gave the latest logits: [L·H], zero outside plan().measure.
@@ -117,6 +117,7 @@ class SequenceWatch {
   std::vector<SinkScore> scores_;              // scratch
   // Policies of the layer at hand.
   SegmentPolicy var_policy_, measured_policy_, ruled_and_measured_policy_;
+  Place place_;        // of the rows of the pass at hand
   Tensor row_masses_;  // [T, 3·H] where the measured ones write
   RowObserver* observer_ = nullptr;
   LayerInputObserver* input_observer_ = nullptr;

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/ops/device_rows.h"
+#include "core/ops/rows_cuda.h"
+
 namespace binocle {
 namespace {
 
@@ -20,6 +23,21 @@ constexpr KnownModel kKnownModels[] = {
     {4096, 14336, 32, 32, 8, 92544, 92672, 3584, -1},     // InternLM 2.5 7B, InternVL2 8B
 };
 
+// Waits for the device: what its rows' scores are decides what is asked of it next.
+void ScoreOnDevice(Exec& ex, const TensorView& x, const SinkDims& dims,
+                   std::span<SinkScore> scores) {
+  static_assert(sizeof(SinkScore) == 2 * sizeof(float));  // peak and mean square, as the kernel
+  CudaBackend& cuda = ex.cuda();
+  auto* numbers = cuda.Get<float>(CudaBackend::Scratch::kNumbers, 2 * x.dim(0));
+  cuda.Run(cuda::kPeaksOfRows, {.x = DenseF32(x),
+                                .dims = cuda.Upload(std::span<const int32_t>(dims)),
+                                .dim_count = Int32(std::ssize(dims)),
+                                .rows = Int32(x.dim(0)),
+                                .width = Int32(x.dim(1)),
+                                .out = numbers});
+  cuda.Read(numbers, scores.data(), static_cast<int64_t>(scores.size_bytes()));
+}
+
 }  // namespace
 
 float SinkScore::phi() const { return mean_square > 0 ? peak / std::sqrt(mean_square) : 0; }
@@ -28,6 +46,7 @@ float SinkScore::released_phi() const { return peak / std::sqrt(mean_square + 1e
 void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, std::span<SinkScore> scores) {
   const int64_t width = x.dim(1);
   BINOCLE_CHECK(static_cast<int64_t>(scores.size()) == x.dim(0), scores.size(), " scores");
+  if (x.on_cuda()) return ScoreOnDevice(ex, x, dims, scores);
   ex.ParallelRanges(x.dim(0), 64, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float* row = x.row(t);

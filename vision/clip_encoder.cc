@@ -11,7 +11,9 @@ namespace {
 class ClipEncoder final : public VisionEncoder {
  public:
   ClipEncoder(const ClipConfig& config, ClipWeights weights)
-      : config_(config), weights_(std::move(weights)), a_(config.tower_shape()) {}
+      : config_(config),
+        weights_(std::move(weights)),
+        a_(config.tower_shape(), weights_.patch.place()) {}
 
   int64_t width() const override { return config_.width; }
   PatchGrid grid() const override { return config_.grid(); }
@@ -46,8 +48,8 @@ void ClipEncoder::Embed(Exec& ex, const TensorView& pixels) {
   PatchRows(ex, pixels, config_.patch_size, a_.patch_rows);        // [B·P, 3·p·p]
   Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);  // [B·P, Dv]
   for (int64_t b = 0; b < a_.images(); ++b) {
-    CopyRows(weights_.class_token, a_.tokens_of(b).Rows(0, 1));   // [1, Dv]
-    CopyRows(a_.patches_of(b), a_.tokens_of(b).Rows(1, tokens));  // [P, Dv]
+    CopyRows(ex, weights_.class_token, a_.tokens_of(b).Rows(0, 1));   // [1, Dv]
+    CopyRows(ex, a_.patches_of(b), a_.tokens_of(b).Rows(1, tokens));  // [P, Dv]
   }
   AddRows(ex, a_.x, weights_.positions);  // [B·S, Dv]
   LayerNorm(ex, a_.x, weights_.pre_norm, a_.x);
@@ -66,14 +68,14 @@ void ClipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView& f
                          AttentionTap* tap) {
   RunLayers(ex, pixels, tap);
   if (config_.feature.final_norm) LayerNorm(ex, a_.x, *weights_.post_norm, a_.x);
-  SelectFeatures(a_, config_.feature, features);
+  SelectFeatures(ex, a_, config_.feature, features);
 }
 
 void ClipEncoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput output,
                               const TensorView& out) {
   BINOCLE_CHECK(Has(output), "a tower without it");
   RunLayers(ex, pixels, nullptr);
-  CopyRows(a_.x.Rows(0, 1), out);  // [1, Dv]
+  CopyRows(ex, a_.x.Rows(0, 1), out);  // [1, Dv]
   if (output == ClassOutput::kPooled) LayerNorm(ex, out, *weights_.post_norm, out);
 }
 

@@ -52,7 +52,9 @@ void Dinov2Block(Exec& ex, const Dinov2BlockWeights& w, FeedForward ffn, TowerAc
 class Dinov2Encoder final : public VisionEncoder {
  public:
   Dinov2Encoder(const Dinov2Config& config, Dinov2Weights weights)
-      : config_(config), weights_(std::move(weights)), a_(config.tower_shape()) {}
+      : config_(config),
+        weights_(std::move(weights)),
+        a_(config.tower_shape(), weights_.patch.place()) {}
 
   int64_t width() const override { return config_.width; }
   PatchGrid grid() const override { return config_.grid(); }
@@ -86,8 +88,8 @@ void Dinov2Encoder::Embed(Exec& ex, const TensorView& pixels) {
   Linear(ex, a_.patch_rows, weights_.patch, a_.patch_embeddings);  // [B·P, Dv]
   AddRows(ex, a_.patch_embeddings, weights_.positions);            // [B·P, Dv]
   for (int64_t b = 0; b < a_.images(); ++b) {
-    CopyRows(weights_.special_tokens, a_.tokens_of(b).Rows(0, special));         // [1 + R, Dv]
-    CopyRows(a_.patches_of(b), a_.tokens_of(b).Rows(special, a_.shape.tokens));  // [P, Dv]
+    CopyRows(ex, weights_.special_tokens, a_.tokens_of(b).Rows(0, special));         // [1 + R, Dv]
+    CopyRows(ex, a_.patches_of(b), a_.tokens_of(b).Rows(special, a_.shape.tokens));  // [P, Dv]
   }
 }
 
@@ -104,7 +106,7 @@ void Dinov2Encoder::Encode(Exec& ex, const TensorView& pixels, const TensorView&
                            AttentionTap* tap) {
   RunLayers(ex, pixels, tap);
   if (config_.feature.final_norm) LayerNorm(ex, a_.x, *weights_.norm, a_.x);
-  SelectFeatures(a_, config_.feature, features);
+  SelectFeatures(ex, a_, config_.feature, features);
 }
 
 // Both outputs are the same here: the final norm comes before either.
@@ -117,12 +119,12 @@ void Dinov2Encoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput 
 
 // [class + pos₀ ; registers] and the resampled patch positions.
 void BindTokens(const Dinov2Config& c, WeightBinder& b, const std::string& why, Dinov2Weights& w) {
-  Tensor class_token = b.F32("embeddings.cls_token", {1, 1, c.width}, why);
-  Tensor positions =
-      b.F32("embeddings.position_embeddings", {1, 1 + c.trained_grid().patches(), c.width}, why);
+  Tensor class_token = b.HostF32("embeddings.cls_token", {1, 1, c.width}, why);
+  Tensor positions = b.HostF32("embeddings.position_embeddings",
+                               {1, 1 + c.trained_grid().patches(), c.width}, why);
   Tensor registers;
   if (c.registers > 0)
-    registers = b.F32("embeddings.register_tokens", {1, c.registers, c.width}, why);
+    registers = b.HostF32("embeddings.register_tokens", {1, c.registers, c.width}, why);
   if (b.checking()) return;
   const TensorView table = positions.view().Reshape({1 + c.trained_grid().patches(), c.width});
   w.special_tokens = Tensor::F32({1 + c.registers, c.width}, "special_tokens");
@@ -141,6 +143,8 @@ void BindTokens(const Dinov2Config& c, WeightBinder& b, const std::string& why, 
     w.positions =
         ResampleBicubic(patches, trained, grid, c.registers > 0 ? Antialias::kOn : Antialias::kOff);
   }
+  w.special_tokens = b.Placed(std::move(w.special_tokens));
+  w.positions = b.Placed(std::move(w.positions));
 }
 
 Dinov2BlockWeights BindBlock(const Dinov2Config& c, WeightBinder b, const std::string& why) {

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "core/ops/elementwise.h"
+
 namespace binocle {
 
 void PatchRows(Exec& ex, const TensorView& pixels, int64_t patch, const TensorView& rows) {
@@ -11,6 +13,11 @@ void PatchRows(Exec& ex, const TensorView& pixels, int64_t patch, const TensorVi
   const int64_t patches = height / patch * columns;
   BINOCLE_CHECK(pixels.dim(0) * patches == 3 * rows.dim(0) && rows.dim(1) == 3 * patch * patch,
                 "pixels ", pixels.shape().ToString(), " rows ", rows.shape().ToString());
+  if (rows.on_cuda()) {  // cut up here: as many bytes as the pixels
+    const Tensor cut = Tensor::F32(rows.shape(), "patch_rows");
+    PatchRows(ex, pixels, patch, cut);
+    return CopyRows(ex, cut, rows);
+  }
   const float* source = pixels.f32();
   ex.ParallelRanges(rows.dim(0), 64, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

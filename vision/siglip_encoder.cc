@@ -16,7 +16,9 @@ namespace {
 class SiglipEncoder final : public VisionEncoder {
  public:
   SiglipEncoder(const SiglipConfig& config, SiglipWeights weights)
-      : config_(config), weights_(std::move(weights)), a_(config.tower_shape()) {}
+      : config_(config),
+        weights_(std::move(weights)),
+        a_(config.tower_shape(), weights_.patch.place()) {}
 
   int64_t width() const override { return config_.width; }
   PatchGrid grid() const override { return config_.grid(); }
@@ -65,7 +67,7 @@ void SiglipEncoder::Encode(Exec& ex, const TensorView& pixels, const TensorView&
                            AttentionTap* tap) {
   RunLayers(ex, pixels, tap);
   if (config_.feature.final_norm) LayerNorm(ex, a_.x, *weights_.post_norm, a_.x);
-  SelectFeatures(a_, config_.feature, features);
+  SelectFeatures(ex, a_, config_.feature, features);
 }
 
 // One query over all patches: out [1, Dv] = softmax(q kᵀ/√d) v, qkv [P, 3·Dv].
@@ -102,9 +104,11 @@ void SiglipEncoder::EncodeWhole(Exec& ex, const TensorView& pixels, ClassOutput 
   RunLayers(ex, pixels, nullptr);
   LayerNorm(ex, a_.x, *weights_.post_norm, a_.n);  // n   [P, Dv]
   Linear(ex, w.probe, w.qkv, a_.qkv.Rows(0, 1));
-  CopyRows(a_.q().Rows(0, 1), one);  // q   [1, Dv]
-  Linear(ex, a_.n, w.qkv, a_.qkv);   // qkv [P, 3·Dv]
-  AttendOnce(one, a_.qkv, config_.heads, a_.x.Rows(0, 1));
+  CopyRows(ex, a_.q().Rows(0, 1), one);  // q   [1, Dv]
+  Linear(ex, a_.n, w.qkv, a_.qkv);       // qkv [P, 3·Dv]
+  const Tensor pooled = Tensor::F32({1, width()}, "pooled");
+  AttendOnce(ToHost(ex, one), ToHost(ex, a_.qkv), config_.heads, pooled);
+  CopyRows(ex, pooled, a_.x.Rows(0, 1));
   Linear(ex, a_.x.Rows(0, 1), w.out, out);                 // p   [1, Dv]
   LayerNorm(ex, out, w.norm, one);                         // m   [1, Dv]
   LinearActivate(ex, one, w.fc1, config_.activation, ff);  // ff  [1, F]

@@ -7,18 +7,20 @@
 
 namespace binocle {
 
-TowerActivations::TowerActivations(const TowerShape& s)
+TowerActivations::TowerActivations(const TowerShape& s, Place place)
     : shape(s),
-      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype),
-      all_patch_rows_(Tensor::F32({s.images * s.patches, s.patch_width}, "tower.patch_rows")),
-      all_patch_embeddings_(Tensor::F32({s.images * s.patches, s.width}, "tower.patch_embeddings")),
-      all_x_(Tensor::F32({s.images * s.tokens, s.width}, "tower.x")),
-      all_n_(Tensor::F32({s.images * s.tokens, s.width}, "tower.n")),
-      all_qkv_(Tensor::F32({s.images * s.tokens, 3 * s.width}, "tower.qkv")),
-      all_attn_(Tensor::F32({s.images * s.tokens, s.width}, "tower.attn")),
-      all_lse_(Tensor::F32({s.images * s.tokens, s.heads}, "tower.lse")),
-      all_ff_(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff")),
-      all_ff_gated_(Tensor::F32({s.images * s.tokens, s.gated_width}, "tower.ff_gated")) {
+      kv(1, s.heads, s.head_dim(), s.images * PagesFor(s.tokens), s.kv_dtype, place),
+      all_patch_rows_(
+          Tensor::F32({s.images * s.patches, s.patch_width}, "tower.patch_rows", place)),
+      all_patch_embeddings_(
+          Tensor::F32({s.images * s.patches, s.width}, "tower.patch_embeddings", place)),
+      all_x_(Tensor::F32({s.images * s.tokens, s.width}, "tower.x", place)),
+      all_n_(Tensor::F32({s.images * s.tokens, s.width}, "tower.n", place)),
+      all_qkv_(Tensor::F32({s.images * s.tokens, 3 * s.width}, "tower.qkv", place)),
+      all_attn_(Tensor::F32({s.images * s.tokens, s.width}, "tower.attn", place)),
+      all_lse_(Tensor::F32({s.images * s.tokens, s.heads}, "tower.lse", place)),
+      all_ff_(Tensor::F32({s.images * s.tokens, s.ff_width}, "tower.ff", place)),
+      all_ff_gated_(Tensor::F32({s.images * s.tokens, s.gated_width}, "tower.ff_gated", place)) {
   for (const Tensor* buffer : {&all_patch_rows_, &all_patch_embeddings_, &all_x_, &all_n_,
                                &all_qkv_, &all_attn_, &all_lse_, &all_ff_})
     buffer->Commit();
@@ -66,12 +68,13 @@ int64_t TowerActivations::Bytes(const TowerShape& s) {
 namespace {
 
 // The class token is row 0, the patches are the last P columns.
-void TapClassToken(const AttentionArgs& args, const TowerActivations& a, AttentionTap::Layer& tap) {
+void TapClassToken(Exec& ex, const AttentionArgs& args, const TowerActivations& a,
+                   AttentionTap::Layer& tap) {
   const int64_t patches = a.shape.patches;
   tap.class_weights = Tensor::F32({a.shape.heads, patches}, "class_attention");
   std::vector<float> row(static_cast<size_t>(a.shape.tokens));
   for (int64_t h = 0; h < a.shape.heads; ++h) {
-    AttentionWeights({args, a.runs[0], 0, a.lse}, h, row);
+    AttentionWeights({ex, args, a.runs[0], 0, a.lse}, h, row);
     std::copy(row.end() - patches, row.end(), tap.class_weights.row(h));
   }
 }
@@ -81,13 +84,18 @@ void TapReceived(Exec& ex, const AttentionArgs& args, const TowerActivations& a,
                  AttentionTap::Layer& tap) {
   const int64_t tokens = a.shape.tokens;
   Tensor of_heads = Tensor::F32({a.shape.heads, tokens}, "received");
-  ex.Parallel(a.shape.heads, [&](int64_t h) {
+  const auto of_head = [&](int64_t h) {
     std::vector<float> row(static_cast<size_t>(tokens));
     for (int64_t i = 0; i < tokens; ++i) {
-      AttentionWeights({args, a.runs[0], i, a.lse}, h, row);
+      AttentionWeights({ex, args, a.runs[0], i, a.lse}, h, row);
       for (int64_t j = 0; j < tokens; ++j) of_heads.row(h)[j] += row[static_cast<size_t>(j)];
     }
-  });
+  };
+  if (a.lse.on_cuda()) {  // one thread at a time
+    for (int64_t h = 0; h < a.shape.heads; ++h) of_head(h);
+  } else {
+    ex.Parallel(a.shape.heads, of_head);
+  }
   const int64_t patches = a.shape.patches;
   tap.received = Tensor::F32({1, patches}, "received_attention");
   for (int64_t h = 0; h < a.shape.heads; ++h) {
@@ -112,13 +120,13 @@ void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap) {
   const bool class_token = a.shape.tokens > a.shape.patches;
   if (tap->received_wanted || !class_token) TapReceived(ex, args, a, *tap);
   if (class_token) {
-    TapClassToken(args, a, *tap);
+    TapClassToken(ex, args, a, *tap);
   } else {
     tap->class_weights = tap->received.Clone();
   }
 }
 
-void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,
+void SelectFeatures(Exec& ex, const TowerActivations& a, const FeatureSelection& selection,
                     const TensorView& features) {
   const int64_t tokens = a.shape.tokens;
   const int64_t kept = selection.tokens(a.shape.patches);
@@ -126,8 +134,8 @@ void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection
   for (int64_t b = 0; b < a.images(); ++b) {
     const TensorView image = a.tokens_of(b);
     const TensorView out = features.Rows(b * kept, (b + 1) * kept);
-    if (selection.keep_class_token) CopyRows(image.Rows(0, 1), out.Rows(0, 1));
-    CopyRows(image.Rows(tokens - patches, tokens), out.Rows(kept - patches, kept));
+    if (selection.keep_class_token) CopyRows(ex, image.Rows(0, 1), out.Rows(0, 1));
+    CopyRows(ex, image.Rows(tokens - patches, tokens), out.Rows(kept - patches, kept));
   }
 }
 

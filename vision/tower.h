@@ -30,7 +30,7 @@ struct TowerShape {
 // Allocated once; a forward pass writes only here.
 class TowerActivations {
  public:
-  explicit TowerActivations(const TowerShape& shape);
+  explicit TowerActivations(const TowerShape& shape, Place place = {});
   static int64_t Bytes(const TowerShape& shape);  // what the constructor takes
 
   // A pass over B images begins, 1 … shape.images: what the views show from here on.
@@ -76,7 +76,7 @@ class TowerActivations {
 void TowerAttention(Exec& ex, TowerActivations& a, AttentionTap::Layer* tap);
 
 // The selected hidden state without its special tokens: rows of x [B·S, Dv] into features [B·tokens, Dv].
-void SelectFeatures(const TowerActivations& a, const FeatureSelection& selection,
+void SelectFeatures(Exec& ex, const TowerActivations& a, const FeatureSelection& selection,
                     const TensorView& features);
 
 // hidden state index of `layer` for a tower with `layers` layers: how many layers run.

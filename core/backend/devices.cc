@@ -29,7 +29,8 @@ void TakeText(void* context, const char* text, size_t size) {
   static_cast<std::string*>(context)->append(text, size);
 }
 
-// Beside the library; from a program of a build, in its lib folder. Null, and why.
+const CudaModule* given_module = nullptr;
+
 const CudaModule* LoadCudaModule(std::string& problem) {
   for (const auto& path :
        {FolderOfDevices() / kCudaModule, FolderOfDevices().parent_path() / "lib" / kCudaModule}) {
@@ -48,9 +49,16 @@ const CudaModule* LoadCudaModule(std::string& problem) {
 
 }  // namespace
 
+const CudaModule* FindCudaModule(std::string& problem) {
+  if (given_module != nullptr) return given_module;
+  return LoadCudaModule(problem);
+}
+
+void UseCudaModule(const CudaModule& module) { given_module = &module; }
+
 CudaDevices FindCudaDevices() {
   CudaDevices found;
-  const CudaModule* module = LoadCudaModule(found.why_none);
+  const CudaModule* module = FindCudaModule(found.why_none);
   if (module == nullptr) return found;
   std::string problem;
   const int32_t count = module->device_count(&TakeText, &problem);

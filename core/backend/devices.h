@@ -25,6 +25,12 @@ struct CudaDevices {
 // Never throws for what a machine lacks.
 CudaDevices FindCudaDevices();
 
+struct CudaModule;
+// The module of this process, loaded once: beside this library or program, or in the lib folder of a build. Null, and why, where there is none.
+const CudaModule* FindCudaModule(std::string& problem);
+// Another one instead, from now on: the emulator of tests/simt. Before anybody asks for a device.
+void UseCudaModule(const CudaModule& module);
+
 // What --device says: "cpu", "cuda" (the first), "cuda:N". Throws INVALID_ARGUMENT for anything else.
 struct DeviceName {
   bool cuda = false;

@@ -18,7 +18,7 @@ enum class Activation : uint8_t { kGelu, kGeluTanh, kQuickGelu };
 // x [T, D] contiguous rows, in place.
 void Activate(Exec& ex, Activation activation, const TensorView& x);
 
-// gate_up [T, 2F], out [T, F]; out does not alias gate_up.
+// gate_up [T, 2F], out [T, F] f32, on a GPU also bf16; out does not alias gate_up.
 void SiluMul(Exec& ex, const TensorView& gate_up, const TensorView& out);
 
 }  // namespace binocle

@@ -14,40 +14,50 @@ constexpr int kByteThreads = 256;
 constexpr int kFeaturesOfBlock = 4;
 constexpr int kBlocks =
     4;  // a multiprocessor, at least: registers for what would be spilled otherwise
+constexpr float kLargestFloat = 3.40282347e38F;
 constexpr float kLeastMaximum = 1e-35F;  // below, 127 / max is infinite
 
-__global__ void __launch_bounds__(kByteThreads)
-    RowsAsBytesKernel(const float* x, int depth, ByteRows to) {
-  BINOCLE_SHARED(float, largest, [kByteThreads / kWarp]);
-  const int64_t row = blockIdx.x;
-  x += row * depth;
-  const int me = static_cast<int>(threadIdx.x);
-  float most = 0;
-  for (int i = me; i < depth; i += kByteThreads) most = fmaxf(most, fabsf(x[i]));
-  most = WarpMax(most);
-  if (me % kWarp == 0) largest[me / kWarp] = most;
+// Over the block; every thread gets it. `values` [kByteThreads / kWarp] is free again after the next barrier.
+BINOCLE_DEVICE float BlockMost(float value, float* values) {
+  value = WarpMax(value);
+  if (threadIdx.x % kWarp == 0) values[threadIdx.x / kWarp] = value;
   __syncthreads();
-  for (int w = 0; w < kByteThreads / kWarp; ++w) most = fmaxf(most, largest[w]);
-  const float inverse = most > kLeastMaximum ? 127.0F / most : 0.0F;
-  if (me == 0) to.scales[row] = inverse > 0 ? most / 127.0F : 0.0F;
-  // A group is a warp's: its lanes are the group's elements. Warps that have no group go along.
-  for (int group = me / kWarp; group * kCompactGroup < depth; group += kByteThreads / kWarp) {
-    const int i = group * kCompactGroup + me % kWarp;
-    int sum = static_cast<int>(rintf(x[i] * inverse));
-    to.bytes[row * depth + i] = static_cast<int8_t>(sum);
-    for (int offset = kWarp / 2; offset > 0; offset /= 2)
-      sum += __shfl_xor_sync(kWholeWarp, sum, offset);
-    if (me % kWarp == 0) to.group_sums[row * (depth / kCompactGroup) + group] = sum;
-  }
+  for (int w = 0; w < kByteThreads / kWarp; ++w) value = fmaxf(value, values[w]);
+  return value;
 }
 
-struct MultiplyWork {
-  ByteRows x;
-  CompactWeights w;
-  int32_t rows;
-  bool add;
-  float* y;
-};
+__global__ void __launch_bounds__(kByteThreads)
+    RowsAsBytesKernel(const BINOCLE_GRID_CONSTANT RowsAsBytesWork work) {
+  BINOCLE_SHARED(float, largest, [kByteThreads / kWarp]);
+  BINOCLE_SHARED(float, broken, [kByteThreads / kWarp]);
+  const int64_t row = blockIdx.x;
+  const float* x = work.x + row * work.stride;
+  const int me = static_cast<int>(threadIdx.x);
+  const int depth = work.depth;
+  float most = 0;
+  float not_finite = 0;
+  for (int i = me; i < depth; i += kByteThreads) {
+    most = fmaxf(most, fabsf(x[i]));
+    not_finite = fabsf(x[i]) <= kLargestFloat ? not_finite : 1.0F;
+  }
+  most = BlockMost(most, largest);
+  not_finite = BlockMost(not_finite, broken);
+  const float inverse = most > kLeastMaximum && not_finite == 0 ? 127.0F / most : 0.0F;
+  if (me == 0) {
+    const float scale = inverse > 0 ? most / 127.0F : 0.0F;
+    work.to.scales[row] = not_finite == 0 ? scale : BitsToFloat(0x7FC00000U);
+  }
+  // A group is a warp's: its lanes are the group's elements. Warps that have no group go along.
+  const int groups = (depth + 63) / 64 * (64 / kCompactGroup);
+  for (int group = me / kWarp; group < groups; group += kByteThreads / kWarp) {
+    const int i = group * kCompactGroup + me % kWarp;
+    int sum = i < depth && inverse > 0 ? static_cast<int>(rintf(x[i] * inverse)) : 0;
+    work.to.bytes[(row * groups) * kCompactGroup + i] = static_cast<int8_t>(sum);
+    for (int offset = kWarp / 2; offset > 0; offset /= 2)
+      sum += __shfl_xor_sync(kWholeWarp, sum, offset);
+    if (me % kWarp == 0) work.to.group_sums[row * groups + group] = sum;
+  }
+}
 
 // Σ of 16 weights of one byte.
 BINOCLE_DEVICE int MultiplyWords(const uint4& w, const uint4& x) {
@@ -68,7 +78,7 @@ BINOCLE_DEVICE int MultiplyHalfGroup(int w0, int w1, const uint4& x) {
 
 // This lane's share of a feature's sums with kRows rows.
 template <int kRows>
-BINOCLE_DEVICE void SumBytes(const MultiplyWork& work, int64_t feature, int lane,
+BINOCLE_DEVICE void SumBytes(const MultiplyBytesWork& work, int64_t feature, int lane,
                              int (&sum)[kRows]) {
   const int chunks = work.w.depth / 16;
   const uint4* w = reinterpret_cast<const uint4*>(work.w.q) + feature * chunks;
@@ -82,7 +92,7 @@ BINOCLE_DEVICE void SumBytes(const MultiplyWork& work, int64_t feature, int lane
 }
 
 template <int kRows>
-BINOCLE_DEVICE void SumHalves(const MultiplyWork& work, int64_t feature, int lane,
+BINOCLE_DEVICE void SumHalves(const MultiplyBytesWork& work, int64_t feature, int lane,
                               int (&sum)[kRows]) {
   const int groups = work.w.depth / kCompactGroup;
   const uint4* w = reinterpret_cast<const uint4*>(work.w.q) + feature * groups;
@@ -105,7 +115,7 @@ BINOCLE_DEVICE void SumHalves(const MultiplyWork& work, int64_t feature, int lan
 
 template <int kRows>
 __global__ void __launch_bounds__(kWarp* kFeaturesOfBlock, kBlocks)
-    MultiplyBytesKernel(const BINOCLE_GRID_CONSTANT MultiplyWork work) {
+    MultiplyBytesKernel(const BINOCLE_GRID_CONSTANT MultiplyBytesWork work) {
   const int64_t feature = int64_t{blockIdx.x} * kFeaturesOfBlock + threadIdx.y;
   if (feature >= work.w.features) return;
   const int lane = static_cast<int>(threadIdx.x);
@@ -120,16 +130,16 @@ __global__ void __launch_bounds__(kWarp* kFeaturesOfBlock, kBlocks)
     for (int offset = kWarp / 2; offset > 0; offset /= 2)
       sum[r] += __shfl_xor_sync(kWholeWarp, sum[r], offset);
     if (r >= work.rows || lane != 0) continue;
-    float* y = work.y + int64_t{r} * work.w.features + feature;
+    float* y = work.y + r * work.y_stride + feature;
     float value = work.w.scale[feature] * static_cast<float>(sum[r]) * work.x.scales[r];
-    if (work.add) value += *y;
+    if (work.add == Add::kYes) value += *y;
     if (work.w.bias != nullptr) value += work.w.bias[feature];
     *y = value;
   }
 }
 
 __global__ void __launch_bounds__(kByteThreads)
-    ExpandKernel(const BINOCLE_GRID_CONSTANT CompactWeights w, Bf16* out) {
+    ExpandKernel(const BINOCLE_GRID_CONSTANT DeviceBytes w, Bf16* out) {
   const int64_t eight = int64_t{blockIdx.x} * kByteThreads + threadIdx.x;
   const int64_t first = eight * 8;
   if (first >= int64_t{w.features} * w.depth) return;
@@ -157,7 +167,7 @@ __global__ void __launch_bounds__(kByteThreads)
 }
 
 template <int kRows>
-void LaunchMultiply(const MultiplyWork& work, Stream stream) {
+void LaunchMultiply(const MultiplyBytesWork& work, Stream stream) {
   const auto blocks =
       static_cast<unsigned>((work.w.features + kFeaturesOfBlock - 1) / kFeaturesOfBlock);
   BINOCLE_LAUNCH(MultiplyBytesKernel<kRows>, dim3(blocks), dim3(kWarp, kFeaturesOfBlock), 0, stream)
@@ -166,28 +176,31 @@ void LaunchMultiply(const MultiplyWork& work, Stream stream) {
 
 }  // namespace
 
-void RowsAsBytes(const float* x, int32_t rows, int32_t depth, const ByteRows& to, Stream stream) {
-  if (rows == 0) return;
-  BINOCLE_LAUNCH(RowsAsBytesKernel, dim3(static_cast<unsigned>(rows)), dim3(kByteThreads), 0,
+void RowsAsBytes(const RowsAsBytesWork& work, Stream stream) {
+  if (work.rows == 0) return;
+  BINOCLE_LAUNCH(RowsAsBytesKernel, dim3(static_cast<unsigned>(work.rows)), dim3(kByteThreads), 0,
                  stream)
-  (x, depth, to);
+  (work);
 }
 
-void MultiplyBytes(const ByteRows& x, int32_t rows, const CompactWeights& w, Add add, float* y,
-                   Stream stream) {
-  BINOCLE_CHECK(w.depth % 64 == 0 && rows <= kMostCompactRows, rows, " rows, a depth of ", w.depth);
-  if (rows == 0 || w.features == 0) return;
-  const MultiplyWork work{x, w, rows, add == Add::kYes, y};
-  if (rows == 1) return LaunchMultiply<1>(work, stream);
-  if (rows <= 4) return LaunchMultiply<4>(work, stream);
+void MultiplyBytes(const MultiplyBytesWork& work, Stream stream) {
+  BINOCLE_CHECK(work.w.depth % 64 == 0 && work.rows <= kMostCompactRows, work.rows,
+                " rows, a depth of ", work.w.depth);
+  if (work.rows == 0 || work.w.features == 0) return;
+  if (work.rows == 1) return LaunchMultiply<1>(work, stream);
+  if (work.rows <= 4) return LaunchMultiply<4>(work, stream);
   LaunchMultiply<kMostCompactRows>(work, stream);
 }
 
-void Expand(const CompactWeights& w, Bf16* out, Stream stream) {
+void Expand(const DeviceBytes& w, Bf16* out, Stream stream) {
   const int64_t eights = int64_t{w.features} * w.depth / 8;
   if (eights == 0) return;
   const auto blocks = static_cast<unsigned>((eights + kByteThreads - 1) / kByteThreads);
   BINOCLE_LAUNCH(ExpandKernel, dim3(blocks), dim3(kByteThreads), 0, stream)(w, out);
 }
+
+BINOCLE_COMMAND(kRowsAsBytes, RowsAsBytes(work, c.stream));
+BINOCLE_COMMAND(kMultiplyBytes, MultiplyBytes(work, c.stream));
+BINOCLE_COMMAND(kExpand, Expand(work.w, work.out, c.stream));
 
 }  // namespace binocle::cuda

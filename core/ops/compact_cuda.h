@@ -4,7 +4,7 @@
 //   int8   w[n, k] = scale[n]·q[n, k]                        q in −127 … 127
 //   int4   w[n, k] = scale[n]·m[n, k / 32]·(q[n, k] − 8)     q in 0 … 15, m in 0 … 15, as core/ops/int4_block.h
 // Rows of x are rounded to bytes with a scale of their own, as core/ops/compact_rows.h has it, and sums are whole numbers: so the result is the CPU's,
-// whatever order it is summed in. Layouts are rows of weights, K a multiple of 64:
+// whatever order it is summed in. Layouts are rows of weights, K padded with zeros to a multiple of 64:
 //   int8   [N, K] bytes
 //   int4   [N, K / 2] bytes: in every four of them the lower halves are k = 8i … 8i + 3, the upper ones 8i + 4 … 8i + 7
 //          factors [N, K / 64] bytes: of an even group in the lower half, of the next in the upper
@@ -12,6 +12,7 @@
 
 #include <cstdint>
 
+#include "core/backend/cuda/command.h"
 #include "core/backend/cuda/stream.h"
 #include "core/convert.h"
 
@@ -19,30 +20,53 @@ namespace binocle::cuda {
 
 inline constexpr int kCompactGroup = 32;
 
-// Rows of x as bytes.
+constexpr int64_t PaddedByteDepth(int64_t depth) { return (depth + 63) / 64 * 64; }
+
+// Rows of x as bytes, padded with zeros.
 struct ByteRows {
   int8_t* bytes;        // [T, K]
   float* scales;        // [T]
   int32_t* group_sums;  // [T, K / 32]
 };
-// x [T, K] f32.
-void RowsAsBytes(const float* x, int32_t rows, int32_t depth, const ByteRows& to, Stream stream);
+// x [T, depth] f32 with its stride. A row that is not finite gets a scale that is not, as the CPU's.
+struct RowsAsBytesWork {
+  const float* x;
+  int64_t stride;
+  int32_t rows;
+  int32_t depth;
+  ByteRows to;
+};
+void RowsAsBytes(const RowsAsBytesWork& work, Stream stream);
+inline constexpr CudaCommand<RowsAsBytesWork> kRowsAsBytes{"rows as bytes"};
 
-struct CompactWeights {
+struct DeviceBytes {
   const void* q;           // int8 or int4
   const uint8_t* factors;  // int4; null: int8
   const float* scale;      // [N]
   const float* bias;       // [N] or null
   int32_t features;        // N
-  int32_t depth;           // K
+  int32_t depth;           // K, padded
 };
 enum class Add : uint8_t { kNo, kYes };
-// y [T, N]. Up to kMostCompactRows rows; more go through Expand and a product of tensor cores.
+// y [T, N] with its stride. Up to kMostCompactRows rows; more go through Expand and a product of tensor cores.
 inline constexpr int32_t kMostCompactRows = 16;
-void MultiplyBytes(const ByteRows& x, int32_t rows, const CompactWeights& w, Add add, float* y,
-                   Stream stream);
+struct MultiplyBytesWork {
+  ByteRows x;
+  int32_t rows;
+  DeviceBytes w;
+  Add add;
+  float* y;
+  int64_t y_stride;
+};
+void MultiplyBytes(const MultiplyBytesWork& work, Stream stream);
+inline constexpr CudaCommand<MultiplyBytesWork> kMultiplyBytes{"multiply bytes"};
 
 // w as bf16 [N, K].
-void Expand(const CompactWeights& w, Bf16* out, Stream stream);
+void Expand(const DeviceBytes& w, Bf16* out, Stream stream);
+struct ExpandWork {
+  DeviceBytes w;
+  Bf16* out;
+};
+inline constexpr CudaCommand<ExpandWork> kExpand{"expand"};
 
 }  // namespace binocle::cuda

@@ -47,6 +47,7 @@ Tensor StackBiases(const std::vector<StoredLinear>& parts, int64_t n) {
 
 void Multiply(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
               Accumulate accumulate) {
+  if (!w.device.empty()) return LinearOnDevice(ex, x, w, y, accumulate);
   if (!w.compact.empty()) return LinearCompact(ex, x, w, y, accumulate);
   if (w.in_place.empty()) return LinearCpu(ex, x, w, y, accumulate);
   w.in_place_kind == WeightKind::kBlocks ? LinearBlocks(ex, x, w, y, accumulate)
@@ -60,9 +61,13 @@ void CheckOperands(const TensorView& x, const LinearWeights& w, const TensorView
       x.rank() == 2 && y.rank() == 2 && x.dim(1) == w.k && y.dim(1) == w.n && x.dim(0) == y.dim(0),
       "x ", x.shape().ToString(), " W [", w.n, ", ", w.k, "] y ", y.shape().ToString());
   BINOCLE_CHECK(x.stride(1) == 1 && y.stride(1) == 1, "rows must be dense");
-  BINOCLE_CHECK(
-      x.dtype() == DType::kF32 || (!w.compact.empty() && x.dtype() == RoundedType(w.compact.kind)),
-      "x ", DTypeName(x.dtype()), " beside weights of ", WeightKindName(w.compact.kind));
+  const bool on_device = !w.device.empty();
+  BINOCLE_CHECK(x.on_cuda() == on_device && y.on_cuda() == on_device, x.name(), " and ", y.name(),
+                " are not where the weights are");
+  const bool rounded = on_device ? w.device.kind == WeightKind::kBf16 && x.dtype() == DType::kBF16
+                                 : !w.compact.empty() && x.dtype() == RoundedType(w.compact.kind);
+  BINOCLE_CHECK(x.dtype() == DType::kF32 || rounded, "x ", DTypeName(x.dtype()),
+                " beside weights of ", WeightKindName(on_device ? w.device.kind : w.compact.kind));
 }
 
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind) {
@@ -91,6 +96,7 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts, Weigh
     w.n += part.weight.dim(0);
   }
   w.bias = StackBiases(parts, w.n);
+  if (ex.place().cuda != nullptr) return PackOnDevice(ex, parts, std::move(w), kind);
   if (kind == WeightKind::kBlocks) {
     BINOCLE_CHECK(std::all_of(parts.begin(), parts.end(), IsInBlocks), parts[0].weight.name(),
                   " is not in blocks");

@@ -14,6 +14,8 @@
 // Of kind kBlocks such parts stay where they are too, but are multiplied as the bytes that they are stored as, by rows of x in bytes with a scale per 32 k:
 // block_strip.h says what is rounded, and in which order what is summed. It is the same at every level.
 //
+// On a GPU the order is cuBLASLt's, and may change with T; a row's last bits with it.
+//
 // Of the compact kinds (core/weight_kind.h: bf16, int8, int4) a row of x is rounded first, and what is computed is exact in the rounded numbers but for f32 sums
 // (bf16_block.h); again an output row depends on its own input row alone, on the processor's level (core/cpu_level.h), and on nothing else.
 //
@@ -70,6 +72,17 @@ struct CompactWeights {
   int64_t bytes() const { return own.bytes(); }
 };
 
+// On a GPU: rows of weights, as core/ops/gemm_cuda.h and compact_cuda.h read them. The numbers are those of the packed kinds.
+struct DeviceMatrix {
+  WeightKind kind = WeightKind::kF32;
+  Tensor weight;   // [N, K] f32 or bf16; bytes or half bytes, K padded
+  Tensor factors;  // of int4
+  Tensor scales;   // [N], of int8 and int4
+
+  bool empty() const { return weight.empty(); }
+  int64_t bytes() const { return weight.bytes() + factors.bytes() + scales.bytes(); }
+};
+
 // Weights packed once at load: [K / kDepthBlock] blocks of [N / kPanelWidth] panels of [block depth rounded up to 16][kPanelWidth],
 // zero-padded. One copy serves our own kernel and oneDNN (whose name for a block is BA16a64b). Or the parts themselves.
 struct LinearWeights {
@@ -81,10 +94,13 @@ struct LinearWeights {
       {};  // stacked; empty when packed. Whoever owns the file outlives this.
   WeightKind in_place_kind = WeightKind::kF32;  // or kBlocks
   CompactWeights compact = {};
+  DeviceMatrix device = {};  // instead of all these
 
+  Place place() const { return device.weight.place(); }
   int64_t panels() const { return (n + kPanelWidth - 1) / kPanelWidth; }
   int64_t parameters() const { return n * k + bias.view().elements(); }
-  int64_t bytes() const { return packed.bytes() + compact.bytes() + bias.bytes(); }  // allocated
+  // allocated
+  int64_t bytes() const { return packed.bytes() + compact.bytes() + device.bytes() + bias.bytes(); }
   // Start of the block that covers k in [k0, …), first panel.
   const float* block(int64_t k0) const { return packed.f32() + k0 * panels() * kPanelWidth; }
 };

@@ -34,6 +34,12 @@ void LinearCompactThen(Exec& ex, const TensorView& x, const LinearWeights& w, Ro
                        const TensorView& y);
 // What SwiGlu is with them; a panel's width divides F.
 void SwiGluCompact(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y);
+// On a GPU. OnDevice takes what PackCompact made, or a file had, to where `ex` has its tensors; PackOnDevice the parts, whose n, k and bias are in `w`.
+LinearWeights OnDevice(Exec& ex, LinearWeights w);
+LinearWeights PackOnDevice(Exec& ex, const std::vector<StoredLinear>& parts, LinearWeights w,
+                           WeightKind kind);
+void LinearOnDevice(Exec& ex, const TensorView& x, const LinearWeights& w, const TensorView& y,
+                    Accumulate accumulate);
 CompactWeights PackCompact(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k,
                            WeightKind kind);
 // LinearWorkspaceBytes, LinearThreadBytes of those kinds, and the latter of kF32: rows read in place, and packed ones.

@@ -15,8 +15,16 @@ std::byte* RowStart(const TensorView& rows, int64_t row) {
 
 DType RoundedType(WeightKind kind) { return kind == WeightKind::kBf16 ? DType::kBF16 : DType::kU8; }
 
+// On a GPU rows of bf16 lie one after the other.
+TensorView RowsOnDevice(const LinearWeights& next, const TensorView& rows) {
+  if (next.device.kind != WeightKind::kBf16) return rows;
+  BINOCLE_CHECK(rows.contiguous(), rows.name(), " ", rows.shape().ToString());
+  return TensorView(rows.data(), DType::kBF16, rows.shape(), rows.name(), Device::kCuda);
+}
+
 TensorView RowsInto(const LinearWeights& next, const TensorView& rows) {
   const int64_t k = next.k;
+  if (!next.device.empty()) return RowsOnDevice(next, rows);
   if (next.compact.empty() || k % kPanelWidth != 0) return rows;
   BINOCLE_CHECK(rows.contiguous() && rows.dim(1) == k, rows.name(), " ", rows.shape().ToString());
   const DType type = RoundedType(next.compact.kind);
@@ -25,6 +33,8 @@ TensorView RowsInto(const LinearWeights& next, const TensorView& rows) {
 }
 
 TensorView RowsInto(const LinearWeights& next, const LinearWeights& other, const TensorView& rows) {
+  if (!next.device.empty())
+    return next.device.kind == other.device.kind ? RowsOnDevice(next, rows) : rows;
   const bool alike = !other.compact.empty() && !next.compact.empty() &&
                      RoundedType(other.compact.kind) == RoundedType(next.compact.kind);
   return alike ? RowsInto(next, rows) : rows;
@@ -32,6 +42,7 @@ TensorView RowsInto(const LinearWeights& next, const LinearWeights& other, const
 
 TensorView RowsBetween(const LinearWeights& maker, const LinearWeights& next,
                        const TensorView& rows) {
+  if (!next.device.empty()) return RowsOnDevice(next, rows);
   const auto bf16 = [](const LinearWeights& w) { return w.compact.kind == WeightKind::kBf16; };
   return bf16(maker) && bf16(next) ? RowsInto(next, rows) : rows;
 }

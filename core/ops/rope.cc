@@ -2,7 +2,10 @@
 
 #include <cmath>
 
+#include "core/ops/device_rows.h"
+#include "core/ops/elementwise.h"
 #include "core/ops/rope_cpu.h"
+#include "core/ops/rows_cuda.h"
 
 namespace binocle {
 
@@ -67,6 +70,11 @@ RopeTable RopeTable::Make(int64_t head_dim, const RopeConfig& config, int64_t ma
   return table;
 }
 
+RopeTable RopeTable::On(Exec& ex) && {
+  return {
+      .cos = ToPlace(ex, std::move(cos)), .sin = ToPlace(ex, std::move(sin)), .head_dim = head_dim};
+}
+
 RopeTable RopeTable::ByFrequency() const {
   const int64_t positions = cos.dim(0);
   const int64_t half = cos.dim(1);
@@ -90,6 +98,18 @@ void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
   BINOCLE_CHECK(
       x.dim(1) % table.head_dim == 0 && x.dim(0) == static_cast<int64_t>(positions.size()),
       x.shape().ToString());
+  if (x.on_cuda()) {
+    const cuda::RopeWork work{.cos = table.cos.f32(),
+                              .sin = table.sin.f32(),
+                              .positions = ex.cuda().Upload(positions),
+                              .rows = Int32(x.dim(0)),
+                              .heads = Int32(heads),
+                              .head_dim = Int32(table.head_dim),
+                              .x = x.f32(),
+                              .x_stride = x.stride(0),
+                              .out_stride = x.stride(0)};
+    return ex.cuda().Run(cuda::kRopeF32, {work, x.f32()});
+  }
   ex.ParallelRanges(x.dim(0), 16, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int32_t position = positions[static_cast<size_t>(t)];

@@ -50,8 +50,10 @@ struct RopeTable {
   int64_t head_dim = 0;
 
   static RopeTable Make(int64_t head_dim, const RopeConfig& config, int64_t max_positions);
-  // The same numbers as [d/2, max_positions].
+  // The same numbers as [d/2, max_positions]; of the host's.
   RopeTable ByFrequency() const;
+  // Where `ex` has its tensors: Rope wants it where x is.
+  RopeTable On(Exec& ex) &&;
 };
 
 void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,

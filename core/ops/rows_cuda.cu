@@ -32,8 +32,10 @@ __global__ void __launch_bounds__(kRowThreads)
   BINOCLE_SHARED(float, mean_sums, [kRowWarps]);
   BINOCLE_SHARED(float, square_sums, [kRowWarps]);
   const int width = work.width;
-  const float* x = work.x + int64_t{blockIdx.x} * width;
-  out += int64_t{blockIdx.x} * width;
+  const unsigned heads = static_cast<unsigned>(work.heads);
+  const int64_t at = blockIdx.x / heads * work.stride + int64_t{blockIdx.x % heads} * width;
+  const float* x = work.x + at;
+  out += at;
   const int first = static_cast<int>(threadIdx.x);
   float mean = 0;
   if (work.bias != nullptr) {
@@ -107,11 +109,56 @@ __global__ void __launch_bounds__(kRowThreads)
   out[i] = Load(table + int64_t{work.ids[i / work.width]} * work.width + i % work.width);
 }
 
+__global__ void __launch_bounds__(kRowThreads) MixRowsKernel(MixRowsWork work) {
+  const int64_t i = Index();
+  if (i >= int64_t{work.rows} * work.width) return;
+  const int64_t row = i / work.width, column = i % work.width;
+  float value = work.a * work.x[row * work.x_stride + column];
+  if (work.y != nullptr) value += work.b * work.y[row * work.y_stride + column];
+  work.out[row * work.out_stride + column] = value;
+}
+
+__global__ void __launch_bounds__(kRowThreads) RoundRowsKernel(RoundWork work) {
+  const int64_t i = Index();
+  if (i >= int64_t{work.rows} * work.width) return;
+  Store(work.out + i, work.x[i / work.width * work.stride + i % work.width]);
+}
+
+__global__ void __launch_bounds__(kRowThreads) ResampleRowsKernel(ResampleWork work) {
+  const int64_t i = Index();
+  if (i >= int64_t{work.rows} * work.width) return;
+  const ResampleTap& tap = work.taps[i / work.width];
+  const float* x = work.x + i % work.width;
+  float values[4];
+  BINOCLE_UNROLL
+  for (int r = 0; r < 4; ++r) values[r] = x[int64_t{tap.row[r]} * work.width];
+  const float fx = tap.weight[0], fy = tap.weight[1];
+  const float top = values[0] * (1 - fx) + values[1] * fx;
+  const float bottom = values[2] * (1 - fx) + values[3] * fx;
+  work.out[i] = top * (1 - fy) + bottom * fy;
+}
+
+__global__ void __launch_bounds__(kRowThreads)
+    PeaksOfRowsKernel(const BINOCLE_GRID_CONSTANT PeakWork work) {
+  BINOCLE_SHARED(float, sums, [kRowWarps]);
+  const float* x = work.x + int64_t{blockIdx.x} * work.width;
+  float squares = 0;
+  for (int i = static_cast<int>(threadIdx.x); i < work.width; i += kRowThreads)
+    squares += x[i] * x[i];
+  const float mean = BlockSum(squares, sums) / static_cast<float>(work.width);
+  if (threadIdx.x != 0) return;
+  float peak = 0;
+  for (int i = 0; i < work.dim_count; ++i) peak = fmaxf(peak, fabsf(x[work.dims[i]]));
+  work.out[int64_t{blockIdx.x} * 2] = peak;
+  work.out[int64_t{blockIdx.x} * 2 + 1] = mean;
+}
+
 template <typename Out>
-void LaunchNorm(const NormWork& work, Out* out, Stream stream) {
+void LaunchNorm(NormWork work, Out* out, Stream stream) {
   if (work.rows == 0) return;
-  BINOCLE_LAUNCH(NormKernel<Out>, dim3(static_cast<unsigned>(work.rows)), dim3(kRowThreads), 0,
-                 stream)
+  if (work.stride == 0) work.stride = int64_t{work.heads} * work.width;
+  const auto blocks = static_cast<unsigned>(work.rows) * static_cast<unsigned>(work.heads);
+  BINOCLE_LAUNCH(NormKernel<Out>, dim3(blocks), dim3(kRowThreads), 0, stream)
   (work, out);
 }
 
@@ -171,5 +218,48 @@ void EmbeddingRows(const EmbeddingWork& work, const float* table, float* out, St
 void EmbeddingRows(const EmbeddingWork& work, const Bf16* table, float* out, Stream stream) {
   LaunchEmbedding(work, table, out, stream);
 }
+
+void MixRows(const MixRowsWork& work, Stream stream) {
+  const int64_t count = int64_t{work.rows} * work.width;
+  if (count == 0) return;
+  BINOCLE_LAUNCH(MixRowsKernel, dim3(Blocks(count)), dim3(kRowThreads), 0, stream)(work);
+}
+
+void RoundRows(const RoundWork& work, Stream stream) {
+  const int64_t count = int64_t{work.rows} * work.width;
+  if (count == 0) return;
+  BINOCLE_LAUNCH(RoundRowsKernel, dim3(Blocks(count)), dim3(kRowThreads), 0, stream)(work);
+}
+
+void ResampleRows(const ResampleWork& work, Stream stream) {
+  const int64_t count = int64_t{work.rows} * work.width;
+  if (count == 0) return;
+  BINOCLE_LAUNCH(ResampleRowsKernel, dim3(Blocks(count)), dim3(kRowThreads), 0, stream)(work);
+}
+
+void PeaksOfRows(const PeakWork& work, Stream stream) {
+  if (work.rows == 0) return;
+  BINOCLE_LAUNCH(PeaksOfRowsKernel, dim3(static_cast<unsigned>(work.rows)), dim3(kRowThreads), 0,
+                 stream)
+  (work);
+}
+
+BINOCLE_COMMAND(kNormF32, Norm(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kNormBf16, Norm(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kRopeF32, Rope(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kRopeBf16, Rope(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kActivateF32, LaunchActivate(work.work.activation, work.work.x, work.work.count,
+                                             work.out, c.stream));
+BINOCLE_COMMAND(kActivateBf16, LaunchActivate(work.work.activation, work.work.x, work.work.count,
+                                              work.out, c.stream));
+BINOCLE_COMMAND(kSiluMulF32, SiluMul(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kSiluMulBf16, SiluMul(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kAddRows, AddRows(work.work, work.out, c.stream));
+BINOCLE_COMMAND(kEmbeddingF32, EmbeddingRows(work.work, work.table, work.out, c.stream));
+BINOCLE_COMMAND(kEmbeddingBf16, EmbeddingRows(work.work, work.table, work.out, c.stream));
+BINOCLE_COMMAND(kMixRows, MixRows(work, c.stream));
+BINOCLE_COMMAND(kRoundRows, RoundRows(work, c.stream));
+BINOCLE_COMMAND(kResampleRows, ResampleRows(work, c.stream));
+BINOCLE_COMMAND(kPeaksOfRows, PeaksOfRows(work, c.stream));
 
 }  // namespace binocle::cuda

@@ -26,7 +26,8 @@ namespace binocle {
 
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct EngineOptions {
-  std::string device = "cpu";  // "cpu"
+  // "cpu", "cuda" (the first GPU) or "cuda:N". Where there is no GPU the CPU is taken; ModelInfo::device_note says why.
+  std::string device = "cpu";
   // "f32", "bf16", "int8", "int4", "blocks": how weights are kept and products computed. Of int4 the towers, the fusion, the projector and the head are
   // int8. "blocks" is for GGUF files: matrices in block types (Q8_0, Q4_K, …) stay in the file and are multiplied as stored; others are int8.
   // Empty: as the model is packed (binocle/quantize.h), f32 where it is not. ModelInfo::compute says what it came to.

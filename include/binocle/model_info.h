@@ -39,6 +39,8 @@ struct ModelInfo {
   std::vector<int64_t> composite_layers;
   std::string
       compute;  // "f32", "bf16", "int8", "int4", "blocks": EngineOptions::compute, or as the model is packed
+  std::string device;       // "cpu", "cuda:0": where the model runs
+  std::string device_note;  // why it is the CPU where a GPU was asked for; else empty
   std::string fusion;
   std::string
       conversation;  // "unknown (sha256 …)": the model's own chat template, which nothing here renders

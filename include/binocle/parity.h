@@ -48,6 +48,7 @@ struct ParityReport {
   std::string model;  // as they were named
   std::string dump;
   std::vector<ParityStage> stages;  // in the order in which they are computed, pictures first
+  std::string device_note;          // as ModelInfo's
 
   // The first stage that differs, nullptr where all agree.
   BINOCLE_EXPORT const ParityStage* first_difference() const;
@@ -55,7 +56,7 @@ struct ParityReport {
 
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct ParityOptions {
-  std::string device = "cpu";  // "cpu"
+  std::string device = "cpu";  // as EngineOptions::device
   std::string compute;         // as EngineOptions::compute
   int64_t threads = 0;         // 0 … 1024; 0: one per processor that the process may use
   int64_t memory_limit = 0;    // bytes, 0 …; as EngineOptions::memory_limit

@@ -93,7 +93,7 @@ class Layer {
         {"map", [&] {
            attend(plain);
            const AttentionArgs args{.q = q, .kv = pool_.layer(0), .runs = plain, .scale = scale};
-           AddAttentionMap({args, plain.back(), rows - 1, lse}, weights, scratch_, map_);
+           AddAttentionMap({ex_, args, plain.back(), rows - 1, lse}, weights, scratch_, map_);
          }}};
     if (rows > text)
       contenders.insert(contenders.begin() + 3, {"var_all_rows", [&] { attend(var_all); }});

@@ -57,7 +57,7 @@ RmsNormWeights Ones(int64_t width, float epsilon) {
 // Residual branches are small enough that the stream doubles its variance over all layers.
 LlamaWeights RandomLlama(Exec& ex, const LlamaConfig& c, const TensorView& embeddings) {
   LlamaWeights w;
-  w.embeddings = embeddings;
+  w.embeddings.view = embeddings;
   const double branch = 1 / std::sqrt(2.0 * static_cast<double>(c.layers));
   const int64_t q_width = c.heads * c.head_dim;
   uint64_t seed = 1;
@@ -143,7 +143,7 @@ class Bench {
                    .layers = config_.layers,
                    .visual_tokens = plan_.visual_tokens,
                    .text_tokens = plan_.text_tokens};
-    decoder_ = std::make_unique<LlamaDecoder>(config_, RandomLlama(ex_, config_, embeddings_),
+    decoder_ = std::make_unique<LlamaDecoder>(ex_, config_, RandomLlama(ex_, config_, embeddings_),
                                               LayerPlan::Stock(config_.layers), prompt_tokens_ + 1);
     step("prefill");
     Prefills(out);
@@ -152,7 +152,7 @@ class Bench {
     out.sinks = FewestSinks();
     step("composite attention");
     LlamaWeights weights = std::move(*decoder_).TakeWeights();
-    decoder_ = std::make_unique<LlamaDecoder>(config_, std::move(weights),
+    decoder_ = std::make_unique<LlamaDecoder>(ex_, config_, std::move(weights),
                                               Composite(config_.layers), prompt_tokens_ + 1);
     Composites(out);
     return out;

@@ -66,6 +66,7 @@ class StageTimes {
     ex_.set_op_clock(&clock);
     const auto start = SpeedClock::now();
     body();
+    ex_.Wait();
     milliseconds_.push_back(MillisecondsFrom(start));
     ex_.set_op_clock(nullptr);
     clocks_.push_back(clock);
@@ -131,8 +132,8 @@ class Speed {
         options_(options),
         model_(ex, std::move(checked), kMaxPositions),
         text_(model_.config().text),
-        pool_(text_.layers, text_.kv_heads, text_.head_dim, Pages(), text_.kv_dtype),
-        activations_(text_, rows, MostBatch()) {}
+        pool_(text_.layers, text_.kv_heads, text_.head_dim, Pages(), text_.kv_dtype, ex.place()),
+        activations_(text_, rows, MostBatch(), ex.place()) {}
 
   const VlmModel& model() const { return model_; }
 
@@ -198,7 +199,7 @@ class Speed {
 
   StageSpeed Encode() {
     const ModelPixels pixels = NoisyPixels();
-    Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual");
+    Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual", ex_.place());
     StageTimes times(ex_);
     for (int64_t round = 0; round <= options_.rounds; ++round)
       times.Time([&] { model_.Encode(ex_, pixels, visual, {}); });
@@ -351,7 +352,7 @@ class Speed {
   }
 
   SharedImage Encoded(const ModelPixels& pixels) {
-    Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual");
+    Tensor visual = Tensor::F32({pixels.plan.tokens, text_.width}, "visual", ex_.place());
     model_.Encode(ex_, pixels, visual, {});
     return Projected(std::move(visual), model_.decoder().plan());
   }
@@ -390,7 +391,7 @@ SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
   CheckedModel checked(path, load.overrides);
   const ModelInfo info = Summarize(checked, load, options);
   CheckMemoryPlan(info, load.memory_limit, Engine::MachineMemory());
-  Exec ex(load.threads);
+  Exec ex = MakeExec(load);
   const int64_t rows = BufferRows(checked.config(), load);
   const SpeedBenchOptions fitted = Fitted(bench, info);
   Speed speed(ex, std::move(checked), rows, fitted);

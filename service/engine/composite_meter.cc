@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/ops/elementwise.h"
 #include "service/engine/visual_work.h"
 
 namespace binocle {
@@ -61,8 +62,10 @@ CompositeMeter::Asked CompositeMeter::Ask(const CalibrationInput& input,
   PreparedPrompt prompt =
       ExpandRendered(std::move(rendered), m.model, {&pixels.plan.tokens, 1}, m.info.context_tokens);
   auto own = std::make_shared<EncodedImage>(), other = std::make_shared<EncodedImage>();
-  engine_.Use([&] { own->visual = m.images.Visual(m.exec, pixels); });
-  other->visual = own->visual.Clone();
+  engine_.Use([&] {
+    own->visual = m.images.Visual(m.exec, pixels);
+    other->visual = CopyOf(m.exec, own->visual);
+  });
 
   Asked asked{.prompt = prompt.expanded, .image = std::move(other), .answer = {}, .logits = {}};
   RequestHooks hooks;

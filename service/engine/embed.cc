@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/ops/elementwise.h"
 
 namespace binocle {
 namespace {
@@ -87,6 +88,7 @@ Embedding EmbedPicture(const EngineAccess& engine, const ImageInput& image,
   engine.Use([&] {
     check();
     rows = output ? m.model.ClassToken(m.exec, pixels, *output) : m.images.Visual(m.exec, pixels);
+    if (rows.on_cuda()) rows = ToHost(m.exec, rows);
   });
   return EmbeddingOf(rows, options, pixels.plan.tokens);
 }

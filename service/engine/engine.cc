@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "attention/kv_pages.h"
+#include "core/backend/devices.h"
 #include "core/error.h"
 #include "core/exec.h"
 #include "core/machine.h"
@@ -65,6 +66,12 @@ void CheckRequest(const Request& request, const EngineOptions& options, int64_t 
   }
 }
 
+// What the plan has to fit into: the GPU's memory, where the model goes there.
+int64_t MemoryFor(const LoadOptions& load) {
+  if (!load.cuda) return Engine::MachineMemory();
+  return FindCudaDevices().devices.at(static_cast<size_t>(*load.cuda)).memory_bytes;
+}
+
 }  // namespace
 
 std::string_view FinishReasonName(FinishReason reason) {
@@ -84,12 +91,13 @@ struct Engine::Impl {
        CheckedModel checked)
       : options(engine_options),
         info(std::move(model_info)),
-        exec(load.threads),
+        exec(MakeExec(load)),
         calibration(ReadCalibration(checked)),
         model(exec, std::move(checked), info.context_tokens),
         pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim,
-             PoolPages(model.config(), load), model.config().text.kv_dtype),
-        activations(model.config().text, BufferRows(model.config(), load), load.max_sequences),
+             PoolPages(model.config(), load), model.config().text.kv_dtype, exec.place()),
+        activations(model.config().text, BufferRows(model.config(), load), load.max_sequences,
+                    exec.place()),
         images(model, options),
         prefix(pool),
         constraints(model),
@@ -150,7 +158,7 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
     const LoadOptions load = ParseLoadOptions(options);
     CheckedModel checked(path, load.overrides);
     ModelInfo info = Summarize(checked, load, options);
-    CheckMemoryPlan(info, load.memory_limit, MachineMemory());
+    CheckMemoryPlan(info, load.memory_limit, MemoryFor(load));
     auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
     impl->load_ms = MillisecondsSince(start);
     return Engine(std::move(impl));
@@ -168,7 +176,9 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
 
 ModelInfo Engine::Check(const std::string& path, const EngineOptions& options) {
   ModelInfo info = Inspect(path, options);
-  AsErrors(path, [&] { CheckMemoryPlan(info, options.memory_limit, MachineMemory()); });
+  AsErrors(path, [&] {
+    CheckMemoryPlan(info, options.memory_limit, MemoryFor(ParseLoadOptions(options)));
+  });
   return info;
 }
 

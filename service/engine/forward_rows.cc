@@ -92,7 +92,7 @@ class Pass {
     for (size_t s = 0; s < sequences_.size(); ++s) {
       if (sequences_[s].end < sequences_[s].tokens.size()) continue;
       if (const ImageSpan* image = ends_with_image_[s]) {
-        CopyRows(sequences_[s].tokens.images[static_cast<size_t>(image->image)]->kv->last,
+        CopyRows(c_.ex, sequences_[s].tokens.images[static_cast<size_t>(image->image)]->kv->last,
                  c_.activations.x.view().Rows(extra, extra + 1));
         rows.push_back(extra++);
       } else {
@@ -131,11 +131,11 @@ class Pass {
       if (images_[i] == nullptr) {
         ids.clear();
         CopyIds(tokens, run.first_position, run.first_position + run.rows, ids);
-        c_.decoder.Embed(ids, rows);
+        c_.decoder.Embed(c_.ex, ids, rows);
       } else {
         const int64_t offset = run.first_position - images_[i]->first_position;
         const Tensor& visual = tokens.images[static_cast<size_t>(images_[i]->image)]->visual;
-        CopyRows(visual.view().Rows(offset, offset + run.rows), rows);
+        CopyRows(c_.ex, visual.view().Rows(offset, offset + run.rows), rows);
       }
     }
   }

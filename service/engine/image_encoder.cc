@@ -79,7 +79,8 @@ ModelPixels ImageEncoder::ReadPixels(ImageInput input) const {
 
 Tensor ImageEncoder::ThroughTowers(Exec& ex, const ModelPixels& pixels, PatchAttention* attention,
                                    Timings& timings) {
-  Tensor visual = Tensor::F32({pixels.plan.tokens, model_.config().text.width}, "visual");
+  Tensor visual =
+      Tensor::F32({pixels.plan.tokens, model_.config().text.width}, "visual", ex.place());
   VisionTimings vision;
   model_.Encode(ex, pixels, visual, {.timings = &vision, .attention = attention});
   timings.anchor += vision.anchor;

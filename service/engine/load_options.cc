@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/backend/cuda_backend.h"
+#include "core/backend/devices.h"
 #include "core/error.h"
 #include "core/machine.h"
 
@@ -14,14 +18,39 @@ namespace {
 constexpr int64_t kMaxThreads = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 
-void CheckDevice(const std::string& device) {
-  if (device == "cpu") return;
-  if (!device.starts_with("cuda"))
-    ThrowOption("device", "is ", Printable(device, 40), ", expected cpu");
-  throw Error(
-      Code::kUnimplemented,
-      "device is " + Printable(device, 40) + ", expected cpu: this build has no CUDA backend",
-      "device");
+struct ChosenDevice {
+  std::optional<int32_t> cuda;
+  std::string note;
+};
+
+ChosenDevice ChooseDevice(const std::string& name) {
+  const DeviceName asked = ParseDevice(name);
+  if (!asked.cuda) return {};
+  const CudaDevices found = FindCudaDevices();
+  if (found.devices.empty()) return {std::nullopt, found.why_none + ": running on the CPU"};
+  if (asked.index >= std::ssize(found.devices)) {
+    ThrowOption("device", "is ", Printable(name, 40), ", expected one of the ",
+                found.devices.size(), " there are, from cuda:0 on");
+  }
+  const CudaDevice& device = found.devices[static_cast<size_t>(asked.index)];
+  if (!device.supported) {
+    throw Error(Code::kUnimplemented,
+                internal::Concat("device is ", Printable(name, 40), ", ", device.name,
+                                 " of compute capability ", device.major, ".", device.minor,
+                                 ", expected 8.0 or above"),
+                "device");
+  }
+  return {asked.index, {}};
+}
+
+void CheckKindsOnCuda(const KindsByName& kinds) {
+  for (const KindsByName::Entry& entry : kinds.entries) {
+    if (entry.kind != WeightKind::kBlocks) continue;
+    throw Error(Code::kUnimplemented,
+                "compute is blocks, which the CPU alone multiplies, expected f32, bf16, int8 or "
+                "int4 on a GPU",
+                "compute");
+  }
 }
 
 WeightKind ParseKind(const std::string& name, const char* option) {
@@ -122,7 +151,7 @@ void CheckPackedKind(const std::string& packed, const EngineOptions& options) {
 }
 
 LoadOptions ParseLoadOptions(const EngineOptions& options) {
-  CheckDevice(options.device);
+  ChosenDevice device = ChooseDevice(options.device);
   CheckOption("threads", options.threads, 0, kMaxThreads);
   CheckOption("context_tokens", options.context_tokens, 0, kMaxTokens);
   CheckOption("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
@@ -137,13 +166,22 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
               INT32_MAX);  // the decoder counts in int
   CheckOption("max_image_pixels", options.max_image_pixels, 1, int64_t{1} << 32);
   const int processors = LimitsOfThisProcess().processors;
-  return {.overrides = ParseOverrides(options),
+  ModelOverrides overrides = ParseOverrides(options);
+  if (device.cuda) CheckKindsOnCuda(overrides.kinds);
+  return {.overrides = std::move(overrides),
           .threads = options.threads > 0 ? static_cast<int>(options.threads) : processors,
           .context_tokens = options.context_tokens,
           .prefill_chunk_tokens = options.prefill_chunk_tokens,
           .max_sequences = options.max_sequences,
           .kv_tokens = options.kv_tokens,
-          .memory_limit = options.memory_limit};
+          .memory_limit = options.memory_limit,
+          .cuda = device.cuda,
+          .device_note = std::move(device.note)};
+}
+
+Exec MakeExec(const LoadOptions& load) {
+  if (!load.cuda) return Exec(load.threads);
+  return Exec(load.threads, std::make_unique<CudaBackend>(*load.cuda));
 }
 
 }  // namespace binocle

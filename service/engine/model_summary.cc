@@ -123,6 +123,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   CheckHasBlocks(model, options.overrides.kinds);
   const ModelConfig& c = model.config();
   ModelInfo info{.name = c.name, .family = c.family, .path = model.directory().string()};
+  info.device = options.cuda ? internal::Concat("cuda:", *options.cuda) : "cpu";
+  info.device_note = options.device_note;
   info.vocabulary = c.text.vocabulary;
   info.context_tokens = ContextTokens(c, options);
   info.image_tokens = c.visual_tokens();
@@ -148,8 +150,9 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
     info.tensors.push_back(std::move(tensor));
     info.file_bytes += view.bytes();
   }
-  info.kv_bytes = KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim,
-                                PoolPages(c, options), c.text.kv_dtype);
+  info.kv_bytes =
+      KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PoolPages(c, options),
+                    c.text.kv_dtype, options.cuda ? Device::kCuda : Device::kCpu);
   info.workspace_bytes = WorkspaceBytes(model, BufferRows(c, options), options.threads);
   info.planned_bytes = info.kv_bytes + info.workspace_bytes;
   for (const PartInfo& part : info.parts) {

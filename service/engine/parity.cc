@@ -38,12 +38,12 @@ void CompareModel(CheckedModel checked, const Dump& dump, LoadOptions load, Stag
   CheckMemoryPlan(Summarize(checked, load), load.memory_limit, Engine::MachineMemory());
 
   const LlamaConfig text = checked.config().text;
-  Exec ex(load.threads);
+  Exec ex = MakeExec(load);
   const int64_t rows = BufferRows(checked.config(), load);
   const int64_t pages = PoolPages(checked.config(), load);
   VlmModel model(ex, std::move(checked), text.max_positions);
-  KvPool pool(text.layers, text.kv_heads, text.head_dim, pages, text.kv_dtype);
-  DecoderActivations activations(text, rows, load.max_sequences);
+  KvPool pool(text.layers, text.kv_heads, text.head_dim, pages, text.kv_dtype, ex.place());
+  DecoderActivations activations(text, rows, load.max_sequences, ex.place());
   const ForwardContext forward{ex, model.decoder(), pool, activations};
   std::vector<Tensor> visual;
   for (int64_t i = 0; i < dump.images(); ++i)
@@ -67,13 +67,16 @@ ParityReport CompareWithDump(const std::string& model, const std::string& dump,
     StageLog log(options.tolerance.value_or(read.in_bf16() ? kBf16Tolerance : kTolerance),
                  options.on_stage);
     if (tower) {
-      Exec ex(load.threads);
+      Exec ex = MakeExec(load);
       CompareTower(ex, model, read, log);
     } else {
       CompareModel(CheckedModel(model, load.overrides, MissingTokenizer::kAllowed), read, load,
                    log);
     }
-    return {.model = model, .dump = dump, .stages = std::move(log).Take()};
+    return {.model = model,
+            .dump = dump,
+            .stages = std::move(log).Take(),
+            .device_note = load.device_note};
   } catch (const std::bad_alloc&) {
     Throw(Code::kResourceExhausted, model, ": out of memory");
   }

@@ -104,7 +104,7 @@ std::string FingerprintOf(const Engine& engine) {
   const std::string all =
       Text(Version(), '\n', info.name, '\n', info.file_bytes, '\n', info.parameters, '\n',
            info.attention, '\n', info.aligner, '\n', info.fusion, '\n', info.conversation, '\n',
-           options.device, '\n', info.compute, '\n', options.compute_parts);
+           info.device, '\n', info.compute, '\n', options.compute_parts);
   return "fp_" + Sha256Hex(all).substr(0, 12);
 }
 

@@ -89,7 +89,7 @@ TEST(Allocation, AMapTakesNothing) {
   const std::vector<float> head_weight(4, 1.0F);
   const size_t before = allocated_bytes;
   const AttentionArgs args = p.args(Mask::kCausal);
-  AddAttentionMap({args, p.runs[0], 999, p.lse}, head_weight, scratch, map);
+  AddAttentionMap({ex, args, p.runs[0], 999, p.lse}, head_weight, scratch, map);
   EXPECT_EQ(allocated_bytes - before, 0U);
 }
 

@@ -185,7 +185,7 @@ TEST(Attention, WeightsOfARowSumToOneAndRebuildItsOutput) {
   Attention(ex, args, p.out, p.lse);
   std::vector<float> weights(70);
   for (const int64_t head : {0, 3}) {
-    AttentionWeights({args, p.runs[0], 1, p.lse}, head, weights);
+    AttentionWeights({ex, args, p.runs[0], 1, p.lse}, head, weights);
     EXPECT_NEAR(std::accumulate(weights.begin(), weights.end(), 0.0), 1, 1e-5);
     EXPECT_EQ(weights[69], 0) << "the last key lies after the row";
     double o = 0;

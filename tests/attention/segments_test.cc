@@ -145,11 +145,12 @@ TEST(Var, TheWorkedExampleOfThePaperNotes) {
 
 TEST(Var, MassesAreThoseOfTheWeightsAndRowSumsArePreserved) {
   SegmentProblem p(&VarByContentShare, kPaper);
+  Exec ex(1);
   p.Run();
   for (const int64_t t : {0, 13, 29}) {
     for (int64_t h = 0; h < 6; ++h) {
       std::vector<float> weights(220), scratch(220), map(220), only(6);
-      AttentionWeights({p.args(Mask::kCausal), p.runs[0], t, p.lse}, h, weights);
+      AttentionWeights({ex, p.args(Mask::kCausal), p.runs[0], t, p.lse}, h, weights);
       double masses[3] = {};
       for (size_t j = 0; j < 220; ++j) {
         if (p.classes[j] == kContent) masses[0] += weights[j];
@@ -158,7 +159,7 @@ TEST(Var, MassesAreThoseOfTheWeightsAndRowSumsArePreserved) {
       }
       for (int64_t c = 0; c < 3; ++c) EXPECT_NEAR(p.masses.row(t)[3 * h + c], masses[c], 2e-6);
       only[static_cast<size_t>(h)] = 1;
-      AddAttentionMap({p.args(Mask::kCausal), p.runs[0], t, p.lse}, only, scratch, map);
+      AddAttentionMap({ex, p.args(Mask::kCausal), p.runs[0], t, p.lse}, only, scratch, map);
       double sum = 0, want_lse = 0;
       const std::vector<double> want =
           WeightsRef(p.args(Mask::kCausal), p.runs[0], t, h, &want_lse);

@@ -1,8 +1,9 @@
 """Command lines that are wrong are refused with status 2 and name what was typed."""
 
+import json
 import subprocess
 
-from bad_input import EXHAUSTED, INVALID, LLAVA, NOT_FOUND, QUESTION, UNIMPLEMENTED, BadInput
+from bad_input import EXHAUSTED, INVALID, LLAVA, NOT_FOUND, QUESTION, BadInput
 from program import SCENE, SECONDS, environment, main, program, run
 
 
@@ -89,10 +90,13 @@ class BadCommandLines(BadInput):
             with self.subTest(option):
                 self.refused_line(["ask", "--model", LLAVA, "--requests", path, option], option.replace("=", " is "))
 
-    def test_devices_to_come_are_unimplemented(self):
-        for option, value in (("--device", "cuda"), ("--device", "cuda:1")):
-            with self.subTest(option, value=value):
-                self.refused_line(["ask", "--model", LLAVA, "What?", option, value], f"{option} is {value}, expected ", UNIMPLEMENTED)
+    def test_without_a_gpu_the_cpu_answers_and_it_is_said(self):
+        plain = run("ask", "--model", LLAVA, "What?", "--json")
+        asked = run("ask", "--model", LLAVA, "What?", "--json", "--device", "cuda")
+        if json.loads(asked.stdout)["device"] != "cpu":
+            self.skipTest("there is a GPU")
+        self.assertEqual(json.loads(asked.stdout)["token_ids"], json.loads(plain.stdout)["token_ids"])
+        self.assertRegex(asked.stderr, r"^binocle: --device cuda: .+: running on the CPU\n$")
 
     def test_options_that_contradict_each_other_are_refused(self):
         rows = [["--attention", "stock", "--composite-layers", "0-1"], ["--prompt-format", "raw", "--system", "Be brief."],

@@ -79,7 +79,8 @@ TEST_P(BlockTypes, RowsOfATableAreExpanded) {
   ReadAsF32(table, 0, 5 * width, all.f32());
   const std::vector<int32_t> ids = {4, 0, 4};
   const Tensor rows = Tensor::F32({3, width}, "rows");
-  EmbeddingRows(table, ids, rows);
+  Exec ex(1);
+  EmbeddingRows(ex, table, ids, rows);
   for (int64_t t = 0; t < 3; ++t) {
     const int64_t id = ids[static_cast<size_t>(t)];
     EXPECT_TRUE(SameBits(rows.view().Rows(t, t + 1), all.view().Rows(id, id + 1)));

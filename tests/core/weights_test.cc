@@ -96,7 +96,7 @@ TEST(Weights, MatricesInBlocksStayInTheFileAndThePlanSaysSo) {
   LinearWeights head, proj;
   TensorView table;
   const auto bind = [&](WeightBinder& b) {
-    table = b.Stored("net.table.weight", {3, 256}, "");
+    table = b.Stored("net.table.weight", {3, 256}, "").view;
     head = b.Linear({{"net.table", 3}}, 256, Bias::kAbsent, "");
     proj = b.Linear({{"net.proj", 4, {.interleaved_head = 4}}}, 32, Bias::kPresent, "");
   };

@@ -37,7 +37,7 @@ struct Loaded {
     CheckWeights(tensors, {}, name, bind);
     LoadWeights(ex, tensors, {}, bind);
     if (plan.kinds.empty()) plan = LayerPlan::Stock(config.layers);
-    decoder = std::make_unique<LlamaDecoder>(config, std::move(weights), plan, 256);
+    decoder = std::make_unique<LlamaDecoder>(ex, config, std::move(weights), plan, 256);
     pool = KvPool(config.layers, config.kv_heads, config.head_dim, 16);
     activations = std::make_unique<DecoderActivations>(config, 128, 4);
   }
@@ -56,7 +56,7 @@ struct Loaded {
                        .first_position = first,
                        .keys = first + count,
                        .pages = sequence.pages()};
-    decoder->Embed(ids, activations->x.view().Rows(0, count));
+    decoder->Embed(ex, ids, activations->x.view().Rows(0, count));
     decoder->Forward(ex,
                      {.text_rows = count,
                       .positions = positions,
@@ -150,8 +150,8 @@ TEST_P(Decoders, EveryLayersOutputEqualsTransformers) {
     };
     CheckWeights(cut.tensors, {}, name, bind);
     LoadWeights(cut.ex, cut.tensors, {}, bind);
-    cut.decoder =
-        std::make_unique<LlamaDecoder>(config, std::move(weights), LayerPlan::Stock(l), 256);
+    cut.decoder = std::make_unique<LlamaDecoder>(cut.ex, config, std::move(weights),
+                                                 LayerPlan::Stock(l), 256);
     KvSequence sequence(cut.pool);
     cut.Forward(ids, sequence);
     EXPECT_TRUE(Near(cut.activations->x.view().Rows(0, static_cast<int64_t>(ids.size())),

@@ -10,6 +10,7 @@
 #include "tests/service/answers.h"
 #include "tests/testing/errors.h"
 #include "tests/testing/golden.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -64,7 +65,7 @@ class AttentionPerRequest : public ::testing::TestWithParam<const char*> {
   std::vector<std::vector<Response>> OfLoaded() {
     std::vector<std::vector<Response>> all;
     for (const Kind& kind : Kinds()) {
-      Engine engine = Engine::Load(model_, kind.loaded);
+      Engine engine = testing::LoadEngine(model_, kind.loaded);
       auto& answers = all.emplace_back();
       for (size_t q = 0; q < kQuestions; ++q) answers.push_back(engine.Generate(Question(q)));
     }
@@ -86,7 +87,7 @@ INSTANTIATE_TEST_SUITE_P(Models, AttentionPerRequest,
 TEST_P(AttentionPerRequest, GivesTheTokensOfAnEngineLoadedWithIt) {
   const auto want = OfLoaded();
   EXPECT_FALSE(SameAnswer(want[1][0], want[3][0])) << "kinds differ, or else this shows nothing";
-  Engine engine = Engine::Load(model_, {.kv_tokens = 4096});
+  Engine engine = testing::LoadEngine(model_, {.kv_tokens = 4096});
   std::mt19937_64 random(1);
   for (int i = 0; i < 80; ++i) {
     const size_t kind = random() % Kinds().size(), question = random() % kQuestions;
@@ -99,10 +100,10 @@ TEST_P(AttentionPerRequest, GivesTheTokensOfAnEngineLoadedWithIt) {
 TEST_P(AttentionPerRequest, KindsRunSideBySide) {
   const auto want = OfLoaded();
   for (const int64_t chunk : {512, 9}) {
-    Engine engine = Engine::Load(model_, {.context_tokens = 192,
-                                          .prefill_chunk_tokens = chunk,
-                                          .max_sequences = 8,
-                                          .kv_tokens = 640});
+    Engine engine = testing::LoadEngine(model_, {.context_tokens = 192,
+                                                 .prefill_chunk_tokens = chunk,
+                                                 .max_sequences = 8,
+                                                 .kv_tokens = 640});
     struct Asking {
       size_t kind, question;
       std::future<Response> answer;
@@ -131,7 +132,7 @@ TEST_P(AttentionPerRequest, KindsRunSideBySide) {
 
 // Directories with the same weights and other configurations: the references are transformers'.
 TEST(AttentionOptions, OneDirectoryGivesTheReferencesOfItsSiblings) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   const std::pair<const char*, AttentionOptions> siblings[] = {
       {"binocle_ftz", Stock()},
       {"binocle_vo", Composite({}, Aligner::kVo)},
@@ -156,7 +157,7 @@ TEST(AttentionOptions, OneDirectoryGivesTheReferencesOfItsSiblings) {
 }
 
 TEST(AttentionOptions, TextsShareTheirBeginningAndPicturesDoNot) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {.kv_tokens = 4096});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {.kv_tokens = 4096});
   const std::string text(150, 'a');
   const auto ask = [&](const std::string& prompt, const AttentionOptions& attention) {
     Request request = Raw(prompt, {Scene("61x83")});
@@ -177,8 +178,8 @@ TEST(AttentionOptions, TextsShareTheirBeginningAndPicturesDoNot) {
 // Interventions, pairs of sequences and explanations see the request's attention too.
 TEST(AttentionOptions, WhatWatchesAttentionSeesTheRequests) {
   const std::string model = GoldenModel("binocle_sinks_mixed");
-  Engine plain = Engine::Load(model, {});
-  Engine loaded = Engine::Load(model, {.attention = "composite", .composite_layers = "0-5"});
+  Engine plain = testing::LoadEngine(model, {});
+  Engine loaded = testing::LoadEngine(model, {.attention = "composite", .composite_layers = "0-5"});
   Request request = Raw("<image>What is it?", {Scene("61x83")}, 8);
   request.interventions.var = VarOptions{.p = 0.6, .rho = 0.2, .tau = 4, .dims = {11, 40}};
   request.grounding = true;
@@ -205,7 +206,7 @@ TEST(AttentionOptions, WhatWatchesAttentionSeesTheRequests) {
 }
 
 TEST(AttentionOptions, ContradictionsAreNamed) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   const auto error_of = [&](const AttentionOptions& attention) {
     Request request = Question(0);
     request.attention = attention;

@@ -15,6 +15,7 @@
 #include "tests/service/answers.h"
 #include "tests/service/ticket.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -78,7 +79,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
     std::vector<Response> alone;
     for (uint64_t kind = 0; kind < kKinds; ++kind) {
       // An engine each would be the purest; nothing kept, one at a time is as good and quicker.
-      Engine engine = Engine::Load(model, {.image_cache_bytes = 0});
+      Engine engine = testing::LoadEngine(model, {.image_cache_bytes = 0});
       alone.push_back(engine.Generate(RandomRequest(kind)));
     }
     return alone;
@@ -88,7 +89,7 @@ class Batching : public ::testing::TestWithParam<const char*> {
     const std::string model = GoldenModel(GetParam());
     static std::map<std::string, std::vector<Response>> alone;
     if (!alone.contains(model)) alone[model] = Alone(model);
-    Engine engine = Engine::Load(model, options);
+    Engine engine = testing::LoadEngine(model, options);
     std::mt19937_64 random(seed);
     std::vector<std::pair<uint64_t, std::unique_ptr<Ticket>>> tickets;
     for (int i = 0; i <= neighbours; ++i) {
@@ -152,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(Models, Batching,
 
 class Submitting : public ::testing::Test {
  protected:
-  Engine engine_ = Engine::Load(GoldenModel("binocle_vo"), {.max_queued_requests = 4});
+  Engine engine_ = testing::LoadEngine(GoldenModel("binocle_vo"), {.max_queued_requests = 4});
 
   static Request Long(int64_t tokens = 200) {
     Request request = testing::Raw("<image>Tell me.", {Scene("61x83")}, tokens);
@@ -164,7 +165,7 @@ class Submitting : public ::testing::Test {
 TEST_F(Submitting, PagesRunShortMakesAnswersGoBack) {
   // That the tests above do what they say: with these sizes somebody is sent back.
   Engine engine =
-      Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192, .kv_tokens = 256});
+      testing::LoadEngine(GoldenModel("binocle_vo"), {.context_tokens = 192, .kv_tokens = 256});
   std::vector<std::unique_ptr<Ticket>> tickets;
   for (int i = 0; i < 6; ++i) tickets.push_back(std::make_unique<Ticket>(engine, Long(150)));
   for (auto& ticket : tickets) EXPECT_GT(ticket->Wait().answers[0].token_ids.size(), 0U);
@@ -183,8 +184,8 @@ TEST_F(Submitting, WatchedAnswersThatWentBackComeInWhenTheyFit) {
   std::vector<Response> alone;
   for (int kind = 0; kind < 4; ++kind) alone.push_back(engine_.Generate(request(kind)));
   for (const int64_t kv_tokens : {256, 320, 384, 448}) {
-    Engine engine =
-        Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192, .kv_tokens = kv_tokens});
+    Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"),
+                                        {.context_tokens = 192, .kv_tokens = kv_tokens});
     std::vector<std::unique_ptr<Ticket>> tickets;
     for (const int kind : {0, 1, 0, 2, 3, 0})
       tickets.push_back(std::make_unique<Ticket>(engine, request(kind)));
@@ -203,14 +204,14 @@ TEST_F(Submitting, SeveralAnswersFitWhereOneDoes) {
     Request request = Long(1000);  // up to the context
     if (paired) request.interventions.vcd = VcdOptions{};
     const Response one =
-        Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192}).Generate(request);
+        testing::LoadEngine(GoldenModel("binocle_vo"), {.context_tokens = 192}).Generate(request);
     ASSERT_EQ(one.answers[0].finish_reason, FinishReason::kLength);
     request.generation.n = 3;
     for (const int64_t kv_tokens : {192, 256, 384}) {
       if (paired && kv_tokens < 384) continue;
       SCOPED_TRACE(kv_tokens);
-      Engine engine =
-          Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 192, .kv_tokens = kv_tokens});
+      Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"),
+                                          {.context_tokens = 192, .kv_tokens = kv_tokens});
       const Response r = engine.Generate(request);
       ASSERT_EQ(r.answers.size(), 3U);
       for (const Answer& answer : r.answers) EXPECT_EQ(answer.token_ids, one.answers[0].token_ids);
@@ -234,7 +235,7 @@ TEST_F(Submitting, TimesRunFromTheCallPicturesIncluded) {
   Request request = Ask("What?", {Scene("61x83"), Scene("70x70")});
   request.generation.max_new_tokens = 4;
   for (const bool submitted : {false, true}) {
-    Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+    Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
     const Timings t =
         submitted ? Ticket(engine, request).Wait().timings : engine.Generate(request).timings;
     EXPECT_GT(t.decode, 0);
@@ -299,7 +300,7 @@ TEST_F(Submitting, ADeadlineEndsARequestWhereverItIs) {
 TEST_F(Submitting, DestroyingTheEngineCancelsWhatIsOnIt) {
   std::vector<std::unique_ptr<Ticket>> tickets;
   {
-    Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+    Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
     for (int i = 0; i < 20; ++i) tickets.push_back(std::make_unique<Ticket>(engine, Long(100000)));
   }
   for (auto& ticket : tickets)
@@ -307,7 +308,7 @@ TEST_F(Submitting, DestroyingTheEngineCancelsWhatIsOnIt) {
 }
 
 TEST_F(Submitting, HigherPriorityIsServedFirst) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {.max_sequences = 2});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {.max_sequences = 2});
   std::promise<void> open;  // the engine stands still until the others are there
   std::shared_future<void> gate = open.get_future().share();
   std::vector<int64_t> order;  // on the engine's thread
@@ -382,7 +383,7 @@ TEST_F(Submitting, ConstrainedAnswersAreWhatTheyMustBe) {
 
 TEST(PrefixIndex, AnEqualBeginningIsComputedOnce) {
   for (const char* model : {"llava", "binocle_mixed_vo"}) {
-    Engine engine = Engine::Load(GoldenModel(model), {.kv_tokens = 4096});
+    Engine engine = testing::LoadEngine(GoldenModel(model), {.kv_tokens = 4096});
     const std::string text(150, 'a');
     const Response first =
         engine.Generate(testing::Raw("<image>" + text + "one", {Scene("61x83")}));
@@ -397,7 +398,7 @@ TEST(PrefixIndex, AnEqualBeginningIsComputedOnce) {
     const Response picture =
         engine.Generate(testing::Raw("<image>" + text + "one", {Scene("70x70")}));
     EXPECT_LT(picture.prefix_tokens, 3) << "another picture shares nothing after its mark";
-    Engine fresh = Engine::Load(GoldenModel(model), {});
+    Engine fresh = testing::LoadEngine(GoldenModel(model), {});
     EXPECT_TRUE(SameAnswer(
         other, fresh.Generate(testing::Raw("<image>" + text + "two", {Scene("61x83")}))));
     EXPECT_TRUE(SameAnswer(

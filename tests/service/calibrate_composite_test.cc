@@ -12,6 +12,7 @@
 #include "service/engine/visual_work.h"
 #include "tests/service/answers.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -55,7 +56,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CompositeGolden, ::testing::Values("llava", "ll
 
 TEST_P(CompositeGolden, MovementsAreThoseOfPyTorch) {
   const Json golden = ReadJsonFile(GoldenModel(GetParam()) + "/composite.json");
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   CalibrationInput input{.images = {}, .prompt = golden["prompt"].get<std::string>()};
   for (const Json& path : golden["images"])
     input.images.push_back(
@@ -84,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CompositeProposal,
                                            "binocle_mixed_vo"));
 
 TEST_P(CompositeProposal, NoLayerMovesNothing) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const CompositeMeter meter(engine, Scenes());
   const LayerPlan own = EngineAccess(engine).loaded().model.config().layers;
   const CompositeMeter::Movement movement = meter.Measure(own);
@@ -95,7 +96,7 @@ TEST_P(CompositeProposal, NoLayerMovesNothing) {
 
 // Nothing reads what the last layer makes of a visual token, so that layer is free where it is stock.
 TEST_P(CompositeProposal, ABudgetOfNothingTakesWhatChangesNothing) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const CompositeCalibration found = CalibrateComposite(engine, Scenes(), {.budget = 0});
   EXPECT_EQ(found.movement, 0);
   EXPECT_EQ(found.changed_tokens, 0);
@@ -111,7 +112,7 @@ TEST_P(CompositeProposal, ABudgetOfNothingTakesWhatChangesNothing) {
 }
 
 TEST_P(CompositeProposal, StaysWithinItsBudgetAndGrowsWithIt) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const CalibrationInput input = Scenes({"61x83"});
   const CompositeMeter meter(engine, input);
   const LayerPlan own = EngineAccess(engine).loaded().model.config().layers;
@@ -140,17 +141,17 @@ TEST_P(CompositeProposal, StaysWithinItsBudgetAndGrowsWithIt) {
 }
 
 TEST_P(CompositeProposal, IsTheSameInWhateverOrderThePicturesComeAndPromptsAreCut) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const std::string want = CalibrateComposite(engine, Scenes(), {}).Json();
   EXPECT_EQ(CalibrateComposite(engine, Scenes(), {}).Json(), want) << "again";
   EXPECT_EQ(CalibrateComposite(engine, Scenes({"70x70", "61x83", "130x70"}), {}).Json(), want);
-  Engine cut = Engine::Load(GoldenModel(GetParam()),
-                            {.threads = 2, .prefill_chunk_tokens = 7, .image_cache_bytes = 0});
+  Engine cut = testing::LoadEngine(
+      GoldenModel(GetParam()), {.threads = 2, .prefill_chunk_tokens = 7, .image_cache_bytes = 0});
   EXPECT_EQ(CalibrateComposite(cut, Scenes({"130x70", "70x70", "61x83"}), {}).Json(), want);
 }
 
 TEST_P(CompositeProposal, LeavesTheEngineAsItWas) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const auto ask = [&] {
     Request request = Ask("Describe the picture.", {Scene("61x83")});
     request.generation.logprobs = 300;
@@ -162,7 +163,7 @@ TEST_P(CompositeProposal, LeavesTheEngineAsItWas) {
 }
 
 TEST(CompositeCalibration, AModelsOwnCompositeLayersAreTheBeginning) {
-  Engine mixed = Engine::Load(GoldenModel("binocle_mixed_vo"), {});
+  Engine mixed = testing::LoadEngine(GoldenModel("binocle_mixed_vo"), {});
   const CompositeCalibration found = CalibrateComposite(mixed, Scenes({"61x83"}), {.budget = 100});
   EXPECT_FALSE(found.own_layers.empty());
   EXPECT_EQ(found.aligner, Aligner::kVo);
@@ -173,28 +174,28 @@ TEST(CompositeCalibration, AModelsOwnCompositeLayersAreTheBeginning) {
 }
 
 TEST(CompositeCalibration, AModelThatIsCompositeThroughoutIsRefused) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
   EXPECT_THAT(
       ErrorOf([&] { CalibrateComposite(engine, Scenes({"61x83"}), {}); }),
       HasSubstr("FAILED_PRECONDITION: binocle-vo: every layer is composite already, expected"));
-  Engine stock = Engine::Load(GoldenModel("binocle_vo"), {.attention = "stock"});
+  Engine stock = testing::LoadEngine(GoldenModel("binocle_vo"), {.attention = "stock"});
   EXPECT_EQ(CalibrateComposite(stock, Scenes({"61x83"}), {}).aligner, Aligner::kVo);
 }
 
 TEST(CompositeCalibration, OptionsAndPicturesAreChecked) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   for (const double budget : {-0.1, 101.0, std::nan("")})
     EXPECT_THAT(ErrorOf([&] { CalibrateComposite(engine, Scenes(), {.budget = budget}); }),
                 HasSubstr("INVALID_ARGUMENT: budget is "));
   EXPECT_THAT(ErrorOf([&] { CalibrateComposite(engine, Scenes({}), {}); }),
               HasSubstr("INVALID_ARGUMENT: calibrate: there is no picture"));
-  Engine text = Engine::Load(GoldenModel("gguf_models/llava.gguf"), {});
+  Engine text = testing::LoadEngine(GoldenModel("gguf_models/llava.gguf"), {});
   EXPECT_THAT(ErrorOf([&] { CalibrateComposite(text, Scenes(), {}); }),
               HasSubstr("llava is a text model"));
 }
 
 TEST(CompositeCalibration, EverySetIsReported) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   std::vector<std::pair<int64_t, int64_t>> calls;
   CalibrateComposite(engine, Scenes({"61x83"}), {.on_set = [&](int64_t done, int64_t total) {
                        calls.emplace_back(done, total);

@@ -12,6 +12,7 @@
 #include "service/engine/engine_access.h"
 #include "service/engine/sink_finder.h"
 #include "tests/service/answers.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -133,7 +134,7 @@ class Counter : public LayerInputObserver {
 TEST_P(LayerInputs, EveryPositionEntersEveryLayerOnce) {
   std::map<std::pair<int64_t, int64_t>, float> whole;
   for (const int64_t chunk : {512, 7}) {
-    Engine engine = Engine::Load(GoldenModel(GetParam()), {.prefill_chunk_tokens = chunk});
+    Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {.prefill_chunk_tokens = chunk});
     Request request = Ask("What is it?", {Scene("61x83")});
     request.generation.max_new_tokens = 3;
     const Response plain = engine.Generate(request);
@@ -155,7 +156,7 @@ TEST_P(LayerInputs, EveryPositionEntersEveryLayerOnce) {
 }
 
 TEST(CalibrateHeads, FactorsAreMassesOverTheirMeanInTheLayer) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   const CalibrationInput input{.images = {Scene("61x83"), Scene("70x70")}, .max_new_tokens = 5};
   const HeadCalibration found = CalibrateHeads(engine, input, {0, 100});
   EXPECT_EQ(found.pictures, 2);
@@ -179,7 +180,7 @@ TEST(CalibrateHeads, FactorsAreMassesOverTheirMeanInTheLayer) {
 }
 
 TEST(Calibrate, WhatMakesNoSenseIsRefused) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   EXPECT_THROW(CalibrateSinks(engine, {}), Error);
   const CalibrationInput input{.images = {Scene("70x70")}};
   EXPECT_THROW(CalibrateHeads(engine, input, {2, 1}), Error);

@@ -6,6 +6,7 @@
 
 #include "binocle/engine.h"
 #include "tests/testing/golden.h"
+#include "tests/testing/test_engine.h"
 #include "tests/testing/tolerances.h"
 
 namespace binocle {
@@ -47,8 +48,8 @@ TEST_P(ComputeKinds, DistributionsStayNearThoseOfF32) {
   for (const std::string& name : testing::AnsweringGoldenModels()) {
     const GoldenCase golden(name);
     const std::string path = golden.directory().string();
-    Engine reference = Engine::Load(path, {}),
-           compact = Engine::Load(path, {.compute = GetParam()});
+    Engine reference = testing::LoadEngine(path, {}),
+           compact = testing::LoadEngine(path, {.compute = GetParam()});
     for (const Json& json : golden.json()["requests"]) {
       const double kl =
           Divergence(FirstToken(reference, golden, json), FirstToken(compact, golden, json));

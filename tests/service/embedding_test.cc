@@ -18,6 +18,7 @@
 #include "tests/testing/errors.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/tensors.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -64,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(Models, TextEmbedding,
 TEST_P(TextEmbedding, StatesEqualTransformers) {
   const Reference reference(GetParam());
   for (const int64_t chunk : {512, 7, 1}) {
-    Engine engine = Engine::Load(reference.folder.string(), {.prefill_chunk_tokens = chunk});
+    Engine engine = testing::LoadEngine(reference.folder.string(), {.prefill_chunk_tokens = chunk});
     for (size_t i = 0; i < reference.json["texts"].size(); ++i) {
       const Json& text = reference.json["texts"][i];
       const auto words = text["text"].get<std::string>();
@@ -83,10 +84,10 @@ TEST_P(TextEmbedding, StatesEqualTransformers) {
 TEST_P(TextEmbedding, ChunksThreadsAndWhatWasAskedBeforeChangeNoBit) {
   const std::string model = GoldenModel(GetParam());
   const std::string text(150, 'a');
-  Engine whole = Engine::Load(model, {});
+  Engine whole = testing::LoadEngine(model, {});
   const auto want = whole.EmbedText(text, {.pooling = Pooling::kTokens}).values;
   for (const int64_t chunk : {1, 5, 64}) {
-    Engine engine = Engine::Load(model, {.threads = 1, .prefill_chunk_tokens = chunk});
+    Engine engine = testing::LoadEngine(model, {.threads = 1, .prefill_chunk_tokens = chunk});
     Request request = testing::Raw(text, {}, 2);
     engine.Generate(request);  // the prefix index has the text
     EXPECT_EQ(engine.EmbedText(text, {.pooling = Pooling::kTokens}).values, want);
@@ -95,7 +96,7 @@ TEST_P(TextEmbedding, ChunksThreadsAndWhatWasAskedBeforeChangeNoBit) {
 }
 
 TEST(Embedding, MeansAndLengthsAreThoseOfTheTokens) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   const auto check = [](const Embedding& tokens, const Embedding& mean, const Embedding& unit) {
     ASSERT_EQ(mean.rows, 1);
     ASSERT_EQ(mean.width, tokens.width);
@@ -127,7 +128,7 @@ TEST(Embedding, MeansAndLengthsAreThoseOfTheTokens) {
 
 TEST(Embedding, APictureGivesItsVisualTokens) {
   const testing::GoldenCase golden("binocle_ftz");
-  Engine engine = Engine::Load(golden.directory().string(), {});
+  Engine engine = testing::LoadEngine(golden.directory().string(), {});
   const auto path = golden.json()["images"][0].get<std::string>();
   const Embedding tokens = engine.EmbedImage(ImageInput::FromFile(golden.directory() / path),
                                              {.pooling = Pooling::kTokens});
@@ -155,7 +156,7 @@ class LastLayer : public ::testing::Test {
     config["anchor_config"]["vision_feature_norm"] = final_norm;
     std::filesystem::remove(folder_ / "config.json");
     std::ofstream(folder_ / "config.json") << config.dump();
-    return Engine::Load(folder_.string(), {});
+    return testing::LoadEngine(folder_.string(), {});
   }
 
   Reference reference_;
@@ -185,12 +186,12 @@ TEST_F(LastLayer, OfClipEqualsTransformers) {
 
 TEST(Embedding, OfDinov2EqualsTransformers) {
   const Reference reference("binocle_augment");
-  Engine engine = Engine::Load(reference.folder.string(), {});
+  Engine engine = testing::LoadEngine(reference.folder.string(), {});
   ExpectClassTokens(engine, reference);
 }
 
 TEST(Embedding, WhatAModelDoesNotHaveIsRefused) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   for (const auto& [pooling, name] :
        {std::pair(Pooling::kClassToken, "class_token"), std::pair(Pooling::kPooled, "pooled")}) {
     EXPECT_EQ(ErrorOf([&] { engine.EmbedImage(Scene("61x83"), {.pooling = pooling}); }),
@@ -206,7 +207,7 @@ TEST(Embedding, WhatAModelDoesNotHaveIsRefused) {
 }
 
 TEST(Embedding, TheContextBoundsTexts) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {.context_tokens = 64});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {.context_tokens = 64});
   const Embedding full = engine.EmbedText(std::string(62, 'x'));
   EXPECT_EQ(full.tokens, 64) << "<s>, the space, and 62 of x";
   EXPECT_EQ(ErrorOf([&] { engine.EmbedText(std::string(63, 'x')); }),
@@ -215,7 +216,7 @@ TEST(Embedding, TheContextBoundsTexts) {
 }
 
 TEST(Embedding, CallersMayEndIt) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
   const Observer no{.on_delta = {}, .keep_going = [] { return false; }};
   EXPECT_THAT(ErrorOf([&] { engine.EmbedText("cat", {}, no); }), HasSubstr("CANCELLED"));
   EXPECT_THAT(ErrorOf([&] { engine.EmbedImage(Scene("61x83"), {}, no); }), HasSubstr("CANCELLED"));
@@ -234,7 +235,7 @@ TEST(Embedding, NeighboursChangeNothing) {
                         {Scene(i % 2 == 0 ? "61x83" : "70x70")}, 40);
   };
   constexpr int kEach = 6;
-  Engine alone = Engine::Load(model, {});
+  Engine alone = testing::LoadEngine(model, {});
   std::vector<Response> answers;
   std::vector<std::vector<float>> texts, pictures;
   for (int i = 0; i < kEach; ++i) {
@@ -242,7 +243,7 @@ TEST(Embedding, NeighboursChangeNothing) {
     texts.push_back(alone.EmbedText(text_of(i)).values);
     pictures.push_back(alone.EmbedImage(Scene(i % 2 == 0 ? "61x83" : "70x70")).values);
   }
-  Engine engine = Engine::Load(
+  Engine engine = testing::LoadEngine(
       model,
       {.context_tokens = 192, .prefill_chunk_tokens = 16, .max_sequences = 6, .kv_tokens = 448});
   std::vector<std::future<Response>> asked;

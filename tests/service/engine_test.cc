@@ -16,6 +16,7 @@
 #include "llm/tokenizer_sentencepiece.h"
 #include "service/engine/memory_plan.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -34,7 +35,7 @@ Request Question(int64_t tokens = 20) {
 
 class EngineTest : public ::testing::Test {
  protected:
-  Engine engine_ = Engine::Load(kModel, {});
+  Engine engine_ = testing::LoadEngine(kModel, {});
 };
 
 TEST_F(EngineTest, DeltasAddUpToTheAnswerAndItsTokens) {
@@ -228,7 +229,7 @@ TEST_F(EngineTest, ADialogueIsItsRenderedPrompt) {
 }
 
 TEST_F(EngineTest, TheContextBoundsPromptAndAnswer) {
-  Engine small = Engine::Load(kModel, {.context_tokens = 64});
+  Engine small = testing::LoadEngine(kModel, {.context_tokens = 64});
   const Response response = small.Generate(Question(64));
   EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kLength);
   EXPECT_LE(response.prompt_tokens + static_cast<int64_t>(response.answers[0].token_ids.size()),
@@ -280,7 +281,7 @@ TEST(Options, ErrorsTellWhichOptionIsAtFault) {
   const auto load = [&](const EngineOptions& options) {
     return option_of([&] { Engine::Load(kModel, options); });
   };
-  EXPECT_EQ(load({.device = "cuda"}), "device");
+  EXPECT_EQ(load({.device = "tpu"}), "device");
   EXPECT_EQ(load({.compute = "f64"}), "compute");
   EXPECT_EQ(load({.threads = 3'000'000'000}), "threads");
   EXPECT_EQ(load({.max_image_bytes = 0}), "max_image_bytes");
@@ -303,18 +304,18 @@ TEST_F(EngineTest, RequestsThatMakeNoSenseAreRefused) {
   Request raw = Question();
   raw.prompt_format = PromptFormat::kRaw;
   EXPECT_THAT(ErrorOf([&] { engine_.Generate(raw); }), HasSubstr("image"));
-  Engine strict = Engine::Load(kModel, {.max_images = 0});
+  Engine strict = testing::LoadEngine(kModel, {.max_images = 0});
   EXPECT_THAT(ErrorOf([&] { strict.Generate(Question()); }),
               HasSubstr("RESOURCE_EXHAUSTED: request: has 1 pictures"));
 }
 
 TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
-  EXPECT_EQ(Engine::Load(kModel, {}).info().attention, "stock");
-  const Engine composite =
-      Engine::Load(kModel, {.attention = "composite", .composite_layers = "1-2", .aligner = "vo"});
+  EXPECT_EQ(testing::LoadEngine(kModel, {}).info().attention, "stock");
+  const Engine composite = testing::LoadEngine(
+      kModel, {.attention = "composite", .composite_layers = "1-2", .aligner = "vo"});
   EXPECT_EQ(composite.info().attention, "mixed");
   EXPECT_EQ(composite.info().composite_layers, (std::vector<int64_t>{1, 2}));
-  EXPECT_EQ(Engine::Load(kModel, {.fusion = "anchor"}).info().fusion, "anchor");
+  EXPECT_EQ(testing::LoadEngine(kModel, {.fusion = "anchor"}).info().fusion, "anchor");
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.attention = "sideways"}); }),
               HasSubstr("attention is sideways"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.composite_layers = "0-99"}); }),
@@ -325,8 +326,8 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
               HasSubstr("aligner is sideways"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.fusion = "glue"}); }),
               HasSubstr("fusion is glue"));
-  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.device = "cuda:0"}); }),
-              HasSubstr("UNIMPLEMENTED: device"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.device = "tpu"}); }),
+              HasSubstr("expected cpu, cuda or cuda:N"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "nose=int8"}); }),
               HasSubstr("INVALID_ARGUMENT: compute_parts names nose"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision"}); }),
@@ -356,8 +357,8 @@ TEST(EngineLoad, APlanMustFitTheLimitOrElseTheMachine) {
 }
 
 TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
-  const ModelInfo plan = Engine::Inspect(kModel, {});
-  const Engine engine = Engine::Load(kModel, {});
+  const ModelInfo plan = Engine::Inspect(kModel, {.device = testing::TestDevice()});
+  const Engine engine = testing::LoadEngine(kModel, {});
   EXPECT_EQ(plan.planned_bytes, engine.info().planned_bytes);
   EXPECT_EQ(plan.parameters, engine.info().parameters);
   int64_t elements = 0;
@@ -420,8 +421,8 @@ class TextModel : public ::testing::Test {
 };
 
 TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
-  Engine text = Engine::Load(directory_.string(), {});
-  Engine llava = Engine::Load(std::string(BINOCLE_TEST_DATA) + "/llava_model_prefix", {});
+  Engine text = testing::LoadEngine(directory_.string(), {});
+  Engine llava = testing::LoadEngine(std::string(BINOCLE_TEST_DATA) + "/llava_model_prefix", {});
   Request request = Ask("The cat is");
   request.prompt_format = PromptFormat::kRaw;
   request.generation.max_new_tokens = 16;

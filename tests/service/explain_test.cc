@@ -21,6 +21,7 @@
 #include "service/engine/sink_recorder.h"
 #include "tests/service/answers.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -178,7 +179,7 @@ TEST(SinkRecorder, CosinesAreToTheFirstTokenWhateverThePieces) {
 class ExplainEngine : public ::testing::Test {
  protected:
   Explanation Explain(const ExplainOptions& options, const std::string& model = "binocle_ftz") {
-    Engine engine = Engine::Load(GoldenModel(model), {});
+    Engine engine = testing::LoadEngine(GoldenModel(model), {});
     Request request = Ask("What is it?", {Scene("70x70")});
     request.generation.max_new_tokens = 5;
     return engine.Explain(request, options);
@@ -186,7 +187,7 @@ class ExplainEngine : public ::testing::Test {
 };
 
 TEST_F(ExplainEngine, AnswersAsGenerateDoesAndLeavesNothingBehind) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   Request request = Ask("What is it?", {Scene("70x70")});
   request.generation.max_new_tokens = 5;
   request.generation.logprobs = 4;
@@ -211,7 +212,7 @@ TEST_F(ExplainEngine, DrawnFromWhatItReturns) {
 
 TEST_F(ExplainEngine, BlocksCoverEveryTowersInputOnceAndTogetherAll) {
   for (const char* name : {"binocle_ftz", "llava", "llava_next"}) {
-    Engine engine = Engine::Load(GoldenModel(name), {});
+    Engine engine = testing::LoadEngine(GoldenModel(name), {});
     {
       const LoadedModel m = EngineAccess(engine).loaded();
       const Occluder occluder(m.model.config(), m.images.Prepare(Scene("61x83"), Company::kAlone),
@@ -242,7 +243,7 @@ TEST_F(ExplainEngine, BlocksCoverEveryTowersInputOnceAndTogetherAll) {
 
 // The row that gives the first token is then a visual one, which attends where layers are stock.
 TEST_F(ExplainEngine, MeasuresTheLastRowOfAPromptThatEndsWithItsPicture) {
-  Engine engine = Engine::Load(GoldenModel("llava_sinks"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava_sinks"), {});
   Request request = testing::Raw("a<image>", {Scene("61x83")}, 1);
   request.grounding = true;
   const Explanation e = engine.Explain(request, {});
@@ -256,7 +257,7 @@ TEST_F(ExplainEngine, MeasuresTheLastRowOfAPromptThatEndsWithItsPicture) {
 // Whoever has stopped waiting, or is late, does not wait for those before him.
 TEST_F(ExplainEngine, EndsInTheQueueToo) {
   constexpr int kOthers = 40;
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {.max_sequences = 2});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {.max_sequences = 2});
   for (const bool late : {false, true}) {
     std::atomic<int> ended = 0;
     std::vector<Submission> others;
@@ -287,7 +288,7 @@ TEST_F(ExplainEngine, EndsInTheQueueToo) {
 }
 
 TEST_F(ExplainEngine, NeedsAPicture) {
-  Engine engine = Engine::Load(GoldenModel("binocle_ftz"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
   EXPECT_THAT(testing::ErrorOf([&] { engine.Explain(Ask("What?", {}), {}); }),
               HasSubstr("needs a picture"));
 }

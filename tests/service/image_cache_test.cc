@@ -4,6 +4,7 @@
 
 #include "binocle/engine.h"
 #include "tests/service/answers.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -69,7 +70,7 @@ INSTANTIATE_TEST_SUITE_P(Models, CachedPictures,
                                            "binocle_none", "binocle_mixed_vo", "llava"));
 
 TEST_P(CachedPictures, AnswersAreThoseOfAnEngineThatHasNeverSeenThePicture) {
-  Engine warm = Engine::Load(GoldenModel(GetParam()), {});
+  Engine warm = testing::LoadEngine(GoldenModel(GetParam()), {});
   warm.Generate(Raw("<image> What is it?", {Scene("61x83")}));
   warm.Generate(Raw("And <image>", {Scene("130x70")}));
   // The same question, another one, another position, after other text, beside another picture, twice in one prompt, last.
@@ -87,7 +88,7 @@ TEST_P(CachedPictures, AnswersAreThoseOfAnEngineThatHasNeverSeenThePicture) {
     EXPECT_EQ(got.timings.anchor, 0) << "no tower runs";
     EXPECT_EQ(got.timings.augment, 0);
     EXPECT_EQ(got.timings.fusion, 0);
-    Engine cold = Engine::Load(GoldenModel(GetParam()), {.image_cache_bytes = 0});
+    Engine cold = testing::LoadEngine(GoldenModel(GetParam()), {.image_cache_bytes = 0});
     const Response want = cold.Generate(request);
     EXPECT_EQ(want.image_hits, 0);
     EXPECT_TRUE(SameAnswer(got, want)) << request.messages[0].text;
@@ -96,7 +97,7 @@ TEST_P(CachedPictures, AnswersAreThoseOfAnEngineThatHasNeverSeenThePicture) {
 }
 
 TEST_P(CachedPictures, ATurnedPictureIsAnother) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   ImageInput picture = Scene("61x83");
   engine.Generate(Raw("<image> What?", {picture}));
   picture.exif = false;
@@ -105,12 +106,12 @@ TEST_P(CachedPictures, ATurnedPictureIsAnother) {
 }
 
 TEST_P(CachedPictures, ASmallBudgetEvictsAndAnswersStayTheSame) {
-  Engine roomy = Engine::Load(GoldenModel(GetParam()), {});
+  Engine roomy = testing::LoadEngine(GoldenModel(GetParam()), {});
   const Request first = Raw("<image> What?", {Scene("61x83")});
   const Request second = Raw("<image> What?", {Scene("130x70")});
   const Response want = roomy.Generate(first);
   const int64_t one = roomy.image_cache().bytes;
-  Engine tight = Engine::Load(GoldenModel(GetParam()), {.image_cache_bytes = one + one / 2});
+  Engine tight = testing::LoadEngine(GoldenModel(GetParam()), {.image_cache_bytes = one + one / 2});
   for (int round = 0; round < 3; ++round) {
     const Response got = tight.Generate(first);
     EXPECT_TRUE(SameAnswer(got, want));
@@ -123,7 +124,7 @@ TEST_P(CachedPictures, ASmallBudgetEvictsAndAnswersStayTheSame) {
 
 // Requests that know sinks by other dimensions take turns with one picture; each finds what was scored for it.
 TEST(ImageCache, KeepsAPictureForEachSetOfSinkDimensions) {
-  Engine engine = Engine::Load(GoldenModel("binocle_sinks_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_sinks_vo"), {});
   Request plain = Raw("<image>What is it?", {Scene("61x83")}, 2), by_others = plain;
   by_others.interventions.var = VarOptions{.p = 0.5, .tau = 2, .dims = {3}};
   const Response first = engine.Generate(plain), other = engine.Generate(by_others);

@@ -9,6 +9,7 @@
 #include "service/engine/contrast.h"
 #include "tests/service/answers.h"
 #include "tests/testing/errors.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -54,7 +55,7 @@ INSTANTIATE_TEST_SUITE_P(Models, WithInterventions,
                                            "binocle_interleave", "llava"));
 
 TEST_P(WithInterventions, OffIsOffToTheBit) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const Response plain = engine.Generate(Question());
   Interventions release = Var(1), nothing;
   release.var->compat = VarOptions::Compat::kRelease;
@@ -70,7 +71,7 @@ TEST_P(WithInterventions, OffIsOffToTheBit) {
 }
 
 TEST_P(WithInterventions, EachChangesTheAnswerAndRepeatsToTheBit) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   const Response plain = engine.Generate(Question());
   const std::vector<Interventions> all = Everything();
   for (size_t i = 0; i < all.size(); ++i) {
@@ -82,10 +83,10 @@ TEST_P(WithInterventions, EachChangesTheAnswerAndRepeatsToTheBit) {
 
 TEST_P(WithInterventions, HowThePromptIsCutAndWhatIsCachedDoNotMatter) {
   const std::vector<Interventions> all = Everything();
-  Engine whole = Engine::Load(GoldenModel(GetParam()), {.threads = 1});
+  Engine whole = testing::LoadEngine(GoldenModel(GetParam()), {.threads = 1});
   for (const int64_t chunk : {1, 7}) {
-    Engine cut = Engine::Load(GoldenModel(GetParam()),
-                              {.prefill_chunk_tokens = chunk, .image_cache_bytes = 0});
+    Engine cut = testing::LoadEngine(GoldenModel(GetParam()),
+                                     {.prefill_chunk_tokens = chunk, .image_cache_bytes = 0});
     for (size_t i = 0; i < all.size(); ++i) {
       Request request = Question(all[i]);
       request.grounding = true;
@@ -97,7 +98,7 @@ TEST_P(WithInterventions, HowThePromptIsCutAndWhatIsCachedDoNotMatter) {
 }
 
 TEST_P(WithInterventions, SeveralAnswersStartFromTheSamePrompt) {
-  Engine engine = Engine::Load(GoldenModel(GetParam()), {});
+  Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   for (const Interventions& interventions : Everything()) {
     Request request = Question(interventions);
     request.generation.n = 2;
@@ -110,7 +111,7 @@ TEST_P(WithInterventions, SeveralAnswersStartFromTheSamePrompt) {
 }
 
 TEST(Interventions, StartingAtDecodeLeavesTheFirstTokenAlone) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   const Response plain = engine.Generate(Question());
   Interventions pai;
   pai.pai = PaiOptions{.alpha = 2, .layers = Layers{0, 2}, .start = InterventionStart::kDecode};
@@ -122,7 +123,7 @@ TEST(Interventions, StartingAtDecodeLeavesTheFirstTokenAlone) {
 }
 
 TEST(Interventions, GroundingIsAShareOfAttention) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   Request request = Question();
   request.grounding = true;
   const Response r = engine.Generate(request);
@@ -138,7 +139,7 @@ TEST(Interventions, GroundingIsAShareOfAttention) {
 }
 
 TEST(Interventions, ResponsesSayWhatWasApplied) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   Interventions asked;
   asked.pai = PaiOptions{.layers = Layers{1, 1}};
   const Response r = engine.Generate(Question(asked));
@@ -152,7 +153,7 @@ std::string ErrorOf(Engine& engine, const Request& request) {
 }
 
 TEST(Interventions, WhatMeansNothingIsRefused) {
-  Engine engine = Engine::Load(GoldenModel("llava"), {});  // three layers
+  Engine engine = testing::LoadEngine(GoldenModel("llava"), {});  // three layers
   Interventions i;
   i.var = VarOptions{.layers = Layers{0, 1}};
   EXPECT_EQ(ErrorOf(engine, Question(i)).substr(0, 24), "FAILED_PRECONDITION: var");
@@ -186,7 +187,8 @@ TEST(Interventions, WhatMeansNothingIsRefused) {
 
 // The cut goes by the best token that the constraint allows: with the best of all it may leave none.
 TEST(Interventions, CutsLeaveSomethingThatTheConstraintAllows) {
-  Engine engine = Engine::Load(std::string(BINOCLE_TEST_DATA) + "/../../models/binocle-tiny", {});
+  Engine engine =
+      testing::LoadEngine(std::string(BINOCLE_TEST_DATA) + "/../../models/binocle-tiny", {});
   for (const bool guided : {true, false}) {
     Request request = Ask("What is in the top left?", {Scene("61x83")});
     request.constraint = Choices{{"red", "blue"}};

@@ -7,6 +7,7 @@
 
 #include "tests/testing/errors.h"
 #include "tests/testing/golden.h"
+#include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
@@ -15,7 +16,8 @@ using testing::GoldenCase;
 
 std::string PathOf(const GoldenCase& golden) { return golden.directory().string(); }
 ParityReport Compare(const std::string& model, const GoldenCase& dump,
-                     const ParityOptions& options = {.threads = 2}) {
+                     ParityOptions options = {.threads = 2}) {
+  options.device = testing::TestDevice();
   return CompareWithDump(model, PathOf(dump) + "/reference", options);
 }
 

@@ -10,6 +10,7 @@
 #include "binocle/engine.h"
 #include "tests/service/answers.h"
 #include "tests/service/ticket.h"
+#include "tests/testing/test_engine.h"
 #include "vision/encode_png.h"
 
 namespace binocle {
@@ -65,7 +66,7 @@ class EndsInOrder {
 };
 
 TEST(Preparing, NobodyWaitsForLargePicturesOfOthers) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
   engine.Generate(testing::Raw("<image>What?", {Scene("70x70")}, 1));
   EndsInOrder ends;
   for (int i = 0; i < 8; ++i)
@@ -86,7 +87,7 @@ TEST(Preparing, NobodyWaitsForLargePicturesOfOthers) {
 
 // Each takes a tenth of a second and more to read.
 TEST(Preparing, NobodyWaitsForLongTextsAndConstraintsOfOthers) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
   Request constrained = testing::Raw("What?", {});
   constrained.constraint = Choices{{"red", "blue"}};
   engine.Generate(constrained);
@@ -112,7 +113,7 @@ TEST(Preparing, NobodyWaitsForLongTextsAndConstraintsOfOthers) {
 
 // New constraints take two workers, a large picture must not have the third.
 TEST(Preparing, SmallPicturesDoNotWaitForLargeOnesBesideLongReadings) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
   EndsInOrder ends;
   for (int i = 0; i < 6; ++i) {
     ends.Submit(engine,
@@ -128,7 +129,7 @@ TEST(Preparing, SmallPicturesDoNotWaitForLargeOnesBesideLongReadings) {
 }
 
 TEST(Preparing, WhatIsCancelledBeforeItsTurnIsNotRead) {
-  Engine engine = Engine::Load(GoldenModel("binocle_vo"), {});
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_vo"), {});
   // Queued behind the workers, so that most are cancelled before one takes them.
   std::vector<std::unique_ptr<Ticket>> tickets;
   for (int i = 0; i < 100; ++i) {

@@ -216,14 +216,16 @@ void ExpectProduct(int64_t rows, FewBits w, bool four_bits) {
   const simt::Array<float> scales("scales", static_cast<size_t>(rows));
   const simt::Array<int32_t> sums("sums", static_cast<size_t>(rows * kDepth / 32));
   const cuda::ByteRows byte_rows{bytes.data(), scales.data(), sums.data()};
-  cuda::RowsAsBytes(device_x.data(), static_cast<int32_t>(rows), kDepth, byte_rows, nullptr);
+  cuda::RowsAsBytes({device_x.data(), kDepth, static_cast<int32_t>(rows), kDepth, byte_rows},
+                    nullptr);
   const simt::Array<uint8_t> q("q", w.q), factors("factors", w.factors);
   const simt::Array<float> scale("scale", w.scale), bias("bias", w.bias);
-  const cuda::CompactWeights weights{
+  const cuda::DeviceBytes weights{
       q.data(), four_bits ? factors.data() : nullptr, scale.data(), bias.data(), kFeatures, kDepth};
   const auto out = InAndOut("y", y);
-  cuda::MultiplyBytes(byte_rows, static_cast<int32_t>(rows), weights, cuda::Add::kYes, out.data(),
-                      nullptr);
+  cuda::MultiplyBytes(
+      {byte_rows, static_cast<int32_t>(rows), weights, cuda::Add::kYes, out.data(), kFeatures},
+      nullptr);
   for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
   std::vector<uint8_t> want_bytes(kDepth);
   for (int64_t r = 0; r < rows; ++r) {
@@ -267,10 +269,36 @@ TEST(DeviceBytesOfZeros, HaveScaleZero) {
   const simt::Array<int8_t> bytes("bytes", 64);
   const simt::Array<float> scales("scales", 1);
   const simt::Array<int32_t> sums("sums", 2);
-  cuda::RowsAsBytes(x.data(), 1, 64, {bytes.data(), scales.data(), sums.data()}, nullptr);
+  cuda::RowsAsBytes({x.data(), 64, 1, 64, {bytes.data(), scales.data(), sums.data()}}, nullptr);
   EXPECT_EQ(scales[0], 0);
   EXPECT_EQ(bytes[63], 0);
   EXPECT_EQ(sums[1], 0);
+}
+
+// Rows of 100 numbers, 110 apart: padded with zeros to 128, and a number that is not finite spoils its own row alone.
+TEST(DeviceBytesOfOddRows, ArePadded) {
+  constexpr int32_t kRows = 2, kDepth = 100, kPadded = 128;
+  std::vector<float> values(2 * 110, 7.0F);
+  for (size_t i = 0; i < values.size(); ++i) values[i] += static_cast<float>(i % 10);
+  values[110 + 50] = std::numeric_limits<float>::infinity();
+  const simt::Array<float> x("x", values);
+  const simt::Array<int8_t> bytes("bytes", size_t{kRows} * kPadded);
+  const simt::Array<float> scales("scales", kRows);
+  const simt::Array<int32_t> sums("sums", size_t{kRows} * kPadded / 32);
+  cuda::RowsAsBytes({x.data(), 110, kRows, kDepth, {bytes.data(), scales.data(), sums.data()}},
+                    nullptr);
+  for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
+  EXPECT_EQ(scales[0], 16.0F / 127.0F);
+  EXPECT_EQ(bytes[9], 127);
+  int32_t last_group = 0;
+  for (int i = 0; i < kPadded; ++i) {
+    if (i >= kDepth) {
+      EXPECT_EQ(bytes[static_cast<size_t>(i)], 0) << i;
+    }
+    if (i >= 96) last_group += bytes[static_cast<size_t>(i)];
+  }
+  EXPECT_EQ(sums[3], last_group);
+  EXPECT_TRUE(std::isnan(scales[1]));
 }
 
 }  // namespace

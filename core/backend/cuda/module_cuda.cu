@@ -3,11 +3,14 @@
 #include <cuda_runtime.h>
 
 #include <cstring>
+#include <exception>
 
-#include "core/backend/cuda/check.h"
+#include "core/backend/cuda/opened_cuda.h"
 
 namespace binocle {
 namespace {
+
+using cuda::OpenedDevice;
 
 // The least that has cp.async and bf16 mma.
 constexpr int32_t kLeastMajor = 8;
@@ -15,6 +18,26 @@ constexpr int32_t kLeastMajor = 8;
 void Tell(CudaModule::Take take, void* context, const char* text) {
   take(context, text, std::strlen(text));
 }
+
+// What `action` returns; `failed`, and why, where it throws.
+template <typename Result, typename Action>
+Result Guarded(CudaModule::Take problem, void* context, Result failed, const Action& action) {
+  try {
+    return action();
+  } catch (const std::exception& error) {
+    Tell(problem, context, error.what());
+    return failed;
+  }
+}
+template <typename Action>
+bool Succeeds(CudaModule::Take problem, void* context, const Action& action) {
+  return Guarded(problem, context, false, [&] {
+    action();
+    return true;
+  });
+}
+
+OpenedDevice& Of(void* opened) { return *static_cast<OpenedDevice*>(opened); }
 
 int32_t CountDevices(CudaModule::Take problem, void* context) {
   int count = 0;
@@ -41,11 +64,62 @@ bool DescribeDevice(int32_t index, CudaModule::Device* device, CudaModule::Take 
 
 bool Supports(int32_t major, int32_t /*minor*/) { return major >= kLeastMajor; }
 
+void* Open(int32_t index, CudaModule::Take problem, void* context) {
+  return Guarded<void*>(problem, context, nullptr, [&] { return new OpenedDevice(index); });
+}
+
+void Close(void* opened) { delete static_cast<OpenedDevice*>(opened); }
+
+void* Allocate(void* opened, size_t bytes, CudaModule::Take problem, void* context) {
+  return Guarded<void*>(problem, context, nullptr, [&] { return Of(opened).Allocate(bytes); });
+}
+
+void Release(void* opened, void* memory) {
+  try {
+    Of(opened).Release(memory);
+  } catch (const std::exception&) {
+    // A device that takes nothing back any more tells at the next call that can say so.
+  }
+}
+
+bool MemoryLeft(void* opened, int64_t* free, int64_t* total, CudaModule::Take problem,
+                void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).Memory(free, total); });
+}
+
+bool RunCommands(void* opened, const CudaRun& run, CudaModule::Take problem, void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).Run(run); });
+}
+
+bool Write(void* opened, void* to, const void* from, size_t bytes, CudaModule::Take problem,
+           void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).Write(to, from, bytes); });
+}
+
+bool Read(void* opened, void* to, const void* from, size_t bytes, CudaModule::Take problem,
+          void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).Read(to, from, bytes); });
+}
+
+bool Wait(void* opened, CudaModule::Take problem, void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).Wait(); });
+}
+
 }  // namespace
 }  // namespace binocle
 
-extern "C" __attribute__((visibility("default"))) const binocle::CudaModule binocle_cuda_1 = {
+extern "C" __attribute__((visibility("default"))) const binocle::CudaModule binocle_cuda_2 = {
     .device_count = &binocle::CountDevices,
     .device = &binocle::DescribeDevice,
     .supports = &binocle::Supports,
+    .open = &binocle::Open,
+    .close = &binocle::Close,
+    .allocate = &binocle::Allocate,
+    .release = &binocle::Release,
+    .memory = &binocle::MemoryLeft,
+    .command = &binocle::cuda::FindCommand,
+    .run = &binocle::RunCommands,
+    .write = &binocle::Write,
+    .read = &binocle::Read,
+    .wait = &binocle::Wait,
 };

@@ -1,0 +1,405 @@
+#include "attention/attention_device.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "attention/attention_cuda.h"
+#include "attention/attention_parts_cuda.h"
+#include "attention/attention_plan.h"
+#include "attention/device_kv_cuda.h"
+#include "attention/var.h"
+#include "core/ops/device_rows.h"
+#include "core/ops/rows_cuda.h"
+
+namespace binocle {
+namespace {
+
+using Scratch = CudaBackend::Scratch;
+
+cuda::AttentionShape ShapeOf(const KvLayer& kv, int64_t q_width, float scale) {
+  const int64_t heads = q_width / kv.head_dim;
+  return {.heads = Int32(heads),
+          .kv_heads = Int32(kv.kv_heads),
+          .group = Int32(heads / kv.kv_heads),
+          .head_dim = Int32(kv.head_dim),
+          .kv_row = cuda::DeviceKvRow(Int32(kv.head_dim)),
+          .scale = scale};
+}
+
+// Host values by key, up to the end of the last page that has keys.
+template <typename T>
+const T* UploadByKey(CudaBackend& cuda, std::span<const T> values, int64_t keys) {
+  std::vector<T> whole(static_cast<size_t>(PagesFor(keys) * kPageTokens));
+  std::copy_n(values.begin(), std::min(values.size(), whole.size()), whole.begin());
+  return cuda.Upload(std::span<const T>(whole));
+}
+
+cuda::TilePolicy PolicyOf(CudaBackend& cuda, const QueryRun& run) {
+  cuda::TilePolicy policy{cuda::ScoreKind::kPlain, 0, nullptr, nullptr, nullptr};
+  if (const auto* gain = std::get_if<KeyGain>(&run.variant)) {
+    policy.kind = cuda::ScoreKind::kKeyGain;
+    policy.by_key = UploadByKey(cuda, gain->gain, run.keys);
+    policy.head_factor = cuda.Upload(gain->head_factor);
+  } else if (const auto* bias = std::get_if<KeyBias>(&run.variant)) {
+    policy.kind = cuda::ScoreKind::kKeyBias;
+    policy.by_key = UploadByKey(cuda, bias->bias, run.keys);
+  } else if (const auto* cap = std::get_if<SoftCap>(&run.variant)) {
+    policy.kind = cuda::ScoreKind::kSoftCap;
+    policy.cap = cap->cap;
+  }
+  if (run.segments != nullptr) policy.classes = UploadByKey(cuda, run.segments->classes, run.keys);
+  return policy;
+}
+
+bool IsPlain(const QueryRun& run) {
+  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
+}
+
+cuda::DeviceRule RuleOf(const SegmentPolicy& policy) {
+  if (policy.rule == nullptr) return cuda::DeviceRule::kMeasure;
+  if (policy.rule == &VarByContentShare) return cuda::DeviceRule::kContentShare;
+  BINOCLE_CHECK(policy.rule == &VarBySinkShare, "a rule that the device does not know");
+  return cuda::DeviceRule::kSinkShare;
+}
+
+bool SameRun(const QueryRun& a, const QueryRun& b) {
+  return a.first_row == b.first_row && a.rows == b.rows && a.first_position == b.first_position &&
+         a.keys == b.keys && a.first_key == b.first_key &&
+         std::ranges::equal(a.pages.first(static_cast<size_t>(PagesFor(a.keys))),
+                            b.pages.first(static_cast<size_t>(PagesFor(b.keys))));
+}
+
+// Layers ask for the same runs one after the other: the last plan, for as long as they do. Plans with policies are made anew.
+class PlanKeeper {
+ public:
+  const AttentionPlan& PlanFor(const PlanRequest& request) {
+    const bool plain = std::ranges::all_of(request.runs, IsPlain);
+    if (plain && valid_ && heads_ == request.heads && kv_heads_ == request.kv_heads &&
+        mask_ == request.mask && window_ == request.window &&
+        std::ranges::equal(runs_, request.runs, SameRun))
+      return plan_;
+    PlanAttention(request, plan_);
+    valid_ = plain;
+    if (plain) Remember(request);
+    return plan_;
+  }
+
+ private:
+  void Remember(const PlanRequest& request) {
+    heads_ = request.heads;
+    kv_heads_ = request.kv_heads;
+    mask_ = request.mask;
+    window_ = request.window;
+    runs_.assign(request.runs.begin(), request.runs.end());
+    pages_.clear();
+    for (const QueryRun& run : runs_)
+      pages_.insert(pages_.end(), run.pages.begin(), run.pages.begin() + PagesFor(run.keys));
+    size_t at = 0;
+    for (QueryRun& run : runs_) {
+      const auto count = static_cast<size_t>(PagesFor(run.keys));
+      run.pages = std::span<const int32_t>(pages_).subspan(at, count);
+      at += count;
+    }
+  }
+
+  AttentionPlan plan_;
+  bool valid_ = false;
+  int64_t heads_ = 0, kv_heads_ = 0, window_ = 0;
+  Mask mask_ = Mask::kCausal;
+  std::vector<QueryRun> runs_;
+  std::vector<int32_t> pages_;  // of runs_
+};
+
+// One call: its plan, and where things are on the device.
+template <typename Element>
+class Call {
+ public:
+  Call(Exec& ex, const AttentionArgs& args, const TensorView& out, const TensorView& lse)
+      : cuda_(ex.cuda()),
+        args_(args),
+        out_(DenseF32(out)),
+        lse_(DenseF32(lse)),
+        rows_(out.dim(0)),
+        shape_(ShapeOf(args.kv, args.q.dim(1), args.scale)),
+        plan_(cuda_.Kept<PlanKeeper>().PlanFor({.runs = args.runs,
+                                                .heads = shape_.heads,
+                                                .kv_heads = shape_.kv_heads,
+                                                .mask = args.mask,
+                                                .window = args.window})) {
+    Queries();
+    Policies();
+  }
+
+  void Run() {
+    const bool content = HasSegments();
+    const int64_t width = int64_t{shape_.heads} * shape_.head_dim;
+    cuda::AttentionOut direct{out_, lse_, nullptr, nullptr}, parts{};
+    const int64_t part_floats = plan_.part_rows * (width + shape_.heads);
+    auto* memory = cuda_.Get<float>(Scratch::kParts, content ? 2 * part_floats : part_floats);
+    parts.out = memory;
+    parts.lse = memory + plan_.part_rows * width;
+    if (content) {
+      parts.content_out = memory + part_floats;
+      parts.content_lse = parts.content_out + plan_.part_rows * width;
+      direct.content_out = cuda_.Get<float>(Scratch::kContent, rows_ * (width + shape_.heads));
+      direct.content_lse = direct.content_out + rows_ * width;
+    }
+    Attend(plan_.direct, direct);
+    Attend(plan_.parts, parts);
+    Merge(plan_.merges, parts.out, parts.lse, out_, lse_);
+    if (!content) return;
+    Merge(std::span(plan_.merges).subspan(static_cast<size_t>(plan_.content_merges_from)),
+          parts.content_out, parts.content_lse, direct.content_out, direct.content_lse);
+    Redistribute(direct);
+  }
+
+ private:
+  bool HasSegments() const {
+    return std::ranges::any_of(args_.runs,
+                               [](const QueryRun& run) { return run.segments != nullptr; });
+  }
+
+  void Queries() {
+    q_stride_ = args_.q.stride(0);
+    if (sizeof(Element) == sizeof(float) || args_.q.dtype() == DType::kBF16) {
+      q_ = static_cast<const Element*>(args_.q.data());
+      return;
+    }
+    auto* q = cuda_.Get<Bf16>(Scratch::kQueries, args_.q.elements());
+    cuda_.Run(cuda::kRoundRows,
+              {args_.q.f32(), q_stride_, Int32(args_.q.dim(0)), Int32(args_.q.dim(1)), q});
+    q_ = reinterpret_cast<const Element*>(q);
+    q_stride_ = args_.q.dim(1);
+  }
+
+  void Policies() {
+    std::vector<cuda::TilePolicy> policies{{}};
+    for (const QueryRun& run : args_.runs)
+      policies.push_back(IsPlain(run) ? cuda::TilePolicy{} : PolicyOf(cuda_, run));
+    const bool varied = !std::ranges::all_of(args_.runs, IsPlain);
+    policies_ = cuda_.Upload(
+        std::span<const cuda::TilePolicy>(policies).first(varied ? policies.size() : 1));
+  }
+
+  void Attend(const TilePlan& plan, const cuda::AttentionOut& result) {
+    if (plan.tiles.empty()) return;
+    cuda::AttentionWork<Element> work{
+        .shape = shape_,
+        .q = q_,
+        .q_stride = q_stride_,
+        .kv = Pages(),
+        .tiles = cuda_.Upload(std::span<const cuda::AttentionTile>(plan.tiles)),
+        .rows = cuda_.Upload(std::span<const cuda::TileRow>(plan.rows)),
+        .pages = cuda_.Upload(std::span<const int32_t>(plan.pages)),
+        .policies = policies_,
+        .tile_count = Int32(plan.plain_tiles),
+        .varied = false,
+        .result = result};
+    if (work.tile_count > 0) Launch(work);
+    work.tiles += plan.plain_tiles;
+    work.tile_count = Int32(std::ssize(plan.tiles) - plan.plain_tiles);
+    work.varied = true;
+    if (work.tile_count > 0) Launch(work);
+  }
+
+  void Launch(const cuda::AttentionWork<Element>& work) {
+    if constexpr (sizeof(Element) == sizeof(float)) {
+      cuda_.Run(cuda::kAttendRowsF32, work);
+    } else if (cuda::HasTiles(shape_.head_dim, shape_.group)) {
+      cuda_.Run(cuda::kAttendTiles, work);
+    } else {
+      cuda_.Run(cuda::kAttendRowsBf16, work);
+    }
+  }
+
+  void Merge(std::span<const cuda::RowParts> merges, const float* part_out, const float* part_lse,
+             float* out, float* lse) {
+    if (merges.empty()) return;
+    cuda_.Run(cuda::kMergeParts, {.heads = shape_.heads,
+                                  .head_dim = shape_.head_dim,
+                                  .merges = cuda_.Upload(merges),
+                                  .count = Int32(std::ssize(merges)),
+                                  .part_out = part_out,
+                                  .part_lse = part_lse,
+                                  .out = out,
+                                  .lse = lse});
+  }
+
+  // Masses of a policy are a tensor of its own, so each run with masses is a launch; all others are one.
+  void Redistribute(const cuda::AttentionOut& result) {
+    std::vector<cuda::SinkPolicy> sinks;
+    std::vector<cuda::SinkRow> rows;
+    std::vector<int32_t> pages;
+    std::vector<RowsWithMasses> with_masses;
+    for (size_t r = 0; r < args_.runs.size(); ++r) {
+      const QueryRun& run = args_.runs[r];
+      if (run.segments == nullptr) continue;
+      const auto first_row = std::ssize(rows), first_page = std::ssize(pages);
+      pages.insert(pages.end(), run.pages.begin(), run.pages.begin() + PagesFor(run.keys));
+      for (int64_t i = 0; i < run.rows; ++i) {
+        const KeyInterval seen = SeenBy(args_.mask, args_.window, run, i);
+        const int32_t row = Int32(run.first_row + i);
+        rows.push_back({row, row, Int32(seen.first), Int32(seen.end), Int32(first_page),
+                        Int32(static_cast<int64_t>(r) + 1), Int32(std::ssize(sinks))});
+      }
+      sinks.push_back(SinksOf(run));
+      with_masses.push_back({first_row, run.rows, run.segments->masses});
+    }
+    const cuda::SinkRow* device_rows = cuda_.Upload(std::span<const cuda::SinkRow>(rows));
+    cuda::SinkWork<Element> work{
+        .shape = shape_,
+        .q = q_,
+        .q_stride = q_stride_,
+        .kv = Pages(),
+        .rows = device_rows,
+        .count = 0,
+        .pages = cuda_.Upload(std::span<const int32_t>(pages)),
+        .policies = policies_,
+        .sink_policies = cuda_.Upload(std::span<const cuda::SinkPolicy>(sinks)),
+        .result = result,
+        .masses = nullptr,
+        .gains = nullptr};
+    for (size_t i = 0; i < with_masses.size();) {
+      const RowsWithMasses& first = with_masses[i];
+      size_t end = i + 1;
+      int64_t count = first.rows;
+      while (end < with_masses.size() && with_masses[end].masses.data() == first.masses.data())
+        count += with_masses[end++].rows;
+      work.rows = device_rows + first.first_row;
+      work.count = Int32(count);
+      work.masses = first.masses.empty() ? nullptr : DenseF32(first.masses);
+      if constexpr (sizeof(Element) == sizeof(float)) {
+        cuda_.Run(cuda::kRedistributeSinksF32, work);
+      } else {
+        cuda_.Run(cuda::kRedistributeSinksBf16, work);
+      }
+      i = end;
+    }
+  }
+
+  struct RowsWithMasses {
+    int64_t first_row;  // in the list
+    int64_t rows;
+    TensorView masses;
+  };
+
+  cuda::SinkPolicy SinksOf(const QueryRun& run) {
+    std::vector<int32_t> sinks;
+    for (int64_t key = 0; key < run.keys; ++key)
+      if (run.segments->classes[static_cast<size_t>(key)] & kSinkKey) sinks.push_back(Int32(key));
+    return {.sinks = cuda_.Upload(std::span<const int32_t>(sinks)),
+            .count = Int32(std::ssize(sinks)),
+            .rule = RuleOf(*run.segments),
+            .params = run.segments->params};
+  }
+
+  cuda::DevicePages<Element> Pages() const {
+    return {static_cast<const Element*>(args_.kv.keys),
+            static_cast<const Element*>(args_.kv.values)};
+  }
+
+  CudaBackend& cuda_;
+  const AttentionArgs& args_;
+  float* out_;
+  float* lse_;
+  int64_t rows_;
+  cuda::AttentionShape shape_;
+  const AttentionPlan& plan_;
+  const Element* q_ = nullptr;
+  int64_t q_stride_ = 0;
+  const cuda::TilePolicy* policies_ = nullptr;
+};
+
+template <typename Element>
+const Element* QueryRow(CudaBackend& cuda, const TensorView& q, int64_t row) {
+  const TensorView one = q.Rows(row, row + 1);
+  if (sizeof(Element) == sizeof(float) || q.dtype() == DType::kBF16)
+    return static_cast<const Element*>(one.data());
+  auto* rounded = cuda.Get<Bf16>(Scratch::kQueries, q.dim(1));
+  cuda.Run(cuda::kRoundRows, {one.f32(), q.dim(1), 1, Int32(q.dim(1)), rounded});
+  return reinterpret_cast<const Element*>(rounded);
+}
+
+template <typename Element>
+void RunMap(CudaBackend& cuda, const cuda::CudaCommand<cuda::MapWork<Element>>& command,
+            const MapRow& row, int64_t head, float* map) {
+  const AttentionArgs& args = row.args;
+  const cuda::AttentionShape shape = ShapeOf(args.kv, args.q.dim(1), args.scale);
+  const KeyInterval seen = SeenBy(args.mask, args.window, row.run, row.row);
+  std::vector<float> weight(static_cast<size_t>(shape.heads));
+  weight[static_cast<size_t>(head)] = 1;
+  const int64_t at = row.run.first_row + row.row;
+  cuda.Run(command, {.shape = shape,
+                     .q = QueryRow<Element>(cuda, args.q, at),
+                     .kv = {static_cast<const Element*>(args.kv.keys),
+                            static_cast<const Element*>(args.kv.values)},
+                     .pages = cuda.Upload(row.run.pages),
+                     .first_key = Int32(seen.first),
+                     .end_key = Int32(seen.end),
+                     .policy = PolicyOf(cuda, row.run),
+                     .lse = row.lse.row(at),
+                     .gains = nullptr,
+                     .head_weight = cuda.Upload(std::span<const float>(weight)),
+                     .map = map});
+}
+
+cuda::WriteKvWork WriteOf(CudaBackend& cuda, const TensorView& k, const TensorView& v,
+                          std::span<const int32_t> slots, const KvLayer& layer) {
+  return {.shape = ShapeOf(layer, layer.kv_heads * layer.head_dim, 1),
+          .k = k.f32(),
+          .v = v.f32(),
+          .k_stride = k.stride(0),
+          .v_stride = v.stride(0),
+          .slots = cuda.Upload(slots),
+          .rows = Int32(k.dim(0)),
+          .cos = nullptr,
+          .sin = nullptr,
+          .positions = nullptr};
+}
+
+void RunWriteKv(CudaBackend& cuda, const cuda::WriteKvWork& work, const KvLayer& layer) {
+  if (layer.dtype == DType::kF32) {
+    return cuda.Run(cuda::kWriteKvF32,
+                    {work, static_cast<float*>(layer.keys), static_cast<float*>(layer.values)});
+  }
+  cuda.Run(cuda::kWriteKvBf16,
+           {work, static_cast<Bf16*>(layer.keys), static_cast<Bf16*>(layer.values)});
+}
+
+}  // namespace
+
+void AttentionOnDevice(Exec& ex, const AttentionArgs& args, const TensorView& out,
+                       const TensorView& lse) {
+  if (args.runs.empty()) return;
+  BINOCLE_CHECK(args.q.on_cuda() && out.data() != args.q.data(), args.q.name());
+  if (args.kv.dtype == DType::kF32) return Call<float>(ex, args, out, lse).Run();
+  Call<Bf16>(ex, args, out, lse).Run();
+}
+
+void WriteKvOnDevice(Exec& ex, const TensorView& k, const TensorView& v,
+                     std::span<const int32_t> slots, const KvLayer& layer) {
+  RunWriteKv(ex.cuda(), WriteOf(ex.cuda(), k, v, slots, layer), layer);
+}
+
+void PlaceKvOnDevice(Exec& ex, const KeptRows& rows, const KvLayer& layer) {
+  cuda::WriteKvWork work = WriteOf(ex.cuda(), rows.k, rows.v, rows.slots, layer);
+  work.cos = rows.rope.cos.f32();
+  work.sin = rows.rope.sin.f32();
+  work.positions = ex.cuda().Upload(rows.positions);
+  RunWriteKv(ex.cuda(), work, layer);
+}
+
+void AttentionWeightsOnDevice(Exec& ex, const MapRow& row, int64_t head, std::span<float> weights) {
+  CudaBackend& cuda = ex.cuda();
+  auto* map = cuda.Get<float>(Scratch::kNumbers, std::ssize(weights));
+  std::ranges::fill(weights, 0.0F);
+  cuda.Write(map, weights.data(), static_cast<int64_t>(weights.size_bytes()));
+  if (row.args.kv.dtype == DType::kF32) {
+    RunMap(cuda, cuda::kAddMapF32, row, head, map);
+  } else {
+    RunMap(cuda, cuda::kAddMapBf16, row, head, map);
+  }
+  cuda.Read(map, weights.data(), static_cast<int64_t>(weights.size_bytes()));
+}
+
+}  // namespace binocle

@@ -1,0 +1,13 @@
+// The engine that a command runs on.
+#pragma once
+
+#include <string>
+
+#include "binocle/engine.h"
+
+namespace binocle::cli {
+
+// Loads it, and says on stderr where it runs if that is not where it was asked to.
+Engine LoadEngine(const std::string& path, const EngineOptions& options);
+
+}  // namespace binocle::cli

@@ -1,0 +1,183 @@
+#include "core/backend/cuda/opened_cuda.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/backend/cuda/check.h"
+#include "core/backend/cuda/copy.h"
+#include "core/error.h"
+#include "core/ops/gemm_cuda.h"
+
+namespace binocle::cuda {
+namespace {
+
+// Steps of decoding: a graph for each number of sequences and of parts of keys that is going on.
+constexpr size_t kMostGraphs = 64;
+
+void CheckCall(cudaError_t status, const char* what) {
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // or the next launch would be blamed
+  Throw(Code::kInternal, what, ": ", cudaGetErrorString(status));
+}
+
+}  // namespace
+
+OpenedDevice::OpenedDevice(int32_t index) : index_(index) {
+  Use();
+  CheckCall(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+  for (Slot& slot : slots_) {
+    CheckCall(cudaMallocHost(&slot.memory, kSlotBytes), "pinned memory");
+    CheckCall(cudaEventCreateWithFlags(&slot.copied, cudaEventDisableTiming), "an event");
+  }
+  products_ = NewProducts();
+  if (products_ == nullptr) Throw(Code::kInternal, "cuBLASLt cannot be set up");
+  // What is released stays ours: a request's buffers come and go.
+  cudaMemPool_t pool = nullptr;
+  CheckCall(cudaDeviceGetDefaultMemPool(&pool, index), "the device's memory pool");
+  uint64_t everything = UINT64_MAX;
+  CheckCall(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything),
+            "the device's memory pool");
+}
+
+OpenedDevice::~OpenedDevice() {
+  cudaSetDevice(index_);
+  cudaStreamSynchronize(stream_);
+  for (const Graph& graph : graphs_)
+    if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
+  if (products_ != nullptr) DeleteProducts(products_);
+  for (const Slot& slot : slots_) {
+    cudaFreeHost(slot.memory);
+    if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
+  }
+  cudaStreamDestroy(stream_);
+}
+
+// The current device is a thread's, and threads change.
+void OpenedDevice::Use() const { CheckCall(cudaSetDevice(index_), "the device"); }
+
+void* OpenedDevice::Allocate(size_t bytes) {
+  Use();
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocAsync(&memory, bytes, stream_);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  CheckCall(status, "memory");
+  CheckCall(cudaMemsetAsync(memory, 0, bytes, stream_), "clearing memory");
+  return memory;
+}
+
+void OpenedDevice::Release(void* memory) {
+  Use();
+  CheckCall(cudaFreeAsync(memory, stream_), "releasing memory");
+}
+
+void OpenedDevice::Memory(int64_t* free, int64_t* total) {
+  Use();
+  size_t left = 0, all = 0;
+  CheckCall(cudaMemGetInfo(&left, &all), "how much memory is free");
+  *free = static_cast<int64_t>(left);
+  *total = static_cast<int64_t>(all);
+}
+
+void OpenedDevice::Upload(void* to, const void* from, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += kSlotBytes) {
+    const Slot& slot = slots_[next_slot_];
+    next_slot_ = (next_slot_ + 1) % kSlots;
+    const size_t count = std::min(bytes - at, kSlotBytes);
+    CheckCall(cudaEventSynchronize(slot.copied), "an upload");
+    std::memcpy(slot.memory, static_cast<const char*>(from) + at, count);
+    CheckCall(cudaMemcpyAsync(static_cast<char*>(to) + at, slot.memory, count,
+                              cudaMemcpyHostToDevice, stream_),
+              "an upload");
+    CheckCall(cudaEventRecord(slot.copied, stream_), "an upload");
+  }
+}
+
+void OpenedDevice::RunSteps(const CudaRun& run) {
+  CommandContext context{stream_, products_};
+  for (size_t i = 0; i < run.step_count; ++i) run.steps[i].function(run.steps[i].work, context);
+}
+
+OpenedDevice::Graph& OpenedDevice::GraphOf(uint64_t key) {
+  if (const auto found = by_key_.find(key); found != by_key_.end()) {
+    graphs_.splice(graphs_.begin(), graphs_, found->second);
+    return graphs_.front();
+  }
+  if (graphs_.size() == kMostGraphs) {
+    if (graphs_.back().exec != nullptr) cudaGraphExecDestroy(graphs_.back().exec);
+    by_key_.erase(graphs_.back().key);
+    graphs_.pop_back();
+  }
+  graphs_.push_front({.key = key});
+  by_key_[key] = graphs_.begin();
+  return graphs_.front();
+}
+
+cudaGraphExec_t OpenedDevice::Capture(const CudaRun& run) {
+  CheckCall(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "a graph");
+  cudaGraph_t graph = nullptr;
+  try {
+    RunSteps(run);
+  } catch (...) {
+    cudaStreamEndCapture(stream_, &graph);
+    if (graph != nullptr) cudaGraphDestroy(graph);
+    throw;
+  }
+  CheckCall(cudaStreamEndCapture(stream_, &graph), "a graph");
+  cudaGraphExec_t exec = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&exec, graph, 0);
+  cudaGraphDestroy(graph);
+  CheckCall(status, "a graph");
+  return exec;
+}
+
+// Steps that are seen a second time become a graph: those of a prompt come once, and making a graph costs more than it saves then. Products have chosen
+// their algorithms by then, which takes memory that a capture may not.
+void OpenedDevice::Run(const CudaRun& run) {
+  Use();
+  for (size_t i = 0; i < run.piece_count; ++i)
+    Upload(run.pieces[i].to, run.pieces[i].from, run.pieces[i].bytes);
+  if (run.key == 0) return RunSteps(run);
+  const bool seen = by_key_.contains(run.key);
+  Graph& graph = GraphOf(run.key);
+  if (!seen) return RunSteps(run);
+  if (graph.exec == nullptr) graph.exec = Capture(run);
+  CheckCall(cudaGraphLaunch(graph.exec, stream_), "a graph");
+}
+
+void OpenedDevice::Write(void* to, const void* from, size_t bytes) {
+  Use();
+  Upload(to, from, bytes);
+}
+
+void OpenedDevice::Read(void* to, const void* from, size_t bytes) {
+  Use();
+  for (size_t at = 0; at < bytes; at += kSlotBytes) {
+    const Slot& slot = slots_[next_slot_];
+    next_slot_ = (next_slot_ + 1) % kSlots;
+    const size_t count = std::min(bytes - at, kSlotBytes);
+    CheckCall(cudaEventSynchronize(slot.copied), "a download");
+    CheckCall(cudaMemcpyAsync(slot.memory, static_cast<const char*>(from) + at, count,
+                              cudaMemcpyDeviceToHost, stream_),
+              "a download");
+    CheckCall(cudaStreamSynchronize(stream_), "a download");
+    std::memcpy(static_cast<char*>(to) + at, slot.memory, count);
+  }
+}
+
+void OpenedDevice::Wait() {
+  Use();
+  CheckCall(cudaStreamSynchronize(stream_), "waiting");
+}
+
+BINOCLE_COMMAND(
+    kCopyRows,
+    CheckCall(cudaMemcpy2DAsync(work.to, static_cast<size_t>(work.to_pitch), work.from,
+                                static_cast<size_t>(work.from_pitch),
+                                static_cast<size_t>(work.bytes), static_cast<size_t>(work.rows),
+                                cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(c.stream)),
+              "copying rows"));
+
+}  // namespace binocle::cuda

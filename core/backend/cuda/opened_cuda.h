@@ -1,0 +1,59 @@
+// A device in use: its stream, the pinned memory that what is uploaded goes through, and the graphs of passes that come again. For the module alone.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+#include <list>
+#include <unordered_map>
+
+#include "core/backend/cuda/module.h"
+
+namespace binocle::cuda {
+
+class OpenedDevice {
+ public:
+  // Throws INTERNAL with CUDA's words.
+  explicit OpenedDevice(int32_t index);
+  ~OpenedDevice();
+  OpenedDevice(const OpenedDevice&) = delete;
+  OpenedDevice& operator=(const OpenedDevice&) = delete;
+
+  // Null where the device has not so much left.
+  void* Allocate(size_t bytes);
+  void Release(void* memory);
+  void Run(const CudaRun& run);
+  void Write(void* to, const void* from, size_t bytes);
+  void Read(void* to, const void* from, size_t bytes);
+  void Wait();
+  void Memory(int64_t* free, int64_t* total);
+
+ private:
+  // Pinned memory, a piece after the other; a piece is used again once its copy has run.
+  struct Slot {
+    void* memory = nullptr;
+    cudaEvent_t copied = nullptr;
+  };
+  struct Graph {
+    uint64_t key;
+    cudaGraphExec_t exec = nullptr;  // null: the steps were seen once
+  };
+
+  void Use() const;
+  void Upload(void* to, const void* from, size_t bytes);
+  void RunSteps(const CudaRun& run);
+  Graph& GraphOf(uint64_t key);
+  cudaGraphExec_t Capture(const CudaRun& run);
+
+  int32_t index_;
+  cudaStream_t stream_ = nullptr;
+  Products* products_ = nullptr;
+  static constexpr int kSlots = 4;
+  static constexpr size_t kSlotBytes = size_t{4} << 20;
+  Slot slots_[kSlots];
+  int next_slot_ = 0;
+  std::list<Graph> graphs_;  // most recently used first
+  std::unordered_map<uint64_t, std::list<Graph>::iterator> by_key_;
+};
+
+}  // namespace binocle::cuda

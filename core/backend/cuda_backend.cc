@@ -1,0 +1,222 @@
+#include "core/backend/cuda_backend.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/error.h"
+
+namespace binocle {
+namespace {
+
+// Of a command's argument within works_, and of what is uploaded: vectors of 16 bytes are read from it.
+constexpr size_t kWorkAlignment = 16;
+// What is uploaded takes whole granules, so that lists that grow by a few numbers from step to step leave the others' places alone, and the
+// step's commands equal to the last one's.
+constexpr size_t kUploadGranule = 1024;
+constexpr size_t kChunkBytes = size_t{1} << 20;
+// More commands than that are a prompt's, which comes once.
+constexpr size_t kMostInGraph = 4096;
+
+size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
+
+void TakeProblem(void* context, const char* text, size_t size) {
+  static_cast<std::string*>(context)->append(text, size);
+}
+
+// Of commands that are launched again and again: two that differ meet once in 2⁶⁴.
+class Hash {
+ public:
+  void Add(const void* data, size_t bytes) {
+    const auto* at = static_cast<const unsigned char*>(data);
+    for (; bytes >= 8; bytes -= 8, at += 8) {
+      uint64_t word;
+      std::memcpy(&word, at, 8);
+      Mix(word);
+    }
+    uint64_t last = bytes;
+    std::memcpy(&last, at, bytes);
+    Mix(last);
+  }
+  uint64_t key() const { return state_ == 0 ? 1 : state_; }
+
+ private:
+  void Mix(uint64_t word) {
+    state_ = (state_ ^ word) * 0x9E3779B97F4A7C15ULL;
+    state_ ^= state_ >> 29;
+  }
+  uint64_t state_ = 0x243F6A8885A308D3ULL;
+};
+
+CudaDevice DeviceAt(int32_t index) {
+  const CudaDevices found = FindCudaDevices();
+  if (found.devices.empty()) Throw(Code::kUnavailable, found.why_none);
+  if (index >= std::ssize(found.devices)) {
+    Throw(Code::kUnavailable, "cuda:", index, " is no device, there are ", found.devices.size());
+  }
+  const CudaDevice& device = found.devices[static_cast<size_t>(index)];
+  if (!device.supported) {
+    Throw(Code::kUnimplemented, device.name, " is of compute capability ", device.major, ".",
+          device.minor, ", expected one that the CUDA module has kernels for: 8.0 or above");
+  }
+  return device;
+}
+
+const CudaModule& Module() {
+  std::string problem;
+  const CudaModule* module = FindCudaModule(problem);
+  if (module == nullptr) Throw(Code::kUnavailable, problem);
+  return *module;
+}
+
+}  // namespace
+
+CudaBackend::CudaBackend(int32_t index) : module_(Module()), device_(DeviceAt(index)) {
+  opened_ = module_.open(index, &TakeProblem, &problem_);
+  Check(opened_ != nullptr, device_.name.c_str());
+}
+
+CudaBackend::~CudaBackend() {
+  ReleaseFreed();
+  for (const Chunk& chunk : chunks_) module_.release(opened_, chunk.device);
+  for (const Buffer& buffer : scratch_)
+    if (buffer.memory != nullptr) module_.release(opened_, buffer.memory);
+  module_.close(opened_);
+}
+
+void CudaBackend::Check(bool ok, const char* what) {
+  if (ok) return;
+  Throw(Code::kInternal, what, ": ", std::exchange(problem_, {}));
+}
+
+void* CudaBackend::Allocate(int64_t bytes) {
+  if (bytes == 0) return nullptr;
+  void* memory = module_.allocate(opened_, static_cast<size_t>(bytes), &TakeProblem, &problem_);
+  if (memory == nullptr && problem_.empty() && !freed_.empty()) {
+    Flush();
+    memory = module_.allocate(opened_, static_cast<size_t>(bytes), &TakeProblem, &problem_);
+  }
+  if (memory == nullptr) {
+    if (!problem_.empty()) Check(false, "memory of the device");
+    int64_t left = 0, total = 0;
+    module_.memory(opened_, &left, &total, &TakeProblem, &problem_);
+    Throw(Code::kResourceExhausted, device_.name, ": ", bytes, " bytes are asked for, ", left,
+          " of ", total, " are free");
+  }
+  sizes_[memory] = bytes;
+  allocated_bytes_ += bytes;
+  return memory;
+}
+
+// What runs after them on the same stream may have their memory.
+void CudaBackend::ReleaseFreed() {
+  for (void* memory : freed_) {
+    if (memory == nullptr) continue;
+    const auto found = sizes_.find(memory);
+    allocated_bytes_ -= found->second;
+    sizes_.erase(found);
+    module_.release(opened_, memory);
+  }
+  freed_.clear();
+}
+
+void CudaBackend::Add(const char* name, const void* work, size_t bytes) {
+  auto [function, is_new] = functions_.try_emplace(name, nullptr);
+  if (is_new) function->second = module_.command(name);
+  if (function->second == nullptr)
+    Throw(Code::kUnimplemented, "the CUDA module has no command \"", name, "\"");
+  const size_t at = RoundUp(works_.size(), kWorkAlignment);
+  works_.resize(at + bytes);
+  std::memcpy(works_.data() + at, work, bytes);
+  waiting_.push_back({function->second, at, bytes});
+  ++commands_;
+}
+
+CudaBackend::Chunk& CudaBackend::ChunkFor(size_t bytes) {
+  for (Chunk& chunk : chunks_)
+    if (chunk.host.size() - chunk.used >= bytes) return chunk;
+  Chunk chunk;
+  chunk.host.resize(std::max(bytes, kChunkBytes));
+  chunk.device = Allocate(std::ssize(chunk.host));
+  return chunks_.emplace_back(std::move(chunk));
+}
+
+const void* CudaBackend::UploadBytes(const void* values, size_t bytes) {
+  if (bytes == 0) return nullptr;
+  // Layers ask for the same positions, slots and plans one after the other.
+  for (const Uploaded& there : uploaded_) {
+    if (there.bytes == bytes && std::memcmp(there.host, values, bytes) == 0) return there.device;
+  }
+  const size_t taken = RoundUp(bytes, kUploadGranule);
+  Chunk& chunk = ChunkFor(taken);
+  std::byte* host = chunk.host.data() + chunk.used;
+  std::byte* device = static_cast<std::byte*>(chunk.device) + chunk.used;
+  std::memcpy(host, values, bytes);
+  chunk.used += taken;
+  uploaded_.push_back({host, device, bytes});
+  return device;
+}
+
+void* CudaBackend::Get(Scratch which, int64_t bytes) {
+  Buffer& buffer = scratch_[static_cast<size_t>(which)];
+  if (bytes > buffer.bytes) {
+    Free(std::exchange(buffer.memory, nullptr));
+    buffer = {};
+    buffer = {Allocate(bytes), bytes};
+  }
+  return buffer.memory;
+}
+
+void CudaBackend::Flush() {
+  if (waiting_.empty()) {
+    // Nobody will read what was uploaded.
+    for (Chunk& chunk : chunks_) chunk.used = 0;
+    uploaded_.clear();
+    return ReleaseFreed();
+  }
+  steps_.clear();
+  pieces_.clear();
+  Hash hash;
+  for (const Waiting& command : waiting_) {
+    const void* work = works_.data() + command.work;
+    steps_.push_back({command.function, work});
+    hash.Add(&command.function, sizeof command.function);
+    hash.Add(work, command.bytes);
+  }
+  for (const Chunk& chunk : chunks_)
+    if (chunk.used > 0) pieces_.push_back({chunk.host.data(), chunk.device, chunk.used});
+  const CudaRun run{.pieces = pieces_.data(),
+                    .piece_count = pieces_.size(),
+                    .steps = steps_.data(),
+                    .step_count = steps_.size(),
+                    .key = steps_.size() <= kMostInGraph ? hash.key() : 0};
+  // Whatever becomes of them, they do not wait any more.
+  waiting_.clear();
+  uploaded_.clear();
+  for (Chunk& chunk : chunks_) chunk.used = 0;
+  ++flushes_;
+  const bool ok = module_.run(opened_, run, &TakeProblem, &problem_);
+  works_.clear();
+  ReleaseFreed();
+  Check(ok, device_.name.c_str());
+}
+
+void CudaBackend::Write(void* to, const void* from, int64_t bytes) {
+  if (bytes == 0) return;
+  Flush();
+  Check(module_.write(opened_, to, from, static_cast<size_t>(bytes), &TakeProblem, &problem_),
+        device_.name.c_str());
+}
+
+void CudaBackend::Read(const void* from, void* to, int64_t bytes) {
+  if (bytes == 0) return;
+  Flush();
+  Check(module_.read(opened_, to, from, static_cast<size_t>(bytes), &TakeProblem, &problem_),
+        device_.name.c_str());
+}
+
+void CudaBackend::Wait() {
+  Flush();
+  Check(module_.wait(opened_, &TakeProblem, &problem_), device_.name.c_str());
+}
+
+}  // namespace binocle
