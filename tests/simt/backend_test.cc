@@ -1,23 +1,9 @@
-// Ops on a device that is the emulator, held against the same ops on the host: what goes over, in which layout, and which command is asked for.
+// What is between ops and the CUDA module, with the emulator for a device.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
-#include "attention/attention.h"
-#include "attention/attention_map.h"
-#include "attention/head_epilogue.h"
-#include "attention/place_kv.h"
-#include "attention/var.h"
 #include "core/backend/cuda_backend.h"
 #include "core/ops/elementwise.h"
-#include "core/ops/linear_activate.h"
-#include "core/ops/norm.h"
-#include "core/ops/product_rows.h"
-#include "core/ops/rope.h"
-#include "core/ops/swiglu.h"
-#include "fusion/resample.h"
-#include "llm/grouped_out.h"
-#include "llm/sinks.h"
+#include "tests/cuda/device_ops.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -26,293 +12,14 @@ namespace {
 using testing::Numbers;
 using testing::RandomTensor;
 
-struct Devices {
-  Exec host{1};
-  Exec gpu{1, std::make_unique<CudaBackend>(0)};
+Exec OnTheGpu() { return Exec(1, std::make_unique<CudaBackend>(0)); }
 
-  Tensor On(const TensorView& rows) {
-    Tensor copy(rows.dtype(), rows.shape(), rows.name(), gpu.place());
-    CopyRows(gpu, rows, copy);
-    return copy;
-  }
-  Tensor Empty(Shape shape) { return Tensor::F32(shape, "out", gpu.place()); }
-};
-
-// The largest difference, as a part of the largest number that is wanted.
-double Off(Exec& gpu, const TensorView& got, const TensorView& want) {
-  const Tensor copy = ToHost(gpu, got);
-  double most = 0, scale = 1e-20;
-  for (int64_t t = 0; t < want.dim(0); ++t) {
-    for (int64_t i = 0; i < want.dim(1); ++i) {
-      most = std::max(most, std::abs(static_cast<double>(copy.row(t)[i]) - want.row(t)[i]));
-      scale = std::max(scale, std::abs(static_cast<double>(want.row(t)[i])));
-      if (std::isnan(copy.row(t)[i]) != std::isnan(want.row(t)[i])) return INFINITY;
-    }
-  }
-  return most / scale;
-}
-
-class DeviceProducts : public ::testing::TestWithParam<std::tuple<WeightKind, int64_t, int64_t>> {};
-INSTANTIATE_TEST_SUITE_P(All, DeviceProducts,
-                         ::testing::Combine(::testing::Values(WeightKind::kF32, WeightKind::kBf16,
-                                                              WeightKind::kInt8, WeightKind::kInt4),
-                                            ::testing::Values(1, 3, 16, 17, 40),
-                                            ::testing::Values(64, 100, 192)),
-                         [](const auto& test) {
-                           return std::string(WeightKindName(std::get<0>(test.param))) + "_" +
-                                  std::to_string(std::get<1>(test.param)) + "_" +
-                                  std::to_string(std::get<2>(test.param));
-                         });
-
-// Rows are parts of longer ones, weights two parts stacked, as a decoder's.
-TEST_P(DeviceProducts, AreThoseOfTheHost) {
-  const auto& [kind, rows, depth] = GetParam();
-  Devices d;
-  Numbers numbers(5);
-  const Tensor first = RandomTensor({70, depth}, numbers),
-               second = RandomTensor({10, depth}, numbers);
-  const Tensor first_bias = RandomTensor({70}, numbers), second_bias = RandomTensor({10}, numbers);
-  const Tensor x = RandomTensor({rows, depth + 12}, numbers), y = RandomTensor({rows, 80}, numbers);
-  const std::vector<StoredLinear> parts = {{.weight = first, .bias = first_bias},
-                                           {.weight = second, .bias = second_bias}};
-  const LinearWeights host = PackLinear(d.host, parts, kind),
-                      device = PackLinear(d.gpu, parts, kind);
-  const Tensor device_x = d.On(x), device_y = d.On(y), wider = d.Empty({rows, 90});
-  const TensorView some = x.view().Columns(4, 4 + depth),
-                   device_some = device_x.view().Columns(4, 4 + depth);
-  const Tensor want = Tensor::F32({rows, 80});
-  Linear(d.host, some, host, want);
-  Linear(d.gpu, device_some, device, wider.view().Columns(6, 86));
-  // More than a few rows of bytes are multiplied as bf16 there, and rounded otherwise here.
-  const bool otherwise = kind >= WeightKind::kInt8 && rows > 16;
-  const double tolerance = otherwise ? 2e-2 : 1e-5;
-  EXPECT_LT(Off(d.gpu, wider.view().Columns(6, 86), want), tolerance);
-  LinearAdd(d.host, some, host, y);
-  LinearAdd(d.gpu, device_some, device, device_y);
-  EXPECT_LT(Off(d.gpu, device_y, y), tolerance);
-}
-
-TEST_P(DeviceProducts, GoOnRoundedOnce) {
-  const auto& [kind, rows, depth] = GetParam();
-  Devices d;
-  Numbers numbers(6);
-  const Tensor in = RandomTensor({128, depth}, numbers), out = RandomTensor({depth, 128}, numbers),
-               gate = RandomTensor({256, depth}, numbers);
-  const Tensor x = RandomTensor({rows, depth}, numbers);
-  const auto weights = [&](Exec& ex, const Tensor& w) {
-    return PackLinear(ex, {{.weight = w, .bias = {}}}, kind);
-  };
-  const auto run = [&](Exec& ex, const TensorView& rows_in, const TensorView& hidden,
-                       const TensorView& gated, const TensorView& result) {
-    const LinearWeights first = weights(ex, in), last = weights(ex, out), gates = weights(ex, gate);
-    const TensorView between = RowsBetween(first, last, hidden);
-    LinearActivate(ex, rows_in, first, Activation::kGelu, between);
-    Linear(ex, between, last, result);
-    SwiGlu(ex, rows_in, gates, gated, RowsBetween(gates, last, hidden));
-    LinearAdd(ex, RowsBetween(gates, last, hidden), last, result);
-  };
-  const Tensor hidden = Tensor::F32({rows, 128}), gated = Tensor::F32({rows, 256}),
-               want = Tensor::F32({rows, depth});
-  run(d.host, x, hidden, gated, want);
-  const Tensor got = d.Empty({rows, depth});
-  run(d.gpu, d.On(x), d.Empty({rows, 128}), d.Empty({rows, 256}), got);
-  EXPECT_LT(Off(d.gpu, got, want), kind == WeightKind::kF32 ? 1e-5 : 3e-2);
-}
-
-TEST(DeviceRowOps, AreThoseOfTheHost) {
-  Devices d;
-  Numbers numbers(7);
-  const Tensor x = RandomTensor({5, 96}, numbers), y = RandomTensor({5, 96}, numbers),
-               gamma = RandomTensor({96}, numbers);
-  const Tensor device_x = d.On(x), device_y = d.On(y);
-  LayerNormWeights norm{RandomTensor({96}, numbers), RandomTensor({96}, numbers)};
-  const LayerNormWeights device_norm{ToPlace(d.gpu, norm.weight.Clone()),
-                                     ToPlace(d.gpu, norm.bias.Clone())};
-  const Tensor want = Tensor::F32({5, 96}), got = d.Empty({5, 96});
-  LayerNorm(d.host, x, norm, want);
-  LayerNorm(d.gpu, device_x, device_norm, got);
-  EXPECT_LT(Off(d.gpu, got, want), 1e-6);
-  RmsNorm(d.host, x, {norm.weight.Clone()}, want);
-  RmsNorm(d.gpu, device_x, {ToPlace(d.gpu, norm.weight.Clone())}, got);
-  EXPECT_LT(Off(d.gpu, got, want), 1e-6);
-  // Heads of a part of the columns, in place.
-  const RmsNormWeights of_head{RandomTensor({16}, numbers)};
-  HeadRmsNorm(d.host, of_head, x.view().Columns(32, 96));
-  HeadRmsNorm(d.gpu, {ToPlace(d.gpu, of_head.weight.Clone())}, device_x.view().Columns(32, 96));
-  EXPECT_LT(Off(d.gpu, device_x, x), 1e-6);
-  const RopeTable rope = RopeTable::Make(16, {}, 40);
-  const std::vector<int32_t> positions = {0, 39, 7, 7, 1};
-  Rope(d.host, rope, positions, x.view().Columns(0, 64));
-  Rope(d.gpu, RopeTable::Make(16, {}, 40).On(d.gpu), positions, device_x.view().Columns(0, 64));
-  EXPECT_LT(Off(d.gpu, device_x, x), 1e-6);
-  AddRows(d.host, x, y);
-  AddRows(d.gpu, device_x, device_y);
-  AddScaledRows(d.host, x, gamma, y);
-  AddScaledRows(d.gpu, device_x, ToPlace(d.gpu, gamma.Clone()), device_y);
-  ScaleRows(d.host, x.view().Columns(8, 24), 0.5F);
-  ScaleRows(d.gpu, device_x.view().Columns(8, 24), 0.5F);
-  EXPECT_LT(Off(d.gpu, device_x, x), 1e-6);
-  MixRows(d.host, 0.3F, x, 0.7F, y, want);
-  MixRows(d.gpu, 0.3F, device_x, 0.7F, device_y, got);
-  EXPECT_LT(Off(d.gpu, got, want), 1e-6);
-  std::vector<SinkScore> scores(5), device_scores(5);
-  ScoreSinks(d.host, x, {3, 90}, scores);
-  ScoreSinks(d.gpu, device_x, {3, 90}, device_scores);
-  for (size_t t = 0; t < 5; ++t) {
-    EXPECT_EQ(device_scores[t].peak, scores[t].peak);
-    EXPECT_NEAR(device_scores[t].mean_square, scores[t].mean_square, 1e-6);
-  }
-}
-
-TEST(DeviceRowOps, MovesRowsWhereverTheyAre) {
-  Devices d;
-  Numbers numbers(8);
-  const Tensor x = RandomTensor({6, 20}, numbers);
-  const Tensor wide = d.Empty({6, 50}), back = Tensor::F32({6, 40});
-  CopyRows(d.gpu, x, wide.view().Columns(7, 27));                             // up, apart
-  CopyRows(d.gpu, wide.view().Columns(7, 27), wide.view().Columns(30, 50));   // there
-  CopyRows(d.gpu, wide.view().Columns(30, 50), back.view().Columns(10, 30));  // down, apart
-  EXPECT_EQ(Off(d.gpu, back.view().Columns(10, 30), x), 0);
-  const std::vector<int32_t> ids = {5, 0, 5};
-  const Tensor rows = d.Empty({3, 20}), want = Tensor::F32({3, 20});
-  EmbeddingRows(d.gpu, d.On(x), ids, rows);
-  EmbeddingRows(d.host, x, ids, want);
-  EXPECT_EQ(Off(d.gpu, rows, want), 0);
-  const Tensor grid = RandomTensor({12, 20}, numbers), resampled = Tensor::F32({20, 20}),
-               device_resampled = d.Empty({20, 20});
-  ResampleBilinear(d.host, grid, {3, 4}, {4, 5}, resampled);
-  ResampleBilinear(d.gpu, d.On(grid), {3, 4}, {4, 5}, device_resampled);
-  EXPECT_LT(Off(d.gpu, device_resampled, resampled), 1e-6);
-}
-
-TEST(DeviceRowOps, SumsOfColumnsAreThoseOfTheHost) {
-  Devices d;
-  Numbers numbers(9);
-  const Tensor w = RandomTensor({48, 64}, numbers), bias = RandomTensor({48}, numbers),
-               x = RandomTensor({3, 16}, numbers);
-  const std::vector<StoredLinear> parts = {{.weight = w, .bias = bias}};
-  const Tensor want = Tensor::F32({3, 48}), got = d.Empty({3, 48});
-  Linear(d.host, x, SumOverGroups(d.host, PackLinear(d.host, parts), 1, 16), want);
-  Linear(d.gpu, d.On(x), SumOverGroups(d.gpu, PackLinear(d.gpu, parts), 1, 16), got);
-  EXPECT_LT(Off(d.gpu, got, want), 1e-5);
-}
-
-// Sequences in pages, one shared in part, with all that may be asked of attention.
-class DeviceAttention : public ::testing::TestWithParam<std::tuple<DType, int64_t>> {};
-INSTANTIATE_TEST_SUITE_P(All, DeviceAttention,
-                         ::testing::Combine(::testing::Values(DType::kF32, DType::kBF16),
-                                            ::testing::Values(24, 32, 160)),
-                         [](const auto& test) {
-                           return std::string(DTypeName(std::get<0>(test.param))) + "_" +
-                                  std::to_string(std::get<1>(test.param));
-                         });
-
-struct Side {
-  Side(Exec& exec, DType dtype, int64_t head_dim)
-      : ex(exec), pool(1, 2, head_dim, 24, dtype, exec.place()) {}
-  Exec& ex;
-  KvPool pool;
-  std::vector<KvSequence> sequences;
-};
-
-TEST_P(DeviceAttention, IsThatOfTheHost) {
-  const auto& [dtype, dim] = GetParam();
-  constexpr int64_t kHeads = 6;
-  Devices d;
-  Numbers numbers(10);
-  const Tensor k = RandomTensor({300, 2 * dim}, numbers), v = RandomTensor({300, 2 * dim}, numbers);
-  const Tensor q = RandomTensor({60, kHeads * dim}, numbers);
-  const RopeTable rope = RopeTable::Make(dim, {}, 400);
-  const RopeTable by_frequency = rope.ByFrequency();
-  const RopeTable device_rope = RopeTable::Make(dim, {}, 400).On(d.gpu);
-  const Tensor device_k = d.On(k), device_v = d.On(v), device_q = d.On(q);
-  Side host(d.host, dtype, dim), gpu(d.gpu, dtype, dim);
-  const auto fill = [&](Side& side, const TensorView& keys, const TensorView& values,
-                        const RopeTable& table) {
-    KvSequence sequence(side.pool);
-    sequence.Extend(150);
-    std::vector<int32_t> slots;
-    for (int64_t p = 0; p < 100; ++p) slots.push_back(sequence.Slot(p));
-    WriteKv(side.ex, keys.Rows(0, 100), values.Rows(0, 100), slots, side.pool.layer(0));
-    // A picture that was kept, rotated into place.
-    const Device device = keys.device();
-    const Tensor memory = Tensor::F32({KeptKv::Floats(2, dim, 50)}, "kept", side.ex.place());
-    KeptKv kept = KeptKv::In(memory.f32(), 2, dim, 50, device);
-    kept.Store(side.ex, keys.Rows(100, 150), values.Rows(100, 150), 0);
-    PlaceKv(side.ex, {&kept, 1}, table, 100, side.pool, sequence);
-    KvSequence fork = sequence.Fork();
-    fork.Extend(30);  // copies the last page
-    slots.clear();
-    for (int64_t p = 150; p < 180; ++p) slots.push_back(fork.Slot(p));
-    WriteKv(side.ex, keys.Rows(150, 180), values.Rows(150, 180), slots, side.pool.layer(0));
-    side.sequences.push_back(std::move(sequence));
-    side.sequences.push_back(std::move(fork));
-  };
-  fill(host, k, v, by_frequency);
-  fill(gpu, device_k, device_v, device_rope);
-
-  std::vector<float> gain(300);
-  for (float& g : gain) g = std::abs(numbers.Normal(0.3F));
-  std::vector<uint8_t> classes(300);
-  for (int64_t key = 20; key < 90; ++key) classes[static_cast<size_t>(key)] = kVisualKey;
-  for (const size_t key : {0, 30, 110}) classes[key] |= kSinkKey;
-  const Tensor masses = Tensor::F32({60, 3 * kHeads}), device_masses = d.Empty({60, 3 * kHeads});
-  const auto run = [&](Side& side, const TensorView& queries, const TensorView& of_masses,
-                       const TensorView& out, const TensorView& lse, int64_t window) {
-    const SegmentPolicy var{.classes = classes,
-                            .rule = &VarByContentShare,
-                            .params = {.p = 0.6F, .rho = 0.1F, .mass = 0.1F},
-                            .masses = of_masses};
-    const auto of = [&](size_t s, int64_t first_row, int64_t rows, int64_t first_position) {
-      return QueryRun{.first_row = first_row,
-                      .rows = rows,
-                      .first_position = first_position,
-                      .keys = first_position + rows,
-                      .pages = side.sequences[s].pages()};
-    };
-    std::vector<QueryRun> runs = {of(0, 0, 40, 110), of(1, 40, 1, 179), of(0, 41, 1, 149),
-                                  of(1, 42, 10, 170), of(1, 52, 1, 160)};
-    runs[3].segments = &var;
-    runs[4].variant = KeyGain{gain, {}};
-    const AttentionArgs args{.q = queries,
-                             .kv = side.pool.layer(0),
-                             .runs = runs,
-                             .mask = Mask::kCausal,
-                             .scale = 0.2F,
-                             .window = window};
-    Attention(side.ex, args, out, lse);
-    std::vector<float> weights(180), map(180), scratch(180), factor(kHeads, 0.5F);
-    AddAttentionMap({side.ex, args, runs[3], 9, lse}, factor, scratch, map);
-    AttentionWeights({side.ex, args, runs[1], 0, lse}, 3, weights);
-    map.insert(map.end(), weights.begin(), weights.end());
-    return map;
-  };
-  const double tolerance = dtype == DType::kF32 ? 1e-5 : 2e-2;
-  for (const int64_t window : {0, 70}) {
-    const Tensor want = Tensor::F32({60, kHeads * dim}), lse = Tensor::F32({60, kHeads});
-    const Tensor got = d.Empty({60, kHeads * dim}), device_lse = d.Empty({60, kHeads});
-    const std::vector<float> map = run(host, q, masses, want, lse, window);
-    const std::vector<float> device_map =
-        run(gpu, device_q, device_masses, got, device_lse, window);
-    EXPECT_LT(Off(d.gpu, got.view().Rows(0, 53), want.view().Rows(0, 53)), tolerance);
-    EXPECT_LT(Off(d.gpu, device_lse.view().Rows(0, 53), lse.view().Rows(0, 53)),
-              dtype == DType::kF32 ? 1e-6 : 5e-3);
-    EXPECT_LT(Off(d.gpu, device_masses.view().Rows(42, 52), masses.view().Rows(42, 52)), tolerance);
-    for (size_t j = 0; j < map.size(); ++j) ASSERT_NEAR(device_map[j], map[j], tolerance) << j;
-  }
-}
-
-TEST(DeviceHeadEpilogues, AreThoseOfTheHost) {
-  Devices d;
-  Numbers numbers(11);
-  const Tensor z = RandomTensor({4, 24}, numbers), v = RandomTensor({4, 12}, numbers),
-               factor = RandomTensor({4, 6}, numbers);
-  const Tensor device_z = d.On(z), device_v = d.On(v), device_factor = d.On(factor);
-  GateHeads(d.host, factor, z);
-  GateHeads(d.gpu, device_factor, device_z);
-  MixOwnValue(d.host, factor, v, z);
-  MixOwnValue(d.gpu, device_factor, device_v, device_z);
-  EXPECT_LT(Off(d.gpu, device_z, z), 1e-6);
+TEST(DeviceOps, AreThoseOfTheHost) {
+  Exec host(1), gpu = OnTheGpu();
+  const auto found = testing::CompareDeviceOps(host, gpu);
+  EXPECT_GT(found.size(), 100U);
+  for (const testing::DeviceDifference& difference : found)
+    EXPECT_TRUE(difference.within()) << difference.what << " is off by " << difference.off;
 }
 
 TEST(DeviceBackend, EqualUploadsOfAStepAreOneAndKeepTheirPlaces) {
@@ -330,19 +37,19 @@ TEST(DeviceBackend, EqualUploadsOfAStepAreOneAndKeepTheirPlaces) {
 }
 
 TEST(DeviceBackend, WhatIsFreedIsKeptUntilTheCommandsBeforeHaveRun) {
-  Devices d;
+  Exec gpu = OnTheGpu();
   Numbers numbers(12);
   const Tensor x = RandomTensor({3, 40}, numbers);
-  const Tensor out = d.Empty({3, 40});
-  const int64_t before = d.gpu.cuda().allocated_bytes();
+  const Tensor out = Tensor::F32(x.shape(), "out", gpu.place());
+  const int64_t before = gpu.cuda().allocated_bytes();
   {
-    const Tensor passing = d.On(x);
-    CopyRows(d.gpu, passing, out);
+    const Tensor passing = ToPlace(gpu, x.Clone());
+    CopyRows(gpu, passing, out);
   }
-  const Tensor other = d.Empty({3, 40});  // would be the same memory otherwise
-  EXPECT_EQ(Off(d.gpu, out, x), 0);
-  d.gpu.cuda().Wait();
-  EXPECT_EQ(d.gpu.cuda().allocated_bytes(), before + other.bytes());
+  const Tensor other = Tensor::F32(x.shape(), "other", gpu.place());  // the same memory otherwise
+  EXPECT_TRUE(testing::SameBits(ToHost(gpu, out), x));
+  gpu.cuda().Wait();
+  EXPECT_EQ(gpu.cuda().allocated_bytes(), before + other.bytes());
 }
 
 TEST(DeviceBackend, TooMuchMemoryIsAnErrorThatSaysHowMuchThereIs) {

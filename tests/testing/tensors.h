@@ -3,28 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdint>
 #include <string_view>
 
 #include "core/exec.h"
 #include "core/tensor.h"
+#include "tests/testing/numbers.h"
 
 namespace binocle::testing {
 
-// Deterministic numbers on every platform.
-class Numbers {
- public:
-  explicit Numbers(uint64_t seed) : state_(seed * 0x9E3779B97F4A7C15ULL + 1) {}
-  uint64_t Bits();
-  double Uniform();                        // [0, 1)
-  float Normal(float scale = 1);           // mean 0
-  int64_t Int(int64_t low, int64_t high);  // inclusive
-
- private:
-  uint64_t state_;
-};
-
-Tensor RandomTensor(Shape shape, Numbers& numbers, float scale = 1);
 // Of a block type: random bits, but for scales of either sign from 2⁻¹⁰ to 2⁻⁷.
 Tensor RandomBlocks(DType dtype, Shape shape, Numbers& numbers);
 
