@@ -5,6 +5,7 @@
 
 #include "core/ops/bf16_block.h"
 #include "core/ops/compact_cuda.h"
+#include "core/ops/compact_rows.h"
 #include "core/ops/device_rows.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/gemm_cuda.h"
@@ -92,6 +93,19 @@ Tensor RowsOfF32(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, in
   return rows;
 }
 
+Tensor RowsOfBf16(Exec& ex, const std::vector<StoredLinear>& parts, int64_t n, int64_t k) {
+  Tensor rows(DType::kBF16, {n, k}, "weight");
+  auto* out = static_cast<Bf16*>(rows.view().data());
+  ex.ParallelRanges(n, kPackGrain, [&](int64_t begin, int64_t end) {
+    std::vector<float> row(static_cast<size_t>(k));
+    for (int64_t r = begin; r < end; ++r) {
+      ReadStackedRow(parts, r, 0, k, row.data());
+      RowAsBf16(row.data(), k, k, out + r * k);
+    }
+  });
+  return rows;
+}
+
 cuda::DeviceBytes BytesOf(const LinearWeights& w) {
   return {.q = w.device.weight.view().data(),
           .factors = static_cast<const uint8_t*>(w.device.factors.view().data()),
@@ -157,6 +171,12 @@ LinearWeights PackOnDevice(Exec& ex, const std::vector<StoredLinear>& parts, Lin
                            WeightKind kind) {
   if (kind == WeightKind::kF32) {
     w.device.weight = ToPlace(ex, RowsOfF32(ex, parts, w.n, w.k));
+    w.bias = ToPlace(ex, std::move(w.bias));
+    return w;
+  }
+  if (kind == WeightKind::kBf16) {
+    w.device.kind = kind;
+    w.device.weight = ToPlace(ex, RowsOfBf16(ex, parts, w.n, w.k));
     w.bias = ToPlace(ex, std::move(w.bias));
     return w;
   }

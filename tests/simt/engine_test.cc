@@ -1,15 +1,12 @@
 // The engine's tests with the emulator for a device.
 #include <gtest/gtest.h>
 
-#include "core/backend/devices.h"
-#include "simt_module.h"
 #include "tests/testing/test_engine.h"
 
 namespace binocle {
 namespace {
 
 const bool on_the_emulator = [] {
-  UseCudaModule(SimtModule());
   testing::TestDevice() = "cuda:0";
   return true;
 }();
