@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "core/mapped_file.h"
+#include "core/ops/elementwise.h"
 #include "core/weight_files.h"
 #include "vision/encoder.h"
 #include "vision/vision_config.h"
@@ -143,11 +144,13 @@ class TowerComparison {
       dump_.OfAnotherModel(
           internal::Concat("input ", index, " has a pooled output, and the tower has no head"));
     }
-    Tensor got = Tensor::F32({1, tower->width()}, "pooled");
+    const Tensor got = Tensor::F32({1, tower->width()}, "pooled", ex_.place());
     tower->EncodeWhole(ex_, HashPixels(input), ClassOutput::kPooled, got);
+    Tensor on_host;
     Tensor want = dump_.Read(tensor, {tower->width()}, "config.json: hidden_size");
-    log_.AddNear({.name = "pooled", .input = index},
-                 CompareRows(got, std::move(want).Reshaped({1, tower->width()})));
+    log_.AddNear(
+        {.name = "pooled", .input = index},
+        CompareRows(OnHost(ex_, got, on_host), std::move(want).Reshaped({1, tower->width()})));
   }
 
   Exec& ex_;
