@@ -12,9 +12,21 @@ all_steps=(deps layers proto text format headers scripts tools training python b
 # Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets, which see all that strangers send:
 # kernels, and parsers of weights, pictures and texts. The rest takes ten minutes more and is for who changes it: asan_all.
 asan_programs=(core attention vision llm)
+asan_fuzzers=(config constraint gguf http_body image_decode proto_request safetensors tokenizer_model tokenizer_text)
 asan_all_programs=("${asan_programs[@]}" fusion engine grpc http eval)
 
-step_deps() { $DEPS --test --format; }
+# 33 MB of fonts come while the quick steps run.
+step_deps() {
+  $DEPS --test --format
+  $DEPS --training >"$fonts_log" 2>&1 &
+  fonts=$!
+}
+
+fonts_log=$(mktemp)
+wait_for_fonts() {
+  [ -n "${fonts:-}" ] || { $DEPS --training && return; }
+  wait "$fonts" || { cat "$fonts_log" && return 1; }
+}
 step_layers() { python3 tools/check_layers.py; }
 step_proto() { python3 tools/check_proto.py; }
 step_text() { python3 tools/check_text.py; }
@@ -47,7 +59,7 @@ PYTHON
 
 # The scene generators, which outsiders run with the distribution's Python.
 step_training() {
-  $DEPS --training
+  wait_for_fonts
   (cd training && /usr/bin/python3 -m unittest -q tests.test_generator)
   (cd training/sights && /usr/bin/python3 -m unittest -q tests.test_world)
 }
@@ -109,23 +121,22 @@ step_cuda() {
     --nvdisasm "$(find build/ptx -name nvdisasm -type f | head -n 1)"
 }
 
-# The kernels of CUDA are compiled in the dev build.
+# The kernels of CUDA are compiled in the dev build. What this one is for is that it compiles; optimising would take most of its time.
 step_minimal() {
-  [ -f build/minimal/CMakeCache.txt ] || cmake --preset minimal -DBINOCLE_UNITY=ON -DBINOCLE_CUDA=OFF
+  [ -f build/minimal/CMakeCache.txt ] || cmake --preset minimal -DBINOCLE_UNITY=ON -DBINOCLE_CUDA=OFF -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG"
   configure_and_build minimal
   build/minimal/bin/minimal_check
 }
 
 step_install() { tools/test_install.sh build/dev; }
 
-step_asan() { asan "${asan_programs[@]}"; }
-step_asan_all() { asan "${asan_all_programs[@]}"; }
+step_asan() { asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
+step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}" fuzz_answer_line fuzz_eval_file; }
 
 asan() {
-  configure_and_build asan "${@/%/_test}" fuzzers
-  local pattern
-  pattern=$(IFS='|'; echo "$*")
-  ctest --test-dir build/asan -j "$JOBS" -R "^($pattern|fuzz_.*)\$" --output-on-failure --no-tests=error
+  configure_and_build asan "$@"
+  local tests=("${@%_test}")
+  ctest --test-dir build/asan -j "$JOBS" -R "^($(IFS='|'; echo "${tests[*]}"))\$" --output-on-failure --no-tests=error
 }
 
 # A minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind.
