@@ -91,7 +91,7 @@ void CudaBackend::Check(bool ok, const char* what) {
 void* CudaBackend::Allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
   void* memory = module_.allocate(opened_, static_cast<size_t>(bytes), &TakeProblem, &problem_);
-  if (memory == nullptr && problem_.empty() && !freed_.empty()) {
+  if (memory == nullptr && problem_.empty()) {  // perhaps what was freed has it
     Flush();
     memory = module_.allocate(opened_, static_cast<size_t>(bytes), &TakeProblem, &problem_);
   }
@@ -107,10 +107,16 @@ void* CudaBackend::Allocate(int64_t bytes) {
   return memory;
 }
 
+void CudaBackend::Free(void* memory) noexcept {
+  if (memory == nullptr) return;
+  const std::lock_guard lock(freed_mutex_);
+  freed_.push_back(memory);
+}
+
 // What runs after them on the same stream may have their memory.
 void CudaBackend::ReleaseFreed() {
+  const std::lock_guard lock(freed_mutex_);
   for (void* memory : freed_) {
-    if (memory == nullptr) continue;
     const auto found = sizes_.find(memory);
     allocated_bytes_ -= found->second;
     sizes_.erase(found);

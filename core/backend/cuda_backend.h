@@ -7,7 +7,7 @@
 //   const int32_t* positions = cuda.Upload(std::span(host_positions));   // there for the commands that follow, until the next Flush
 //   cuda.Run(kRope, {… .positions = positions …});
 //   cuda.Read(logits, host, bytes);                                      // flushes and waits
-// One thread at a time.
+// One thread at a time, but for Free.
 #pragma once
 
 #include <array>
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -40,8 +41,8 @@ class CudaBackend {
 
   // Zeroed memory of the device, at a multiple of 256. Throws RESOURCE_EXHAUSTED.
   void* Allocate(int64_t bytes);
-  // Once the commands that were added before have run.
-  void Free(void* memory) noexcept { freed_.push_back(memory); }
+  // Once the commands that were added before have run. From any thread: pictures are dropped by whoever used them last.
+  void Free(void* memory) noexcept;
   int64_t allocated_bytes() const { return allocated_bytes_; }
 
   // Adds a command. What `work` points to is the device's.
@@ -141,7 +142,8 @@ class CudaBackend {
     int64_t bytes = 0;
   };
   std::array<Buffer, 7> scratch_;
-  std::vector<void*> freed_;  // since the last flush
+  std::mutex freed_mutex_;
+  std::vector<void*> freed_;  // since the last flush; guarded by freed_mutex_
   int64_t commands_ = 0;
   int64_t flushes_ = 0;
 };

@@ -33,9 +33,9 @@ class Step:
     cooldown: float = 0.4
 
 
-# Core-minutes on an idle machine: anchor 92, augment 182, decoder 164, join 810. README.md has the reasons.
-PLAN = (Step("anchor", 5500), Step("augment", 7500), Step("decoder", 4000),
-        Step("join", 4400, ("anchor", "augment", "decoder"), cores=2, cooldown=0.5))
+# Core-minutes on an idle machine: anchor 43, augment 82, decoder 107, join 670. README.md has the reasons.
+PLAN = (Step("anchor", 2600), Step("augment", 3400), Step("decoder", 2600),
+        Step("join", 3600, ("anchor", "augment", "decoder"), cores=2, cooldown=0.5))
 
 
 def reached(runs: Path, stage: str) -> dict:
