@@ -318,7 +318,8 @@ void LlamaDecoder::FinalNorm(Exec& ex, const TensorView& x, const TensorView& ou
   RmsNorm(ex, x, weights_.norm, out);
 }
 
-void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const {
+TensorView LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows,
+                                DecoderActivations& a) const {
   const auto count = static_cast<int64_t>(rows.size());
   BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
   for (int64_t i = 0; i < count; ++i)
@@ -326,10 +327,9 @@ void LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows, DecoderActiva
              a.logit_rows.view().Rows(i, i + 1));
   const TensorView normed = a.logit_rows.view().Rows(0, count);
   FinalNorm(ex, normed, normed);
-  const bool on_device = a.x.on_cuda();
-  const TensorView logits = (on_device ? a.device_logits : a.logits).view().Rows(0, count);
+  const TensorView logits = (a.x.on_cuda() ? a.device_logits : a.logits).view().Rows(0, count);
   Linear(ex, normed, weights_.head, logits);
-  if (on_device) CopyRows(ex, logits, a.logits.view().Rows(0, count));
+  return logits;
 }
 
 }  // namespace binocle

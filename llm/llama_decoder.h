@@ -168,8 +168,8 @@ class LlamaDecoder {
   // out = norm(x), the states that the head reads. x, out [n, D].
   void FinalNorm(Exec& ex, const TensorView& x, const TensorView& out) const;
 
-  // a.logits[i] = head(norm(a.x[rows[i]])), divided as the configuration says.
-  void Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
+  // Logits of rows: head(norm(a.x[rows[i]])), divided as the configuration says. [R, V] where the model is: a.logits, or a.device_logits.
+  TensorView Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
 
  private:
   void ScaleEntering(Exec& ex, const TensorView& x) const;

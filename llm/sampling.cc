@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/error.h"
+#include "llm/sampling_cuda.h"
 
 namespace binocle {
 namespace {
@@ -99,8 +100,24 @@ int32_t Sampler::Sample(std::span<const float> logits) {
     KeepMinP();
     chosen = Draw();
   }
+  Chosen(chosen);
+  return chosen;
+}
+
+void Sampler::Chosen(int32_t id) {
   ++step_;
-  observed_[static_cast<size_t>(chosen)] = true;
+  observed_[static_cast<size_t>(id)] = true;
+}
+
+double Sampler::NextUniform() const { return UniformAt(params_.seed, step_); }
+
+int32_t Sampler::Take(int32_t chosen) {
+  if (chosen == cuda::kNothingPossible) NothingPossible();
+  if (chosen < 0 || static_cast<size_t>(chosen) >= usable_) {
+    Throw(Code::kInternal,
+          "a logit is no finite number: the model's weights or its arithmetic are ", "broken");
+  }
+  Chosen(chosen);
   return chosen;
 }
 

@@ -41,6 +41,12 @@ class Sampler {
   // logits: one row of the vocabulary, at least `usable` long. Throws INTERNAL for NaN, +∞ or nothing but −∞.
   int32_t Sample(std::span<const float> logits);
 
+  // The same on a GPU (llm/device_sampling.h), where what was observed does not matter: what it takes, and what becomes of its choice. Throws as Sample does.
+  bool forgets() const { return params_.repetition_penalty == 1.0; }
+  const SamplingParams& params() const { return params_; }
+  double NextUniform() const;
+  int32_t Take(int32_t chosen);
+
  private:
   struct Candidate {
     double score = 0.0;   // penalised logit
@@ -55,6 +61,7 @@ class Sampler {
   void KeepTopP();
   void KeepMinP();
   int32_t Draw();
+  void Chosen(int32_t id);
 
   SamplingParams params_;
   size_t usable_;

@@ -242,4 +242,6 @@ void Sample(const SampleWork& work, Stream stream) {
   (work);
 }
 
+BINOCLE_COMMAND(kSample, Sample(work, c.stream));
+
 }  // namespace binocle::cuda

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "core/backend/cuda/command.h"
 #include "core/backend/cuda/stream.h"
 
 namespace binocle::cuda {
@@ -35,5 +36,6 @@ inline constexpr int32_t kBrokenLogits = -1;     // NaN or +∞
 inline constexpr int32_t kNothingPossible = -2;  // nothing but −∞
 
 void Sample(const SampleWork& work, Stream stream);
+inline constexpr CudaCommand<SampleWork> kSample{"sample"};
 
 }  // namespace binocle::cuda

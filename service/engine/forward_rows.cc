@@ -83,7 +83,7 @@ class Pass {
     }
   }
 
-  void Run() {
+  void Run(LogitsTo to) {
     Fill();
     if (!positions_.empty()) Forward();
     WriteStates();
@@ -99,7 +99,11 @@ class Pass {
         rows.push_back(logit_rows_[s]);
       }
     }
-    if (!rows.empty()) c_.decoder.Logits(c_.ex, rows, c_.activations);
+    if (!rows.empty()) {
+      const TensorView logits = c_.decoder.Logits(c_.ex, rows, c_.activations);
+      if (logits.on_cuda() && to == LogitsTo::kHost)
+        CopyRows(c_.ex, logits, c_.activations.logits.view().Rows(0, std::ssize(rows)));
+    }
     for (const SequenceRows& s : sequences_) s.sequence.computed = s.end;
   }
 
@@ -226,8 +230,8 @@ bool HasVisualRows(const SequenceRows& rows) {
   });
 }
 
-void ForwardRows(const ForwardContext& c, std::span<const SequenceRows> sequences) {
-  if (!sequences.empty()) Pass(c, sequences).Run();
+void ForwardRows(const ForwardContext& c, std::span<const SequenceRows> sequences, LogitsTo to) {
+  if (!sequences.empty()) Pass(c, sequences).Run(to);
 }
 
 void ForwardAll(const ForwardContext& c, const SequenceTokens& tokens, RunningSequence& sequence) {

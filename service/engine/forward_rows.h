@@ -60,9 +60,11 @@ int64_t EndWithin(const SequenceTokens& tokens, int64_t begin, int64_t rows);
 // Whether some of the rows are visual. Those of one pass are under one plan.
 bool HasVisualRows(const SequenceRows& rows);
 
-// Computes them. Sequences that are computed to their end get a row of activations.logits each, in order. All rows together are at
-// most activations.max_rows, sequences at most activations.max_logit_rows.
-void ForwardRows(const ForwardContext& c, std::span<const SequenceRows> sequences);
+// Computes them. Sequences that are computed to their end get a row of activations.logits each, in order; of a model on a GPU also of
+// activations.device_logits, or of those alone. All rows together are at most activations.max_rows, sequences at most activations.max_logit_rows.
+enum class LogitsTo : uint8_t { kHost, kStay };
+void ForwardRows(const ForwardContext& c, std::span<const SequenceRows> sequences,
+                 LogitsTo to = LogitsTo::kHost);
 
 // One sequence to its end, in as many passes as it takes; activations.logits row 0 is what comes next. Takes the pages that are missing.
 void ForwardAll(const ForwardContext& c, const SequenceTokens& tokens, RunningSequence& sequence);

@@ -44,6 +44,13 @@ SequenceTokens Lane::main_tokens() const {
   return {request.prepared->prompt.expanded, request.images, tokens, request.prepared->plan};
 }
 
+bool Lane::only_samples() const {
+  const GenerationOptions& g = request.asked().generation;
+  const RequestHooks& hooks = request.hooks;
+  return !request.paired() && !constrained && g.logprobs == 0 && g.n == 1 && !hooks.logits &&
+         !hooks.scoring && sampler.forgets();
+}
+
 SequenceTokens Lane::other_tokens() const {
   const bool noised = !request.other_images.empty();
   return {request.prepared->other_prompt, noised ? request.other_images : request.images, tokens,

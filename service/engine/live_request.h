@@ -70,6 +70,7 @@ struct Lane {
   LaneSequences sequences;
   LaneLogits logits;
   Sampler sampler;
+  std::optional<int32_t> sampled;  // by the GPU, of logits that have stayed there
   AnswerBuilder builder;
   std::optional<ConstrainedAnswer> constrained;
   std::vector<int32_t> tokens;   // chosen so far; the last one may not be computed yet
@@ -77,6 +78,8 @@ struct Lane {
 
   SequenceTokens main_tokens() const;
   SequenceTokens other_tokens() const;
+  // Whether nobody but the sampler looks at its logits, so that they need not come to the host.
+  bool only_samples() const;
   // RESOURCE_EXHAUSTED: it does not fit so many pages of keys and values.
   Error TooLargeFor(int64_t pages) const;
 };

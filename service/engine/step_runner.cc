@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "llm/device_sampling.h"
 #include "service/engine/contrast.h"
 #include "service/engine/error_of.h"
 
@@ -184,6 +185,7 @@ Lane* StepRunner::Find(int64_t id) {
 
 void StepRunner::Preempt(Lane& lane) {
   lane.sequences = NewSequences(m_.pool, lane.request.paired());
+  lane.sampled.reset();
   lane.running = false;
   ++counters_.preemptions;
 }
@@ -281,8 +283,12 @@ void StepRunner::EncodeNext(LiveRequest& request) {
 struct StepRunner::PassRows {
   const LayerPlan* plan = nullptr;  // of the visual rows; nullptr: there are none yet
   std::vector<SequenceRows> rows;
-  std::vector<std::vector<float>*>
-      logits;  // of the sequences that are computed to their end, in order
+  // Of the sequences that are computed to their end, in order.
+  struct End {
+    Lane* lane;
+    std::vector<float>* logits;
+  };
+  std::vector<End> ends;
 };
 
 // Visual rows share a pass with those under an equal plan, text rows with all.
@@ -299,24 +305,39 @@ StepRunner::PassRows& StepRunner::PassFor(const SequenceRows& rows, std::vector<
 }
 
 void StepRunner::Forward(const PassRows& pass) {
-  ForwardRows(m_.forward(), pass.rows);
-  for (size_t i = 0; i < pass.logits.size(); ++i) {
+  const Tensor& on_device = m_.activations.device_logits;
+  const bool samples = !on_device.empty() && !pass.ends.empty() &&
+                       std::ranges::all_of(pass.ends, [](const PassRows::End& end) {
+                         return end.lane->only_samples();
+                       });
+  ForwardRows(m_.forward(), pass.rows, samples ? LogitsTo::kStay : LogitsTo::kHost);
+  if (samples) return SampleAll(pass);
+  for (size_t i = 0; i < pass.ends.size(); ++i) {
     const float* row = m_.activations.logits.row(static_cast<int64_t>(i));
-    pass.logits[i]->assign(row, row + m_.activations.logits.dim(1));
+    pass.ends[i].logits->assign(row, row + m_.activations.logits.dim(1));
   }
+}
+
+void StepRunner::SampleAll(const PassRows& pass) {
+  std::vector<const Sampler*> samplers;
+  for (const PassRows::End& end : pass.ends) samplers.push_back(&end.lane->sampler);
+  std::vector<int32_t> tokens(samplers.size());
+  SampleOnDevice(m_.exec, m_.activations.device_logits.view().Rows(0, std::ssize(tokens)),
+                 m_.model.tokenizer().vocabulary_size(), samplers, tokens);
+  for (size_t i = 0; i < tokens.size(); ++i) pass.ends[i].lane->sampled = tokens[i];
 }
 
 // The rows of the plan, in one pass unless visual rows are under different plans. Lanes whose request fails for want of pages are left
 // out.
 void StepRunner::Forward(const StepPlan& plan) {
   std::vector<PassRows> passes(1);
-  const auto add = [&](RunningSequence& sequence, const SequenceTokens& tokens, int64_t count,
-                       std::vector<float>& out) {
+  const auto add = [&](Lane& lane, RunningSequence& sequence, const SequenceTokens& tokens,
+                       int64_t count, std::vector<float>& out) {
     if (count == 0) return;
     const SequenceRows rows{sequence, tokens, EndWithin(tokens, sequence.computed, count)};
     PassRows& pass = PassFor(rows, passes);
     pass.rows.push_back(rows);
-    if (rows.end == tokens.size()) pass.logits.push_back(&out);
+    if (rows.end == tokens.size()) pass.ends.push_back({&lane, &out});
   };
   for (const StepPlan::Rows& given : plan.rows) {
     Lane* lane = Find(given.lane);
@@ -327,8 +348,8 @@ void StepRunner::Forward(const StepPlan& plan) {
       if (s.other) Grow(lane->other_tokens(), *s.other);
     });
     if (!fits) continue;
-    add(s.main, lane->main_tokens(), given.rows[0], lane->logits.main);
-    if (s.other) add(*s.other, lane->other_tokens(), given.rows[1], lane->logits.other);
+    add(*lane, s.main, lane->main_tokens(), given.rows[0], lane->logits.main);
+    if (s.other) add(*lane, *s.other, lane->other_tokens(), given.rows[1], lane->logits.other);
     if (lane->tokens.empty()) counters_.prompt_rows += given.rows[0] + given.rows[1];
   }
   for (const PassRows& pass : passes) Forward(pass);
@@ -384,7 +405,8 @@ void StepRunner::Choose(Lane& lane) {
       step.push_back({.id = p.id, .value = p.value});
   }
   if (lane.constrained) lane.constrained->Restrict(lane.logits.main);
-  const int32_t token = lane.sampler.Sample(lane.logits.main);
+  const int32_t token = lane.sampled ? lane.sampler.Take(*std::exchange(lane.sampled, std::nullopt))
+                                     : lane.sampler.Sample(lane.logits.main);
   request.times.Record(lane.tokens.empty());
   lane.tokens.push_back(token);
   ++counters_.answer_tokens;

@@ -55,6 +55,7 @@ class StepRunner {
   void Execute(const StepPlan& plan);
   void Forward(const StepPlan& plan);
   void Forward(const PassRows& pass);
+  void SampleAll(const PassRows& pass);
   static PassRows& PassFor(const SequenceRows& rows, std::vector<PassRows>& passes);
   void ChooseTokens();
   void PromptComputed(Lane& lane);

@@ -106,8 +106,10 @@ class RandomDecoder {
                        .visual_runs = {},
                        .runs = runs},
                       pool_, *activations_);
-    decoder_->Logits(ex_, last, *activations_);
-    return activations_->logits.view().Rows(0, std::ssize(last));
+    const TensorView logits = decoder_->Logits(ex_, last, *activations_);
+    const TensorView on_host = activations_->logits.view().Rows(0, std::ssize(last));
+    if (logits.on_cuda()) CopyRows(ex_, logits, on_host);
+    return on_host;
   }
 
   // A picture between the first token and the rest, under a plan of composite layers.

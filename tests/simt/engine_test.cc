@@ -18,5 +18,29 @@ TEST(EmulatedEngine, IsOnTheDevice) {
   EXPECT_EQ(engine.info().device_note, "");
 }
 
+// Sampled on the device, beside the host's sampler on the host's logits. Where somebody wants log-probabilities the rows come over, and nothing changes.
+TEST(EmulatedEngine, SamplesAsTheHostDoes) {
+  const std::string model = BINOCLE_TEST_DATA "/llava";
+  Engine host = Engine::Load(model, {});
+  Engine device = testing::LoadEngine(model, {});
+  for (const uint64_t seed : {1, 2, 3}) {
+    for (const GenerationOptions& options :
+         {GenerationOptions{}, GenerationOptions{.temperature = 0.8},
+          GenerationOptions{.temperature = 1, .top_k = 20, .top_p = 0.9},
+          GenerationOptions{.temperature = 1.5, .min_p = 0.1},
+          GenerationOptions{.temperature = 0.8, .repetition_penalty = 1.2}}) {
+      Request request = Ask("What is there?", {});
+      request.prompt_format = PromptFormat::kRaw;
+      request.generation = options;
+      request.generation.seed = seed;
+      request.generation.max_new_tokens = 24;
+      const auto want = host.Generate(request).answers[0].token_ids;
+      EXPECT_EQ(device.Generate(request).answers[0].token_ids, want);
+      request.generation.logprobs = 1;
+      EXPECT_EQ(device.Generate(request).answers[0].token_ids, want);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace binocle
