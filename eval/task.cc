@@ -50,7 +50,7 @@ void CheckInside(const JsonObject& object, std::string_view key, const std::stri
 }
 
 DataFiles ParseData(const JsonObject& object) {
-  object.OnlyKeys({"format", "files", "annotations", "records", "where", "how_to_get"});
+  object.OnlyKeys({"format", "files", "annotations", "records", "sha256", "where", "how_to_get"});
   DataFiles data;
   const auto format = FindDataFormat(object.String("format"));
   if (!format) object.Fail("format", kDataFormatNames);
@@ -66,6 +66,13 @@ DataFiles ParseData(const JsonObject& object) {
   data.records = object.StringOr("records", "");
   if (!data.records.empty() && data.format != DataFormat::kJson)
     object.Fail("records", "none but for the format json");
+  data.sha256 = TextMap(object, "sha256");
+  for (const auto& [file, hash] : data.sha256) {
+    const bool listed = std::find(data.files.begin(), data.files.end(), file) != data.files.end();
+    const bool hex =
+        hash.size() == 64 && hash.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (!listed || !hex) object.Fail("sha256", "64 hexadecimal digits for some of the files");
+  }
   return data;
 }
 

@@ -50,17 +50,17 @@ Tensor RowsOfInt8(Exec& ex, const LinearWeights& w) {
   return rows;
 }
 
-struct Int4Rows {
+struct DeviceHalfBytes {
   Tensor weight;   // [N, depth / 2]
   Tensor factors;  // [N, depth / 64]
 };
 
 // int4_block.h's panels, an element at a time, in compact_cuda.h's order.
-Int4Rows RowsOfInt4(Exec& ex, const LinearWeights& w) {
+DeviceHalfBytes RowsOfInt4(Exec& ex, const LinearWeights& w) {
   const auto* panels = static_cast<const uint8_t*>(w.compact.panels.data());
   const int64_t depth = PaddedCompactDepth(w.k, WeightKind::kInt4);
-  Int4Rows rows{Tensor(DType::kU8, {w.n, depth / 2}, "weight"),
-                Tensor(DType::kU8, {w.n, depth / 64}, "factors")};
+  DeviceHalfBytes rows{Tensor(DType::kU8, {w.n, depth / 2}, "weight"),
+                       Tensor(DType::kU8, {w.n, depth / 64}, "factors")};
   auto* weight = static_cast<uint8_t*>(rows.weight.view().data());
   auto* factors = static_cast<uint8_t*>(rows.factors.view().data());
   const auto half = [](uint8_t byte, bool upper) { return upper ? byte >> 4 : byte & 15; };
@@ -150,7 +150,7 @@ LinearWeights OnDevice(Exec& ex, LinearWeights w) {
     case WeightKind::kBf16: device.weight = ToPlace(ex, RowsOfBf16(ex, w)); break;
     case WeightKind::kInt8: device.weight = ToPlace(ex, RowsOfInt8(ex, w)); break;
     case WeightKind::kInt4: {
-      Int4Rows rows = RowsOfInt4(ex, w);
+      DeviceHalfBytes rows = RowsOfInt4(ex, w);
       device.weight = ToPlace(ex, std::move(rows.weight));
       device.factors = ToPlace(ex, std::move(rows.factors));
       break;

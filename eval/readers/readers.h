@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ struct DataFiles {
   std::vector<std::string> files;        // within the data folder; folders for kMme
   std::vector<std::string> annotations;  // kVqa: one per file, joined by question_id
   std::string records;                   // kJson: the member that holds the list; empty: the file
+  std::map<std::string, std::string> sha256;  // by file: what it has to be, where the task says so
 };
 
 inline constexpr const char* kDataFormatNames =

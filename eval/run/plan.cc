@@ -46,11 +46,22 @@ TaskGeneration GenerationOf(const Task& task, const EvalRun& run) {
   return generation;
 }
 
+// Questions of another seed or version have other scores, and nobody would see it.
+void CheckHash(const Task& task, const fs::path& path, const std::string& file,
+               const DataHash& hash) {
+  const auto wanted = task.data.sha256.find(file);
+  if (wanted == task.data.sha256.end() || wanted->second == hash.sha256) return;
+  ThrowInvalid(path.string(), ": its SHA-256 is ", hash.sha256, ", expected ", wanted->second,
+               ", the questions of task ", task.name, " ", task.version, " (", task.how_to_get,
+               ")");
+}
+
 OrderedJson DataJson(const Task& task, const fs::path& folder) {
   OrderedJson files = OrderedJson::array();
   for (const auto* list : {&task.data.files, &task.data.annotations}) {
     for (const std::string& file : *list) {
       const DataHash hash = HashData(folder / file);
+      CheckHash(task, folder / file, file, hash);
       files.push_back({{"file", file}, {"bytes", hash.bytes}, {"sha256", hash.sha256}});
     }
   }

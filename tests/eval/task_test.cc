@@ -50,10 +50,12 @@ TEST(Task, EveryFileOfOursIsValid) {
     EXPECT_FALSE(task.description.empty() || task.how_to_get.empty()) << task.name;
     EXPECT_EQ(task.generation.temperature, 0) << task.name;
   }
-  EXPECT_THAT(names, ElementsAre("chair_coco", "chartqa", "docvqa", "gqa", "mm_vet", "mmbench",
-                                 "mme", "mmmu", "mmvp", "pope_adversarial", "pope_popular",
-                                 "pope_random", "scenes", "scenes_chair", "scenes_pope",
-                                 "scienceqa", "seed_bench", "textvqa", "vizwiz", "vqav2"));
+  EXPECT_THAT(names,
+              ElementsAre("chair_coco", "chartqa", "docvqa", "gqa", "mm_vet", "mmbench", "mme",
+                          "mmmu", "mmvp", "pope_adversarial", "pope_popular", "pope_random",
+                          "scenes", "scenes_chair", "scenes_pope", "scienceqa", "seed_bench",
+                          "sights_clip_art", "sights_in_style", "sights_long_text",
+                          "sights_small_far", "sights_unseen", "textvqa", "vizwiz", "vqav2"));
 }
 
 TEST(Task, KnowsTheObjectsOfItsOwnTable) {
@@ -103,6 +105,14 @@ TEST(Task, NamesWhatWasFoundAndWhatWasExpected) {
        "task: data: format is \"xml\", expected jsonl, json, vqa"},
       {[](Json& task) { task["data"]["files"] = Json::array(); }, "expected at least one file"},
       {[](Json& task) { task["data"]["files"] = "../a"; }, "expected paths within the data folder"},
+      {[](Json& task) {
+         task["data"]["sha256"] = {{"a.jsonl", "12"}};
+       },
+       "expected 64 hexadecimal digits for some of the files"},
+      {[](Json& task) {
+         task["data"]["sha256"] = {{"b.jsonl", std::string(64, '0')}};
+       },
+       "expected 64 hexadecimal digits for some of the files"},
       {[](Json& task) { task["data"]["format"] = "vqa"; },
        "annotations is missing, expected one per"},
       {[](Json& task) {

@@ -5,6 +5,7 @@
 #include "binocle/eval.h"
 #include "core/json.h"
 #include "eval/run/journal.h"
+#include "eval/run/sha256.h"
 #include "tests/eval/run/runs.h"
 
 namespace binocle::eval {
@@ -150,6 +151,24 @@ TEST(RunEval, RefusesTheJournalOfAnotherRunAndSaysWhatDiffers) {
   refused(run, "request.seed is 0, expected 4");
   std::ofstream(small.folder().path() / "data/a.jsonl", std::ios::app) << "\n";
   refused(small.Make(), "tasks[0].data[0].bytes is ");
+}
+
+TEST(RunEval, RefusesQuestionsThatAreNotTheTasks) {
+  const SmallRun small;
+  Answering model;
+  const auto with_hash = [&](const std::string& hash) {
+    small.WriteTask("mine", "", R"(, "sha256": {"a.jsonl": ")" + hash + R"("})");
+  };
+  std::ifstream file(small.folder().path() / "data/a.jsonl");
+  const std::string rows((std::istreambuf_iterator<char>(file)), {});
+  with_hash(Sha256Of(rows + "\n"));
+  EXPECT_THAT(Thrown([&] { RunEval(small.Make(), model.Ask()); }).message(),
+              AllOf(HasSubstr("a.jsonl: its SHA-256 is " + Sha256Of(rows)),
+                    HasSubstr("the questions of task mine 1 (w)")));
+  EXPECT_TRUE(model.asked.empty());
+  with_hash(Sha256Of(rows));
+  RunEval(small.Make(), model.Ask());
+  EXPECT_FALSE(model.asked.empty());
 }
 
 TEST(RunEval, RefusesOtherPictures) {

@@ -71,9 +71,12 @@ class SmallRun {
     folder_.Write("data/a.jsonl", rows);
   }
 
-  void WriteTask(const std::string& name, const std::string& more = "") {
+  // `of_data`: more members of "data".
+  void WriteTask(const std::string& name, const std::string& more = "",
+                 const std::string& of_data = "") const {
     folder_.Write(name + ".json", R"({"schema": 1, "name": ")" + name + R"(", "version": "1",
-      "description": "d", "data": {"format": "jsonl", "files": ["a.jsonl"], "how_to_get": "w"},
+      "description": "d", "data": {"format": "jsonl", "files": ["a.jsonl"], "how_to_get": "w")" +
+                                      of_data + R"(},
       "columns": {"id": "id", "question": "q", "answer": "a"},
       "images": {"form": "path", "column": "image"},
       "prompts": {"default": {"text": "{question}", "source": "s"},
