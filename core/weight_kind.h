@@ -25,6 +25,7 @@ struct KindsByName {
     WeightKind kind;
   };
   std::vector<Entry> entries;
+  bool on_cuda = false;  // what is loaded goes to a GPU: what it takes is counted as it is there
 
   WeightKind Of(std::string_view name) const;
 };

@@ -223,6 +223,12 @@ TensorView WeightBinder::View(std::string_view name, const Shape& shape, std::st
 WeightBinder::Table WeightBinder::Stored(std::string_view name, const Shape& shape,
                                          std::string_view why) {
   CountInPlace(name);
+  if (state_->kinds.on_cuda) {
+    const std::string full = state_->names.Stored(prefix_ + std::string(name));
+    const TensorView* found = state_->tensors->Find(full);
+    const bool bf16 = found != nullptr && found->dtype() == DType::kBF16;
+    Count(name, 0, shape.elements() * (bf16 ? 2 : 4));
+  }
   NoteOther(name);
   const TensorView view = View(name, shape, why);
   if (state_->ex == nullptr || state_->ex->place().cuda == nullptr) return {view, {}};
@@ -242,7 +248,7 @@ void WeightBinder::NoteOther(std::string_view name) {
 }
 
 void WeightBinder::CountInPlace(std::string_view name) {
-  if (!state_->checking) return;
+  if (!state_->checking || state_->kinds.on_cuda) return;
   const std::string full = prefix_ + std::string(name);
   const TensorView* found = state_->tensors->Find(state_->names.Stored(full));
   if (found == nullptr || !state_->read_in_place.insert(full).second) return;
@@ -309,8 +315,11 @@ LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part
   if (auto packed = Packed(name, parts, n, k, bias)) return std::move(*packed);
   const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
   CountDepth(name, k, kind);
-  Count(parts[0].weight, n * k + bias_rows,
-        in_place ? 4 * bias_rows : PackedLinearBytes(n, k, kind) - 4 * (n - bias_rows));
+  const int64_t bytes = state_->kinds.on_cuda
+                            ? DeviceLinearBytes(n, k, in_place ? WeightKind::kF32 : kind)
+                        : in_place ? 4 * n
+                                   : PackedLinearBytes(n, k, kind);
+  Count(parts[0].weight, n * k + bias_rows, bytes - 4 * (n - bias_rows));
   AskedMatrix asked{
       .name = prefix_ + std::string(name), .n = n, .k = k, .bias = bias, .kind = kind};
   for (const Part& part : parts) {
@@ -380,8 +389,13 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
       for (const Part& part : parts)
         state_->used.insert(state_->names.Stored(prefix_ + part.weight));
       const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
-      Count(parts[0].weight, n * k + bias_rows, 4 * bias_rows);
-      state_->plan[asked.substr(0, asked.find('.'))].in_place_bytes += found->bytes();
+      if (state_->kinds.on_cuda) {
+        Count(parts[0].weight, n * k + bias_rows,
+              DeviceLinearBytes(n, k, kind) - 4 * (n - bias_rows));
+      } else {
+        Count(parts[0].weight, n * k + bias_rows, 4 * bias_rows);
+        state_->plan[asked.substr(0, asked.find('.'))].in_place_bytes += found->bytes();
+      }
       return LinearWeights{};
     }
     LinearWeights w{.packed = {}, .bias = {}, .n = n, .k = k};

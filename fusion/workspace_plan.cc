@@ -61,4 +61,28 @@ int64_t WorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int thre
   return shared + threads * of_thread + PictureBytes(c);
 }
 
+// Of CudaBackend::Scratch each grows to the most that an op asks for, and by half of it.
+int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int64_t sequences) {
+  constexpr int64_t kProducts = int64_t{32} << 20;
+  const ModelConfig& c = model.config();
+  const int64_t q_width = c.text.heads * c.text.head_dim;
+  const int64_t widest = std::max({c.text.ff_width, c.text.width, q_width});
+  int64_t rows = decoder_rows * widest * 2;  // bf16
+  int64_t hidden = 0;
+  int64_t expanded = 0;
+  if (c.text.layer_kind == WeightKind::kInt8 || c.text.layer_kind == WeightKind::kInt4)
+    expanded = 2 * std::max(2 * c.text.ff_width, c.text.vocabulary) * c.text.width;
+  for (const auto* tower : {&c.anchor, &c.augment}) {
+    if (!*tower) continue;
+    const TowerShape shape = ShapeOfTower(**tower);
+    const int64_t tokens = shape.images * shape.tokens;
+    rows = std::max(rows, tokens * std::max(shape.ff_width, shape.width) * 2);
+    hidden = std::max(hidden, tokens * shape.ff_width * 4);
+  }
+  const int64_t parts = sequences * (c.text.max_positions / 256 + 2);
+  const int64_t queries = decoder_rows * q_width * 2;
+  const int64_t scratch = rows + hidden + expanded + queries + parts * (q_width + c.text.heads) * 4;
+  return scratch * 3 / 2 + kProducts + PictureBytes(c);
+}
+
 }  // namespace binocle

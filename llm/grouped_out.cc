@@ -10,6 +10,8 @@
 namespace binocle {
 namespace {
 
+constexpr int64_t kRowsAtOnce = 16;
+
 WeightKind KindOfSums(WeightKind kind) {
   return kind == WeightKind::kInt4 || kind == WeightKind::kBlocks ? WeightKind::kInt8 : kind;
 }
@@ -37,7 +39,11 @@ LinearWeights SumOverGroups(Exec& ex, const LinearWeights& out, int64_t kv_heads
     for (int64_t i = 0; i < head_dim; ++i)
       for (int64_t h = g * group; h < (g + 1) * group; ++h) ones.row(i)[h * head_dim + i] = 1;
     CopyRows(ex, ones, operand);
-    Linear(ex, operand, out, product);
+    // A few rows at a time: many would be multiplied as bf16 on a GPU, and round.
+    for (int64_t i = 0; i < head_dim; i += kRowsAtOnce) {
+      const int64_t end = std::min(i + kRowsAtOnce, head_dim);
+      Linear(ex, operand.view().Rows(i, end), out, product.view().Rows(i, end));
+    }
     CopyRows(ex, product, sums);
     ex.ParallelRanges(n, 64, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {

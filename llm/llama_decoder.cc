@@ -152,8 +152,9 @@ DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64
                         ? Tensor()
                         : Tensor::F32({logit_row_count, c.vocabulary}, "decoder.logits", place)) {}
 
-int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count) {
-  const bool gate_up = !SwiGluInPanels(c.layer_kind, 2 * c.ff_width);
+int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t logit_row_count,
+                                  Device device) {
+  const bool gate_up = device == Device::kCuda || !SwiGluInPanels(c.layer_kind, 2 * c.ff_width);
   const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim +
                           c.heads + (gate_up ? 3 : 1) * c.ff_width;
   return 4 * (rows * per_row + logit_row_count * (c.width + c.vocabulary));
@@ -322,10 +323,8 @@ TensorView LlamaDecoder::Logits(Exec& ex, std::span<const int64_t> rows,
                                 DecoderActivations& a) const {
   const auto count = static_cast<int64_t>(rows.size());
   BINOCLE_CHECK(count <= a.max_logit_rows, count, " of ", a.max_logit_rows);
-  for (int64_t i = 0; i < count; ++i)
-    CopyRows(ex, a.x.view().Rows(rows[static_cast<size_t>(i)], rows[static_cast<size_t>(i)] + 1),
-             a.logit_rows.view().Rows(i, i + 1));
   const TensorView normed = a.logit_rows.view().Rows(0, count);
+  EmbeddingRows(ex, a.x, std::vector<int32_t>(rows.begin(), rows.end()), normed);
   FinalNorm(ex, normed, normed);
   const TensorView logits = (a.x.on_cuda() ? a.device_logits : a.logits).view().Rows(0, count);
   Linear(ex, normed, weights_.head, logits);

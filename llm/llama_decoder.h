@@ -84,8 +84,9 @@ struct DecoderBatch {
 struct DecoderActivations {
   DecoderActivations(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows,
                      Place place = {});
-  static int64_t Bytes(const LlamaConfig& config, int64_t max_rows,
-                       int64_t max_logit_rows);  // what passes will touch of them
+  // What passes will touch of them.
+  static int64_t Bytes(const LlamaConfig& config, int64_t max_rows, int64_t max_logit_rows,
+                       Device device = Device::kCpu);
 
   // Views of the first `rows` rows of every buffer.
   struct Rows {

@@ -14,7 +14,8 @@ constexpr size_t kWorkAlignment = 16;
 // step's commands equal to the last one's.
 constexpr size_t kUploadGranule = 1024;
 constexpr size_t kChunkBytes = size_t{1} << 20;
-// More commands than that are a prompt's, which comes once.
+// Passes through a model come again; what is shorter is somebody who reads a number, and what is longer a prompt's.
+constexpr size_t kLeastInGraph = 48;
 constexpr size_t kMostInGraph = 4096;
 
 size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
@@ -92,13 +93,14 @@ void* CudaBackend::Allocate(int64_t bytes) {
   if (bytes == 0) return nullptr;
   void* memory = module_.allocate(opened_, static_cast<size_t>(bytes), &TakeProblem, &problem_);
   if (memory == nullptr && problem_.empty()) {  // perhaps what was freed has it
-    Flush();
+    Launch();
     memory = module_.allocate(opened_, static_cast<size_t>(bytes), &TakeProblem, &problem_);
   }
   if (memory == nullptr) {
     if (!problem_.empty()) Check(false, "memory of the device");
     int64_t left = 0, total = 0;
     module_.memory(opened_, &left, &total, &TakeProblem, &problem_);
+    problem_.clear();
     Throw(Code::kResourceExhausted, device_.name, ": ", bytes, " bytes are asked for, ", left,
           " of ", total, " are free");
   }
@@ -148,9 +150,11 @@ CudaBackend::Chunk& CudaBackend::ChunkFor(size_t bytes) {
 
 const void* CudaBackend::UploadBytes(const void* values, size_t bytes) {
   if (bytes == 0) return nullptr;
-  // Layers ask for the same positions, slots and plans one after the other.
+  // Layers ask for the same positions, slots and plans one after the other. Equal values from elsewhere are equal by chance, and to find them would
+  // move what comes behind from step to step.
   for (const Uploaded& there : uploaded_) {
-    if (there.bytes == bytes && std::memcmp(there.host, values, bytes) == 0) return there.device;
+    if (there.from == values && there.bytes == bytes && std::memcmp(there.host, values, bytes) == 0)
+      return there.device;
   }
   const size_t taken = RoundUp(bytes, kUploadGranule);
   Chunk& chunk = ChunkFor(taken);
@@ -158,27 +162,25 @@ const void* CudaBackend::UploadBytes(const void* values, size_t bytes) {
   std::byte* device = static_cast<std::byte*>(chunk.device) + chunk.used;
   std::memcpy(host, values, bytes);
   chunk.used += taken;
-  uploaded_.push_back({host, device, bytes});
+  uploaded_.push_back({values, host, device, bytes});
   return device;
 }
 
 void* CudaBackend::Get(Scratch which, int64_t bytes) {
   Buffer& buffer = scratch_[static_cast<size_t>(which)];
   if (bytes > buffer.bytes) {
+    // With room to grow: what has moved is another step, and no graph of the last one.
+    const int64_t taken = bytes + bytes / 2;
     Free(std::exchange(buffer.memory, nullptr));
     buffer = {};
-    buffer = {Allocate(bytes), bytes};
+    buffer = {Allocate(taken), taken};
   }
   return buffer.memory;
 }
 
-void CudaBackend::Flush() {
-  if (waiting_.empty()) {
-    // Nobody will read what was uploaded.
-    for (Chunk& chunk : chunks_) chunk.used = 0;
-    uploaded_.clear();
-    return ReleaseFreed();
-  }
+// Uploads stay: an op that runs out of memory between two of them goes on with both.
+void CudaBackend::Launch() {
+  if (waiting_.empty()) return ReleaseFreed();
   steps_.clear();
   pieces_.clear();
   Hash hash;
@@ -190,20 +192,30 @@ void CudaBackend::Flush() {
   }
   for (const Chunk& chunk : chunks_)
     if (chunk.used > 0) pieces_.push_back({chunk.host.data(), chunk.device, chunk.used});
+  const bool comes_again = steps_.size() >= kLeastInGraph && steps_.size() <= kMostInGraph;
   const CudaRun run{.pieces = pieces_.data(),
                     .piece_count = pieces_.size(),
                     .steps = steps_.data(),
                     .step_count = steps_.size(),
-                    .key = steps_.size() <= kMostInGraph ? hash.key() : 0};
-  // Whatever becomes of them, they do not wait any more.
-  waiting_.clear();
-  uploaded_.clear();
-  for (Chunk& chunk : chunks_) chunk.used = 0;
+                    .key = comes_again ? hash.key() : 0};
+  waiting_.clear();  // whatever becomes of them
   ++flushes_;
   const bool ok = module_.run(opened_, run, &TakeProblem, &problem_);
   works_.clear();
   ReleaseFreed();
   Check(ok, device_.name.c_str());
+}
+
+void CudaBackend::Flush() {
+  // Also where launching throws: the next op begins with nothing.
+  struct Forget {
+    CudaBackend& cuda;
+    ~Forget() {
+      for (Chunk& chunk : cuda.chunks_) chunk.used = 0;
+      cuda.uploaded_.clear();
+    }
+  } forget{*this};
+  Launch();
 }
 
 void CudaBackend::Write(void* to, const void* from, int64_t bytes) {

@@ -54,7 +54,7 @@ class CudaBackend {
 #endif
     Add(command.name, &bytes, sizeof(Work));
   }
-  // Host values where commands can read them, until the next Flush. Equal values between two flushes are uploaded once.
+  // Host values where commands can read them, until the next Flush. The same values of the same place are uploaded once between two flushes.
   template <typename T>
   const T* Upload(std::span<const T> values) {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -104,12 +104,15 @@ class CudaBackend {
   };
 
   struct Uploaded {
+    const void* from;
     const std::byte* host;
     const std::byte* device;
     size_t bytes;
   };
 
   void ReleaseFreed();
+  // Flush, but for what was uploaded.
+  void Launch();
   void Add(const char* name, const void* work, size_t bytes);
   const void* UploadBytes(const void* values, size_t bytes);
   Chunk& ChunkFor(size_t bytes);

@@ -28,6 +28,7 @@ void AddOnDevice(Exec& ex, const TensorView& x, const float* gamma, const Tensor
 int64_t PitchOf(const TensorView& rows) { return rows.stride(0) * DTypeSize(rows.dtype()); }
 
 void CopyOnDevice(Exec& ex, const TensorView& from, const TensorView& to) {
+  if (from.elements() == 0) return;
   ex.cuda().Run(cuda::kCopyRows, {.from = from.data(),
                                   .to = to.data(),
                                   .from_pitch = PitchOf(from),

@@ -14,7 +14,8 @@
 // Of kind kBlocks such parts stay where they are too, but are multiplied as the bytes that they are stored as, by rows of x in bytes with a scale per 32 k:
 // block_strip.h says what is rounded, and in which order what is summed. It is the same at every level.
 //
-// On a GPU the order is cuBLASLt's, and may change with T; a row's last bits with it.
+// On a GPU the order is cuBLASLt's, and may change with T; a row's last bits with it. There products with weights of bytes or half bytes are those below of up to
+// 16 rows; of more both sides are rounded to bfloat16, and a row differs by what that rounds.
 //
 // Of the compact kinds (core/weight_kind.h: bf16, int8, int4) a row of x is rounded first, and what is computed is exact in the rounded numbers but for f32 sums
 // (bf16_block.h); again an output row depends on its own input row alone, on the processor's level (core/cpu_level.h), and on nothing else.
@@ -112,6 +113,9 @@ LinearWeights PackLinear(Exec& ex, const std::vector<StoredLinear>& parts,
 
 // Bytes that PackLinear will take for an [n, k] matrix with bias when it packs (any kind but kBlocks). In place it takes 4·n for a bias and nothing else.
 int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind = WeightKind::kF32);
+
+// The same on a GPU, where nothing is read in place.
+int64_t DeviceLinearBytes(int64_t n, int64_t k, WeightKind kind);
 
 // Bytes of the views of an [n, k] matrix: a multiple of 64.
 int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind);

@@ -143,6 +143,18 @@ Bf16Rows AsBf16(CudaBackend& cuda, const TensorView& x) {
 
 }  // namespace
 
+int64_t DeviceLinearBytes(int64_t n, int64_t k, WeightKind kind) {
+  const int64_t depth = cuda::PaddedByteDepth(k);
+  switch (kind) {
+    case WeightKind::kF32: return 4 * n * k + 4 * n;
+    case WeightKind::kBf16: return 2 * n * k + 4 * n;
+    case WeightKind::kInt8: return n * depth + 8 * n;
+    case WeightKind::kInt4: return n * (depth / 2 + depth / 64) + 8 * n;
+    case WeightKind::kBlocks: break;
+  }
+  BINOCLE_CHECK(false, "blocks on a GPU");
+}
+
 LinearWeights OnDevice(Exec& ex, LinearWeights w) {
   DeviceMatrix& device = w.device;
   device.kind = w.compact.kind;

@@ -99,6 +99,9 @@ void Rope(Exec& ex, const RopeTable& table, std::span<const int32_t> positions,
       x.dim(1) % table.head_dim == 0 && x.dim(0) == static_cast<int64_t>(positions.size()),
       x.shape().ToString());
   if (x.on_cuda()) {
+    for (const int32_t position : positions)
+      BINOCLE_CHECK(position >= 0 && position < table.cos.dim(0), "position ", position, " of ",
+                    table.cos.dim(0));
     const cuda::RopeWork work{.cos = table.cos.f32(),
                               .sin = table.sin.f32(),
                               .positions = ex.cuda().Upload(positions),

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "core/backend/cuda_backend.h"
 #include "core/ops/elementwise.h"
 
 namespace binocle {
@@ -105,6 +106,8 @@ class Pass {
         CopyRows(c_.ex, logits, c_.activations.logits.view().Rows(0, std::ssize(rows)));
     }
     for (const SequenceRows& s : sequences_) s.sequence.computed = s.end;
+    // A prompt's next chunk is prepared while this one is computed.
+    if (c_.activations.x.on_cuda()) c_.ex.cuda().Flush();
   }
 
  private:
@@ -127,21 +130,21 @@ class Pass {
 
   // Embeddings of the text rows and the visual tokens, into activations.x.
   void Fill() {
-    std::vector<int32_t> ids;
+    std::vector<int32_t> ids;  // of the text rows, which come first
     for (size_t i = 0; i < runs_.size(); ++i) {
       const QueryRun& run = runs_[i];
       const SequenceTokens& tokens = sequences_[of_runs_[i]].tokens;
       const TensorView rows = c_.activations.x.view().Rows(run.first_row, run.first_row + run.rows);
       if (images_[i] == nullptr) {
-        ids.clear();
         CopyIds(tokens, run.first_position, run.first_position + run.rows, ids);
-        c_.decoder.Embed(c_.ex, ids, rows);
       } else {
         const int64_t offset = run.first_position - images_[i]->first_position;
         const Tensor& visual = tokens.images[static_cast<size_t>(images_[i]->image)]->visual;
         CopyRows(c_.ex, visual.view().Rows(offset, offset + run.rows), rows);
       }
     }
+    if (!ids.empty())
+      c_.decoder.Embed(c_.ex, ids, c_.activations.x.view().Rows(0, std::ssize(ids)));
   }
 
   void Forward() {

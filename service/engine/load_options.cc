@@ -168,6 +168,7 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   const int processors = LimitsOfThisProcess().processors;
   ModelOverrides overrides = ParseOverrides(options);
   if (device.cuda) CheckKindsOnCuda(overrides.kinds);
+  overrides.kinds.on_cuda = device.cuda.has_value();
   return {.overrides = std::move(overrides),
           .threads = options.threads > 0 ? static_cast<int>(options.threads) : processors,
           .context_tokens = options.context_tokens,

@@ -141,8 +141,9 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
                           : GroupedOutBytes(c.text.layers, c.text.width, c.text.heads,
                                             c.text.kv_heads, c.text.head_dim, c.text.layer_kind);
   AddParts(model,
-           DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences) + rope +
-               grouped,
+           DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences,
+                                     options.cuda ? Device::kCuda : Device::kCpu) +
+               rope + grouped,
            info);
   for (const auto& [name, view] : model.tensors().tensors()) {
     TensorInfo tensor{.name = name, .dtype = std::string(DTypeName(view.dtype()))};
@@ -153,7 +154,9 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.kv_bytes =
       KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PoolPages(c, options),
                     c.text.kv_dtype, options.cuda ? Device::kCuda : Device::kCpu);
-  info.workspace_bytes = WorkspaceBytes(model, BufferRows(c, options), options.threads);
+  info.workspace_bytes =
+      options.cuda ? DeviceWorkspaceBytes(model, BufferRows(c, options), options.max_sequences)
+                   : WorkspaceBytes(model, BufferRows(c, options), options.threads);
   info.planned_bytes = info.kv_bytes + info.workspace_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;

@@ -283,6 +283,7 @@ void StepRunner::EncodeNext(LiveRequest& request) {
 struct StepRunner::PassRows {
   const LayerPlan* plan = nullptr;  // of the visual rows; nullptr: there are none yet
   std::vector<SequenceRows> rows;
+  std::vector<Lane*> lanes;  // of the rows
   // Of the sequences that are computed to their end, in order.
   struct End {
     Lane* lane;
@@ -337,6 +338,7 @@ void StepRunner::Forward(const StepPlan& plan) {
     const SequenceRows rows{sequence, tokens, EndWithin(tokens, sequence.computed, count)};
     PassRows& pass = PassFor(rows, passes);
     pass.rows.push_back(rows);
+    pass.lanes.push_back(&lane);
     if (rows.end == tokens.size()) pass.ends.push_back({&lane, &out});
   };
   for (const StepPlan::Rows& given : plan.rows) {
@@ -352,7 +354,15 @@ void StepRunner::Forward(const StepPlan& plan) {
     if (s.other) add(*lane, *s.other, lane->other_tokens(), given.rows[1], lane->logits.other);
     if (lane->tokens.empty()) counters_.prompt_rows += given.rows[0] + given.rows[1];
   }
-  for (const PassRows& pass : passes) Forward(pass);
+  for (const PassRows& pass : passes) {
+    try {
+      Forward(pass);
+    } catch (const Error& error) {
+      // A device that fails, or has no memory left. What the pass would have computed is lost, so who was in it ends.
+      for (Lane* lane : pass.lanes)
+        if (!lane->request.ended()) lane->request.Fail(error);
+    }
+  }
 }
 
 // The prompt is computed: other requests may share its pages, and the other answers of its request begin from it.

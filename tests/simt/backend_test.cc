@@ -22,18 +22,28 @@ TEST(DeviceOps, AreThoseOfTheHost) {
     EXPECT_TRUE(difference.within()) << difference.what << " is off by " << difference.off;
 }
 
-TEST(DeviceBackend, EqualUploadsOfAStepAreOneAndKeepTheirPlaces) {
+TEST(DeviceBackend, UploadsOfAStepAreOneAndKeepTheirPlaces) {
   CudaBackend cuda(0);
-  const std::vector<int32_t> a(100, 7), b(100, 7), c(100, 8);
-  const int32_t* first = cuda.Upload(std::span<const int32_t>(a));
-  EXPECT_EQ(cuda.Upload(std::span<const int32_t>(b)), first);
-  const int32_t* second = cuda.Upload(std::span<const int32_t>(c));
-  EXPECT_NE(second, first);
+  std::vector<int32_t> a(100, 7);
+  const std::vector<int32_t> equal(100, 7), other(100, 8);
+  const auto upload = [&](const std::vector<int32_t>& values) {
+    return cuda.Upload(std::span<const int32_t>(values));
+  };
+  const int32_t* first = upload(a);
+  EXPECT_EQ(upload(a), first);
+  const int32_t* second = upload(equal);
+  EXPECT_NE(second, first) << "equal by chance";
+  a[0] = 6;
+  const int32_t* third = upload(a);
+  EXPECT_NE(third, first) << "not what was there before";
+  const int32_t* last = upload(other);
   cuda.Flush();
-  // A list that has grown by a few numbers leaves the one behind it where it was.
+  // A list that has grown by a few numbers leaves those behind it where they were.
   const std::vector<int32_t> grown(110, 7);
-  EXPECT_EQ(cuda.Upload(std::span<const int32_t>(grown)), first);
-  EXPECT_EQ(cuda.Upload(std::span<const int32_t>(c)), second);
+  EXPECT_EQ(upload(grown), first);
+  EXPECT_EQ(upload(equal), second);
+  EXPECT_EQ(upload(a), third);
+  EXPECT_EQ(upload(other), last);
 }
 
 TEST(DeviceBackend, WhatIsFreedIsKeptUntilTheCommandsBeforeHaveRun) {

@@ -1,6 +1,9 @@
 // The engine's tests with the emulator for a device.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "simt_module.h"
+#include "tests/testing/errors.h"
 #include "tests/testing/test_engine.h"
 
 namespace binocle {
@@ -18,6 +21,34 @@ TEST(EmulatedEngine, IsOnTheDevice) {
   EXPECT_EQ(engine.info().device_note, "");
 }
 
+Request Question(int64_t tokens) {
+  Request request = Ask("What is there?", {});
+  request.prompt_format = PromptFormat::kRaw;
+  request.generation.max_new_tokens = tokens;
+  return request;
+}
+
+// Steps of decoding ask for the same commands as the ones before, but where a sequence gets a page or a part of its keys more.
+TEST(EmulatedEngine, StepsOfDecodingComeAgain) {
+  Engine engine = testing::LoadEngine(BINOCLE_TEST_DATA "/binocle_vo", {});
+  engine.Generate(Question(4));
+  TheSimtDevices() = {};
+  engine.Generate(Question(40));
+  EXPECT_GE(TheSimtDevices().runs_of_keys, 39);
+  EXPECT_GE(TheSimtDevices().repeated, 34);
+}
+
+// A device that fails ends the requests that were on it, and nothing else.
+TEST(EmulatedEngine, SurvivesADeviceThatFails) {
+  Engine engine = testing::LoadEngine(BINOCLE_TEST_DATA "/llava", {});
+  const auto want = engine.Generate(Question(8)).answers[0].token_ids;
+  TheSimtDevices().broken = true;
+  EXPECT_THAT(testing::ErrorOf([&] { engine.Generate(Question(8)); }),
+              ::testing::HasSubstr("INTERNAL: the emulator: "));
+  TheSimtDevices().broken = false;
+  EXPECT_EQ(engine.Generate(Question(8)).answers[0].token_ids, want);
+}
+
 // Sampled on the device, beside the host's sampler on the host's logits. Where somebody wants log-probabilities the rows come over, and nothing changes.
 TEST(EmulatedEngine, SamplesAsTheHostDoes) {
   const std::string model = BINOCLE_TEST_DATA "/llava";
@@ -29,8 +60,7 @@ TEST(EmulatedEngine, SamplesAsTheHostDoes) {
           GenerationOptions{.temperature = 1, .top_k = 20, .top_p = 0.9},
           GenerationOptions{.temperature = 1.5, .min_p = 0.1},
           GenerationOptions{.temperature = 0.8, .repetition_penalty = 1.2}}) {
-      Request request = Ask("What is there?", {});
-      request.prompt_format = PromptFormat::kRaw;
+      Request request = Question(24);
       request.generation = options;
       request.generation.seed = seed;
       request.generation.max_new_tokens = 24;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -83,7 +84,16 @@ class DeviceMemory {
 
 DeviceMemory& Of(void* opened) { return *static_cast<DeviceMemory*>(opened); }
 
+void Count(const CudaRun& run) {
+  static std::set<uint64_t> keys;
+  if (run.key == 0) return;
+  ++TheSimtDevices().runs_of_keys;
+  TheSimtDevices().repeated += keys.insert(run.key).second ? 0 : 1;
+}
+
 void Run(const CudaRun& run) {
+  if (TheSimtDevices().broken) Throw(Code::kInternal, "the emulator is told to fail");
+  Count(run);
   cuda::CommandContext context{nullptr, nullptr};
   for (size_t i = 0; i < run.piece_count; ++i)
     std::memcpy(run.pieces[i].to, run.pieces[i].from, run.pieces[i].bytes);
@@ -142,6 +152,11 @@ const CudaModule kSimtModule = {
 }  // namespace
 
 const CudaModule& SimtModule() { return kSimtModule; }
+
+SimtDevices& TheSimtDevices() {
+  static SimtDevices devices;
+  return devices;
+}
 
 namespace cuda {
 namespace {

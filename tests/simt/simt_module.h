@@ -11,4 +11,12 @@ namespace binocle {
 // Plain kernels, no shadow memory.
 const CudaModule& SimtModule();
 
+// What its devices do from now on, and have done.
+struct SimtDevices {
+  bool broken = false;       // no run succeeds
+  int64_t runs_of_keys = 0;  // that could be graphs
+  int64_t repeated = 0;      // of these, whose key had been there before
+};
+SimtDevices& TheSimtDevices();
+
 }  // namespace binocle

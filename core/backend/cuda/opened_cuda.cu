@@ -23,33 +23,45 @@ void CheckCall(cudaError_t status, const char* what) {
 }  // namespace
 
 OpenedDevice::OpenedDevice(int32_t index) : index_(index) {
-  Use();
-  CheckCall(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
-  for (Slot& slot : slots_) {
-    CheckCall(cudaMallocHost(&slot.memory, kSlotBytes), "pinned memory");
-    CheckCall(cudaEventCreateWithFlags(&slot.copied, cudaEventDisableTiming), "an event");
+  try {
+    Use();
+    CheckCall(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
+    for (Slot& slot : slots_) {
+      CheckCall(cudaMallocHost(&slot.memory, kSlotBytes), "pinned memory");
+      CheckCall(cudaEventCreateWithFlags(&slot.copied, cudaEventDisableTiming), "an event");
+    }
+    cudaMemPoolProps properties{};
+    properties.allocType = cudaMemAllocationTypePinned;
+    properties.location.type = cudaMemLocationTypeDevice;
+    properties.location.id = index;
+    CheckCall(cudaMemPoolCreate(&pool_, &properties), "a memory pool");
+    // What is released stays ours while we are here: a request's buffers come and go.
+    uint64_t everything = UINT64_MAX;
+    CheckCall(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &everything),
+              "a memory pool");
+    products_ = NewProducts();
+    if (products_ == nullptr) Throw(Code::kInternal, "cuBLASLt cannot be set up");
+  } catch (...) {
+    Close();
+    throw;
   }
-  products_ = NewProducts();
-  if (products_ == nullptr) Throw(Code::kInternal, "cuBLASLt cannot be set up");
-  // What is released stays ours: a request's buffers come and go.
-  cudaMemPool_t pool = nullptr;
-  CheckCall(cudaDeviceGetDefaultMemPool(&pool, index), "the device's memory pool");
-  uint64_t everything = UINT64_MAX;
-  CheckCall(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &everything),
-            "the device's memory pool");
 }
 
-OpenedDevice::~OpenedDevice() {
+OpenedDevice::~OpenedDevice() { Close(); }
+
+void OpenedDevice::Close() noexcept {
   cudaSetDevice(index_);
-  cudaStreamSynchronize(stream_);
+  if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   for (const Graph& graph : graphs_)
     if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
   if (products_ != nullptr) DeleteProducts(products_);
   for (const Slot& slot : slots_) {
-    cudaFreeHost(slot.memory);
+    if (slot.memory != nullptr) cudaFreeHost(slot.memory);
     if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
   }
-  cudaStreamDestroy(stream_);
+  if (pool_ != nullptr) cudaMemPoolDestroy(pool_);
+  if (stream_ != nullptr) cudaStreamDestroy(stream_);
+  cudaGetLastError();
 }
 
 // The current device is a thread's, and threads change.
@@ -58,7 +70,7 @@ void OpenedDevice::Use() const { CheckCall(cudaSetDevice(index_), "the device");
 void* OpenedDevice::Allocate(size_t bytes) {
   Use();
   void* memory = nullptr;
-  const cudaError_t status = cudaMallocAsync(&memory, bytes, stream_);
+  const cudaError_t status = cudaMallocFromPoolAsync(&memory, bytes, pool_, stream_);
   if (status == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     return nullptr;
@@ -77,7 +89,10 @@ void OpenedDevice::Memory(int64_t* free, int64_t* total) {
   Use();
   size_t left = 0, all = 0;
   CheckCall(cudaMemGetInfo(&left, &all), "how much memory is free");
-  *free = static_cast<int64_t>(left);
+  uint64_t held = 0, used = 0;  // what the pool has and nobody uses is free as well
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemCurrent, &held);
+  cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrUsedMemCurrent, &used);
+  *free = static_cast<int64_t>(left + held - used);
   *total = static_cast<int64_t>(all);
 }
 
@@ -117,20 +132,19 @@ OpenedDevice::Graph& OpenedDevice::GraphOf(uint64_t key) {
 
 cudaGraphExec_t OpenedDevice::Capture(const CudaRun& run) {
   CheckCall(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal), "a graph");
-  cudaGraph_t graph = nullptr;
+  bool captured = true;
   try {
     RunSteps(run);
-  } catch (...) {
-    cudaStreamEndCapture(stream_, &graph);
-    if (graph != nullptr) cudaGraphDestroy(graph);
-    throw;
+  } catch (const Error&) {
+    captured = false;  // a step that no graph can have; it tells again when it runs by itself
   }
-  CheckCall(cudaStreamEndCapture(stream_, &graph), "a graph");
+  cudaGraph_t graph = nullptr;
+  captured = cudaStreamEndCapture(stream_, &graph) == cudaSuccess && captured;
   cudaGraphExec_t exec = nullptr;
-  const cudaError_t status = cudaGraphInstantiate(&exec, graph, 0);
-  cudaGraphDestroy(graph);
-  CheckCall(status, "a graph");
-  return exec;
+  captured = captured && cudaGraphInstantiate(&exec, graph, 0) == cudaSuccess;
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  cudaGetLastError();
+  return captured ? exec : nullptr;
 }
 
 // Steps that are seen a second time become a graph: those of a prompt come once, and making a graph costs more than it saves then. Products have chosen
@@ -142,8 +156,12 @@ void OpenedDevice::Run(const CudaRun& run) {
   if (run.key == 0) return RunSteps(run);
   const bool seen = by_key_.contains(run.key);
   Graph& graph = GraphOf(run.key);
-  if (!seen) return RunSteps(run);
+  if (!seen || graph.never) return RunSteps(run);
   if (graph.exec == nullptr) graph.exec = Capture(run);
+  if (graph.exec == nullptr) {
+    graph.never = true;
+    return RunSteps(run);
+  }
   CheckCall(cudaGraphLaunch(graph.exec, stream_), "a graph");
 }
 
@@ -172,12 +190,24 @@ void OpenedDevice::Wait() {
   CheckCall(cudaStreamSynchronize(stream_), "waiting");
 }
 
-BINOCLE_COMMAND(
-    kCopyRows,
-    CheckCall(cudaMemcpy2DAsync(work.to, static_cast<size_t>(work.to_pitch), work.from,
-                                static_cast<size_t>(work.from_pitch),
-                                static_cast<size_t>(work.bytes), static_cast<size_t>(work.rows),
-                                cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(c.stream)),
-              "copying rows"));
+namespace {
+
+// One piece where rows lie one after the other: a plain copy, which graphs like better.
+void CopyRowsOnDevice(const CopyRowsWork& work, cudaStream_t stream) {
+  const auto bytes = static_cast<size_t>(work.bytes), rows = static_cast<size_t>(work.rows);
+  if (bytes == 0 || rows == 0) return;
+  const bool dense =
+      work.rows == 1 || (work.from_pitch == work.bytes && work.to_pitch == work.bytes);
+  CheckCall(
+      dense ? cudaMemcpyAsync(work.to, work.from, bytes * rows, cudaMemcpyDeviceToDevice, stream)
+            : cudaMemcpy2DAsync(work.to, static_cast<size_t>(work.to_pitch), work.from,
+                                static_cast<size_t>(work.from_pitch), bytes, rows,
+                                cudaMemcpyDeviceToDevice, stream),
+      "copying rows");
+}
+
+}  // namespace
+
+BINOCLE_COMMAND(kCopyRows, CopyRowsOnDevice(work, static_cast<cudaStream_t>(c.stream)));
 
 }  // namespace binocle::cuda

@@ -37,16 +37,21 @@ class OpenedDevice {
   struct Graph {
     uint64_t key;
     cudaGraphExec_t exec = nullptr;  // null: the steps were seen once
+    bool never = false;              // they cannot be one
   };
 
   void Use() const;
   void Upload(void* to, const void* from, size_t bytes);
+  void Close() noexcept;
   void RunSteps(const CudaRun& run);
   Graph& GraphOf(uint64_t key);
+  // Null where the steps cannot be a graph.
   cudaGraphExec_t Capture(const CudaRun& run);
 
   int32_t index_;
   cudaStream_t stream_ = nullptr;
+  cudaMemPool_t pool_ =
+      nullptr;  // of our own: nobody else's memory stays with us, and ours goes when this does
   Products* products_ = nullptr;
   static constexpr int kSlots = 4;
   static constexpr size_t kSlotBytes = size_t{4} << 20;
