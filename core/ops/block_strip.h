@@ -35,6 +35,12 @@ struct StripRows {
   const uint8_t* row[kStripWidth];
 };
 
+// The same where they are a fixed number of bytes apart.
+struct EvenRows {
+  const uint8_t* first;
+  int64_t stride;
+};
+
 // `depth` k, a multiple of the type's block and at most kStripDepth; a and m times `scale`.
 void ReadStrip(CpuLevel level, DType dtype, const StripRows& rows, int64_t depth, float scale,
                BlockStrip& out);

@@ -20,12 +20,15 @@ void RowAsBf16(const float* x, int64_t k, int64_t padded, Bf16* out);
 void PairRowsAsBf16(const float* even, const float* odd, int64_t count, Bf16* out);
 // out[0 … padded): the bytes, then kByteOffset. Returns s.
 float RowAsBytes(const float* x, int64_t k, int64_t padded, uint8_t* out);
-// The same by groups of 32, of which k is a multiple: out[k], scales and shifts [k / 32], s and s·Σ b of each group; sums [k / 16], Σ b of its halves.
+// The same by groups of 32, of which k is a multiple: scales and shifts [k / 32], s and s·Σ b of each group; sums [k / 16], Σ b of its halves, or null.
+// A row may be one of several whose fours of k lie side by side.
 struct RowGroups {
-  int8_t* out;
+  int8_t* out;  // [k / 4][rows][4]
   float* scales;
   float* shifts;
   int32_t* sums;
+  int64_t rows = 1;
+  int64_t step = 1;  // from a group to the next, in scales and shifts
 };
 void RowAsGroups(const float* x, int64_t k, const RowGroups& to);
 

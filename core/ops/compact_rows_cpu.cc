@@ -1,6 +1,7 @@
 #include "core/ops/compact_rows.h"
 
 #include <algorithm>
+#include <cstring>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/ops/compact_rows_cpu.cc"
@@ -87,11 +88,10 @@ float RowBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
 void GroupsOfRow(const float* x, int64_t k, const RowGroups& to) {
   using GroupF = hn::CappedTag<float, 16>;
   const GroupF d;
-  const hn::Rebind<uint8_t, GroupF> d8;
+  const hn::Rebind<int8_t, GroupF> d8;
   const hn::Rebind<int32_t, GroupF> di;
   constexpr int64_t kGroup = 32;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  const auto offset = hn::Set(di, kByteOffset);
   for (int64_t g = 0; g < k / kGroup; ++g) {
     const float* from = x + g * kGroup;
     auto largest = hn::Zero(d);
@@ -99,21 +99,23 @@ void GroupsOfRow(const float* x, int64_t k, const RowGroups& to) {
       largest = hn::Max(largest, hn::Abs(hn::LoadU(d, from + i)));
     const float max = hn::GetLane(hn::MaxOfLanes(d, largest));
     const float factor = max > 1e-35F ? 127.0F / max : 0.0F;  // as in RowBytes
-    uint8_t bytes[kGroup];
-    for (int64_t i = 0; i < kGroup; i += lanes) {
-      const auto whole = hn::NearestInt(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)));
-      hn::StoreU(hn::DemoteTo(d8, hn::Add(whole, offset)), d8, bytes + i);
+    int8_t bytes[kGroup];
+    int32_t sums[2];
+    for (int64_t half = 0; half < 2; ++half) {
+      auto sum = hn::Zero(di);
+      for (int64_t i = half * kGroup / 2; i < (half + 1) * kGroup / 2; i += lanes) {
+        const auto whole = hn::NearestInt(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)));
+        sum = hn::Add(sum, whole);
+        hn::StoreU(hn::DemoteTo(d8, whole), d8, bytes + i);
+      }
+      sums[half] = hn::GetLane(hn::SumOfLanes(di, sum));
     }
-    int32_t sums[2] = {0, 0};
-    for (int64_t i = 0; i < kGroup; ++i) {
-      const int32_t b = bytes[i] - kByteOffset;
-      to.out[g * kGroup + i] = static_cast<int8_t>(b);
-      sums[i / 16] += b;
-    }
-    to.sums[2 * g] = sums[0];
-    to.sums[2 * g + 1] = sums[1];
-    to.scales[g] = factor > 0 ? max / 127.0F : 0.0F;
-    to.shifts[g] = to.scales[g] * static_cast<float>(sums[0] + sums[1]);
+    for (int64_t quad = 0; quad < kGroup / 4; ++quad)
+      std::memcpy(to.out + (g * kGroup / 4 + quad) * to.rows * 4, bytes + quad * 4, 4);
+    if (to.sums != nullptr) std::copy_n(sums, 2, to.sums + 2 * g);
+    const float scale = factor > 0 ? max / 127.0F : 0.0F;
+    to.scales[g * to.step] = scale;
+    to.shifts[g * to.step] = scale * static_cast<float>(sums[0] + sums[1]);
   }
 }
 

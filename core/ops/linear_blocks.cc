@@ -1,64 +1,26 @@
-// The product with weights in blocks, which stay in the file: a strip of 16 features and 256 k is read into the thread's scratch as bytes (5.5 KiB) and
-// multiplied at once by all rows of x, which are rounded first. One copy of the weights, the mapped file, serves one row and many.
+// The product with weights in blocks, which stay in the file, by rows of x that are rounded first. One copy of the weights, the mapped file, serves one row
+// and many: few rows as blocks come from memory (block_rows.h); many by tiles (linear_block_tiles.cc); at levels that have neither, a strip of 16 features
+// and 256 k is read into the thread's scratch as bytes (5.5 KiB) and multiplied at once by all rows.
 #include <algorithm>
 
-#include "core/ops/block_strip.h"
+#include "core/ops/block_rows.h"
 #include "core/ops/compact_rows.h"
-#include "core/ops/linear_kernels.h"
+#include "core/ops/linear_block_panels.h"
 
 namespace binocle {
 namespace {
 
-constexpr int64_t kStrips = kPanelWidth / kStripWidth;
 // Rows of x, 2 KiB of a strip's depth, that meet all strips of a panel before the next ones do.
 constexpr int64_t kChunkRows = 8;
 constexpr int64_t kCacheLine = 64;
 
 // Scratch of a thread: the strips of a panel, and sums.
 struct PanelScratch {
-  BlockStrip strips[kStrips];
+  BlockStrip strips[kPanelStrips];
+  EvenedRows::Copies copies;
   alignas(64) float sums[kSumRows][kPanelWidth];
 };
 constexpr int64_t kPanelScratchFloats = sizeof(PanelScratch) / sizeof(float);
-
-// Panels of 64 features, all of one part: so a panel has one type.
-struct PlacedPanel {
-  const StoredLinear* part;
-  int64_t row;      // of the part
-  int64_t n0;       // of the matrix
-  int64_t columns;  // ≤ 64
-};
-
-int64_t PanelsOf(const StoredLinear& part) {
-  return (part.weight.dim(0) + kPanelWidth - 1) / kPanelWidth;
-}
-
-PlacedPanel PanelAt(const LinearWeights& w, int64_t panel) {
-  int64_t n0 = 0;
-  const StoredLinear* part = w.in_place.data();
-  for (; panel >= PanelsOf(*part); ++part) {
-    panel -= PanelsOf(*part);
-    n0 += part->weight.dim(0);
-  }
-  const int64_t row = panel * kPanelWidth;
-  return {.part = part,
-          .row = row,
-          .n0 = n0 + row,
-          .columns = std::min(kPanelWidth, part->weight.dim(0) - row)};
-}
-
-// Where the strip's rows begin. Columns beyond the part repeat its last row, and nobody looks at what comes of them.
-StripRows RowsOf(const PlacedPanel& panel, int64_t strip) {
-  const TensorView& weight = panel.part->weight;
-  const int64_t row_bytes = StoredBytes(weight.dtype(), weight.dim(1));
-  const auto* base = static_cast<const uint8_t*>(weight.data());
-  StripRows rows;
-  for (int64_t n = 0; n < kStripWidth; ++n) {
-    const int64_t row = std::min(panel.row + strip * kStripWidth + n, weight.dim(0) - 1);
-    rows.row[n] = base + panel.part->order.Stored(row) * row_bytes;
-  }
-  return rows;
-}
 
 // Rows at multiples of 4 KiB would fall into the same sets of the first cache.
 int64_t RowStride(int64_t k) { return k + kCacheLine; }
@@ -67,10 +29,14 @@ int64_t GroupBytes(int64_t rows, int64_t k) {
   return (rows * (k / kBlockGroup) * 4 + kCacheLine - 1) / kCacheLine * kCacheLine;
 }
 
+int64_t StripsWorkspaceBytes(int64_t rows, int64_t k) {
+  return rows * RowStride(k) + 4 * GroupBytes(rows, k);
+}
+
 GroupedRows RoundGroups(Exec& ex, const TensorView& x) {
   const int64_t rows = x.dim(0), k = x.dim(1), groups = k / kBlockGroup;
   const int64_t ldx = RowStride(k), of_groups = GroupBytes(rows, k);
-  auto* base = static_cast<std::byte*>(ex.Workspace(BlocksWorkspaceBytes(rows, k)));
+  auto* base = static_cast<std::byte*>(ex.Workspace(StripsWorkspaceBytes(rows, k)));
   auto* bytes = reinterpret_cast<int8_t*>(base);
   base += rows * ldx;
   auto* scales = reinterpret_cast<float*>(base);
@@ -90,9 +56,9 @@ GroupedRows RoundGroups(Exec& ex, const TensorView& x) {
 }  // namespace
 
 int64_t BlocksWorkspaceBytes(int64_t rows, int64_t k) {
-  return rows * RowStride(k) + 4 * GroupBytes(rows, k);
+  return std::max(StripsWorkspaceBytes(rows, k), BlockTilesWorkspaceBytes(rows, k));
 }
-int64_t BlocksThreadBytes() { return kPanelScratchFloats * 4; }
+int64_t BlocksThreadBytes() { return std::max(kPanelScratchFloats * 4, BlockTilesThreadBytes()); }
 
 namespace {
 
@@ -106,14 +72,44 @@ class BlockPanel {
         panel_(panel),
         dtype_(panel.part->weight.dtype()),
         form_(FormOf(dtype_)),
-        strips_((panel.columns + kStripWidth - 1) / kStripWidth),
+        strips_(panel.strips()),
         scratch_(scratch) {}
+
+  // Without strips: at level kVnni at least, at most kDirectRows. Rows of 16 features are brought while those before are multiplied; where the thread comes
+  // from elsewhere, at once, and where it leaves, none are brought for others.
+  void Directly(const GroupedRows& x, int64_t rows, const PanelTask& task) {
+    StripRows stored = RowsOfStrip(panel_, 0);
+    if (!task.after_neighbour) RowsAhead(stored, StoredBytes(dtype_, k_)).FetchAll();
+    for (int64_t strip = 0; strip < strips_; ++strip) {
+      const bool leaves = strip + 1 == strips_ && !task.before_neighbour;
+      const StripRows next = leaves ? stored : RowsOfStrip(panel_, strip + 1);
+      const EvenedRows evened(stored, scratch_.copies);
+      const int64_t at_once = evened.even() ? k_ : kStripDepth;
+      const RowsAhead brought(next, StoredBytes(dtype_, k_));
+      RowsAhead::Cursor ahead = brought.Begin();
+      for (int64_t k = 0; k < k_; k += at_once) {
+        const int64_t depth = std::min(at_once, k_ - k);
+        MultiplyDirectly({.dtype = dtype_,
+                          .scale = panel_.part->scale,
+                          .w = evened.At(StoredBytes(dtype_, k), StoredBytes(dtype_, k + depth)),
+                          .depth = depth,
+                          .x = x.From(0, k / kBlockGroup),
+                          .rows = rows,
+                          .c = scratch_.sums[0] + strip * kStripWidth,
+                          .ldc = kPanelWidth,
+                          .add = k > 0,
+                          .ahead = ahead});
+      }
+      stored = next;
+    }
+  }
 
   // Reading the weights is the work: strip after strip, in the order of the file, with the next strip's blocks on their way.
   void FewRows(const GroupedRows& x, int64_t rows) {
-    StripRows stored = RowsOf(panel_, 0);
+    StripRows stored = RowsOfStrip(panel_, 0);
     for (int64_t strip = 0; strip < strips_; ++strip) {
-      const StripRows next = RowsOf(panel_, strip + 1);  // after the last one, of the next panel
+      const StripRows next =
+          RowsOfStrip(panel_, strip + 1);  // after the last one, of the next panel
       for (int64_t k = 0; k < k_; k += kStripDepth) {
         Fetch(next, k);
         Read(stored, k, scratch_.strips[0]);
@@ -125,8 +121,8 @@ class BlockPanel {
 
   // Multiplying is: each strip is read once, and rows of x stay near for all strips.
   void ManyRows(const GroupedRows& x, int64_t rows) {
-    StripRows stored[kStrips];
-    for (int64_t strip = 0; strip < strips_; ++strip) stored[strip] = RowsOf(panel_, strip);
+    StripRows stored[kPanelStrips];
+    for (int64_t strip = 0; strip < strips_; ++strip) stored[strip] = RowsOfStrip(panel_, strip);
     for (int64_t k = 0; k < k_; k += kStripDepth) {
       for (int64_t strip = 0; strip < strips_; ++strip)
         Read(stored[strip], k, scratch_.strips[strip]);
@@ -180,19 +176,22 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
                   Accumulate accumulate) {
   const int64_t rows = x.dim(0);
   if (rows == 0) return;
+  const bool direct = rows <= kDirectRows && ex.cpu_level() >= CpuLevel::kVnni;
+  if (ex.cpu_level() >= CpuLevel::kAmx && !direct) return LinearBlockTiles(ex, x, w, y, accumulate);
   const GroupedRows rounded = RoundGroups(ex, x);
-  int64_t panels = 0;
-  for (const StoredLinear& part : w.in_place) panels += PanelsOf(part);
-  ForPanels(ex, {.panels = panels, .rows = rows, .rows_at_once = rows, .panels_at_once = 1},
+  ForPanels(ex, {.panels = BlockPanels(w), .rows = rows, .rows_at_once = rows, .panels_at_once = 1},
             kPanelScratchFloats, [&](const PanelTask& task, float* floats) {
               auto& scratch = *reinterpret_cast<PanelScratch*>(floats);
-              const PlacedPanel panel = PanelAt(w, task.first);
+              const PlacedPanel panel = BlockPanelAt(w, task.first);
               const int64_t end = task.first_row + task.rows;
               BlockPanel product(ex.cpu_level(), w, panel, scratch);
               for (int64_t row = task.first_row; row < end; row += kSumRows) {
                 const int64_t count = std::min(kSumRows, end - row);
                 const GroupedRows some = rounded.From(row, 0);
-                rows <= kFewRows ? product.FewRows(some, count) : product.ManyRows(some, count);
+                if (direct)
+                  product.Directly(some, count, task);
+                else
+                  rows <= kFewRows ? product.FewRows(some, count) : product.ManyRows(some, count);
                 FinishBf16(&scratch.sums[0][0],
                            {.bias = w.bias.empty() ? nullptr : w.bias.f32() + panel.n0,
                             .y = y.row(row) + panel.n0,

@@ -363,8 +363,15 @@ void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,
   }
   ex.ParallelWithScratch(std::ssize(ends), scratch_floats, [&](int64_t task, float* own) {
     const auto t = static_cast<size_t>(task);
-    for (int64_t panel = t == 0 ? 0 : ends[t - 1]; panel < ends[t]; ++panel)
-      body({.first = panel, .panels = 1, .first_row = 0, .rows = rows}, own);
+    const int64_t first = t == 0 ? 0 : ends[t - 1];
+    for (int64_t panel = first; panel < ends[t]; ++panel)
+      body({.first = panel,
+            .panels = 1,
+            .first_row = 0,
+            .rows = rows,
+            .after_neighbour = panel > first,
+            .before_neighbour = panel + 1 < ends[t]},
+           own);
   });
 }
 

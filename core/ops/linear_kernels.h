@@ -68,6 +68,8 @@ struct PanelShare {
 struct PanelTask {
   int64_t first, panels;
   int64_t first_row, rows;
+  // Few rows: that the thread's task before, and its next one, are of the neighbouring panels.
+  bool after_neighbour = false, before_neighbour = false;
 };
 // body(task, scratch) over all panels and rows. Tasks go in the order of memory, so that a thread's next one is near.
 void ForPanels(Exec& ex, const PanelShare& share, int64_t scratch_floats,

@@ -22,5 +22,7 @@
 #define BINOCLE_VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")))
 #define BINOCLE_BF16 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")))
 #define BINOCLE_AMX __attribute__((target("amx-tile,amx-int8,amx-bf16")))
+#define BINOCLE_AMX_VNNI \
+  __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,amx-tile,amx-int8")))
 
 #endif

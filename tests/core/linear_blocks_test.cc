@@ -6,7 +6,9 @@
 #include <tuple>
 
 #include "core/convert.h"
+#include "core/ops/block_rows.h"
 #include "core/ops/block_strip.h"
+#include "core/ops/block_tiles.h"
 #include "core/ops/linear.h"
 #include "tests/testing/tensors.h"
 
@@ -116,7 +118,38 @@ TEST_P(BlockLinear, AStripHoldsTheElementsBitForBit) {
   }
 }
 
-// One; edges of strips (16), of panels (64), of rows at once (2, 8), of few rows (16), of blocks of sums (128); and their neighbours.
+#if defined(__x86_64__)
+
+TEST(BlockLinear, AStripOfTilesHoldsTheElementsBitForBit) {
+  if (BestCpuLevel() < CpuLevel::kAvx512) GTEST_SKIP() << "this processor has no avx512";
+  Numbers numbers(9);
+  for (const DType dtype : kStripTypes) {
+    const int64_t block = UnitOf(dtype).elements;
+    for (const int64_t depth : {block, std::max<int64_t>(block, 224), kStripDepth}) {
+      SCOPED_TRACE(internal::Concat(DTypeName(dtype), " ", depth));
+      const Tensor stored = RandomBlocks(dtype, {kStripWidth, depth}, numbers);
+      TileStrip strip;
+      ReadTileStrip(dtype,
+                    {.first = static_cast<const uint8_t*>(stored.view().data()),
+                     .stride = StoredBytes(dtype, depth)},
+                    depth, 1, strip);
+      const BlockForm form = FormOf(dtype);
+      const Tensor want = ExpandedRows({.weight = stored, .bias = {}});
+      for (int64_t n = 0; n < kStripWidth; ++n) {
+        for (int64_t k = 0; k < depth; ++k) {
+          const float a = strip.a[form.halves ? k / 16 : k / 32][n];
+          const float product = a * static_cast<float>(strip.v[n][k]);
+          const float value = form.shifted ? product + strip.m[k / 32][n] : product;
+          ASSERT_EQ(std::memcmp(&value, &want.row(n)[k], 4), 0) << "row " << n << " element " << k;
+        }
+      }
+    }
+  }
+}
+
+#endif
+
+// One; edges of strips (16), of panels (64), of rows at once (2, 8), of few rows and tiles (16), of blocks of sums (128, 256); and their neighbours.
 TEST_P(BlockLinear, IsTheProductOfTheStoredWeightsAndTheRoundedRows) {
   struct Shape3 {
     int64_t rows, n, blocks;
@@ -147,7 +180,7 @@ TEST_P(BlockLinear, HasTheSameBitsAtEveryLevel) {
   const int64_t k = 5 * block();
   const Tensor stored = RandomBlocks(dtype(), {100, k}, numbers);
   const LinearWeights w = InBlocks({{.weight = stored, .bias = {}}});
-  for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 13, 16, 17, 40}) {
+  for (const int64_t rows : {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 32, 33, 40}) {
     const Tensor x = RandomTensor({rows, k}, numbers);
     EXPECT_TRUE(SameBits(BlockProduct(x, w, level()), BlockProduct(x, w, CpuLevel::kScalar)))
         << rows << " rows";
@@ -167,6 +200,20 @@ TEST_P(BlockLinear, ARowDoesNotDependOnTheOthersNorOnThreads) {
        {std::pair<int64_t, int64_t>{0, 1}, {17, 18}, {149, 150}, {3, 5}, {20, 36}, {30, 47}}) {
     const Tensor some = BlockProduct(x.view().Rows(begin, end), w, level(), 2);
     EXPECT_TRUE(SameBits(some, all.view().Rows(begin, end))) << begin << " to " << end;
+  }
+}
+
+// Heads of 40 rows: halves of 20, so that some strips hold the end of one half and the beginning of the other.
+TEST_P(BlockLinear, ScaledRowsInAnotherOrderHaveTheSameBitsAtEveryLevel) {
+  Numbers numbers(10);
+  const int64_t k = std::max<int64_t>(2 * kStripDepth, 3 * block()) + block();
+  const Tensor stored = RandomBlocks(dtype(), {120, k}, numbers);
+  const LinearWeights w =
+      InBlocks({{.weight = stored, .bias = {}, .order = {.interleaved_head = 40}, .scale = 0.37F}});
+  for (const int64_t rows : {1, 5, 20}) {
+    const Tensor x = RandomTensor({rows, k}, numbers);
+    EXPECT_TRUE(SameBits(BlockProduct(x, w, level(), 2), BlockProduct(x, w, CpuLevel::kScalar)))
+        << rows << " rows";
   }
 }
 
@@ -244,6 +291,24 @@ TEST(BlockLinear, PartsOfSeveralTypesAreStackedInTheirOwnOrdersAndScaled) {
         column = end;
       }
     }
+  }
+}
+
+// Rows 0, 2, … 30, then 1, 3, …: no two lie one after the other. And a run of sixteen.
+TEST(BlockLinear, WhatIsBroughtAheadGoesAlongTheRows) {
+  std::vector<uint8_t> memory(4096);
+  for (const int64_t apart : {1, 2}) {
+    StripRows rows;
+    for (int64_t n = 0; n < kStripWidth; ++n) rows.row[n] = memory.data() + n * apart * 100;
+    const RowsAhead ahead(rows, 100);
+    RowsAhead::Cursor cursor = ahead.Begin();
+    EXPECT_EQ(cursor.at(), rows.row[0]);
+    cursor.Fetch<1, 50>();
+    EXPECT_EQ(cursor.at(), rows.row[0] + 50);
+    cursor.Fetch<1, 60>();
+    EXPECT_EQ(cursor.at(), apart == 1 ? rows.row[1] + 10 : rows.row[1]);
+    for (int i = 0; i < 100; ++i) cursor.Fetch<1, 60>();
+    EXPECT_GE(cursor.at(), rows.row[15] + 100) << "and then no further row";
   }
 }
 

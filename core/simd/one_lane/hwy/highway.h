@@ -56,6 +56,9 @@ struct Vec1I32 {
 struct Vec1U8 {
   uint8_t raw;
 };
+struct Vec1I8 {
+  int8_t raw;
+};
 template <typename T>
 struct LaneOf;
 template <>
@@ -65,6 +68,10 @@ struct LaneOf<float> {
 template <>
 struct LaneOf<uint8_t> {
   using Vector = Vec1U8;
+};
+template <>
+struct LaneOf<int8_t> {
+  using Vector = Vec1I8;
 };
 template <>
 struct LaneOf<uint16_t> {
@@ -133,9 +140,15 @@ inline Vec1U8 DemoteTo(ScalableTag<uint8_t>, Vec1I32 v) {
   return {static_cast<uint8_t>(v.raw < 0 ? 0 : v.raw > 255 ? 255 : v.raw)};
 }
 inline void StoreU(Vec1U8 v, ScalableTag<uint8_t>, uint8_t* to) { *to = v.raw; }
+inline Vec1I8 DemoteTo(ScalableTag<int8_t>, Vec1I32 v) {
+  return {static_cast<int8_t>(v.raw < -128 ? -128 : v.raw > 127 ? 127 : v.raw)};
+}
+inline void StoreU(Vec1I8 v, ScalableTag<int8_t>, int8_t* to) { *to = v.raw; }
 inline Vec1 Set(Tag, float value) { return {value}; }
 inline Vec1 Zero(Tag) { return {0.0F}; }
+inline Vec1I32 Zero(ScalableTag<int32_t>) { return {0}; }
 inline float GetLane(Vec1 v) { return v.raw; }
+inline int32_t GetLane(Vec1I32 v) { return v.raw; }
 
 // Arithmetic.
 inline Vec1 Add(Vec1 a, Vec1 b) { return {a.raw + b.raw}; }
@@ -166,6 +179,7 @@ inline Vec1 IfThenZeroElse(bool mask, Vec1 v) { return mask ? Vec1{0.0F} : v; }
 
 // Reductions: the result in every lane.
 inline Vec1 SumOfLanes(Tag, Vec1 v) { return v; }
+inline Vec1I32 SumOfLanes(ScalableTag<int32_t>, Vec1I32 v) { return v; }
 inline Vec1 MaxOfLanes(Tag, Vec1 v) { return v; }
 
 }  // namespace hwy::HWY_NAMESPACE
