@@ -1,7 +1,7 @@
 // What there is to say of a GPU, by a program that needs nothing but our own code and the CUDA module beside it (tools/gpu/check.sh).
 //
 //   gpu_check ops      every op on the GPU against the host's
-//   gpu_check model    greedy tokens and logits of a small random model in f32, on the host and on the GPU
+//   gpu_check model    greedy tokens and logits of a small random model in each kind, on the host and on the GPU
 //   gpu_check speed    LLaVA-1.5-7B's shape with random weights in bf16, and fewer bits: tower, prefill, decoding; copy bandwidth beside it
 //
 //   gpu_check small    the same of a small shape, which tells nothing but that it runs
@@ -190,40 +190,74 @@ bool CheckOps(Exec& host, Exec& gpu) {
   return all;
 }
 
-bool CheckModel(Exec& host, Exec& gpu) {
-  const LlamaConfig config{.width = 256,
-                           .ff_width = 640,
-                           .layers = 4,
-                           .heads = 8,
+// Three sequences side by side: logits after their prompts, and 24 tokens of each, given or greedy. They cross parts of the keys on the way.
+struct ModelRun {
+  Tensor first, last;                        // [3, V]
+  std::vector<std::vector<int32_t>> tokens;  // what was chosen
+};
+
+ModelRun RunModel(Exec& ex, WeightKind kind, const std::vector<std::vector<int32_t>>* given) {
+  constexpr int kSteps = 24;
+  const LlamaConfig config{.width = 128,
+                           .ff_width = 320,
+                           .layers = 2,
+                           .heads = 4,
                            .kv_heads = 2,
-                           .head_dim = 32,
-                           .vocabulary = 1000,
+                           .head_dim = 64,
+                           .vocabulary = 500,
                            .max_positions = 4096};
-  std::vector<std::vector<int32_t>> tokens;
-  std::vector<Tensor> first;
-  for (Exec* ex : {&host, &gpu}) {
-    RandomDecoder decoder(*ex, config, WeightKind::kF32, 1, 200);
-    KvSequence sequence = decoder.Sequence();
-    std::vector<int32_t> prompt, answer;
-    for (int32_t i = 0; i < 100; ++i) prompt.push_back(1 + i * 17 % 990);
-    for (int step = 0; step < 64; ++step) {
-      const TensorView logits =
-          decoder.Forward({&sequence}, {step == 0 ? prompt : std::vector{answer.back()}});
-      if (step == 0) first.push_back(ToHost(*ex, logits));
-      answer.push_back(static_cast<int32_t>(
-          std::max_element(logits.row(0), logits.row(0) + config.vocabulary) - logits.row(0)));
+  RandomDecoder decoder(ex, config, kind, 3, 700);
+  std::vector<KvSequence> sequences;
+  std::vector<KvSequence*> all;
+  std::vector<std::vector<int32_t>> ids;
+  for (int32_t s = 0; s < 3; ++s) {
+    sequences.push_back(decoder.Sequence());
+    ids.emplace_back();
+    for (int32_t i = 0; i < 40 + 100 * s; ++i) ids.back().push_back(1 + (i * 17 + s) % 490);
+  }
+  for (KvSequence& sequence : sequences) all.push_back(&sequence);
+  ModelRun run{.first = {}, .last = {}, .tokens = {{}, {}, {}}};
+  for (size_t step = 0; step < kSteps; ++step) {
+    const TensorView logits = decoder.Forward(all, ids);
+    if (step == 0) run.first = ToHost(ex, logits);
+    run.last = ToHost(ex, logits);
+    for (size_t s = 0; s < 3; ++s) {
+      const float* row = logits.row(static_cast<int64_t>(s));
+      const auto best = std::max_element(row, row + config.vocabulary) - row;
+      run.tokens[s].push_back(static_cast<int32_t>(best));
+      ids[s] = {given != nullptr ? (*given)[s][step] : run.tokens[s].back()};
     }
-    tokens.push_back(std::move(answer));
   }
+  return run;
+}
+
+double OffOf(const Tensor& got, const Tensor& want) {
   double most = 0, off = 0;
-  for (int64_t i = 0; i < config.vocabulary; ++i) {
-    most = std::max(most, std::abs(static_cast<double>(first[0].row(0)[i])));
-    off = std::max(off, std::abs(static_cast<double>(first[0].row(0)[i]) - first[1].row(0)[i]));
+  for (int64_t i = 0; i < want.view().elements(); ++i) {
+    most = std::max(most, std::abs(static_cast<double>(want.f32()[i])));
+    off = std::max(off, std::abs(static_cast<double>(want.f32()[i]) - got.f32()[i]));
   }
-  const bool good = tokens[0] == tokens[1] && off <= 1e-4 * most;
-  std::printf("model: logits off by %.1e of the largest, 64 greedy tokens %s: %s\n", off / most,
-              tokens[0] == tokens[1] ? "equal" : "DIFFER", good ? "ok" : "FAILED");
-  return good;
+  return off / most;
+}
+
+bool CheckModel(Exec& host, Exec& gpu) {
+  bool all = true;
+  for (const auto& [kind, tolerance] :
+       {std::pair(WeightKind::kF32, 1e-4), std::pair(WeightKind::kBf16, 3e-2),
+        std::pair(WeightKind::kInt8, 3e-2), std::pair(WeightKind::kInt4, 3e-2)}) {
+    const ModelRun want = RunModel(host, kind, nullptr);
+    const ModelRun got = RunModel(gpu, kind, &want.tokens);
+    const double first = OffOf(got.first, want.first), last = OffOf(got.last, want.last);
+    const bool same = got.tokens == want.tokens;
+    const bool good = first <= tolerance && last <= tolerance && (same || kind != WeightKind::kF32);
+    std::printf(
+        "model in %-4s: logits off by %.1e and, 24 tokens on, %.1e of the largest; greedy tokens "
+        "%s: %s\n",
+        std::string(WeightKindName(kind)).c_str(), first, last, same ? "equal" : "differ",
+        good ? "ok" : "FAILED");
+    all = all && good;
+  }
+  return all;
 }
 
 // What is timed; the small one is for trying the program itself.

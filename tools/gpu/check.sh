@@ -22,12 +22,13 @@ for part in ops model; do
 done
 sanitizer=$(command -v compute-sanitizer || ls "$(dirname "$nvcc")/compute-sanitizer" 2>/dev/null)
 if [ -n "$sanitizer" ]; then
-  for tool in memcheck racecheck; do
-    timeout 90 "$sanitizer" --tool $tool --error-exitcode 9 build/gpu/bin/gpu_check ops >"$out/$tool.txt" 2>&1
+  for run in "memcheck ops" "memcheck model" "racecheck ops" "initcheck model"; do
+    read -r tool part <<<"$run"
+    timeout 60 "$sanitizer" --tool "$tool" --error-exitcode 9 build/gpu/bin/gpu_check "$part" >"$out/$tool-$part.txt" 2>&1
     case $? in
-      0) echo "$tool: nothing" ;;
-      124) echo "$tool: not through in 90 s" ;;
-      *) tail -n 20 "$out/$tool.txt" && status=1 ;;
+      0) echo "$run: nothing" ;;
+      124) echo "$run: not through in 60 s" ;;
+      *) tail -n 20 "$out/$tool-$part.txt" && status=1 ;;
     esac
   done
 else
