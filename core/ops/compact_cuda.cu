@@ -78,9 +78,9 @@ BINOCLE_DEVICE int MultiplyHalfGroup(unsigned w0, unsigned w1, uint4 x) {
   return __dp4a(static_cast<int>(w1 >> 4 & kHalves), static_cast<int>(x.w), sum);
 }
 
-// A warp's features, whose weights meet x together: x is read once for all of them. More of them where more rows are.
-template <int kRows>
-constexpr int kFeaturesOfWarp = kRows > 4 ? 4 : 2;
+// A warp's features, whose weights meet x together: x is read once for all of them. More of them where more rows are, and registers for them.
+template <int kRows, bool kFourBits>
+constexpr int kFeaturesOfWarp = kRows > 4 && !kFourBits ? 4 : 2;
 
 // This lane's share of the sums of kFeatures features, from `first` on, with kRows rows. Vectors are loaded as values: through a reference the compiler
 // loads them a word at a time.
@@ -149,7 +149,7 @@ BINOCLE_DEVICE void WriteProduct(const MultiplyBytesWork& work, int r, int featu
 template <int kRows, bool kFourBits>
 __global__ void __launch_bounds__(kWarp* kWarpsOfBlock, kBlocks)
     MultiplyBytesKernel(const BINOCLE_GRID_CONSTANT MultiplyBytesWork work) {
-  constexpr int kFeatures = kFeaturesOfWarp<kRows>;
+  constexpr int kFeatures = kFeaturesOfWarp<kRows, kFourBits>;
   const int first = static_cast<int>(blockIdx.x * kWarpsOfBlock + threadIdx.y) * kFeatures;
   if (first >= work.w.features) return;
   const int lane = static_cast<int>(threadIdx.x);
@@ -201,7 +201,7 @@ __global__ void __launch_bounds__(kByteThreads)
 
 template <int kRows, bool kFourBits>
 void LaunchOfKind(const MultiplyBytesWork& work, Stream stream) {
-  constexpr int kOfBlock = kWarpsOfBlock * kFeaturesOfWarp<kRows>;
+  constexpr int kOfBlock = kWarpsOfBlock * kFeaturesOfWarp<kRows, kFourBits>;
   const auto blocks = static_cast<unsigned>((work.w.features + kOfBlock - 1) / kOfBlock);
   BINOCLE_LAUNCH((MultiplyBytesKernel<kRows, kFourBits>), dim3(blocks), dim3(kWarp, kWarpsOfBlock),
                  0, stream)
