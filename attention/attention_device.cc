@@ -110,6 +110,29 @@ class PlanKeeper {
   std::vector<int32_t> pages_;  // of runs_
 };
 
+// Beside bf16 pages queries are scaled first and then rounded, as the CPU does it: which of the two comes first shows where the scale is no power of two.
+template <typename Element>
+float ScaleOf(const AttentionArgs& args) {
+  return sizeof(Element) == sizeof(float) ? args.scale : 1.0F;
+}
+
+// Queries as a kernel takes them: as they are, or scaled and rounded, in dense rows.
+template <typename Element>
+const Element* QueriesAs(CudaBackend& cuda, const TensorView& q, float scale) {
+  if constexpr (sizeof(Element) == sizeof(float)) {
+    return q.f32();
+  } else if (q.dtype() == DType::kBF16) {
+    BINOCLE_CHECK(scale == 1 && q.contiguous(), q.name(),
+                  ": rounded queries are scaled and dense on a GPU");
+    return static_cast<const Bf16*>(q.data());
+  } else {
+    auto* rounded = cuda.Get<Bf16>(Scratch::kQueries, q.elements());
+    cuda.Run(cuda::kRoundRows,
+             {q.f32(), q.stride(0), Int32(q.dim(0)), Int32(q.dim(1)), rounded, scale});
+    return rounded;
+  }
+}
+
 // One call: its plan, and where things are on the device.
 template <typename Element>
 class Call {
@@ -120,7 +143,7 @@ class Call {
         out_(DenseF32(out)),
         lse_(DenseF32(lse)),
         rows_(out.dim(0)),
-        shape_(ShapeOf(args.kv, args.q.dim(1), args.scale)),
+        shape_(ShapeOf(args.kv, args.q.dim(1), ScaleOf<Element>(args))),
         plan_(cuda_.Kept<PlanKeeper>().PlanFor({.runs = args.runs,
                                                 .heads = shape_.heads,
                                                 .kv_heads = shape_.kv_heads,
@@ -160,16 +183,8 @@ class Call {
   }
 
   void Queries() {
-    q_stride_ = args_.q.stride(0);
-    if (sizeof(Element) == sizeof(float) || args_.q.dtype() == DType::kBF16) {
-      q_ = static_cast<const Element*>(args_.q.data());
-      return;
-    }
-    auto* q = cuda_.Get<Bf16>(Scratch::kQueries, args_.q.elements());
-    cuda_.Run(cuda::kRoundRows,
-              {args_.q.f32(), q_stride_, Int32(args_.q.dim(0)), Int32(args_.q.dim(1)), q});
-    q_ = reinterpret_cast<const Element*>(q);
-    q_stride_ = args_.q.dim(1);
+    q_ = QueriesAs<Element>(cuda_, args_.q, args_.scale);
+    q_stride_ = sizeof(Element) == sizeof(float) ? args_.q.stride(0) : args_.q.dim(1);
   }
 
   void Policies() {
@@ -311,36 +326,25 @@ class Call {
 };
 
 template <typename Element>
-const Element* QueryRow(CudaBackend& cuda, const TensorView& q, int64_t row) {
-  const TensorView one = q.Rows(row, row + 1);
-  if (sizeof(Element) == sizeof(float) || q.dtype() == DType::kBF16)
-    return static_cast<const Element*>(one.data());
-  auto* rounded = cuda.Get<Bf16>(Scratch::kQueries, q.dim(1));
-  cuda.Run(cuda::kRoundRows, {one.f32(), q.dim(1), 1, Int32(q.dim(1)), rounded});
-  return reinterpret_cast<const Element*>(rounded);
-}
-
-template <typename Element>
-void RunMap(CudaBackend& cuda, const cuda::CudaCommand<cuda::MapWork<Element>>& command,
-            const MapRow& row, int64_t head, float* map) {
+void RunMaps(CudaBackend& cuda, const cuda::CudaCommand<cuda::MapWork<Element>>& command,
+             const MapRow& row, int64_t rows, float* maps) {
   const AttentionArgs& args = row.args;
-  const cuda::AttentionShape shape = ShapeOf(args.kv, args.q.dim(1), args.scale);
+  const cuda::AttentionShape shape = ShapeOf(args.kv, args.q.dim(1), ScaleOf<Element>(args));
   const KeyInterval seen = SeenBy(args.mask, args.window, row.run, row.row);
-  std::vector<float> weight(static_cast<size_t>(shape.heads));
-  weight[static_cast<size_t>(head)] = 1;
   const int64_t at = row.run.first_row + row.row;
+  const TensorView q = args.q.Rows(at, at + rows);
   cuda.Run(command, {.shape = shape,
-                     .q = QueryRow<Element>(cuda, args.q, at),
+                     .q = QueriesAs<Element>(cuda, q, args.scale),
+                     .q_stride = sizeof(Element) == sizeof(float) ? q.stride(0) : q.dim(1),
+                     .rows = Int32(rows),
                      .kv = {static_cast<const Element*>(args.kv.keys),
                             static_cast<const Element*>(args.kv.values)},
                      .pages = cuda.Upload(row.run.pages),
                      .first_key = Int32(seen.first),
                      .end_key = Int32(seen.end),
                      .policy = PolicyOf(cuda, row.run),
-                     .lse = row.lse.row(at),
-                     .gains = nullptr,
-                     .head_weight = cuda.Upload(std::span<const float>(weight)),
-                     .map = map});
+                     .lse = DenseF32(row.lse) + at * shape.heads,
+                     .maps = maps});
 }
 
 cuda::WriteKvWork WriteOf(CudaBackend& cuda, const TensorView& k, const TensorView& v,
@@ -357,13 +361,17 @@ cuda::WriteKvWork WriteOf(CudaBackend& cuda, const TensorView& k, const TensorVi
           .positions = nullptr};
 }
 
+template <typename Element>
+cuda::RopeKvWork<Element> IntoPages(const cuda::WriteKvWork& work, const KvLayer& layer) {
+  return {.kv = work,
+          .keys = static_cast<Element*>(layer.keys),
+          .values = static_cast<Element*>(layer.values)};
+}
+
 void RunWriteKv(CudaBackend& cuda, const cuda::WriteKvWork& work, const KvLayer& layer) {
-  if (layer.dtype == DType::kF32) {
-    return cuda.Run(cuda::kWriteKvF32,
-                    {work, static_cast<float*>(layer.keys), static_cast<float*>(layer.values)});
-  }
-  cuda.Run(cuda::kWriteKvBf16,
-           {work, static_cast<Bf16*>(layer.keys), static_cast<Bf16*>(layer.values)});
+  if (layer.dtype == DType::kF32)
+    return cuda.Run(cuda::kRopeAndWriteKvF32, IntoPages<float>(work, layer));
+  cuda.Run(cuda::kRopeAndWriteKvBf16, IntoPages<Bf16>(work, layer));
 }
 
 }  // namespace
@@ -381,6 +389,28 @@ void WriteKvOnDevice(Exec& ex, const TensorView& k, const TensorView& v,
   RunWriteKv(ex.cuda(), WriteOf(ex.cuda(), k, v, slots, layer), layer);
 }
 
+void RopeAndWriteKvOnDevice(Exec& ex, const RopeKvRows& rows, const RopeTable& rope,
+                            const KvLayer& layer, const TensorView& rotated) {
+  CudaBackend& cuda = ex.cuda();
+  cuda::WriteKvWork kv = WriteOf(cuda, rows.k, rows.v, rows.slots, layer);
+  kv.shape = ShapeOf(layer, rows.q.dim(1), 1);
+  kv.cos = rope.cos.f32();
+  kv.sin = rope.sin.f32();
+  kv.positions = cuda.Upload(rows.positions);
+  const auto with_queries = [&](auto work) {
+    work.q = rows.q.f32();
+    work.q_stride = rows.q.stride(0);
+    work.rotated = static_cast<decltype(work.rotated)>(rotated.data());
+    work.rotated_stride = rotated.stride(0);
+    return work;
+  };
+  if (layer.dtype == DType::kF32)
+    return cuda.Run(cuda::kRopeAndWriteKvF32, with_queries(IntoPages<float>(kv, layer)));
+  cuda::RopeKvWork<Bf16> work = with_queries(IntoPages<Bf16>(kv, layer));
+  work.scale = rows.scale;
+  cuda.Run(cuda::kRopeAndWriteKvBf16, work);
+}
+
 void PlaceKvOnDevice(Exec& ex, const KeptRows& rows, const KvLayer& layer) {
   cuda::WriteKvWork work = WriteOf(ex.cuda(), rows.k, rows.v, rows.slots, layer);
   work.cos = rows.rope.cos.f32();
@@ -389,17 +419,22 @@ void PlaceKvOnDevice(Exec& ex, const KeptRows& rows, const KvLayer& layer) {
   RunWriteKv(ex.cuda(), work, layer);
 }
 
-void AttentionWeightsOnDevice(Exec& ex, const MapRow& row, int64_t head, std::span<float> weights) {
-  CudaBackend& cuda = ex.cuda();
-  auto* map = cuda.Get<float>(Scratch::kNumbers, std::ssize(weights));
-  std::ranges::fill(weights, 0.0F);
-  cuda.Write(map, weights.data(), static_cast<int64_t>(weights.size_bytes()));
+void AttentionWeightsOnDevice(const MapRow& row, int64_t rows, const TensorView& weights) {
+  CudaBackend& cuda = row.ex.cuda();
+  const KeyInterval seen = SeenBy(row.args.mask, row.args.window, row.run, row.row);
+  const int64_t heads = weights.dim(0);
+  auto* maps = cuda.Get<float>(Scratch::kNumbers, heads * seen.end);
   if (row.args.kv.dtype == DType::kF32) {
-    RunMap(cuda, cuda::kAddMapF32, row, head, map);
+    RunMaps(cuda, cuda::kMapsOfHeadsF32, row, rows, maps);
   } else {
-    RunMap(cuda, cuda::kAddMapBf16, row, head, map);
+    RunMaps(cuda, cuda::kMapsOfHeadsBf16, row, rows, maps);
   }
-  cuda.Read(map, weights.data(), static_cast<int64_t>(weights.size_bytes()));
+  std::vector<float> read(static_cast<size_t>(heads * seen.end));
+  cuda.Read(maps, read.data(), std::ssize(read) * 4);
+  for (int64_t h = 0; h < heads; ++h) {
+    std::copy_n(read.begin() + h * seen.end, seen.end, weights.row(h));
+    std::fill(weights.row(h) + seen.end, weights.row(h) + weights.dim(1), 0.0F);
+  }
 }
 
 }  // namespace binocle

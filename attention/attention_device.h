@@ -5,6 +5,7 @@
 
 #include "attention/attention.h"
 #include "attention/attention_map.h"
+#include "attention/rope_kv.h"
 #include "core/ops/rope.h"
 
 namespace binocle {
@@ -25,7 +26,10 @@ struct KeptRows {
 };
 void PlaceKvOnDevice(Exec& ex, const KeptRows& rows, const KvLayer& layer);
 
-// AttentionWeights, one head: waits for the device.
-void AttentionWeightsOnDevice(Exec& ex, const MapRow& row, int64_t head, std::span<float> weights);
+void RopeAndWriteKvOnDevice(Exec& ex, const RopeKvRows& rows, const RopeTable& rope,
+                            const KvLayer& layer, const TensorView& rotated);
+
+// Σ of AttentionWeights over `rows` rows from row.row on, which see the same keys, in every head: weights [H, keys], of the host. Waits for the device.
+void AttentionWeightsOnDevice(const MapRow& row, int64_t rows, const TensorView& weights);
 
 }  // namespace binocle

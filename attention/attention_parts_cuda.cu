@@ -1,6 +1,7 @@
 // MergeParts, RedistributeSinks: grid (rows, ⌈H / 4⌉), block (32, 4): a warp has a row and a head, a lane d/32 dimensions. Bound by reading the parts
 // once; by the sinks' keys and values.
-// AddMap: grid (⌈keys / 128⌉), block 128: a thread has a key and goes over the heads. H·d reads a key.
+// MapsOfHeads: grid (⌈keys / 4⌉, H), block (32, 4): a warp has a key, in registers, and goes over the rows. Bound by reading the keys for one row, by the
+// rows' products and shuffles for many.
 #include "attention/attention_parts_cuda.h"
 #include "attention/attention_scores_cuda-inl.h"
 #include "attention/var.h"
@@ -9,7 +10,7 @@ namespace binocle::cuda {
 namespace {
 
 constexpr int kHeadsOfBlock = 4;
-constexpr int kMapThreads = 128;
+constexpr int kKeysOfBlock = 4;
 constexpr int kMostLaneDims = 256 / kWarp;
 
 BINOCLE_DEVICE int HeadOfWarp() {
@@ -26,20 +27,24 @@ __global__ void __launch_bounds__(kWarp* kHeadsOfBlock) MergePartsKernel(MergeWo
   const RowParts row = work.merges[blockIdx.x];
   const float* lse = work.part_lse + int64_t{row.first_part} * work.heads + head;
   float most = kSeesNothing;
-  for (int p = 0; p < row.parts; ++p) most = fmaxf(most, lse[int64_t{p} * work.heads]);
+  bool seen = false;  // something; NaN is not nothing
+  for (int p = 0; p < row.parts; ++p) {
+    const float of_part = lse[int64_t{p} * work.heads];
+    seen = seen || of_part != kSeesNothing;
+    most = fmaxf(most, of_part);
+  }
   float sum = 0;
-  for (int p = 0; p < row.parts && most > kSeesNothing; ++p)
-    sum += expf(lse[int64_t{p} * work.heads] - most);
+  for (int p = 0; p < row.parts && seen; ++p) sum += expf(lse[int64_t{p} * work.heads] - most);
   const int64_t at = int64_t{row.out_row} * work.heads + head;
-  const float all = most > kSeesNothing ? most + logf(sum) : kSeesNothing;
-  if (threadIdx.x == 0) work.lse[at] = all;
+  if (threadIdx.x == 0) work.lse[at] = seen ? most + logf(sum) : kSeesNothing;
   for (int i = static_cast<int>(threadIdx.x); i < work.head_dim; i += kWarp) {
     float o = 0;
-    for (int p = 0; p < row.parts && most > kSeesNothing; ++p) {
+    for (int p = 0; p < row.parts && seen; ++p) {
       const int64_t part = (int64_t{row.first_part} + p) * work.heads + head;
-      o += expf(work.part_lse[part] - all) * work.part_out[part * work.head_dim + i];
+      o += expf(work.part_lse[part] - most) * work.part_out[part * work.head_dim + i];
     }
-    work.out[at * work.head_dim + i] = o;
+    // By the sum itself and not its logarithm, which has too few digits where scores are large: so weights sum to 1.
+    work.out[at * work.head_dim + i] = seen ? o / sum : 0.0F;
   }
 }
 
@@ -73,7 +78,7 @@ __global__ void __launch_bounds__(kWarp* kHeadsOfBlock)
   const int64_t at = int64_t{row.out_row} * work.shape.heads + head;
   const float lse = work.result.lse[at];
   SegmentMasses m;
-  m.content = lse > kSeesNothing ? expf(work.result.content_lse[at] - lse) : 0.0F;
+  m.content = lse == kSeesNothing ? 0.0F : expf(work.result.content_lse[at] - lse);
   float of_sinks[kMostLaneDims] = {};
   for (int s = 0; s < sinks.count; ++s) {
     const int key = sinks.sinks[s];
@@ -114,35 +119,36 @@ __global__ void __launch_bounds__(kWarp* kHeadsOfBlock)
 }
 
 template <typename Element>
-__global__ void __launch_bounds__(kMapThreads)
-    AddMapKernel(const BINOCLE_GRID_CONSTANT MapWork<Element> work) {
-  const int key = static_cast<int>(blockIdx.x * kMapThreads + threadIdx.x);
-  if (key < work.first_key || key >= work.end_key) return;
+__global__ void __launch_bounds__(kWarp* kKeysOfBlock)
+    MapsOfHeadsKernel(const BINOCLE_GRID_CONSTANT MapWork<Element> work) {
+  const int key = static_cast<int>(blockIdx.x * kKeysOfBlock + threadIdx.y);
+  const int head = static_cast<int>(blockIdx.y), lane = static_cast<int>(threadIdx.x);
+  if (key >= work.end_key) return;
   const int d = work.shape.head_dim;
-  const int page = work.pages[key / 64];
   float sum = 0;
-  for (int head = 0; head < work.shape.heads; ++head) {
-    if (work.head_weight[head] == 0) continue;
-    const Element* k = InPage(work.kv.keys, work.shape, page, head / work.shape.group, key % 64);
-    float score = 0;
-    for (int i = 0; i < d; ++i) score += Load(work.q + int64_t{head} * d + i) * Load(k + i);
-    score = VaryScore(work.policy, score * work.shape.scale, key, head);
-    float gain = 1;
-    if (work.gains != nullptr) {
-      const uint8_t of_key = work.policy.classes[key];
-      if ((of_key & kSinkKey) != 0) {
-        gain = work.gains[head * 2 + 1];
-      } else if (of_key == kVisualKey) {
-        gain = work.gains[head * 2];
-      }
+  if (key >= work.first_key) {
+    const Element* from =
+        InPage(work.kv.keys, work.shape, work.pages[key / 64], head / work.shape.group, key % 64);
+    float k[kMostLaneDims];
+    BINOCLE_UNROLL
+    for (int i = 0; i < kMostLaneDims; ++i)
+      k[i] = lane + i * kWarp < d ? Load(from + lane + i * kWarp) : 0.0F;
+    for (int row = 0; row < work.rows; ++row) {
+      const Element* q = work.q + row * work.q_stride + int64_t{head} * d;
+      float score = 0;
+      BINOCLE_UNROLL
+      for (int i = 0; i < kMostLaneDims; ++i)
+        if (lane + i * kWarp < d) score += Load(q + lane + i * kWarp) * k[i];
+      score = VaryScore(work.policy, WarpSum(score) * work.shape.scale, key, head);
+      sum += expf(score - work.lse[int64_t{row} * work.shape.heads + head]);
     }
-    sum += work.head_weight[head] * gain * expf(score - work.lse[head]);
   }
-  work.map[key] += sum;
+  if (lane == 0) work.maps[int64_t{head} * work.end_key + key] = sum;
 }
 
 template <typename Element>
 void LaunchSinks(const SinkWork<Element>& work, Stream stream) {
+  CheckShape(work.shape, kMostLaneDims * kWarp);
   if (work.count == 0) return;
   BINOCLE_LAUNCH(RedistributeSinksKernel<Element>, HeadGrid(work.count, work.shape.heads),
                  dim3(kWarp, kHeadsOfBlock), 0, stream)
@@ -150,10 +156,12 @@ void LaunchSinks(const SinkWork<Element>& work, Stream stream) {
 }
 
 template <typename Element>
-void LaunchMap(const MapWork<Element>& work, Stream stream) {
-  if (work.end_key <= work.first_key) return;
-  const auto blocks = static_cast<unsigned>((work.end_key + kMapThreads - 1) / kMapThreads);
-  BINOCLE_LAUNCH(AddMapKernel<Element>, dim3(blocks), dim3(kMapThreads), 0, stream)(work);
+void LaunchMaps(const MapWork<Element>& work, Stream stream) {
+  CheckShape(work.shape, kMostLaneDims * kWarp);
+  if (work.end_key == 0) return;
+  const dim3 grid(static_cast<unsigned>((work.end_key + kKeysOfBlock - 1) / kKeysOfBlock),
+                  static_cast<unsigned>(work.shape.heads));
+  BINOCLE_LAUNCH(MapsOfHeadsKernel<Element>, grid, dim3(kWarp, kKeysOfBlock), 0, stream)(work);
 }
 
 }  // namespace
@@ -167,13 +175,13 @@ void MergeParts(const MergeWork& work, Stream stream) {
 
 void RedistributeSinks(const SinkWork<float>& work, Stream stream) { LaunchSinks(work, stream); }
 void RedistributeSinks(const SinkWork<Bf16>& work, Stream stream) { LaunchSinks(work, stream); }
-void AddMap(const MapWork<float>& work, Stream stream) { LaunchMap(work, stream); }
-void AddMap(const MapWork<Bf16>& work, Stream stream) { LaunchMap(work, stream); }
+void MapsOfHeads(const MapWork<float>& work, Stream stream) { LaunchMaps(work, stream); }
+void MapsOfHeads(const MapWork<Bf16>& work, Stream stream) { LaunchMaps(work, stream); }
 
 BINOCLE_COMMAND(kMergeParts, MergeParts(work, c.stream));
 BINOCLE_COMMAND(kRedistributeSinksF32, RedistributeSinks(work, c.stream));
 BINOCLE_COMMAND(kRedistributeSinksBf16, RedistributeSinks(work, c.stream));
-BINOCLE_COMMAND(kAddMapF32, AddMap(work, c.stream));
-BINOCLE_COMMAND(kAddMapBf16, AddMap(work, c.stream));
+BINOCLE_COMMAND(kMapsOfHeadsF32, MapsOfHeads(work, c.stream));
+BINOCLE_COMMAND(kMapsOfHeadsBf16, MapsOfHeads(work, c.stream));
 
 }  // namespace binocle::cuda

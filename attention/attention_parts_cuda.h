@@ -56,31 +56,32 @@ struct SinkWork {
   const SinkPolicy* sink_policies;
   AttentionOut result;
   float* masses;  // [T, H·3] as segments.h, or null
-  float* gains;   // [T, H·2] content | sink, or null: for AddMap
+  float* gains;   // [T, H·2] content | sink, or null
 };
 void RedistributeSinks(const SinkWork<float>& work, Stream stream);
 void RedistributeSinks(const SinkWork<Bf16>& work, Stream stream);
 inline constexpr CudaCommand<SinkWork<float>> kRedistributeSinksF32{"redistribute sinks f32"};
 inline constexpr CudaCommand<SinkWork<Bf16>> kRedistributeSinksBf16{"redistribute sinks bf16"};
 
-// map [keys] += Σ_h w_h·α'_hj of one row, as attention_map.h.
+// maps [H, end_key] ← Σ_t α_thj over rows of queries that see the same keys: the weights of attention_map.h, before any segment rule; 0 for keys that they do
+// not see. One row: what it looked at. All rows of a picture: what each of its keys received.
 template <typename Element>
 struct MapWork {
   AttentionShape shape;
-  const Element* q;  // of the row: [H·d]
+  const Element* q;  // of the first row
+  int64_t q_stride;
+  int32_t rows;
   DevicePages<Element> kv;
   const int32_t* pages;  // of the sequence
   int32_t first_key;
   int32_t end_key;
   TilePolicy policy;
-  const float* lse;          // of the row: [H]
-  const float* gains;        // of the row: [H·2], or null
-  const float* head_weight;  // [H]
-  float* map;                // [end_key]
+  const float* lse;  // of the first row: [rows, H]
+  float* maps;
 };
-void AddMap(const MapWork<float>& work, Stream stream);
-void AddMap(const MapWork<Bf16>& work, Stream stream);
-inline constexpr CudaCommand<MapWork<float>> kAddMapF32{"add map f32"};
-inline constexpr CudaCommand<MapWork<Bf16>> kAddMapBf16{"add map bf16"};
+void MapsOfHeads(const MapWork<float>& work, Stream stream);
+void MapsOfHeads(const MapWork<Bf16>& work, Stream stream);
+inline constexpr CudaCommand<MapWork<float>> kMapsOfHeadsF32{"maps of heads f32"};
+inline constexpr CudaCommand<MapWork<Bf16>> kMapsOfHeadsBf16{"maps of heads bf16"};
 
 }  // namespace binocle::cuda

@@ -1,6 +1,7 @@
 #include "attention/attention_plan.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <variant>
 
@@ -15,7 +16,7 @@ struct KeyPart {
   int64_t end;
 };
 
-bool MayBeShared(const QueryRun& run) {
+bool IsPlainRun(const QueryRun& run) {
   return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
 }
 
@@ -43,7 +44,7 @@ void AddTile(TilePlan& plan, const QueryRun& run, int64_t run_index, size_t firs
        .end_key = static_cast<int32_t>(end),
        .whole_from = static_cast<int32_t>(PageCeil(all_from)),
        .whole_to = static_cast<int32_t>(PageFloor(all_to)),
-       .policy = MayBeShared(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
+       .policy = IsPlainRun(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
   const auto from = run.pages.begin() + first / kPageTokens;
   plan.pages.insert(plan.pages.end(), from, from + pages);
 }
@@ -65,11 +66,11 @@ void AddDirect(const PlanRequest& request, int64_t run_index, int64_t rows_per_t
   }
 }
 
-std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut) {
+std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut, int64_t part_keys) {
   std::vector<KeyPart> parts;
   const auto add = [&](int64_t from, int64_t to) {
-    for (int64_t first = from; first < to; first += kPartKeys) {
-      const KeyPart part{std::max(first, seen.first), std::min({first + kPartKeys, to, seen.end})};
+    for (int64_t first = from; first < to; first += part_keys) {
+      const KeyPart part{std::max(first, seen.first), std::min({first + part_keys, to, seen.end})};
       if (part.first < part.end) parts.push_back(part);
     }
   };
@@ -81,10 +82,37 @@ std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut) {
   return parts;
 }
 
-// Parts that may be one tile: the same pages, all of whose keys are seen.
+// What a tile reads of a run's policy over some keys, as bytes; empty for a plain run. Segments' rules and masses come after the tiles.
+std::vector<std::byte> EffectOf(const QueryRun& run, const KeyPart& part) {
+  std::vector<std::byte> effect;
+  if (IsPlainRun(run)) return effect;
+  const auto add = [&](auto values) {
+    const std::span<const std::byte> bytes = std::as_bytes(values);
+    effect.insert(effect.end(), bytes.begin(), bytes.end());
+  };
+  const auto in_part = [&](auto by_key) {
+    return by_key.subspan(static_cast<size_t>(part.first),
+                          static_cast<size_t>(part.end - part.first));
+  };
+  effect.push_back(static_cast<std::byte>(run.variant.index()));
+  effect.push_back(static_cast<std::byte>(run.segments != nullptr));
+  if (const auto* gain = std::get_if<KeyGain>(&run.variant)) {
+    add(in_part(std::span(gain->gain)));
+    add(std::span(gain->head_factor));
+  } else if (const auto* bias = std::get_if<KeyBias>(&run.variant)) {
+    add(in_part(std::span(bias->bias)));
+  } else if (const auto* cap = std::get_if<SoftCap>(&run.variant)) {
+    add(std::span(&cap->cap, 1));
+  }
+  if (run.segments != nullptr) add(in_part(std::span(run.segments->classes)));
+  return effect;
+}
+
+// Parts that may be one tile: the same pages, all of whose keys are seen, under policies that make the same of them.
 struct SharedPart {
   int64_t first;
   std::vector<int32_t> pages;
+  std::vector<std::byte> effect;
   auto operator<=>(const SharedPart&) const = default;
 };
 
@@ -104,7 +132,7 @@ class PartsPlan {
     for (int64_t r = 0; r < run.rows; ++r) {
       const auto q_row = static_cast<int32_t>(run.first_row + r);
       const std::vector<KeyPart> parts =
-          PartsOf(SeenBy(request_.mask, request_.window, run, r), cut);
+          PartsOf(SeenBy(request_.mask, request_.window, run, r), cut, PartKeys(request_.kv_heads));
       std::vector<cuda::RowParts>& merges = run.segments == nullptr ? plan_.merges : with_segments_;
       merges.push_back({.out_row = q_row,
                         .first_part = static_cast<int32_t>(plan_.part_rows),
@@ -138,9 +166,11 @@ class PartsPlan {
   }
 
   void AddPart(const QueryRun& run, const KeyPart& part, const PartRow& row) {
-    if (MayBeShared(run) && part.first % kPageTokens == 0 && part.end % kPageTokens == 0) {
+    if (part.first % kPageTokens == 0 && part.end % kPageTokens == 0) {
       const auto pages = run.pages.begin();
-      shared_[{part.first, {pages + part.first / kPageTokens, pages + part.end / kPageTokens}}]
+      shared_[{part.first,
+               {pages + part.first / kPageTokens, pages + part.end / kPageTokens},
+               EffectOf(run, part)}]
           .push_back(row);
       return;
     }

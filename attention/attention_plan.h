@@ -1,10 +1,10 @@
 // From runs to tiles (attention_cuda.h): which rows of queries walk over which pages together on a GPU, and which parts are merged. Host code, pure.
 //
 //   runs of many rows     blocks of rows, longest first, straight into the results
-//   runs of a few rows    (decode) their keys in parts of kPartKeys, each a tile of its own, so that one row occupies many multiprocessors; parts
-//                         over the same pages are one tile for the rows of all runs that see them whole, so that a picture that many sequences
-//                         share is read once. Merged by MergeParts
-// Where parts begin depends on the run alone: at multiples of kPartKeys, counted from its first page and, once more, from its cut. So no result
+//   runs of a few rows    (decode) their keys in parts of PartKeys, each a tile of its own, so that one row occupies many multiprocessors; parts
+//                         over the same pages are one tile for the rows of all runs that see them whole, under policies that are equal there, so
+//                         that a picture that many sequences share is read once, VAR or not. Merged by MergeParts
+// Where parts begin depends on the run alone: at multiples of PartKeys, counted from its first page and, once more, from its cut. So no result
 // depends on what else is in the call.
 #pragma once
 
@@ -50,7 +50,11 @@ struct PlanRequest {
   std::span<const int64_t> cuts{};
 };
 
-inline constexpr int64_t kPartKeys = 256;
+// Keys of a part: fewer where there are few kv heads, so that the parts of one sequence occupy a device. By the model alone, never by the batch, so that a
+// row's bits do not tell who else is there.
+constexpr int64_t PartKeys(int64_t kv_heads) {
+  return kv_heads <= 4 ? 64 : kv_heads <= 8 ? 128 : 256;
+}
 // Runs of fewer (rows × query heads of a kv head) are cut into parts.
 inline constexpr int64_t kDirectRows = 16;
 // In TilePlan: policy of plain runs, and of run r the one at 1 + r.

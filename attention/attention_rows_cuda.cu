@@ -51,7 +51,8 @@ struct RowBlock {
     const float low = Score(q, keys, lane, first + lane);
     const float high = Score(q, keys, lane + kWarp, first + lane + kWarp);
     const float most = fmaxf(state.shift, WarpMax(fmaxf(low, high)));
-    if (most == kSeesNothing) return;
+    // Only where all scores are −∞: NaN, which no maximum tells of, shall reach the sum.
+    if (__all_sync(kWholeWarp, low == kSeesNothing && high == kSeesNothing) != 0) return;
     const float factor = expf(state.shift - most);
     weights[lane] = expf(low - most);
     weights[lane + kWarp] = expf(high - most);
@@ -107,13 +108,14 @@ BINOCLE_DEVICE void WriteMerged(const WarpPart* parts, int d, int64_t at, float*
   for (int w = 0; w < kRowWarps; ++w) most = fmaxf(most, parts[w].shift);
   float sum = 0;
   for (int w = 0; w < kRowWarps; ++w)
-    sum += most == kSeesNothing ? 0.0F : parts[w].sum * expf(parts[w].shift - most);
+    sum += parts[w].sum == 0 ? 0.0F : parts[w].sum * expf(parts[w].shift - most);
   for (int i = static_cast<int>(threadIdx.x); i < d; i += kRowThreads) {
     float o = 0;
-    for (int w = 0; w < kRowWarps && sum > 0; ++w) o += parts[w].o[i] * expf(parts[w].shift - most);
-    out[at * d + i] = sum > 0 ? o / sum : 0.0F;
+    for (int w = 0; w < kRowWarps && sum != 0; ++w)
+      o += parts[w].o[i] * expf(parts[w].shift - most);
+    out[at * d + i] = sum != 0 ? o / sum : 0.0F;
   }
-  if (threadIdx.x == 0) lse[at] = sum > 0 ? most + logf(sum) : kSeesNothing;
+  if (threadIdx.x == 0) lse[at] = sum != 0 ? most + logf(sum) : kSeesNothing;
 }
 
 template <typename Element>
@@ -122,8 +124,13 @@ __global__ void __launch_bounds__(kRowThreads)
   BINOCLE_SHARED(float, q, [kMostDim]);
   BINOCLE_SHARED(float, weights, [kRowWarps][64]);
   BINOCLE_SHARED(WarpPart, parts, [kRowWarps]);
+  BINOCLE_SHARED(TilePolicy, policies, [1]);
   const AttentionTile& tile = work.tiles[blockIdx.x];
-  const TilePolicy& policy = work.policies[tile.policy];
+  // Policies are not there where all is plain. The rows' first barrier is between this and who reads it.
+  if (threadIdx.x == 0)
+    policies[0] = work.varied ? work.policies[tile.policy]
+                              : TilePolicy{ScoreKind::kPlain, 0, nullptr, nullptr, nullptr};
+  const TilePolicy& policy = policies[0];
   const int head = static_cast<int>(blockIdx.y);
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
@@ -153,6 +160,7 @@ __global__ void __launch_bounds__(kRowThreads)
 
 template <typename Element>
 void LaunchRows(const AttentionWork<Element>& work, Stream stream) {
+  CheckShape(work.shape, kMostDim);
   if (work.tile_count == 0) return;
   const dim3 grid(static_cast<unsigned>(work.tile_count), static_cast<unsigned>(work.shape.heads));
   BINOCLE_LAUNCH(AttendRowsKernel<Element>, grid, dim3(kRowThreads), 0, stream)(work);

@@ -3,10 +3,21 @@
 
 #include "attention/attention_cuda.h"
 #include "core/backend/cuda/device.h"
+#include "core/error.h"
 
 namespace binocle::cuda {
 
 inline constexpr float kSeesNothing = -INFINITY;
+
+// Throws INTERNAL for heads that a kernel with room for `most_dim` dimensions cannot have.
+inline void CheckShape(const AttentionShape& shape, int32_t most_dim) {
+  const bool fits = shape.head_dim >= 1 && shape.head_dim <= most_dim &&
+                    shape.kv_row == DeviceKvRow(shape.head_dim);
+  if (fits && shape.group * shape.kv_heads == shape.heads) return;
+  Throw(Code::kInternal, "attention on the device: ", shape.heads, " heads in groups of ",
+        shape.group, " for ", shape.kv_heads, " kv heads of ", shape.head_dim, " in rows of ",
+        shape.kv_row, ", expected at most ", most_dim, " in rows of DeviceKvRow");
+}
 
 // variant(scale·q·k) of a key and a query head.
 BINOCLE_DEVICE float VaryScore(const TilePolicy& policy, float s, int key, int head) {

@@ -66,6 +66,8 @@ struct TileBlock {
 
   BINOCLE_DEVICE int lane() const { return static_cast<int>(threadIdx.x) % kWarp; }
   BINOCLE_DEVICE int warp() const { return static_cast<int>(threadIdx.x) / kWarp; }
+  // Whether this thread's warp has a row at all: a tile of decoded rows is as a rule one warp's.
+  BINOCLE_DEVICE bool warp_has_rows() const { return present(warp() * 16); }
   BINOCLE_DEVICE bool present(int m) const { return m < tile.rows * work.shape.group; }
   BINOCLE_DEVICE int head(int m) const { return kv_head * work.shape.group + m % work.shape.group; }
   BINOCLE_DEVICE const TileRow& tile_row(int m) const {
@@ -285,8 +287,9 @@ BINOCLE_DEVICE void WriteRows(const TileBlock<D, kVaried>& block, const RunningR
     const int m = block.warp() * 16 + lane / 4 + 8 * r;
     if (!block.present(m)) continue;
     const int64_t at = int64_t{block.tile_row(m).out_row} * shape.heads + block.head(m);
-    const float inverse = sum > 0 ? 1.0F / sum : 0.0F;
-    if (lane % 4 == 0) lse[at] = sum > 0 ? running[r].shift * kLn2 + logf(sum) : kNothing;
+    // A sum of NaN is no empty one: −∞ + NaN.
+    const float inverse = sum == 0 ? 0.0F : 1.0F / sum;
+    if (lane % 4 == 0) lse[at] = sum == 0 ? kNothing : running[r].shift * kLn2 + logf(sum);
     float* row = out + at * shape.head_dim + lane % 4 * 2;
     BINOCLE_UNROLL
     for (int j = 0; j < D / 8; ++j) {
@@ -342,29 +345,32 @@ __global__ void __launch_bounds__(kTileThreads, TileBlocks(D, kVaried))
     __syncthreads();
     const int first = tile.first_key + page * kTileKeys;
     const int key = first + lane % 4 * 2;
-    float s[8][4];
-    MultiplyKeys<D>(q, keys + page % 2 * kElements, lane, s);
-    if constexpr (kVaried) {
-      VaryScores(work.policies[tile.policy], work.shape.scale, rows, key, s);
-    } else {
-      ScaleScores(work.shape.scale, s);
-    }
-    if (first < tile.whole_from || first + kTileKeys > tile.whole_to) MaskScores(rows, key, s);
-    float factor[2];
-    Exponentiate(running, s, factor);
-    Rescale<D>(factor, o);
-    uint32_t p[4][4];
-    PackWeights(s, p);
-    MultiplyValues<D>(p, values + page % 2 * kElements, lane, o);
-    if constexpr (kVaried) {
-      const uint8_t* classes = work.policies[tile.policy].classes;
-      if (classes != nullptr) {
-        Rescale<D>(factor, content);
-        content_sum[0] *= factor[0];
-        content_sum[1] *= factor[1];
-        KeepContent(classes, key, s, content_sum);
-        PackWeights(s, p);
-        MultiplyValues<D>(p, values + page % 2 * kElements, lane, content);
+    // Where the branch's registers are not to be had, warps without rows multiply zeros.
+    if ((kVaried && D > 96) || block.warp_has_rows()) {
+      float s[8][4];
+      MultiplyKeys<D>(q, keys + page % 2 * kElements, lane, s);
+      if constexpr (kVaried) {
+        VaryScores(work.policies[tile.policy], work.shape.scale, rows, key, s);
+      } else {
+        ScaleScores(work.shape.scale, s);
+      }
+      if (first < tile.whole_from || first + kTileKeys > tile.whole_to) MaskScores(rows, key, s);
+      float factor[2];
+      Exponentiate(running, s, factor);
+      Rescale<D>(factor, o);
+      uint32_t p[4][4];
+      PackWeights(s, p);
+      MultiplyValues<D>(p, values + page % 2 * kElements, lane, o);
+      if constexpr (kVaried) {
+        const uint8_t* classes = work.policies[tile.policy].classes;
+        if (classes != nullptr) {
+          Rescale<D>(factor, content);
+          content_sum[0] *= factor[0];
+          content_sum[1] *= factor[1];
+          KeepContent(classes, key, s, content_sum);
+          PackWeights(s, p);
+          MultiplyValues<D>(p, values + page % 2 * kElements, lane, content);
+        }
       }
     }
     __syncthreads();

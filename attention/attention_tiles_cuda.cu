@@ -1,5 +1,6 @@
+#include "attention/attention_scores_cuda-inl.h"
 #include "attention/attention_tiles_cuda-inl.h"
-#include "core/error.h"
+#include "core/backend/cuda/check.h"
 
 namespace binocle::cuda {
 
@@ -7,11 +8,16 @@ void AttendTilesVaried(const AttentionWork<Bf16>& work, Stream stream);
 
 void AttendTiles(const AttentionWork<Bf16>& work, Stream stream) {
   const AttentionShape& shape = work.shape;
-  BINOCLE_CHECK(HasTiles(shape.head_dim, shape.group) &&
-                    shape.kv_row == DeviceKvRow(shape.head_dim) &&
-                    shape.group * shape.kv_heads == shape.heads && work.q_stride % 8 == 0,
-                shape.heads, " heads, ", shape.kv_heads, " kv heads of ", shape.head_dim,
-                ", a row of ", shape.kv_row, ", q's rows ", work.q_stride, " apart");
+  CheckShape(shape, 128);
+  if (!HasTiles(shape.head_dim, shape.group) || work.q_stride % 8 != 0)
+    Throw(Code::kInternal, "attention tiles: ", shape.head_dim, " dimensions, ", shape.group,
+          " query heads of a key, q's rows ", work.q_stride,
+          " apart, expected multiples of 8 and at most ", kTileRows, " heads");
+  CheckAligned(work.q, 16, "q");
+  CheckAligned(work.kv.keys, 16, "keys");
+  CheckAligned(work.kv.values, 16, "values");
+  CheckAligned(work.result.out, 8, "out");
+  CheckAligned(work.result.content_out, 8, "content");
   if (work.tile_count == 0) return;
   if (work.varied) return AttendTilesVaried(work, stream);
   LaunchTilesOfWidth<false>(work, stream);

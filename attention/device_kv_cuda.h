@@ -11,7 +11,7 @@
 namespace binocle::cuda {
 
 struct WriteKvWork {
-  AttentionShape shape;  // heads and scale are not read
+  AttentionShape shape;  // scale is not read, nor heads without queries
   const float* k;
   const float* v;
   int64_t k_stride;  // elements from row to row
@@ -23,16 +23,24 @@ struct WriteKvWork {
   const float* sin;
   const int32_t* positions;
 };
-void WriteKv(const WriteKvWork& work, float* keys, float* values, Stream stream);
-void WriteKv(const WriteKvWork& work, Bf16* keys, Bf16* values, Stream stream);
+
+// The same, and queries beside them: rotated ← scale·RoPE(q), in the pages' type: what a decoder's layer does between its products and attention, in one
+// launch. q [T, H·d] f32 with its stride, or null: none. `rotated` may be q where both are f32.
 template <typename Element>
-struct WriteKvTo {
-  WriteKvWork work;
+struct RopeKvWork {
+  WriteKvWork kv;
   Element* keys;
   Element* values;
+  const float* q = nullptr;
+  int64_t q_stride = 0;
+  Element* rotated = nullptr;
+  int64_t rotated_stride = 0;
+  float scale = 1;
 };
-inline constexpr CudaCommand<WriteKvTo<float>> kWriteKvF32{"write kv f32"};
-inline constexpr CudaCommand<WriteKvTo<Bf16>> kWriteKvBf16{"write kv bf16"};
+void RopeAndWriteKv(const RopeKvWork<float>& work, Stream stream);
+void RopeAndWriteKv(const RopeKvWork<Bf16>& work, Stream stream);
+inline constexpr CudaCommand<RopeKvWork<float>> kRopeAndWriteKvF32{"rope and write kv f32"};
+inline constexpr CudaCommand<RopeKvWork<Bf16>> kRopeAndWriteKvBf16{"rope and write kv bf16"};
 
 // z_th ← f_th·z_th, and z_th ← z_th + f_th·v_t,kv(h): attention/head_epilogue.h. z [T, H·d], v [T, K·d] with its stride, f [T, H].
 void GateHeads(const AttentionShape& shape, int32_t rows, const float* factor, float* z,

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "attention/rope_kv.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/product_rows.h"
 #include "core/ops/swiglu.h"
@@ -24,13 +25,19 @@ struct LayerContext {
   std::span<const int32_t> slots;      // of the rows at hand
 };
 
+// Where RopeAndWriteKv leaves them: scaled and rounded in a buffer of their own on a GPU with bf16 pages, in place elsewhere.
+TensorView RotatedQueries(const LayerContext& c, const DecoderActivations::Rows& a) {
+  return c.kv.device == Device::kCuda && c.kv.dtype == DType::kBF16 ? a.rotated : a.q;
+}
+
 AttentionArgs CausalAttention(const LayerContext& c, std::span<const QueryRun> runs,
                               const DecoderActivations::Rows& a) {
-  return {.q = a.q,
+  const TensorView q = RotatedQueries(c, a);
+  return {.q = q,
           .kv = c.kv,
           .runs = runs,
           .mask = Mask::kCausal,
-          .scale = c.scale,
+          .scale = q.dtype() == DType::kBF16 ? 1.0F : c.scale,
           .window = c.window};
 }
 
@@ -59,9 +66,8 @@ void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<c
   Linear(c.ex, n, w.kv, a.kv);         // k, v [T, K·d]
   NormHeads(c.ex, w.q_norm, a.q);
   NormHeads(c.ex, w.k_norm, a.k);
-  Rope(c.ex, c.rope, c.positions, a.q);
-  Rope(c.ex, c.rope, c.positions, a.k);
-  WriteKv(c.ex, a.k, a.v, c.slots, c.kv);
+  RopeAndWriteKv(c.ex, c.rope, {a.q, a.k, a.v, c.positions, c.slots, c.scale}, c.kv,
+                 RotatedQueries(c, a));
   Attention(c.ex, CausalAttention(c, runs, a), a.attn, a.lse);  // [T, H·d]
   LinearAdd(c.ex, a.attn, w.out, a.x);                          // x   += attn·Woᵀ
   FeedForward(c.ex, w, a);                                      // x   += ffn
@@ -142,6 +148,9 @@ DecoderActivations::DecoderActivations(const LlamaConfig& c, int64_t rows, int64
       q(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.q", place)),
       kv(Tensor::CommittedF32({rows, 2 * c.kv_heads * c.head_dim}, "decoder.kv", place)),
       attn(Tensor::CommittedF32({rows, c.heads * c.head_dim}, "decoder.attn", place)),
+      rotated(place.cuda == nullptr
+                  ? Tensor()
+                  : Tensor(DType::kBF16, {rows, c.heads * c.head_dim}, "decoder.rotated", place)),
       lse(Tensor::CommittedF32({rows, c.heads}, "decoder.lse", place)),
       // Left alone by SwiGlu with compact weights.
       gate_up(Tensor::F32({rows, 2 * c.ff_width}, "decoder.gate_up", place)),
@@ -170,6 +179,7 @@ DecoderActivations::Rows DecoderActivations::Slice(int64_t begin, int64_t end) c
           .k = rows(kv).Columns(0, half),
           .v = rows(kv).Columns(half, 2 * half),
           .attn = rows(attn),
+          .rotated = rotated.empty() ? TensorView() : rows(rotated),
           .lse = rows(lse),
           .gate_up = rows(gate_up),
           .ff = rows(ff)};

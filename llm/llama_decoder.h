@@ -96,6 +96,7 @@ struct DecoderActivations {
     TensorView kv;       // [T, 2K·d]
     TensorView k, v;     // [T, K·d] halves of kv
     TensorView attn;     // [T, H·d]
+    TensorView rotated;  // [T, H·d] bf16, on a GPU
     TensorView lse;      // [T, H]
     TensorView gate_up;  // [T, 2F]
     TensorView ff;       // [T, F]
@@ -104,7 +105,7 @@ struct DecoderActivations {
 
   int64_t max_rows;
   int64_t max_logit_rows;
-  Tensor x, n, q, kv, attn, lse, gate_up, ff;
+  Tensor x, n, q, kv, attn, rotated, lse, gate_up, ff;
   Tensor logit_rows;     // [R, D]
   Tensor logits;         // [R, V], of the host
   Tensor device_logits;  // [R, V] on their way there from a GPU

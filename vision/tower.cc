@@ -1,5 +1,6 @@
 #include "vision/tower.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "attention/attention_map.h"
@@ -72,30 +73,18 @@ void TapClassToken(Exec& ex, const AttentionArgs& args, const TowerActivations& 
                    AttentionTap::Layer& tap) {
   const int64_t patches = a.shape.patches;
   tap.class_weights = Tensor::F32({a.shape.heads, patches}, "class_attention");
-  std::vector<float> row(static_cast<size_t>(a.shape.tokens));
-  for (int64_t h = 0; h < a.shape.heads; ++h) {
-    AttentionWeights({ex, args, a.runs[0], 0, a.lse}, h, row);
-    std::copy(row.end() - patches, row.end(), tap.class_weights.row(h));
-  }
+  const Tensor weights = Tensor::F32({a.shape.heads, a.shape.tokens}, "class_attention");
+  AttentionWeightsOfHeads({ex, args, a.runs[0], 0, a.lse}, weights);
+  for (int64_t h = 0; h < a.shape.heads; ++h)
+    std::copy_n(weights.row(h) + a.shape.tokens - patches, patches, tap.class_weights.row(h));
 }
 
-// received[j] = 1/heads · Σ_h Σ_i α_hij, a row of weights at a time.
+// received[j] = 1/heads · Σ_h Σ_i α_hij.
 void TapReceived(Exec& ex, const AttentionArgs& args, const TowerActivations& a,
                  AttentionTap::Layer& tap) {
   const int64_t tokens = a.shape.tokens;
-  Tensor of_heads = Tensor::F32({a.shape.heads, tokens}, "received");
-  const auto of_head = [&](int64_t h) {
-    std::vector<float> row(static_cast<size_t>(tokens));
-    for (int64_t i = 0; i < tokens; ++i) {
-      AttentionWeights({ex, args, a.runs[0], i, a.lse}, h, row);
-      for (int64_t j = 0; j < tokens; ++j) of_heads.row(h)[j] += row[static_cast<size_t>(j)];
-    }
-  };
-  if (a.lse.on_cuda()) {  // one thread at a time
-    for (int64_t h = 0; h < a.shape.heads; ++h) of_head(h);
-  } else {
-    ex.Parallel(a.shape.heads, of_head);
-  }
+  const Tensor of_heads = Tensor::F32({a.shape.heads, tokens}, "received");
+  ReceivedWeights({ex, args, a.runs[0], 0, a.lse}, of_heads);
   const int64_t patches = a.shape.patches;
   tap.received = Tensor::F32({1, patches}, "received_attention");
   for (int64_t h = 0; h < a.shape.heads; ++h) {

@@ -1,9 +1,11 @@
 // RowsAsBytes: grid (T), block 256: a block has a row.
-// MultiplyBytes: grid (⌈N / 4⌉), block 128: a warp has an output feature and up to R rows of x; a lane reads 16 bytes of the feature's weights at a time
-// and multiplies them with as many of each row, four to an instruction. Weights are read once, from memory; x, from L1. Bound by reading the weights.
+// MultiplyBytes: grid (⌈N / 4F⌉), block 128: a warp has F output features, 2 or 4, and up to R rows of x; a lane reads 16 bytes of each feature's weights
+// at a time, all of them under way together, and multiplies them with as many of each row, four to an instruction. Weights are read once, from memory; x, from
+// L1, once for F features. Bound by reading the weights.
 // Expand: a thread per eight weights.
 #include "core/ops/compact_cuda.h"
 
+#include "core/backend/cuda/check.h"
 #include "core/backend/cuda/device.h"
 #include "core/error.h"
 
@@ -11,7 +13,7 @@ namespace binocle::cuda {
 namespace {
 
 constexpr int kByteThreads = 256;
-constexpr int kFeaturesOfBlock = 4;
+constexpr int kWarpsOfBlock = 4;
 constexpr int kBlocks =
     4;  // a multiprocessor, at least: registers for what would be spilled otherwise
 constexpr float kLargestFloat = 3.40282347e38F;
@@ -60,7 +62,7 @@ __global__ void __launch_bounds__(kByteThreads)
 }
 
 // Σ of 16 weights of one byte.
-BINOCLE_DEVICE int MultiplyWords(const uint4& w, const uint4& x) {
+BINOCLE_DEVICE int MultiplyWords(uint4 w, uint4 x) {
   int sum = __dp4a(static_cast<int>(w.x), static_cast<int>(x.x), 0);
   sum = __dp4a(static_cast<int>(w.y), static_cast<int>(x.y), sum);
   sum = __dp4a(static_cast<int>(w.z), static_cast<int>(x.z), sum);
@@ -68,73 +70,104 @@ BINOCLE_DEVICE int MultiplyWords(const uint4& w, const uint4& x) {
 }
 
 // Σ q·x of 16 weights of four bits: half a group. A word of w holds k = 8i … 8i + 7, two words of x.
-BINOCLE_DEVICE int MultiplyHalfGroup(int w0, int w1, const uint4& x) {
-  constexpr int kHalves = 0x0F0F0F0F;
-  int sum = __dp4a(w0 & kHalves, static_cast<int>(x.x), 0);
-  sum = __dp4a(w0 >> 4 & kHalves, static_cast<int>(x.y), sum);
-  sum = __dp4a(w1 & kHalves, static_cast<int>(x.z), sum);
-  return __dp4a(w1 >> 4 & kHalves, static_cast<int>(x.w), sum);
+BINOCLE_DEVICE int MultiplyHalfGroup(unsigned w0, unsigned w1, uint4 x) {
+  constexpr unsigned kHalves = 0x0F0F0F0F;
+  int sum = __dp4a(static_cast<int>(w0 & kHalves), static_cast<int>(x.x), 0);
+  sum = __dp4a(static_cast<int>(w0 >> 4 & kHalves), static_cast<int>(x.y), sum);
+  sum = __dp4a(static_cast<int>(w1 & kHalves), static_cast<int>(x.z), sum);
+  return __dp4a(static_cast<int>(w1 >> 4 & kHalves), static_cast<int>(x.w), sum);
 }
 
-// This lane's share of a feature's sums with kRows rows.
-template <int kRows>
-BINOCLE_DEVICE void SumBytes(const MultiplyBytesWork& work, int64_t feature, int lane,
-                             int (&sum)[kRows]) {
+// A warp's features, whose weights meet x together: x is read once for all of them. More of them where more rows are, and registers for them.
+template <int kRows, bool kFourBits>
+constexpr int kFeaturesOfWarp = kRows > 4 && !kFourBits ? 4 : 2;
+
+// This lane's share of the sums of kFeatures features, from `first` on, with kRows rows. Vectors are loaded as values: through a reference the compiler
+// loads them a word at a time.
+template <int kFeatures, int kRows>
+BINOCLE_DEVICE void SumBytes(const MultiplyBytesWork& work, int first, int lane,
+                             int (&sum)[kFeatures][kRows]) {
   const int chunks = work.w.depth / 16;
-  const uint4* w = reinterpret_cast<const uint4*>(work.w.q) + feature * chunks;
+  const uint4* w = static_cast<const uint4*>(work.w.q);
   const uint4* x = reinterpret_cast<const uint4*>(work.x.bytes);
   for (int chunk = lane; chunk < chunks; chunk += kWarp) {
-    const uint4 of_w = w[chunk];
+    uint4 of_w[kFeatures];
     BINOCLE_UNROLL
-    for (int r = 0; r < kRows; ++r)
-      if (r < work.rows) sum[r] += MultiplyWords(of_w, x[int64_t{r} * chunks + chunk]);
-  }
-}
-
-template <int kRows>
-BINOCLE_DEVICE void SumHalves(const MultiplyBytesWork& work, int64_t feature, int lane,
-                              int (&sum)[kRows]) {
-  const int groups = work.w.depth / kCompactGroup;
-  const uint4* w = reinterpret_cast<const uint4*>(work.w.q) + feature * groups;
-  const uint8_t* factors = work.w.factors + feature * (groups / 2);
-  const uint4* x = reinterpret_cast<const uint4*>(work.x.bytes);
-  for (int group = lane; group < groups; group += kWarp) {
-    const uint4 of_w = w[group];
-    const int factor = factors[group / 2] >> (group % 2 * 4) & 15;
+    for (int f = 0; f < kFeatures; ++f)
+      of_w[f] = w[int64_t{Smaller(first + f, work.w.features - 1)} * chunks + chunk];
     BINOCLE_UNROLL
     for (int r = 0; r < kRows; ++r) {
       if (r >= work.rows) continue;
-      const int64_t at = int64_t{r} * groups + group;
-      const int product =
-          MultiplyHalfGroup(static_cast<int>(of_w.x), static_cast<int>(of_w.y), x[2 * at]) +
-          MultiplyHalfGroup(static_cast<int>(of_w.z), static_cast<int>(of_w.w), x[2 * at + 1]);
-      sum[r] += factor * (product - 8 * work.x.group_sums[at]);
+      const uint4 of_x = x[r * chunks + chunk];
+      BINOCLE_UNROLL
+      for (int f = 0; f < kFeatures; ++f) sum[f][r] += MultiplyWords(of_w[f], of_x);
     }
   }
 }
 
-template <int kRows>
-__global__ void __launch_bounds__(kWarp* kFeaturesOfBlock, kBlocks)
+template <int kFeatures, int kRows>
+BINOCLE_DEVICE void SumHalves(const MultiplyBytesWork& work, int first, int lane,
+                              int (&sum)[kFeatures][kRows]) {
+  const int groups = work.w.depth / kCompactGroup;
+  const uint4* w = static_cast<const uint4*>(work.w.q);
+  const uint4* x = reinterpret_cast<const uint4*>(work.x.bytes);
+  for (int group = lane; group < groups; group += kWarp) {
+    uint4 of_w[kFeatures];
+    int factor[kFeatures];
+    BINOCLE_UNROLL
+    for (int f = 0; f < kFeatures; ++f) {
+      const int64_t feature = Smaller(first + f, work.w.features - 1);
+      of_w[f] = w[feature * groups + group];
+      factor[f] = work.w.factors[feature * (groups / 2) + group / 2] >> (group % 2 * 4) & 15;
+    }
+    BINOCLE_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      if (r >= work.rows) continue;
+      const int at = r * groups + group;
+      const uint4 low = x[2 * at], high = x[2 * at + 1];
+      const int start = -8 * work.x.group_sums[at];
+      BINOCLE_UNROLL
+      for (int f = 0; f < kFeatures; ++f) {
+        const int product = start + MultiplyHalfGroup(of_w[f].x, of_w[f].y, low) +
+                            MultiplyHalfGroup(of_w[f].z, of_w[f].w, high);
+        sum[f][r] += factor[f] * product;
+      }
+    }
+  }
+}
+
+// y of row r and a feature from its sum. The CPU's roundings (compact_rows_cpu.cc), whatever a compiler would make of a product and a sum.
+BINOCLE_DEVICE void WriteProduct(const MultiplyBytesWork& work, int r, int feature, int sum) {
+  float* y = work.y + r * work.y_stride + feature;
+  const float factor = __fmul_rn(work.w.scale[feature], work.x.scales[r]);
+  const float base = work.add == Add::kYes ? *y : 0.0F;
+  float value = __fmaf_rn(static_cast<float>(sum), factor, base);
+  if (work.w.bias != nullptr) value = __fadd_rn(value, work.w.bias[feature]);
+  *y = value;
+}
+
+template <int kRows, bool kFourBits>
+__global__ void __launch_bounds__(kWarp* kWarpsOfBlock, kBlocks)
     MultiplyBytesKernel(const BINOCLE_GRID_CONSTANT MultiplyBytesWork work) {
-  const int64_t feature = int64_t{blockIdx.x} * kFeaturesOfBlock + threadIdx.y;
-  if (feature >= work.w.features) return;
+  constexpr int kFeatures = kFeaturesOfWarp<kRows, kFourBits>;
+  const int first = static_cast<int>(blockIdx.x * kWarpsOfBlock + threadIdx.y) * kFeatures;
+  if (first >= work.w.features) return;
   const int lane = static_cast<int>(threadIdx.x);
-  int sum[kRows] = {};
-  if (work.w.factors == nullptr) {
-    SumBytes<kRows>(work, feature, lane, sum);
+  int sum[kFeatures][kRows] = {};
+  if constexpr (kFourBits) {
+    SumHalves(work, first, lane, sum);
   } else {
-    SumHalves<kRows>(work, feature, lane, sum);
+    SumBytes(work, first, lane, sum);
   }
   BINOCLE_UNROLL
-  for (int r = 0; r < kRows; ++r) {
-    for (int offset = kWarp / 2; offset > 0; offset /= 2)
-      sum[r] += __shfl_xor_sync(kWholeWarp, sum[r], offset);
-    if (r >= work.rows || lane != 0) continue;
-    float* y = work.y + r * work.y_stride + feature;
-    float value = work.w.scale[feature] * static_cast<float>(sum[r]) * work.x.scales[r];
-    if (work.add == Add::kYes) value += *y;
-    if (work.w.bias != nullptr) value += work.w.bias[feature];
-    *y = value;
+  for (int f = 0; f < kFeatures; ++f) {
+    BINOCLE_UNROLL
+    for (int r = 0; r < kRows; ++r) {
+      for (int offset = kWarp / 2; offset > 0; offset /= 2)
+        sum[f][r] += __shfl_xor_sync(kWholeWarp, sum[f][r], offset);
+      if (lane == 0 && r < work.rows && first + f < work.w.features)
+        WriteProduct(work, r, first + f, sum[f][r]);
+    }
   }
 }
 
@@ -166,12 +199,19 @@ __global__ void __launch_bounds__(kByteThreads)
   reinterpret_cast<uint4*>(out)[eight] = packed;
 }
 
+template <int kRows, bool kFourBits>
+void LaunchOfKind(const MultiplyBytesWork& work, Stream stream) {
+  constexpr int kOfBlock = kWarpsOfBlock * kFeaturesOfWarp<kRows, kFourBits>;
+  const auto blocks = static_cast<unsigned>((work.w.features + kOfBlock - 1) / kOfBlock);
+  BINOCLE_LAUNCH((MultiplyBytesKernel<kRows, kFourBits>), dim3(blocks), dim3(kWarp, kWarpsOfBlock),
+                 0, stream)
+  (work);
+}
+
 template <int kRows>
 void LaunchMultiply(const MultiplyBytesWork& work, Stream stream) {
-  const auto blocks =
-      static_cast<unsigned>((work.w.features + kFeaturesOfBlock - 1) / kFeaturesOfBlock);
-  BINOCLE_LAUNCH(MultiplyBytesKernel<kRows>, dim3(blocks), dim3(kWarp, kFeaturesOfBlock), 0, stream)
-  (work);
+  if (work.w.factors == nullptr) return LaunchOfKind<kRows, false>(work, stream);
+  LaunchOfKind<kRows, true>(work, stream);
 }
 
 }  // namespace
@@ -186,6 +226,8 @@ void RowsAsBytes(const RowsAsBytesWork& work, Stream stream) {
 void MultiplyBytes(const MultiplyBytesWork& work, Stream stream) {
   BINOCLE_CHECK(work.w.depth % 64 == 0 && work.rows <= kMostCompactRows, work.rows,
                 " rows, a depth of ", work.w.depth);
+  CheckAligned(work.w.q, 16, "weights");
+  CheckAligned(work.x.bytes, 16, "rows");
   if (work.rows == 0 || work.w.features == 0) return;
   if (work.rows == 1) return LaunchMultiply<1>(work, stream);
   if (work.rows <= 4) return LaunchMultiply<4>(work, stream);

@@ -3,8 +3,8 @@
 //   y[t, n] (+)= Σ_k x[t, k]·w[n, k] + bias[n]
 //   int8   w[n, k] = scale[n]·q[n, k]                        q in −127 … 127
 //   int4   w[n, k] = scale[n]·m[n, k / 32]·(q[n, k] − 8)     q in 0 … 15, m in 0 … 15, as core/ops/int4_block.h
-// Rows of x are rounded to bytes with a scale of their own, as core/ops/compact_rows.h has it, and sums are whole numbers: so the result is the CPU's,
-// whatever order it is summed in. Layouts are rows of weights, K padded with zeros to a multiple of 64:
+// Rows of x are rounded to bytes with a scale of their own, as core/ops/compact_rows.h has it, and sums are whole numbers, whatever their order; what comes
+// after them is fma(sum, scale[n]·row scale, y) + bias[n]. So the result is, bit for bit, that of a CPU that has fma. Layouts are rows of weights, K padded with zeros to a multiple of 64:
 //   int8   [N, K] bytes
 //   int4   [N, K / 2] bytes: in every four of them the lower halves are k = 8i … 8i + 3, the upper ones 8i + 4 … 8i + 7
 //          factors [N, K / 64] bytes: of an even group in the lower half, of the next in the upper

@@ -106,7 +106,8 @@ __global__ void __launch_bounds__(kRowThreads)
     EmbeddingKernel(EmbeddingWork work, const Element* table, float* out) {
   const int64_t i = Index();
   if (i >= int64_t{work.rows} * work.width) return;
-  out[i] = Load(table + int64_t{work.ids[i / work.width]} * work.width + i % work.width);
+  const int32_t id = work.ids[i / work.width];
+  out[i] = id < 0 ? 0.0F : Load(table + int64_t{id} * work.width + i % work.width);
 }
 
 __global__ void __launch_bounds__(kRowThreads) MixRowsKernel(MixRowsWork work) {
@@ -121,7 +122,7 @@ __global__ void __launch_bounds__(kRowThreads) MixRowsKernel(MixRowsWork work) {
 __global__ void __launch_bounds__(kRowThreads) RoundRowsKernel(RoundWork work) {
   const int64_t i = Index();
   if (i >= int64_t{work.rows} * work.width) return;
-  Store(work.out + i, work.x[i / work.width * work.stride + i % work.width]);
+  Store(work.out + i, work.scale * work.x[i / work.width * work.stride + i % work.width]);
 }
 
 __global__ void __launch_bounds__(kRowThreads) ResampleRowsKernel(ResampleWork work) {

@@ -80,7 +80,8 @@ struct AddWork {
 void AddRows(const AddWork& work, float* x, Stream stream);
 inline constexpr CudaCommand<Into<AddWork, float>> kAddRows{"add rows"};
 
-// out[t] = table[ids[t]], of ids in [0, V). table [V, D]; out [T, D].
+// out[t] = table[ids[t]], of ids below V; zeros for negative ones, which is what sampling gives a sequence whose logits are broken (llm/sampling_cuda.h).
+// table [V, D]; out [T, D].
 struct EmbeddingWork {
   const int32_t* ids;
   int32_t rows;
@@ -113,13 +114,14 @@ struct MixRowsWork {
 void MixRows(const MixRowsWork& work, Stream stream);
 inline constexpr CudaCommand<MixRowsWork> kMixRows{"mix rows"};
 
-// x [T, D] with its stride, to nearest even, into dense rows.
+// scale·x, to nearest even, into dense rows. x [T, D] with its stride.
 struct RoundWork {
   const float* x;
   int64_t stride;
   int32_t rows;
   int32_t width;
   Bf16* out;
+  float scale = 1;
 };
 void RoundRows(const RoundWork& work, Stream stream);
 inline constexpr CudaCommand<RoundWork> kRoundRows{"round rows"};

@@ -75,12 +75,14 @@ TEST(AttentionPlan, LongTilesOfARunComeFirst) {
 
 TEST(AttentionPlan, PartsBeginAnewAtTheCut) {
   const Runs runs({{1, 600}});
-  const AttentionPlan plan = runs.Plan(2, 2, std::vector<int64_t>{400});
+  const AttentionPlan plan = runs.Plan(16, 16, std::vector<int64_t>{400});
   std::set<int32_t> begins;
   for (const cuda::TileRow& row : plan.parts.rows) begins.insert(row.first_key);
   EXPECT_EQ(begins, (std::set<int32_t>{0, 256, 384}));
   ASSERT_EQ(plan.merges.size(), 1U);
   EXPECT_EQ(plan.merges[0].parts, 3);
+  EXPECT_EQ(runs.Plan(16, 8).merges[0].parts, 5) << "128 keys where there are few heads";
+  EXPECT_EQ(runs.Plan(8, 4).merges[0].parts, 10) << "64 where there are fewer";
 }
 
 // 70 sequences of one row: 64 fit into a tile where each head has its own keys, 32 where two share.
@@ -110,7 +112,8 @@ TEST(AttentionPlan, MasksAreAskedForWhereSomeRowDoesNotSeeAll) {
 
 TEST(AttentionPlan, PlainTilesAreALaunchOfTheirOwn) {
   Runs runs({{30, 70}, {30, 90}, {1, 300}, {1, 20}});
-  const SegmentPolicy segments;
+  const std::vector<uint8_t> classes(300, 0);
+  const SegmentPolicy segments{.classes = classes};
   runs.runs[0].variant = SoftCap{1};
   runs.runs[2].segments = &segments;
   const AttentionPlan plan = runs.Plan(2, 2);
@@ -121,6 +124,39 @@ TEST(AttentionPlan, PlainTilesAreALaunchOfTheirOwn) {
   ASSERT_EQ(plan.merges.size(), 2U);
   EXPECT_EQ(plan.content_merges_from, 1);
   EXPECT_EQ(plan.merges[1].out_row, 60);
+}
+
+// 32 sequences on one picture under VAR: one tile, while their classes are the same there; what they make of their own text is their own.
+TEST(AttentionPlan, SharedPagesAreATileUnderPoliciesThatAreEqualThere) {
+  Runs runs(std::vector<std::pair<int64_t, int64_t>>(32, {1, 129}));
+  std::vector<std::vector<uint8_t>> classes(32, std::vector<uint8_t>(129, kVisualKey));
+  std::vector<SegmentPolicy> policies(32);
+  const std::vector<float> gain(129, 0.5F), other_gain(129, 0.25F);
+  for (size_t r = 0; r < 32; ++r) {
+    runs.pages[r][0] = 0;
+    runs.pages[r][1] = 1;
+    runs.runs[r].pages = runs.pages[r];
+    classes[r][128] = static_cast<uint8_t>(r % 4);
+    policies[r].classes = classes[r];
+    runs.runs[r].segments = &policies[r];
+  }
+  const auto shared_tiles = [&] {
+    const AttentionPlan plan = runs.Plan(16, 16, std::vector<int64_t>(32, 128));
+    EXPECT_EQ(plan.parts.plain_tiles, 0);
+    return std::count_if(plan.parts.tiles.begin(), plan.parts.tiles.end(),
+                         [](const cuda::AttentionTile& tile) { return tile.first_key == 0; });
+  };
+  EXPECT_EQ(shared_tiles(), 1);
+  classes[5][40] = kVisualKey | kSinkKey;
+  EXPECT_EQ(shared_tiles(), 2) << "another sink";
+  runs.runs[6].segments = nullptr;
+  runs.runs[6].variant = SoftCap{1};
+  EXPECT_EQ(shared_tiles(), 3);
+  for (const size_t r : {7, 8, 9}) {
+    runs.runs[r].segments = nullptr;
+    runs.runs[r].variant = KeyGain{r == 9 ? other_gain : gain, {}};
+  }
+  EXPECT_EQ(shared_tiles(), 5) << "two gains";
 }
 
 TEST(AttentionPlan, MoreHeadsOfAKeyThanATileHasRowsAreRefused) {

@@ -22,15 +22,19 @@ Element ToElement(float value) {
   }
 }
 
+// Who multiplies by the scale: the host, which rounds scale·q where pages are bf16, as the op does; or the kernel, of queries that are rounded already.
+enum class ScaledBy : uint8_t { kOp, kKernel };
+
 // What kernels read and write of one problem. Places in pages that hold no token are uninitialised, so that reading one is found.
 template <typename Element>
 class DeviceProblem {
  public:
-  DeviceProblem(const Problem& problem, const AttentionArgs& args, int64_t spare_pages = 120)
+  DeviceProblem(const Problem& problem, const AttentionArgs& args, ScaledBy by = ScaledBy::kOp,
+                int64_t spare_pages = 120)
       : heads_(problem.heads),
         kv_heads_(args.kv.kv_heads),
         d_(problem.d),
-        scale_(args.scale),
+        scale_(sizeof(Element) == 4 || by == ScaledBy::kKernel ? args.scale : 1),
         q("q", static_cast<size_t>(problem.q.dim(0) * heads_ * d_)),
         keys("keys", PageElements(spare_pages)),
         values("values", PageElements(spare_pages)),
@@ -41,7 +45,8 @@ class DeviceProblem {
     for (const QueryRun& run : args.runs) {
       for (int64_t r = run.first_row; r < run.first_row + run.rows; ++r)
         for (int64_t i = 0; i < heads_ * d_; ++i)
-          q.Set(static_cast<size_t>(r * heads_ * d_ + i), ToElement<Element>(problem.q.row(r)[i]));
+          q.Set(static_cast<size_t>(r * heads_ * d_ + i),
+                ToElement<Element>(args.scale / scale_ * problem.q.row(r)[i]));
       for (int64_t j = 0; j < run.keys; ++j)
         PutToken(args.kv, run.pages[static_cast<size_t>(j / kPageTokens)], j % kPageTokens);
     }
@@ -112,7 +117,7 @@ class DeviceProblem {
                                       .tiles = tiles.data(),
                                       .rows = rows.data(),
                                       .pages = pages.data(),
-                                      .policies = policies.data(),
+                                      .policies = nullptr,
                                       .tile_count = static_cast<int32_t>(plan.plain_tiles),
                                       .varied = false,
                                       .result = result};
@@ -120,6 +125,7 @@ class DeviceProblem {
     work.tiles += plan.plain_tiles;
     work.tile_count = static_cast<int32_t>(std::ssize(plan.tiles) - plan.plain_tiles);
     work.varied = true;
+    work.policies = policies.data();
     attend(work);
   }
 
@@ -148,7 +154,7 @@ class DeviceProblem {
   };
 };
 
-// q as the device reads it, so that the reference sees the same numbers.
+// q as bf16 has it, for kernels that scale it themselves: by a power of two, so that rounding scale·q, as the reference does, changes nothing.
 inline void RoundQueries(Problem& problem) {
   for (int64_t i = 0; i < problem.q.view().elements(); ++i)
     problem.q.f32()[i] = F32FromBf16(Bf16FromF32(problem.q.f32()[i]).bits);

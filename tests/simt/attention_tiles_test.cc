@@ -2,7 +2,10 @@
 // tail shows there first.
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "attention/attention_ref.h"
+#include "core/error.h"
 #include "simt/runtime.h"
 #include "tests/simt/attention_problem.h"
 
@@ -16,9 +19,7 @@ using testing::Within;
 // Weights pass as bf16: 2⁻⁹ of values that are a few units large.
 constexpr double kBf16Out = 1.5e-2;
 constexpr double kF32Out = 2e-5;
-constexpr double kLse = 1e-4;
-// A power of two, so that the reference, which rounds scale·q to bf16, changes nothing.
-constexpr float kScale = 0.125F;
+constexpr double kLse = 3e-5;
 
 struct Shape {
   int64_t heads, kv_heads, d;
@@ -28,14 +29,7 @@ struct Shape {
 Problem MakeProblem(const Shape& shape, DType kv_dtype, uint64_t seed) {
   Problem p({.heads = shape.heads, .kv_heads = shape.kv_heads, .d = shape.d, .kv_dtype = kv_dtype},
             shape.rows_and_keys, seed);
-  testing::RoundQueries(p);
   return p;
-}
-
-AttentionArgs ScaledArgs(const Problem& p, Mask mask) {
-  AttentionArgs args = p.args(mask);
-  args.scale = kScale;
-  return args;
 }
 
 PlanRequest RequestOf(const Problem& p, const AttentionArgs& args) {
@@ -83,21 +77,119 @@ TEST_P(AttentionKernels, TilesEqualTheExplicitMatrixCausalAndNot) {
     for (const uint64_t schedule : {1, 2}) {
       const Problem p = MakeProblem(GetParam(), DType::kBF16, 11);
       simt::SetSchedule(schedule);
-      ExpectEqualsTheMatrix<Bf16>(p, ScaledArgs(p, mask), kBf16Out, Tiles);
+      ExpectEqualsTheMatrix<Bf16>(p, p.args(mask), kBf16Out, Tiles);
     }
   }
 }
 
-TEST_P(AttentionKernels, RowsEqualTheExplicitMatrixInF32) {
-  const Problem p = MakeProblem(GetParam(), DType::kF32, 12);
-  simt::SetSchedule(3);
-  ExpectEqualsTheMatrix<float>(p, ScaledArgs(p, Mask::kCausal), kF32Out, Rows<float>);
+TEST_P(AttentionKernels, RowsEqualTheExplicitMatrixInBothTypesCausalAndNot) {
+  for (const Mask mask : {Mask::kCausal, Mask::kNone}) {
+    const Problem p = MakeProblem(GetParam(), DType::kF32, 12);
+    simt::SetSchedule(3);
+    ExpectEqualsTheMatrix<float>(p, p.args(mask), kF32Out, Rows<float>);
+  }
+  const Problem p = MakeProblem(GetParam(), DType::kBF16, 12);
+  ExpectEqualsTheMatrix<Bf16>(p, p.args(Mask::kCausal), kF32Out, Rows<Bf16>);
+}
+
+TEST(AttentionTiles, MultiplyByTheScaleThatTheyGet) {
+  Problem p = MakeProblem({4, 2, 80, {{20, 70}, {1, 90}}}, DType::kBF16, 15);
+  testing::RoundQueries(p);
+  AttentionArgs args = p.args(Mask::kCausal);
+  args.scale = 0.25F;
+  Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+  AttentionRef(args, want, want_lse);
+  AttentionPlan plan;
+  PlanAttention(RequestOf(p, args), plan);
+  DeviceProblem<Bf16> device(p, args, testing::ScaledBy::kKernel);
+  device.Solve(plan, {cuda::TilePolicy{}}, Tiles);
+  EXPECT_TRUE(NoReports());
+  EXPECT_TRUE(Within(device.lse.span(), want_lse, kLse, "lse"));
+}
+
+// A query of NaN has scores of NaN and nothing else: its row says so, and does not look like one that saw no key. Its neighbours are as they were.
+template <typename Element, typename Attend>
+void ExpectBrokenRowsStayBroken(DType dtype, const Attend& attend) {
+  Problem p = MakeProblem({4, 2, 64, {{20, 150}, {1, 300}, {1, 90}}}, dtype, 16);
+  const AttentionArgs args = p.args(Mask::kCausal);
+  AttentionPlan plan;
+  PlanAttention(RequestOf(p, args), plan);
+  DeviceProblem<Element> whole(p, args);
+  whole.Solve(plan, {cuda::TilePolicy{}}, attend);
+  for (const int64_t row : {7, 20}) p.q.row(row)[64] = NAN;  // of head 1
+  DeviceProblem<Element> broken(p, args);
+  broken.Solve(plan, {cuda::TilePolicy{}}, attend);
+  EXPECT_TRUE(NoReports());
+  for (size_t row = 0; row < 22; ++row) {
+    for (size_t head = 0; head < 4; ++head) {
+      const bool is_broken = (row == 7 || row == 20) && head == 1;
+      const size_t at = row * 4 + head;
+      EXPECT_EQ(std::isnan(broken.lse[at]), is_broken) << row << ' ' << head;
+      for (size_t i = at * 64; i < (at + 1) * 64; ++i) {
+        ASSERT_EQ(std::isnan(broken.out[i]), is_broken) << row << ' ' << head;
+        if (!is_broken) {
+          ASSERT_EQ(broken.out[i], whole.out[i]) << row << ' ' << head;
+        }
+      }
+    }
+  }
+}
+
+TEST(AttentionKernel, RowsOfNanStayNan) {
+  ExpectBrokenRowsStayBroken<Bf16>(DType::kBF16, Tiles);
+  ExpectBrokenRowsStayBroken<float>(DType::kF32, Rows<float>);
+}
+
+// Weights of parts sum to 1 where scores are large: values of 1 give 1, to a few units of the last place.
+TEST(AttentionKernel, PartsOfLargeScoresSumToOne) {
+  constexpr int kParts = 7, kDim = 32;
+  std::vector<float> lse(kParts);
+  for (int g = 0; g < kParts; ++g)
+    lse[static_cast<size_t>(g)] = 1000.0F + 0.37F * static_cast<float>(g);
+  const simt::Array<float> part_lse("part lse", lse),
+      part_out("part out", std::vector<float>(size_t{kParts} * kDim, 1.0F));
+  const simt::Array<cuda::RowParts> merges("merges", std::vector<cuda::RowParts>{{0, 0, kParts}});
+  const simt::Array<float> out("out", kDim), all("lse", 1);
+  cuda::MergeParts({.heads = 1,
+                    .head_dim = kDim,
+                    .merges = merges.data(),
+                    .count = 1,
+                    .part_out = part_out.data(),
+                    .part_lse = part_lse.data(),
+                    .out = out.data(),
+                    .lse = all.data()},
+                   nullptr);
+  EXPECT_TRUE(NoReports());
+  for (const float o : out.span()) EXPECT_NEAR(o, 1, 5e-7);
+}
+
+// What would fault on a device is refused on the host, in words.
+TEST(AttentionKernel, OperandsThatAKernelCannotTakeAreRefused) {
+  Problem p = MakeProblem({2, 2, 64, {{1, 9}}}, DType::kBF16, 17);
+  const AttentionArgs args = p.args(Mask::kCausal);
+  AttentionPlan plan;
+  PlanAttention(RequestOf(p, args), plan);
+  DeviceProblem<Bf16> device(p, args);
+  const auto refused = [&](const auto& change, const auto& attend) {
+    device.Solve(plan, {cuda::TilePolicy{}}, [&](cuda::AttentionWork<Bf16> work) {
+      change(work);
+      EXPECT_THROW(attend(work), Error);
+    });
+    simt::TakeReports();  // nothing was attended, so merges read what nobody wrote
+  };
+  refused([](auto& work) { work.q += 4; }, Tiles);
+  refused([](auto& work) { work.kv.keys += 4; }, Tiles);
+  refused([](auto& work) { work.q_stride += 4; }, Tiles);
+  refused([](auto& work) { work.result.out += 1; }, Tiles);
+  refused([](auto& work) { work.shape.kv_row = 72; }, Tiles);
+  refused([](auto& work) { work.shape.heads = 3; }, Rows<Bf16>);
+  refused([](auto& work) { work.shape.head_dim = work.shape.kv_row = 288; }, Rows<Bf16>);
 }
 
 // Chunks that are not decoded rows: then kernels, tiles and order of pages are the same for a row, and so is every bit.
 TEST(AttentionTiles, ARowDoesNotDependOnHowAPromptIsCut) {
   const Problem p = MakeProblem({4, 2, 64, {{130, 150}}}, DType::kBF16, 14);
-  const AttentionArgs args = ScaledArgs(p, Mask::kCausal);
+  const AttentionArgs args = p.args(Mask::kCausal);
   AttentionPlan plan;
   PlanAttention(RequestOf(p, args), plan);
   DeviceProblem<Bf16> whole(p, args), cut(p, args);
@@ -119,7 +211,7 @@ TEST(AttentionTiles, ARowDoesNotDependOnHowAPromptIsCut) {
 TEST_P(AttentionKernels, InAWindowARowSeesItsOwnKeyAndThoseInFrontOfIt) {
   for (const int64_t window : {1, 64, 65}) {
     const Problem p = MakeProblem(GetParam(), DType::kBF16, 13);
-    AttentionArgs args = ScaledArgs(p, Mask::kCausal);
+    AttentionArgs args = p.args(Mask::kCausal);
     args.window = window;
     ExpectEqualsTheMatrix<Bf16>(p, args, kBf16Out, Tiles);
   }

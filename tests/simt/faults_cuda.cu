@@ -218,6 +218,24 @@ __global__ void WritesAnInput(float* in, float* out, bool broken) {
   out[Me()] = 1;
 }
 
+// Neighbours write the two halves of a word of two bytes, which is no race; twice the same byte is one.
+__global__ void WritesAByteTwice(uint8_t* out, bool broken) { out[broken ? Me() / 2 : Me()] = 1; }
+
+__global__ void WritesAnInputsBytes(uint8_t* in, uint8_t* out, bool broken) {
+  if (broken) in[Me()] = 0;
+  out[Me()] = 1;
+}
+
+// Where the one that writes runs last, it is the last reader as well.
+__global__ void WritesWhatAllBlocksRead(float* shared, float* out, bool broken) {
+  out[Me() + static_cast<int>(blockIdx.x) * 32] = shared[Me()];
+  if (broken && blockIdx.x == 1) shared[Me()] = 2;
+}
+
+__global__ void ShufflesInHalfAWarp(float* out, bool broken) {
+  out[Me()] = __shfl_xor_sync(broken ? 0xFFFFU : kWholeWarp, 1.0F, 1);
+}
+
 __global__ void Nothing(float* out) { out[Me()] = 1; }
 
 template <auto kKernel, unsigned kThreads, unsigned kBlocks = 1>
@@ -258,9 +276,33 @@ void TooManyThreads(bool broken) {
   BINOCLE_LAUNCH(Nothing, dim3(1), dim3(broken ? 1056 : 1024), 0, nullptr)(out.data());
 }
 
+void TooManyBlocksAcross(bool broken) {
+  const Array<float> out("out", 1);
+  if (broken) BINOCLE_LAUNCH(Nothing, dim3(1, 65536), dim3(1), 0, nullptr)(out.data());
+}
+
+void Bytes(bool broken) {
+  const Array<uint8_t> out("out", 32);
+  BINOCLE_LAUNCH(WritesAByteTwice, dim3(1), dim3(32), 0, nullptr)(out.data(), broken);
+}
+
+void InputBytes(bool broken) {
+  const Array<uint8_t> in("in", std::vector<uint8_t>(32)), out("out", 32);
+  BINOCLE_LAUNCH(WritesAnInputsBytes, dim3(1), dim3(32), 0, nullptr)(in.data(), out.data(), broken);
+}
+
+// A vector in a buffer that begins in the middle of a larger one.
+void PackedBuffers(bool broken) {
+  Memory::Instance().SetOffset(broken ? 8 : 16);
+  const Array<float> in("in", std::vector<float>(132)), out("out", 32);
+  Memory::Instance().SetOffset(0);
+  BINOCLE_LAUNCH(LoadsAMisalignedVector, dim3(1), dim3(32), 0, nullptr)
+  (in.data(), out.data(), false);
+}
+
 void TooMuchShared(bool broken) {
   const Array<float> out("out", 32);
-  BINOCLE_LAUNCH(Nothing, dim3(1), dim3(32), (broken ? 228 : 227) * 1024, nullptr)(out.data());
+  BINOCLE_LAUNCH(Nothing, dim3(1), dim3(32), (broken ? 164 : 163) * 1024, nullptr)(out.data());
 }
 
 void UsesAFreedBuffer(bool broken) {
@@ -323,6 +365,12 @@ std::vector<PlantedFault> PlantedFaults() {
       {"copies to a misaligned place", Fault::kMisaligned, &Copies<&CopiesToAMisalignedPlace, 32>,
        true},
       {"writes an input", Fault::kReadOnly, &Inputs},
+      {"writes an input's bytes", Fault::kReadOnly, &InputBytes},
+      {"writes a byte twice", Fault::kRace, &Bytes},
+      {"writes what all blocks read", Fault::kBlockConflict, &Results<&WritesWhatAllBlocksRead>},
+      {"loads a vector from a packed buffer", Fault::kMisaligned, &PackedBuffers},
+      {"shuffles in half a warp", Fault::kWarpDivergence, &Outputs<&ShufflesInHalfAWarp, 32>, true},
+      {"too many blocks across", Fault::kBadLaunch, &TooManyBlocksAcross, true},
       {"too many threads", Fault::kBadLaunch, &TooManyThreads, true},
       {"too much shared memory", Fault::kBadLaunch, &TooMuchShared, true},
   };

@@ -14,7 +14,8 @@ namespace simt {
 namespace {
 
 constexpr size_t kArena = size_t{1} << 29;
-constexpr size_t kUnit = 256;  // buffers begin at multiples and are at least one apart
+constexpr size_t kUnit = 256;         // buffers begin at multiples and are at least one apart
+constexpr size_t kSharedGranule = 2;  // as Region's
 constexpr size_t kSharedArena = size_t{1} << 20;
 constexpr size_t kFixedShared = kSharedArena / 2;  // where arrays of fixed size begin
 constexpr std::ptrdiff_t kMostReportsOfAKind = 4;  // one fault is met by many threads
@@ -58,21 +59,23 @@ Memory& Memory::Instance() {
 Memory::Memory()
     : global_(Reserve(kArena)), shared_(Reserve(kSharedArena)), units_(kArena / kUnit, nullptr) {}
 
-Region& Memory::NewBuffer(std::string name, size_t bytes, bool initialised, bool read_only) {
+Region& Memory::NewBuffer(std::string name, const Buffer& buffer) {
   if (live_buffers_ == 0) global_used_ = kUnit;
-  const size_t whole = RoundUp(bytes, kUnit);
+  const size_t whole = RoundUp(offset_ + buffer.bytes, kUnit);
   if (global_used_ + whole + kUnit > kArena) {
-    std::fprintf(stderr, "simt: %zu bytes for %s do not fit\n", bytes, name.c_str());
+    std::fprintf(stderr, "simt: %zu bytes for %s do not fit\n", buffer.bytes, name.c_str());
     std::abort();
   }
-  auto* region = new Region{.begin = reinterpret_cast<uintptr_t>(global_) + global_used_,
-                            .bytes = bytes,
+  auto* region = new Region{.begin = reinterpret_cast<uintptr_t>(global_) + global_used_ + offset_,
+                            .bytes = buffer.bytes,
                             .name = std::move(name),
-                            .read_only = read_only,
-                            .cells = std::vector<Cell>(bytes / kGranule + 1)};
-  for (Cell& cell : region->cells) cell.initialised = initialised;
+                            .read_only = buffer.read_only,
+                            .granule = buffer.granule,
+                            .cells = std::vector<Cell>(buffer.bytes / buffer.granule + 1),
+                            .reads = {}};
+  for (Cell& cell : region->cells) cell.initialised = buffer.initialised;
   // What nobody wrote is NaN as f32 and bf16.
-  std::memset(reinterpret_cast<void*>(region->begin), 0xFF, whole);
+  std::memset(global_ + global_used_, 0xFF, whole);
   for (size_t u = 0; u < whole; u += kUnit) units_[(global_used_ + u) / kUnit] = region;
   global_used_ += whole + kUnit;
   ++live_buffers_;
@@ -80,9 +83,10 @@ Region& Memory::NewBuffer(std::string name, size_t bytes, bool initialised, bool
 }
 
 void Memory::Free(Region& region) {
-  const size_t first = (region.begin - reinterpret_cast<uintptr_t>(global_)) / kUnit;
-  const size_t units = RoundUp(region.bytes, kUnit) / kUnit;
-  std::fill_n(units_.begin() + static_cast<std::ptrdiff_t>(first), units, nullptr);
+  const size_t at = region.begin - reinterpret_cast<uintptr_t>(global_);
+  const size_t first = at / kUnit, end = RoundUp(at + region.bytes, kUnit) / kUnit;
+  std::fill(units_.begin() + static_cast<std::ptrdiff_t>(first),
+            units_.begin() + static_cast<std::ptrdiff_t>(end), nullptr);
   --live_buffers_;
   delete &region;
 }
@@ -98,7 +102,8 @@ void* Memory::Shared(const void* tag, size_t bytes, const char* name) {
                              .bytes = bytes,
                              .name = name,
                              .shared = true,
-                             .cells = std::vector<Cell>(bytes / kGranule + 1)});
+                             .cells = std::vector<Cell>(bytes / kSharedGranule + 1),
+                             .reads = {}});
   return begin;
 }
 
@@ -110,7 +115,8 @@ void Memory::BeginLaunch(size_t dynamic_shared, uint32_t first_block) {
                              .bytes = dynamic_shared,
                              .name = "dynamic shared memory",
                              .shared = true,
-                             .cells = std::vector<Cell>(dynamic_shared / kGranule + 1)});
+                             .cells = std::vector<Cell>(dynamic_shared / kSharedGranule + 1),
+                             .reads = {}});
 }
 
 void Memory::BeginBlock() {
@@ -164,7 +170,7 @@ void Memory::CheckRead(Region& region, size_t offset, Cell& cell, const Access& 
     AddReport(Fault::kRace, ThreadName(by) + " reads " + Place(region, offset) + ", which " +
                                 ThreadName(cell.writer) + " writes");
   } else if (cell.written && !region.shared && cell.writer.block != by.block &&
-             SameLaunch(cell.writer)) {
+             SameLaunch(cell.writer.block)) {
     AddReport(Fault::kBlockConflict,
               "a block reads " + Place(region, offset) + ", which another writes");
   }
@@ -172,6 +178,7 @@ void Memory::CheckRead(Region& region, size_t offset, Cell& cell, const Access& 
   const bool same_interval =
       cell.read && cell.reader.block == by.block && cell.reader.barrier == by.barrier;
   if (!same_interval) {
+    if (cell.read && cell.reader.block != by.block) cell.other_block = cell.reader.block;
     cell.reader = by;
     cell.readers_of_a_warp = cell.readers_of_warps = false;
   } else if (WarpOf(cell.reader) != WarpOf(by)) {
@@ -199,15 +206,18 @@ void Memory::CheckWrite(Region& region, size_t offset, Cell& cell, const Access&
   const bool both_atomic = atomic && cell.atomic;
   if (cell.written && !both_atomic) {
     if (Unordered(cell.writer, by)) race(cell.writer, " writes");
-    if (!region.shared && cell.writer.block != by.block && SameLaunch(cell.writer))
+    if (!region.shared && cell.writer.block != by.block && SameLaunch(cell.writer.block))
       AddReport(Fault::kBlockConflict, "two blocks write " + Place(region, offset));
   }
   if (cell.read && cell.reader.block == by.block && cell.reader.barrier == by.barrier) {
     const bool other_lanes = cell.readers_of_a_warp && cell.reader.warp_barrier == by.warp_barrier;
     if (cell.readers_of_warps || Unordered(cell.reader, by) || other_lanes)
       race(cell.reader, " reads");
-  } else if (cell.read && !region.shared && cell.reader.block != by.block &&
-             SameLaunch(cell.reader)) {
+  }
+  const bool read_by_another =
+      cell.read && ((cell.reader.block != by.block && SameLaunch(cell.reader.block)) ||
+                    (cell.other_block != by.block && SameLaunch(cell.other_block)));
+  if (!region.shared && read_by_another) {
     AddReport(Fault::kBlockConflict,
               "a block writes " + Place(region, offset) + ", which another reads");
   }
@@ -220,8 +230,8 @@ void Memory::Read(const void* address, size_t bytes, const Access& by) {
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "a read");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / kGranule; g <= (offset + bytes - 1) / kGranule; ++g) {
-    CheckRead(*region, g * kGranule, region->cells[g], by);
+  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g) {
+    CheckRead(*region, g * region->granule, region->cells[g], by);
     if (!region->reads.empty()) ++region->reads[g];
   }
 }
@@ -230,25 +240,16 @@ void Memory::Write(const void* address, size_t bytes, const Access& by, bool ato
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "a write");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  // Bytes smaller than a cell: neighbours write the two halves of one, which is no race.
-  const bool half = bytes == 1;
-  for (size_t g = offset / kGranule; g <= (offset + bytes - 1) / kGranule; ++g) {
-    Cell& cell = region->cells[g];
-    if (half && cell.written && cell.writer.thread / 32 == by.thread / 32 &&
-        cell.writer.block == by.block) {
-      cell.initialised = true;
-      continue;
-    }
-    CheckWrite(*region, g * kGranule, cell, by, atomic);
-  }
+  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g)
+    CheckWrite(*region, g * region->granule, region->cells[g], by, atomic);
 }
 
 void Memory::BeginCopy(const void* address, size_t bytes, const Access& by) {
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "an asynchronous copy");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / kGranule; g <= (offset + bytes - 1) / kGranule; ++g) {
-    CheckWrite(*region, g * kGranule, region->cells[g], by, false);
+  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g) {
+    CheckWrite(*region, g * region->granule, region->cells[g], by, false);
     region->cells[g].pending = true;
   }
 }
@@ -257,7 +258,7 @@ void Memory::EndCopy(const void* address, size_t bytes, const Access& by) {
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "an asynchronous copy");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / kGranule; g <= (offset + bytes - 1) / kGranule; ++g) {
+  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g) {
     region->cells[g].pending = false;
     region->cells[g].writer = by;
   }

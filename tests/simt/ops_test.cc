@@ -1,9 +1,11 @@
 // The device's ops over rows and its products with bytes, beside the definitions that the CPU's ops are held to.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "core/error.h"
 #include "core/ops/activation_ref.h"
 #include "core/ops/compact_cuda.h"
 #include "core/ops/compact_rows.h"
@@ -79,6 +81,12 @@ void ExpectNorms(const RowsShape& shape) {
   cuda::Norm(work, rms_out.data(), nullptr);
   RmsNormRef(x, rms, want);
   ExpectNear(rms_out, want, "rms norm");
+  if constexpr (sizeof(Out) == sizeof(float)) {
+    const auto in_place = InAndOut("x", x);
+    work.x = in_place.data();
+    cuda::Norm(work, in_place.data(), nullptr);
+    ExpectNear(in_place, want, "rms norm in place");
+  }
 }
 
 TEST_P(DeviceRows, NormsEqualTheReference) {
@@ -126,13 +134,23 @@ TEST_P(DeviceRows, SumsAndEmbeddingsAreThoseOfRows) {
   for (int64_t t = 0; t < 2 * rows; ++t)
     for (int64_t i = 0; i < width; ++i) want.row(t)[i] += gamma.f32()[i] * y.row(t % rows)[i];
   ExpectNear(out, want, "sum");
-  const simt::Array<int32_t> ids("ids", std::vector<int32_t>{static_cast<int32_t>(rows - 1), 0, 0});
-  const simt::Array<float> embedded("embedded", static_cast<size_t>(3 * width));
-  cuda::EmbeddingRows({ids.data(), 3, static_cast<int32_t>(width)}, device_y.data(),
+  const auto plain = InAndOut("x", x);
+  cuda::AddRows({device_y.data(), nullptr, static_cast<int32_t>(2 * rows),
+                 static_cast<int32_t>(rows), static_cast<int32_t>(width)},
+                plain.data(), nullptr);
+  want = x.Clone();
+  for (int64_t t = 0; t < 2 * rows; ++t)
+    for (int64_t i = 0; i < width; ++i) want.row(t)[i] += y.row(t % rows)[i];
+  ExpectNear(plain, want, "sum");
+  // What sampling writes of a sequence whose logits are broken is a row of zeros, and no place before the table.
+  const simt::Array<int32_t> ids("ids",
+                                 std::vector<int32_t>{static_cast<int32_t>(rows - 1), -1, 0, -2});
+  const simt::Array<float> embedded("embedded", static_cast<size_t>(4 * width));
+  cuda::EmbeddingRows({ids.data(), 4, static_cast<int32_t>(width)}, device_y.data(),
                       embedded.data(), nullptr);
-  Tensor rows_of_y = Tensor::F32({3, width});
-  for (int64_t t = 0; t < 3; ++t)
-    std::copy_n(y.row(t == 0 ? rows - 1 : 0), width, rows_of_y.row(t));
+  Tensor rows_of_y = Tensor::F32({4, width});
+  std::copy_n(y.row(rows - 1), width, rows_of_y.row(0));
+  std::copy_n(y.row(0), width, rows_of_y.row(2));
   ExpectNear(embedded, rows_of_y, "embedding");
 }
 
@@ -163,6 +181,86 @@ TEST(DeviceRope, EqualsTheCpu) {
   const simt::Array<Bf16> rounded("rounded", device_x.size());
   cuda::Rope(work, rounded.data(), nullptr);
   ExpectNear(rounded, want, "rope");
+  // In place, of heads that are a part of longer rows.
+  const Tensor wide = RandomTensor({kRows, (kHeads + 1) * kDim}, numbers);
+  want = wide.Clone();
+  Rope(ex, table, positions, want.view().Columns(kDim, (kHeads + 1) * kDim));
+  const auto in_place = InAndOut("x", wide);
+  cuda::RopeWork of_part = work;
+  of_part.x = in_place.data() + kDim;
+  of_part.x_stride = of_part.out_stride = (kHeads + 1) * kDim;
+  cuda::Rope(of_part, in_place.data() + kDim, nullptr);
+  ExpectNear(in_place, want, "rope in place");
+}
+
+TEST_P(DeviceRows, MixturesAndRoundedRowsAreThoseOfElements) {
+  Numbers numbers(9);
+  const auto rows = static_cast<int32_t>(GetParam().rows),
+             width = static_cast<int32_t>(GetParam().width);
+  const Tensor x = RandomTensor({rows, width + 3}, numbers),
+               y = RandomTensor({rows, width}, numbers);
+  const auto device_x = OnDevice("x", x), device_y = OnDevice("y", y);
+  const simt::Array<float> mixed("mixed", static_cast<size_t>(rows * width));
+  cuda::MixRows({device_x.data() + 1, device_y.data(), 0.25F, -2, rows, width, width + 3, width,
+                 mixed.data(), width},
+                nullptr);
+  Tensor want = Tensor::F32({rows, width});
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t i = 0; i < width; ++i) want.row(t)[i] = 0.25F * x.row(t)[i + 1] - 2 * y.row(t)[i];
+  ExpectNear(mixed, want, "mix");
+  const auto scaled = InAndOut("y", y);
+  cuda::MixRows({scaled.data(), nullptr, 0.5F, 0, rows, width, width, width, scaled.data(), width},
+                nullptr);
+  for (size_t i = 0; i < scaled.size(); ++i) ASSERT_EQ(scaled[i], 0.5F * y.f32()[i]);
+  const simt::Array<Bf16> rounded("rounded", static_cast<size_t>(rows * width));
+  cuda::RoundRows({device_x.data() + 1, width + 3, rows, width, rounded.data(), 0.3F}, nullptr);
+  for (int64_t t = 0; t < rows; ++t)
+    for (int64_t i = 0; i < width; ++i)
+      ASSERT_EQ(rounded[static_cast<size_t>(t * width + i)].bits,
+                Bf16FromF32(0.3F * x.row(t)[i + 1]).bits);
+  EXPECT_TRUE(simt::TakeReports().empty());
+}
+
+TEST(DeviceGrids, AreResampledByFourRowsEach) {
+  constexpr int32_t kWidth = 37;
+  Numbers numbers(10);
+  const Tensor x = RandomTensor({6, kWidth}, numbers);
+  const auto device_x = OnDevice("x", x);
+  const std::vector<cuda::ResampleTap> taps = {
+      {{0, 1, 3, 4}, {0.25F, 0.5F}}, {{5, 5, 5, 5}, {0, 0}}, {{1, 2, 4, 5}, {1, 0.125F}}};
+  const simt::Array<cuda::ResampleTap> device_taps("taps", taps);
+  const simt::Array<float> out("out", 3 * kWidth);
+  cuda::ResampleRows({device_x.data(), device_taps.data(), 3, kWidth, out.data()}, nullptr);
+  Tensor want = Tensor::F32({3, kWidth});
+  for (int64_t t = 0; t < 3; ++t) {
+    const auto& [row, weight] = taps[static_cast<size_t>(t)];
+    const float of[4] = {(1 - weight[0]) * (1 - weight[1]), weight[0] * (1 - weight[1]),
+                         (1 - weight[0]) * weight[1], weight[0] * weight[1]};
+    for (int64_t i = 0; i < kWidth; ++i)
+      for (int64_t r = 0; r < 4; ++r) want.row(t)[i] += of[r] * x.row(row[r])[i];
+  }
+  ExpectNear(out, want, "resampled");
+}
+
+TEST_P(DeviceRows, PeaksAreOfTheDimensionsThatAreAskedFor) {
+  Numbers numbers(11);
+  const auto& [rows, width] = GetParam();
+  const Tensor x = RandomTensor({rows, width}, numbers);
+  const auto device_x = OnDevice("x", x);
+  const simt::Array<int32_t> dims("dims", std::vector<int32_t>{static_cast<int32_t>(width - 1),
+                                                               static_cast<int32_t>(width / 2)});
+  const simt::Array<float> out("out", static_cast<size_t>(2 * rows));
+  cuda::PeaksOfRows({device_x.data(), dims.data(), 2, static_cast<int32_t>(rows),
+                     static_cast<int32_t>(width), out.data()},
+                    nullptr);
+  Tensor want = Tensor::F32({rows, 2});
+  for (int64_t t = 0; t < rows; ++t) {
+    double squares = 0;
+    for (int64_t i = 0; i < width; ++i) squares += double{x.row(t)[i]} * x.row(t)[i];
+    want.row(t)[0] = std::max(std::abs(x.row(t)[width - 1]), std::abs(x.row(t)[width / 2]));
+    want.row(t)[1] = static_cast<float>(squares / static_cast<double>(width));
+  }
+  ExpectNear(out, want, "peaks");
 }
 
 // Weights of few bits with what they stand for.
@@ -201,9 +299,10 @@ FewBits MakeInt4(int64_t features, int64_t depth, Numbers& numbers) {
 class DeviceBytes : public ::testing::TestWithParam<int64_t> {};
 INSTANTIATE_TEST_SUITE_P(Rows, DeviceBytes, ::testing::Values(1, 3, 16));
 
-// y as the CPU has it: whole numbers, then scale·sum·row scale.
-void ExpectProduct(int64_t rows, FewBits w, bool four_bits) {
+// y as the CPU has it, bit for bit: whole numbers, then fma(sum, scale·row scale, y) + bias.
+void ExpectProduct(int64_t rows, FewBits w, bool four_bits, cuda::Add add) {
   constexpr int64_t kFeatures = 9, kDepth = 192;
+  const bool adds = add == cuda::Add::kYes;  // and has a bias
   Numbers numbers(8);
   for (int64_t n = 0; n < kFeatures; ++n) {
     w.scale.push_back(numbers.Normal(0.01F));
@@ -220,12 +319,12 @@ void ExpectProduct(int64_t rows, FewBits w, bool four_bits) {
                     nullptr);
   const simt::Array<uint8_t> q("q", w.q), factors("factors", w.factors);
   const simt::Array<float> scale("scale", w.scale), bias("bias", w.bias);
-  const cuda::DeviceBytes weights{
-      q.data(), four_bits ? factors.data() : nullptr, scale.data(), bias.data(), kFeatures, kDepth};
+  const cuda::DeviceBytes weights{q.data(),     four_bits ? factors.data() : nullptr,
+                                  scale.data(), adds ? bias.data() : nullptr,
+                                  kFeatures,    kDepth};
   const auto out = InAndOut("y", y);
-  cuda::MultiplyBytes(
-      {byte_rows, static_cast<int32_t>(rows), weights, cuda::Add::kYes, out.data(), kFeatures},
-      nullptr);
+  cuda::MultiplyBytes({byte_rows, static_cast<int32_t>(rows), weights, add, out.data(), kFeatures},
+                      nullptr);
   for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
   std::vector<uint8_t> want_bytes(kDepth);
   for (int64_t r = 0; r < rows; ++r) {
@@ -239,10 +338,10 @@ void ExpectProduct(int64_t rows, FewBits w, bool four_bits) {
       for (int64_t k = 0; k < kDepth; ++k)
         sum += w.values[static_cast<size_t>(n * kDepth + k)] *
                (want_bytes[static_cast<size_t>(k)] - kByteOffset);
-      const float want = w.scale[static_cast<size_t>(n)] * static_cast<float>(sum) * row_scale +
-                         y.row(r)[n] + w.bias[static_cast<size_t>(n)];
-      ASSERT_NEAR(out[static_cast<size_t>(r * kFeatures + n)], want, 1e-6 * (1 + std::abs(want)))
-          << r << ' ' << n;
+      float want = std::fma(static_cast<float>(sum), w.scale[static_cast<size_t>(n)] * row_scale,
+                            adds ? y.row(r)[n] : 0.0F);
+      if (adds) want += w.bias[static_cast<size_t>(n)];
+      ASSERT_EQ(out[static_cast<size_t>(r * kFeatures + n)], want) << r << ' ' << n;
     }
   }
   const simt::Array<Bf16> expanded("expanded", w.values.size());
@@ -256,12 +355,31 @@ void ExpectProduct(int64_t rows, FewBits w, bool four_bits) {
 
 TEST_P(DeviceBytes, ProductsWithEightBitsAreExactSums) {
   Numbers numbers(7);
-  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false);
+  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false, cuda::Add::kYes);
+  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false, cuda::Add::kNo);
 }
 
 TEST_P(DeviceBytes, ProductsWithFourBitsAreExactSums) {
   Numbers numbers(7);
-  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true);
+  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true, cuda::Add::kYes);
+  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true, cuda::Add::kNo);
+}
+
+TEST(DeviceBytesAtOddAddresses, AreRefused) {
+  const simt::Array<int8_t> bytes("bytes", 128);
+  const simt::Array<uint8_t> q("q", std::vector<uint8_t>(256));
+  const simt::Array<float> scales("scales", 1), y("y", 1);
+  const auto multiply = [&](int8_t* x, const uint8_t* w) {
+    cuda::MultiplyBytes({{x, scales.data(), nullptr},
+                         1,
+                         {w, nullptr, scales.data(), nullptr, 1, 64},
+                         cuda::Add::kNo,
+                         y.data(),
+                         1},
+                        nullptr);
+  };
+  EXPECT_THROW(multiply(bytes.data() + 4, q.data()), Error);
+  EXPECT_THROW(multiply(bytes.data(), q.data() + 8), Error);
 }
 
 TEST(DeviceBytesOfZeros, HaveScaleZero) {

@@ -21,7 +21,10 @@ namespace {
 
 constexpr int kLanes = 32;
 constexpr unsigned kMostThreads = 1024;
-constexpr size_t kMostShared = 227 * 1024;  // what a block may have on sm_90 and sm_100
+constexpr size_t kMostShared =
+    163 * 1024;  // what a block may have on sm_80, the least of those that we compile for
+constexpr unsigned kMostBlocksAcross = 65535;  // in y and z
+constexpr unsigned kMostBlocks = 0x7FFFFFFF;   // in x
 
 struct AsyncCopy {
   void* to;
@@ -320,11 +323,15 @@ void Launch(Dim3 grid, Dim3 block, size_t dynamic_shared, bool checked,
   const uint64_t threads = uint64_t{block.x} * block.y * block.z;
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
   s.running = nullptr;
-  if (threads == 0 || threads > kMostThreads || blocks == 0 || dynamic_shared > kMostShared) {
-    Memory::Instance().AddReport(Fault::kBadLaunch, std::to_string(blocks) + " blocks of " +
-                                                        std::to_string(threads) + " threads with " +
-                                                        std::to_string(dynamic_shared) +
-                                                        " bytes of shared memory");
+  const bool too_far =
+      grid.x > kMostBlocks || grid.y > kMostBlocksAcross || grid.z > kMostBlocksAcross;
+  if (threads == 0 || threads > kMostThreads || blocks == 0 || too_far ||
+      dynamic_shared > kMostShared) {
+    Memory::Instance().AddReport(
+        Fault::kBadLaunch, std::to_string(grid.x) + "·" + std::to_string(grid.y) + "·" +
+                               std::to_string(grid.z) + " blocks of " + std::to_string(threads) +
+                               " threads with " + std::to_string(dynamic_shared) +
+                               " bytes of shared memory");
     return;
   }
   if (s.stacks == nullptr) {
@@ -412,6 +419,12 @@ void OnWrite(const void* address, size_t bytes, bool atomic) {
   if (!checking) return;
   if (std::has_single_bit(bytes)) Memory::Instance().CheckAligned(address, bytes);
   Memory::Instance().Write(address, bytes, Now(), atomic);
+}
+
+void CheckMask(unsigned mask, Place place) {
+  if (mask == 0xFFFFFFFFU) return;
+  Memory::Instance().AddReport(Fault::kWarpDivergence,
+                               "a mask that is not the whole warp's at " + At(place));
 }
 
 void SuspendChecks(bool suspend) { checking = !suspend && S().checked; }

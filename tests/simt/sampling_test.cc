@@ -82,6 +82,20 @@ TEST_P(DeviceSampling, ChoosesWhatTheCpuChooses) {
   }
 }
 
+// Long enough for a warp's stretches to be longer than the warp; most logits fall into a few digits, as a model's.
+TEST(DeviceSampling, OfManyTokensChoosesWhatTheCpuChooses) {
+  constexpr int32_t kUsable = 20011;
+  Numbers numbers(3);
+  const std::vector<float> logits = TiedLogits(kUsable + 5, numbers);
+  for (const SamplingParams& params :
+       {SamplingParams{.temperature = 1, .seed = 1},
+        SamplingParams{.temperature = 0.9, .top_p = 0.8, .seed = 2},
+        SamplingParams{.temperature = 1.2, .top_k = 700, .top_p = 0.95, .seed = 3}}) {
+    Sampler sampler(params, kUsable);
+    ASSERT_EQ(SampleOnDevice(logits, kUsable, params, 0, nullptr, nullptr), sampler.Sample(logits));
+  }
+}
+
 TEST(DeviceSampling, ChoosesAmongWhatAConstraintAllows) {
   Numbers numbers(2);
   std::vector<float> logits = TiedLogits(300, numbers);
@@ -97,6 +111,24 @@ TEST(DeviceSampling, ChoosesAmongWhatAConstraintAllows) {
   for (uint64_t step = 0; step < 8; ++step)
     EXPECT_EQ(SampleOnDevice(logits, 300, params, step, nullptr, device_allowed.data()),
               sampler.Sample(masked));
+}
+
+// −0 and 0 are equal logits, of which the lowest id counts, and as many tokens of top-k.
+TEST(DeviceSampling, ZerosOfBothSignsAreEqual) {
+  std::vector<float> logits(70, -3.0F);
+  logits[5] = -0.0F;
+  logits[9] = 0.0F;
+  for (const int64_t top_k : {0, 1, 2}) {
+    for (const double temperature : {0.0, 1.0}) {
+      SamplingParams params{.temperature = temperature, .seed = 3};
+      params.top_k = static_cast<decltype(params.top_k)>(top_k);
+      Sampler sampler(params, 70);
+      for (uint64_t step = 0; step < 6; ++step)
+        ASSERT_EQ(SampleOnDevice(logits, 70, params, step, nullptr, nullptr),
+                  sampler.Sample(logits))
+            << top_k << ' ' << temperature << ' ' << step;
+    }
+  }
 }
 
 TEST(DeviceSampling, SaysWhenLogitsAreBroken) {

@@ -49,6 +49,11 @@ class GateTest(unittest.TestCase):
         cuda_static.write(kernels, self.document)
         self.assertIn("a stack frame of 8 bytes, expected none", self.problems(kernels)[0])
 
+    def test_of_another_compiler_spills_are_refused_and_drift_is_not(self):
+        cuda_static.write([kernel()], self.document)
+        self.assertEqual(list(cuda_static.problems(self.library, [kernel(registers=129)], None)), [])
+        self.assertEqual(len(list(cuda_static.problems(self.library, [kernel(stack=8)], None))), 1)
+
     def test_what_fits_nowhere_is_refused(self):
         kernels = [kernel(shared=300000, blocks=0)]
         cuda_static.write(kernels, self.document)

@@ -47,7 +47,7 @@ class Problem:
     def __init__(self, d, heads, kv_heads, rows, keys, seed=1, varied=False):
         random = np.random.default_rng(seed)
         self.d, self.heads, self.kv_heads, self.rows, self.keys, self.varied = d, heads, kv_heads, rows, keys, varied
-        self.scale = 0.125
+        self.scale = float(np.float32(d**-0.5))
         self.width = next(w for w in (32, 64, 80, 96, 128) if d <= w)
         self.page_count = (keys + 63) // 64
         self.q = as_bf16(random.standard_normal((rows, heads, d)))
@@ -130,6 +130,7 @@ class TilesTest(unittest.TestCase):
     def test_gains_and_content_equal_the_matrix(self):
         program = Program(compile_ptx("attention/attention_tiles_varied_cuda.cu"))
         self.expect_right(Problem(64, 4, 2, 9, 100, varied=True), program)
+        self.expect_right(Problem(128, 2, 1, 5, 70, varied=True), program)
 
     def assert_found(self, old, new):
         """An operand swapped in the assembly, as a wrapper might have it, is seen."""

@@ -18,9 +18,10 @@ void AllowShared(const void* kernel, size_t bytes) {
   if (bytes <= kSharedWithoutAsking) return;
   const cudaError_t status = cudaFuncSetAttribute(
       kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (status != cudaSuccess)
-    Throw(Code::kInternal, "a kernel wants ", bytes,
-          " bytes of shared memory: ", cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // or the next launch would be blamed
+  Throw(Code::kInternal, "a kernel wants ", bytes,
+        " bytes of shared memory: ", cudaGetErrorString(status));
 }
 
 }  // namespace binocle::cuda

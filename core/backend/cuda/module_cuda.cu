@@ -5,6 +5,7 @@
 #include <cstring>
 #include <exception>
 
+#include "core/backend/cuda/architectures.h"
 #include "core/backend/cuda/opened_cuda.h"
 
 namespace binocle {
@@ -12,11 +13,14 @@ namespace {
 
 using cuda::OpenedDevice;
 
-// The least that has cp.async and bf16 mma.
-constexpr int32_t kLeastMajor = 8;
-
 void Tell(CudaModule::Take take, void* context, const char* text) {
   take(context, text, std::strlen(text));
+}
+
+// Of a call that failed: its words. The thread's last error is cleared, or the next launch would be blamed.
+const char* Failure(cudaError_t status) {
+  cudaGetLastError();
+  return cudaGetErrorString(status);
 }
 
 // What `action` returns; `failed`, and why, where it throws.
@@ -43,8 +47,9 @@ int32_t CountDevices(CudaModule::Take problem, void* context) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaSuccess) return count;
+  const char* failure = Failure(status);
   if (status == cudaErrorNoDevice) return 0;
-  Tell(problem, context, cudaGetErrorString(status));
+  Tell(problem, context, failure);
   return -1;
 }
 
@@ -53,7 +58,7 @@ bool DescribeDevice(int32_t index, CudaModule::Device* device, CudaModule::Take 
   cudaDeviceProp properties{};
   const cudaError_t status = cudaGetDeviceProperties(&properties, index);
   if (status != cudaSuccess) {
-    Tell(problem, context, cudaGetErrorString(status));
+    Tell(problem, context, Failure(status));
     return false;
   }
   *device = {properties.major, properties.minor, properties.multiProcessorCount,
@@ -62,7 +67,9 @@ bool DescribeDevice(int32_t index, CudaModule::Device* device, CudaModule::Take 
   return true;
 }
 
-bool Supports(int32_t major, int32_t /*minor*/) { return major >= kLeastMajor; }
+bool Supports(int32_t major, int32_t minor) {
+  return cuda::BuiltFor(BINOCLE_CUDA_ARCHITECTURES, major, minor);
+}
 
 void* Open(int32_t index, CudaModule::Take problem, void* context) {
   return Guarded<void*>(problem, context, nullptr, [&] { return new OpenedDevice(index); });

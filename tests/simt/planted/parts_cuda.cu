@@ -4,9 +4,8 @@
 #include "attention/attention_parts_cuda.cu"
 
 extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
+  using namespace binocle::cuda;  // NOLINT(google-build-using-namespace): the kernels' own
   binocle::PlantedKernels kernels;
-  kernels.merge = [](const binocle::cuda::MergeWork& work) {
-    binocle::cuda::MergeParts(work, nullptr);
-  };
+  kernels.merge = [](const MergeWork& work) { MergeParts(work, nullptr); };
   return kernels;
 }

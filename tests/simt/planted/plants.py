@@ -1,7 +1,7 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Faults planted in the real kernels: each is a change of a line or two in a copy of a source.
 
-    plants.py list                      name, source and what finds it, one plant a line, separated by tabs
+    plants.py list                      name, source, the file of this folder that makes a library of it, and what finds it, a plant a line, with tabs
     plants.py write NAME ROOT OUT       the changed copy of the plant's source, as OUT/<source>
 
 A change whose place is not there exactly once is an error: the kernel has changed, and so must the plant.
@@ -10,13 +10,19 @@ A change whose place is not there exactly once is an error: the kernel has chang
 import os
 import sys
 
-TILES = "attention/attention_tiles_cuda-inl.h"
-PARTS = "attention/attention_parts_cuda.cu"
-ROWS = "attention/attention_rows_cuda.cu"
+# A source, and the library over it: one source may have several, with other kernels of it.
+TILES = ("attention/attention_tiles_cuda-inl.h", "tiles")
+VARIED = ("attention/attention_tiles_cuda-inl.h", "varied")
+PARTS = ("attention/attention_parts_cuda.cu", "parts")
+SINKS = ("attention/attention_parts_cuda.cu", "sinks")
+ROWS = ("attention/attention_rows_cuda.cu", "rows")
+KV = ("attention/device_kv_cuda.cu", "kv")
+SAMPLING = ("llm/sampling_cuda.cu", "sampling")
+COMPACT = ("core/ops/compact_cuda.cu", "compact")
+OPS = ("core/ops/rows_cuda.cu", "ops")
 
-#What finds it : words of a report, or "numbers" : O or the LSE is wrong.
+# What finds it: words of a report, or "numbers": a result is wrong.
 PLANTS = [
-    ("no_plant", TILES, "", "", "nothing"),
     ("refill_without_barrier", TILES, "    __syncthreads();\n  }\n\n  WriteRows", "  }\n\n  WriteRows", "race"),
     ("no_barrier_after_wait", TILES, "    __syncthreads();\n    const int first = tile.first_key", "    const int first = tile.first_key", "race"),
     ("queries_overwritten", TILES, "  __syncthreads();\n\n  RunningRow", "\n  RunningRow", "race"),
@@ -41,37 +47,61 @@ PLANTS = [
     ("too_little_shared", TILES, "return 4 * PageTile<D>::kElements * 2;", "return 3 * PageTile<D>::kElements * 2;", "out of bounds"),
     ("heads_of_the_first_group", TILES, "shape.heads + block.head(m);", "shape.heads + m % shape.group;", "block conflict"),
     ("barrier_for_some", TILES, "  __syncthreads();\n  {\n    const Bf16* row", "  if (block.warp() < 3) __syncthreads();\n  {\n    const Bf16* row", "barrier divergence"),
-    ("merges_without_the_last", PARTS, "p < row.parts && most > kSeesNothing; ++p)\n    sum", "p + 1 < row.parts && most > kSeesNothing; ++p)\n    sum", "numbers"),
+    ("merges_without_the_last", PARTS, "p < row.parts && seen; ++p) sum", "p + 1 < row.parts && seen; ++p) sum", "numbers"),
     ("merges_one_part_again", PARTS, "(int64_t{row.first_part} + p) * work.heads", "int64_t{row.first_part} * work.heads", "numbers"),
-    ("writes_parts_again", PARTS, "work.out[at * work.head_dim + i] = o;", "work.out[at * work.head_dim + i] = o;\n    const_cast<float*>(work.part_lse)[0] = 0;", "race"),
+    ("writes_parts_again", PARTS, "work.out[at * work.head_dim + i] = seen ? o / sum : 0.0F;", "work.out[at * work.head_dim + i] = seen ? o / sum : 0.0F;\n    const_cast<float*>(work.part_lse)[0] = 0;", "race"),
     ("weights_without_a_fence", ROWS, "    __syncwarp();\n    state.shift", "    state.shift", "race"),
     ("weights_overwritten", ROWS, "    __syncwarp();\n  }\n};", "  }\n};", "race"),
     ("queries_before_they_are_there", ROWS, "    __syncthreads();\n    RowState", "    RowState", "race"),
     ("merges_before_all_left", ROWS, "lane, parts[warp]);\n    __syncthreads();\n    const int64_t at", "lane, parts[warp]);\n    const int64_t at", "race"),
     ("scores_of_unseen_keys", ROWS, "key < row.first_key || key >= row.end_key", "key < row.first_key", "uninitialised"),
+    ("content_not_rescaled", VARIED, "        content_sum[0] *= factor[0];\n", "", "numbers"),
+    ("gains_of_signed_scores", VARIED, "rows[i / 2].gain * fabsf(x)", "rows[i / 2].gain * x", "numbers"),
+    ("classes_of_the_neighbour", VARIED, "(i % 2 * 8) & 0xFF", "((i + 1) % 2 * 8) & 0xFF", "numbers"),
+    ("sinks_that_are_not_seen", SINKS, "    if (key < row.first_key || key >= row.end_key) continue;\n", "", "numbers"),
+    ("gain_of_the_whole_output", SINKS, "(gains.content - 1) * m.content *", "(gains.content - 1) *", "numbers"),
+    ("rotated_backwards", KV, "{low * c - high * s, high * c + low * s}", "{low * c + high * s, high * c - low * s}", "numbers"),
+    ("queries_not_scaled", KV, "Store(to + half, work.scale * pair.high)", "Store(to + half, pair.high)", "numbers"),
+    ("padding_left_alone", KV, "return StoreTwo(to + d + 2 * (p - half), {0, 0});", "return;", "numbers"),
+    ("slots_of_one_page", KV, "int64_t{slot / 64} * kv.shape.kv_heads", "int64_t{slot / 128} * kv.shape.kv_heads", "block conflict"),
+    ("ties_by_the_last_id", SAMPLING, "s.ids[other] < s.ids[me()]", "s.ids[other] > s.ids[me()]", "numbers"),
+    ("two_zeros", SAMPLING, "FloatToBits(x + 0.0F)", "FloatToBits(x)", "numbers"),
+    ("bins_before_they_are_empty", SAMPLING, "s.bins[me()] = 0;\n      __syncthreads();", "s.bins[me()] = 0;", "race"),
+    ("scan_without_a_barrier", SAMPLING, "= with_mine;\n    __syncthreads();", "= with_mine;", "race"),
+    ("leaders_add_for_themselves", SAMPLING, "sum = WarpSumOfCounts(mine ? weight : Count{0});", ";", "numbers"),
+    ("equals_past_the_last", SAMPLING, "(order == t.order && id <= t.last_id)", "order == t.order", "numbers"),
+    ("bytes_cut_off", COMPACT, "rintf(x[i] * inverse)", "(x[i] * inverse)", "numbers"),
+    ("offset_forgotten", COMPACT, "-8 * work.x.group_sums[at]", "0 * work.x.group_sums[at]", "numbers"),
+    ("factor_of_the_next_group", COMPACT, "+ group / 2] >> (group % 2 * 4)", "+ group / 2] >> ((group + 1) % 2 * 4)", "numbers"),
+    ("features_past_the_last", COMPACT, "int64_t{Smaller(first + f, work.w.features - 1)} * chunks", "int64_t{first + f} * chunks", "out of bounds"),
+    ("maximum_without_a_barrier", COMPACT, "= value;\n  __syncthreads();\n  for (int w", "= value;\n  for (int w", "race"),
+    ("sum_without_a_barrier", OPS, "= value;\n  __syncthreads();\n  float sum", "= value;\n  float sum", "race"),
+    ("squares_with_the_mean", OPS, "(x[i] - mean) * (x[i] - mean)", "x[i] * x[i]", "numbers"),
+    ("one_number_more", OPS, "AddRowsKernel(AddWork work, float* x) {\n  const int64_t i = Index();\n  if (i >=", "AddRowsKernel(AddWork work, float* x) {\n  const int64_t i = Index();\n  if (i >", "out of bounds"),
+    ("rows_of_no_token", OPS, "out[i] = id < 0 ? 0.0F : Load(", "out[i] = Load(", "out of bounds"),
 ]
 
 
 def write(name, root, out):
-    for plant, source, old, new, _ in PLANTS:
+    for plant, (source, _), old, new, _ in PLANTS:
         if plant != name:
             continue
         with open(os.path.join(root, source), encoding="utf-8") as file:
             text = file.read()
-        if old and text.count(old) != 1:
+        if text.count(old) != 1:
             sys.exit(f"{name}: its place is {text.count(old)} times in {source}, expected once: adapt the plant to the kernel")
         path = os.path.join(out, source)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:
-            file.write(text.replace(old, new) if old else text)
+            file.write(text.replace(old, new))
         return
     sys.exit(f"no plant is called {name}")
 
 
 def main():
     if sys.argv[1:] == ["list"]:
-        for name, source, _, _, found_by in PLANTS:
-            print(f"{name}\t{source}\t{found_by}")
+        for name, (source, library), _, _, found_by in PLANTS:
+            print(f"{name}\t{source}\t{library}\t{found_by}")
     elif len(sys.argv) == 5 and sys.argv[1] == "write":
         write(*sys.argv[2:])
     else:

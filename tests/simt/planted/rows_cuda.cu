@@ -4,9 +4,8 @@
 #include "attention/attention_rows_cuda.cu"
 
 extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
+  using namespace binocle::cuda;  // NOLINT(google-build-using-namespace): the kernels' own
   binocle::PlantedKernels kernels;
-  kernels.rows = [](const binocle::cuda::AttentionWork<float>& work) {
-    binocle::cuda::AttendRows(work, nullptr);
-  };
+  kernels.rows = [](const AttentionWork<float>& work) { AttendRows(work, nullptr); };
   return kernels;
 }

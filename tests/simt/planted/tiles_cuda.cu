@@ -4,9 +4,10 @@
 #include "attention/attention_tiles_cuda-inl.h"
 
 extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
+  using namespace binocle::cuda;  // NOLINT(google-build-using-namespace): the kernels' own
   binocle::PlantedKernels kernels;
-  kernels.tiles = [](const binocle::cuda::AttentionWork<binocle::Bf16>& work) {
-    if (work.tile_count > 0) binocle::cuda::LaunchTiles<64, false>(work, nullptr);
+  kernels.tiles = [](const AttentionWork<binocle::Bf16>& work) {
+    if (work.tile_count > 0) LaunchTiles<64, false>(work, nullptr);
   };
   return kernels;
 }

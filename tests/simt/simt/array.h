@@ -24,7 +24,8 @@ class Array {
   // Of undefined value: an output.
   Array(std::string name, size_t count)
       : count_(count),
-        region_(&Memory::Instance().NewBuffer(std::move(name), count * sizeof(T), false, false)) {}
+        region_(&Memory::Instance().NewBuffer(
+            std::move(name), {count * sizeof(T), sizeof(T) == 1 ? 1U : 2U, false, false})) {}
   ~Array() {
     if (region_ != nullptr) Memory::Instance().Free(*region_);
   }
@@ -39,7 +40,8 @@ class Array {
   // Element i of an output, from the host: from then on it has a value.
   void Set(size_t i, T value) {
     data()[i] = value;
-    for (size_t g = i * sizeof(T) / kGranule; g <= (i * sizeof(T) + sizeof(T) - 1) / kGranule; ++g)
+    const size_t granule = region_->granule;
+    for (size_t g = i * sizeof(T) / granule; g <= (i * sizeof(T) + sizeof(T) - 1) / granule; ++g)
       region_->cells[g].initialised = true;
   }
   std::span<const T> span() const { return {data(), count_}; }
@@ -47,13 +49,13 @@ class Array {
   // From here on reads are counted, in checked builds.
   void CountReads() { region_->reads.assign(region_->cells.size(), 0); }
   // How often the first bytes of element i were read.
-  uint32_t reads(size_t i) const { return region_->reads[i * sizeof(T) / kGranule]; }
+  uint32_t reads(size_t i) const { return region_->reads[i * sizeof(T) / region_->granule]; }
 
  private:
   Array(std::string name, const std::vector<T>& contents, bool read_only)
       : count_(contents.size()),
-        region_(
-            &Memory::Instance().NewBuffer(std::move(name), count_ * sizeof(T), true, read_only)) {
+        region_(&Memory::Instance().NewBuffer(
+            std::move(name), {count_ * sizeof(T), sizeof(T) == 1 ? 1U : 2U, true, read_only})) {
     if (count_ > 0) std::memcpy(data(), contents.data(), count_ * sizeof(T));
   }
 

@@ -68,7 +68,8 @@ inline void __syncwarp(SIMT_HERE) { ::simt::MeetWarp({.op = ::simt::WarpOp::kSyn
 
 namespace simt {
 template <typename T>
-T ShuffleAs(WarpOp op, T value, unsigned argument, Place place) {
+T ShuffleAs(unsigned mask, WarpOp op, T value, unsigned argument, Place place) {
+  CheckMask(mask, place);
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
@@ -79,20 +80,21 @@ T ShuffleAs(WarpOp op, T value, unsigned argument, Place place) {
 }  // namespace simt
 
 template <typename T>
-T __shfl_sync(unsigned, T value, int lane, SIMT_HERE) {
-  return ::simt::ShuffleAs(::simt::WarpOp::kShuffle, value, static_cast<unsigned>(lane),
+T __shfl_sync(unsigned mask, T value, int lane, SIMT_HERE) {
+  return ::simt::ShuffleAs(mask, ::simt::WarpOp::kShuffle, value, static_cast<unsigned>(lane),
                            {file, line});
 }
 template <typename T>
-T __shfl_xor_sync(unsigned, T value, int lanes, SIMT_HERE) {
-  return ::simt::ShuffleAs(::simt::WarpOp::kShuffleXor, value, static_cast<unsigned>(lanes),
+T __shfl_xor_sync(unsigned mask, T value, int lanes, SIMT_HERE) {
+  return ::simt::ShuffleAs(mask, ::simt::WarpOp::kShuffleXor, value, static_cast<unsigned>(lanes),
                            {file, line});
 }
 template <typename T>
-T __shfl_down_sync(unsigned, T value, unsigned lanes, SIMT_HERE) {
-  return ::simt::ShuffleAs(::simt::WarpOp::kShuffleDown, value, lanes, {file, line});
+T __shfl_down_sync(unsigned mask, T value, unsigned lanes, SIMT_HERE) {
+  return ::simt::ShuffleAs(mask, ::simt::WarpOp::kShuffleDown, value, lanes, {file, line});
 }
-inline unsigned __ballot_sync(unsigned, int predicate, SIMT_HERE) {
+inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_HERE) {
+  ::simt::CheckMask(mask, {file, line});
   return static_cast<unsigned>(::simt::MeetWarp(
       {.op = ::simt::WarpOp::kBallot, .value = predicate != 0 ? 1U : 0U}, {file, line}));
 }
@@ -103,6 +105,8 @@ inline int __all_sync(unsigned mask, int predicate, SIMT_HERE) {
   return __ballot_sync(mask, predicate == 0 ? 1 : 0, file, line) == 0 ? 1 : 0;
 }
 inline int __popc(unsigned x) { return std::popcount(x); }
+// The lowest bit that is set, counted from 1; 0: none.
+inline int __ffs(int x) { return x == 0 ? 0 : std::countr_zero(static_cast<unsigned>(x)) + 1; }
 
 // Fibers are switched only where threads meet, so that a plain sum is atomic.
 template <typename T>
@@ -121,6 +125,9 @@ inline int __dp4a(int a, int b, int c) {
     c += static_cast<int8_t>(a >> (8 * i)) * static_cast<int8_t>(b >> (8 * i));
   return c;
 }
+inline float __fmul_rn(float a, float b) { return a * b; }
+inline float __fadd_rn(float a, float b) { return a + b; }
+inline float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
 inline float rsqrtf(float x) { return 1.0F / std::sqrt(x); }
 
 namespace binocle::cuda {

@@ -1,4 +1,5 @@
-// The emulator's memory: device buffers, a block's shared memory, and a shadow that says of every two bytes who touched them last.
+// The emulator's memory: device buffers, a block's shared memory, and a shadow that says of every two bytes, or of every byte of buffers of bytes, who
+// touched them last.
 //
 // In checked builds every access of a kernel arrives here (hooks.cc) and is held against the shadow: bounds, what was never written, copies that
 // nobody waited for, races inside a block, conflicts between blocks, misaligned vectors, writes to what is read-only.
@@ -40,9 +41,10 @@ struct Access {
   bool operator==(const Access&) const = default;
 };
 
-// Of two bytes.
+// Of a granule.
 struct Cell {
   Access writer, reader;
+  uint32_t other_block = 0;        // the last that read and is not the reader's; 0: none
   bool written = false;            // by a kernel of some launch; writer is meaningful
   bool read = false;               // reader is meaningful
   bool initialised = false;        //
@@ -58,18 +60,25 @@ struct Region {
   std::string name;
   bool shared = false;
   bool read_only = false;
+  size_t granule = 2;  // bytes of a cell
   std::vector<Cell> cells;
-  std::vector<uint32_t> reads;  // per two bytes; empty: nobody counts
+  std::vector<uint32_t> reads;  // per granule; empty: nobody counts
 };
-
-inline constexpr size_t kGranule = 2;
 
 // One for the process: tests run side by side as processes.
 class Memory {
  public:
   static Memory& Instance();
 
-  Region& NewBuffer(std::string name, size_t bytes, bool initialised, bool read_only);
+  struct Buffer {
+    size_t bytes;
+    size_t granule = 2;  // 1 for buffers of bytes, which threads write one by one
+    bool initialised;
+    bool read_only;
+  };
+  Region& NewBuffer(std::string name, const Buffer& buffer);
+  // Buffers from now on begin so many bytes past a multiple of 256, as pieces of a larger one do. Less than 256.
+  void SetOffset(size_t bytes) { offset_ = bytes; }
   void Free(Region& region);
 
   // A block's shared memory. `tag` tells the arrays of a kernel apart.
@@ -94,12 +103,13 @@ class Memory {
   Region* Find(uintptr_t address, size_t bytes, const char* what);
   void CheckRead(Region& region, size_t offset, Cell& cell, const Access& by);
   void CheckWrite(Region& region, size_t offset, Cell& cell, const Access& by, bool atomic);
-  bool SameLaunch(const Access& other) const { return other.block >= first_block_; }
+  bool SameLaunch(uint32_t block) const { return block >= first_block_; }
   std::string Place(const Region& region, size_t offset) const;
 
   unsigned char* global_ = nullptr;  // the arena of buffers
   unsigned char* shared_ = nullptr;  // dynamic first, arrays of fixed size behind it
   size_t global_used_ = 0;
+  size_t offset_ = 0;
   int64_t live_buffers_ = 0;
   std::vector<Region*> units_;  // of every kUnit bytes of the arena
   std::vector<Region> shared_regions_;

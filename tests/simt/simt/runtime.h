@@ -74,6 +74,8 @@ extern bool checking;
 
 // Meets the other lanes of the warp; returns when the operation is done. `value` of the request is the result.
 uint64_t MeetWarp(const WarpRequest& request, Place place);
+// Reports a mask of fewer lanes than all: kernels here have operations of whole warps only.
+void CheckMask(unsigned mask, Place place);
 void MeetBlock(Place place);
 void BeginCopy16(void* shared, const void* global, bool valid);
 void CommitCopies();

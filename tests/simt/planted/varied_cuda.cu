@@ -1,0 +1,13 @@
+// A library with one fault: this file over a changed copy of the source that it includes.
+#include "tests/simt/planted/kernels.h"
+// NOLINTNEXTLINE(bugprone-suspicious-include): the source itself is what is changed
+#include "attention/attention_tiles_cuda-inl.h"
+
+extern "C" __attribute__((visibility("default"))) binocle::PlantedKernels binocle_planted() {
+  using namespace binocle::cuda;  // NOLINT(google-build-using-namespace): the kernels' own
+  binocle::PlantedKernels kernels;
+  kernels.varied = [](const AttentionWork<binocle::Bf16>& work) {
+    if (work.tile_count > 0) LaunchTiles<64, true>(work, nullptr);
+  };
+  return kernels;
+}
