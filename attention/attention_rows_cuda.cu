@@ -126,10 +126,11 @@ __global__ void __launch_bounds__(kRowThreads)
   BINOCLE_SHARED(WarpPart, parts, [kRowWarps]);
   BINOCLE_SHARED(TilePolicy, policies, [1]);
   const AttentionTile& tile = work.tiles[blockIdx.x];
-  // Policies are not there where all is plain. The rows' first barrier is between this and who reads it.
+  // Policies are not there where all is plain.
   if (threadIdx.x == 0)
     policies[0] = work.varied ? work.policies[tile.policy]
                               : TilePolicy{ScoreKind::kPlain, 0, nullptr, nullptr, nullptr};
+  __syncthreads();
   const TilePolicy& policy = policies[0];
   const int head = static_cast<int>(blockIdx.y);
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
