@@ -224,8 +224,9 @@ void RowsAsBytes(const RowsAsBytesWork& work, Stream stream) {
 }
 
 void MultiplyBytes(const MultiplyBytesWork& work, Stream stream) {
-  BINOCLE_CHECK(work.w.depth % 64 == 0 && work.rows <= kMostCompactRows, work.rows,
-                " rows, a depth of ", work.w.depth);
+  if (work.w.depth % 64 != 0 || work.rows > kMostCompactRows)
+    Throw(Code::kInternal, "a product with bytes: ", work.rows, " rows, a depth of ", work.w.depth,
+          ", expected at most ", kMostCompactRows, " rows and a multiple of 64");
   CheckAligned(work.w.q, 16, "weights");
   CheckAligned(work.x.bytes, 16, "rows");
   if (work.rows == 0 || work.w.features == 0) return;

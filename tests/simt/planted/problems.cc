@@ -83,7 +83,8 @@ void Varied(const PlantedKernels& kernels, Outcome& outcome) {
   for (int32_t j = 0; j < kKeys; ++j)
     if ((classes[static_cast<size_t>(j)] & kSinkKey) != 0) sinks.push_back(j);
   std::vector<cuda::SinkRow> rows;
-  for (int32_t r = 0; r < 18; ++r) rows.push_back({r, r, 0, static_cast<int32_t>(kKeys) - 17 + r, 0, 1, 0});
+  for (int32_t r = 0; r < 18; ++r)
+    rows.push_back({r, r, 0, static_cast<int32_t>(kKeys) - 17 + r, 0, 1, 0});
   const simt::Array<int32_t> device_sinks("sinks", sinks),
       pages("pages", std::vector<int32_t>(p.runs[0].pages.begin(), p.runs[0].pages.end()));
   const simt::Array<cuda::SinkRow> device_rows("sink rows", rows);
