@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Faults planted in the real kernels: each is a change of a line or two in a copy of a source.
 
+    plants.py some                      as `list`, those that every build has: each kind of kernel and of fault
     plants.py list                      name, source, the file of this folder that makes a library of it, and what finds it, a plant a line, with tabs
     plants.py write NAME ROOT OUT       the changed copy of the plant's source, as OUT/<source>
 
@@ -98,10 +99,21 @@ def write(name, root, out):
     sys.exit(f"no plant is called {name}")
 
 
+SOME = {
+    "no_plant", "refill_without_barrier", "waits_for_too_little", "tail_one_too_long", "wrong_lane_of_maximum", "output_not_rescaled",
+    "copies_one_key_more", "values_not_transposed", "rows_off_the_chunks", "returns_from_the_warp", "writes_absent_rows",
+    "heads_of_the_first_group", "barrier_for_some", "merges_one_part_again", "weights_without_a_fence", "scores_of_unseen_keys",
+    "content_not_rescaled", "classes_of_the_neighbour", "sinks_that_are_not_seen", "rotated_backwards", "slots_of_one_page",
+    "ties_by_the_last_id", "scan_without_a_barrier", "bytes_cut_off", "maximum_without_a_barrier", "squares_with_the_mean",
+    "one_number_more",
+}
+
+
 def main():
-    if sys.argv[1:] == ["list"]:
+    if sys.argv[1:] in (["list"], ["some"]):
         for name, (source, library), _, _, found_by in PLANTS:
-            print(f"{name}\t{source}\t{library}\t{found_by}")
+            if sys.argv[1] == "list" or name in SOME:
+                print(f"{name}\t{source}\t{library}\t{found_by}")
     elif len(sys.argv) == 5 and sys.argv[1] == "write":
         write(*sys.argv[2:])
     else:
