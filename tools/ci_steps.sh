@@ -9,11 +9,12 @@ DEPS=${DEPS:-tools/install_deps.sh}
 
 all_steps=(deps layers proto text format headers scripts tools training python build cuda minimal install asan fuzz tests)
 
-# Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets, which see all that strangers send:
-# kernels, and parsers of weights, pictures and texts. The rest takes ten minutes more and is for who changes it: asan_all.
-asan_programs=(core attention vision llm)
-asan_fuzzers=(config constraint gguf http_body image_decode proto_request safetensors tokenizer_model tokenizer_text)
-asan_all_programs=("${asan_programs[@]}" fusion engine grpc http eval)
+# Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets of files that strangers make: kernels, and parsers of
+# weights, pictures and texts. The rest takes twelve minutes more and is for who changes it: asan_all.
+asan_programs=(core attention vision)
+asan_fuzzers=(config constraint gguf image_decode safetensors tokenizer_model tokenizer_text)
+asan_all_programs=("${asan_programs[@]}" llm fusion engine grpc http eval)
+asan_all_fuzzers=("${asan_fuzzers[@]}" answer_line eval_file http_body proto_request)
 
 # 33 MB of fonts come while the quick steps run.
 step_deps() {
@@ -131,7 +132,7 @@ step_minimal() {
 step_install() { tools/test_install.sh build/dev; }
 
 step_asan() { asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
-step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}" fuzz_answer_line fuzz_eval_file; }
+step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_all_fuzzers[@]/#/fuzz_}"; }
 
 asan() {
   configure_and_build asan "$@"
@@ -139,13 +140,14 @@ asan() {
   ctest --test-dir build/asan -j "$JOBS" -R "^($(IFS='|'; echo "${tests[*]}"))\$" --output-on-failure --no-tests=error
 }
 
-# A minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind.
+# Half a minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind. Those of the network are
+# the build's own: with sanitizers they take the whole service along (asan_all).
 step_fuzz() {
   local name pids=() failed=0
   mkdir -p build/fuzz-found
-  for name in proto_request http_body safetensors gguf; do
-    (mkdir -p "build/fuzz-found/$name" && cd "build/fuzz-found/$name" &&
-      exec "../../asan/bin/fuzz_$name" --seconds "${FUZZ_SECONDS:-60}" "../../asan/tests/fuzz/seeds/$name" >log 2>&1) &
+  for name in dev/proto_request dev/http_body asan/safetensors asan/gguf; do
+    (mkdir -p "build/fuzz-found/${name#*/}" && cd "build/fuzz-found/${name#*/}" &&
+      exec "../../${name%/*}/bin/fuzz_${name#*/}" --seconds "${FUZZ_SECONDS:-30}" "../../${name%/*}/tests/fuzz/seeds/${name#*/}" >log 2>&1) &
     pids+=($!)
   done
   for name in "${pids[@]}"; do wait "$name" || failed=1; done
