@@ -84,6 +84,19 @@ CudaDevices FindCudaDevices() {
   return found;
 }
 
+const CudaDevice& SupportedDevice(const CudaDevices& found, int32_t index) {
+  if (index >= std::ssize(found.devices)) {
+    ThrowInvalid("cuda:", index, " is not there, expected one of the ", found.devices.size(),
+                 " there are, from cuda:0 on");
+  }
+  const CudaDevice& device = found.devices[static_cast<size_t>(index)];
+  if (!device.supported) {
+    Throw(Code::kUnimplemented, "cuda:", index, " is ", device.name, " of compute capability ",
+          device.major, ".", device.minor, ", expected 8.0 or above");
+  }
+  return device;
+}
+
 DeviceName ParseDevice(const std::string& text) {
   if (text == "cpu") return {};
   if (text == "cuda") return {.cuda = true};

@@ -26,26 +26,16 @@ constexpr int64_t InPanel(int64_t n, int64_t k, int64_t depth, int64_t group) {
          n % kPanelWidth * group + k % group;
 }
 
-Tensor RowsOfBf16(Exec& ex, const LinearWeights& w) {
-  const auto* panels = static_cast<const Bf16*>(w.compact.panels.data());
-  const int64_t depth = PaddedCompactDepth(w.k, WeightKind::kBf16);
-  Tensor rows(DType::kBF16, {w.n, w.k}, "weight");
-  auto* out = static_cast<Bf16*>(rows.view().data());
+// Rows [N, k] of bf16 or bytes out of panels [depth / group][64][group].
+template <typename Element>
+Tensor RowsOfPanels(Exec& ex, const LinearWeights& w, DType type, int64_t k, int64_t group) {
+  const auto* panels = static_cast<const Element*>(w.compact.panels.data());
+  const int64_t depth = PaddedCompactDepth(w.k, w.compact.kind);
+  Tensor rows(type, {w.n, k}, "weight");
+  auto* out = static_cast<Element*>(rows.view().data());
   ex.ParallelRanges(w.n, kPackGrain, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n)
-      for (int64_t k = 0; k < w.k; ++k) out[n * w.k + k] = panels[InPanel(n, k, depth, 2)];
-  });
-  return rows;
-}
-
-Tensor RowsOfInt8(Exec& ex, const LinearWeights& w) {
-  const auto* panels = static_cast<const uint8_t*>(w.compact.panels.data());
-  const int64_t depth = PaddedCompactDepth(w.k, WeightKind::kInt8);
-  Tensor rows(DType::kU8, {w.n, depth}, "weight");
-  auto* out = static_cast<uint8_t*>(rows.view().data());
-  ex.ParallelRanges(w.n, kPackGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t k = 0; k < depth; ++k) out[n * depth + k] = panels[InPanel(n, k, depth, 4)];
+      for (int64_t i = 0; i < k; ++i) out[n * k + i] = panels[InPanel(n, i, depth, group)];
   });
   return rows;
 }
@@ -159,8 +149,14 @@ LinearWeights OnDevice(Exec& ex, LinearWeights w) {
   DeviceMatrix& device = w.device;
   device.kind = w.compact.kind;
   switch (w.compact.kind) {
-    case WeightKind::kBf16: device.weight = ToPlace(ex, RowsOfBf16(ex, w)); break;
-    case WeightKind::kInt8: device.weight = ToPlace(ex, RowsOfInt8(ex, w)); break;
+    case WeightKind::kBf16:
+      device.weight = ToPlace(ex, RowsOfPanels<Bf16>(ex, w, DType::kBF16, w.k, 2));
+      break;
+    case WeightKind::kInt8:
+      device.weight = ToPlace(
+          ex,
+          RowsOfPanels<uint8_t>(ex, w, DType::kU8, PaddedCompactDepth(w.k, WeightKind::kInt8), 4));
+      break;
     case WeightKind::kInt4: {
       DeviceHalfBytes rows = RowsOfInt4(ex, w);
       device.weight = ToPlace(ex, std::move(rows.weight));
@@ -181,14 +177,10 @@ LinearWeights OnDevice(Exec& ex, LinearWeights w) {
 
 LinearWeights PackOnDevice(Exec& ex, const std::vector<StoredLinear>& parts, LinearWeights w,
                            WeightKind kind) {
-  if (kind == WeightKind::kF32) {
-    w.device.weight = ToPlace(ex, RowsOfF32(ex, parts, w.n, w.k));
-    w.bias = ToPlace(ex, std::move(w.bias));
-    return w;
-  }
-  if (kind == WeightKind::kBf16) {
+  if (kind == WeightKind::kF32 || kind == WeightKind::kBf16) {
     w.device.kind = kind;
-    w.device.weight = ToPlace(ex, RowsOfBf16(ex, parts, w.n, w.k));
+    w.device.weight = ToPlace(ex, kind == WeightKind::kF32 ? RowsOfF32(ex, parts, w.n, w.k)
+                                                           : RowsOfBf16(ex, parts, w.n, w.k));
     w.bias = ToPlace(ex, std::move(w.bias));
     return w;
   }

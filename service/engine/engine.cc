@@ -175,11 +175,12 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
 }
 
 ModelInfo Engine::Check(const std::string& path, const EngineOptions& options) {
-  ModelInfo info = Inspect(path, options);
-  AsErrors(path, [&] {
-    CheckMemoryPlan(info, options.memory_limit, MemoryFor(ParseLoadOptions(options)));
+  return AsErrors(path, [&] {
+    const LoadOptions load = ParseLoadOptions(options);
+    ModelInfo info = Summarize(CheckedModel(path, load.overrides), load, options);
+    CheckMemoryPlan(info, load.memory_limit, MemoryFor(load));
+    return info;
   });
-  return info;
 }
 
 const EngineOptions& Engine::options() const { return impl_->options; }
