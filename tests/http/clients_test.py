@@ -22,8 +22,8 @@ from pathlib import Path
 
 SKIPPED = 77
 try:
-    import llm
     import openai
+    from llm_here import llm_here, llm_program
 except ImportError as error:
     print(f"skipped: {error}; see {Path(__file__).name}")
     sys.exit(SKIPPED)
@@ -200,13 +200,11 @@ class LlmCommandLine(WithServer):
             f"- model_id: fake\n  model_name: fake\n  api_base: {cls.server.url}\n  vision: true\n")
 
     def llm(self, *arguments):
-        env = {**os.environ, "LLM_USER_PATH": self.folder.name, "OPENAI_API_KEY": "any"}
-        command = [sys.executable, "-m", "llm", *arguments]
-        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
+        return llm_here(self.folder.name, *arguments)
 
     def test_asks_about_a_picture_and_streams(self):
-        for extra in ([], ["--no-stream"]):
-            done = self.llm("-m", "fake", "What is it?", "-a", str(SCENE), *extra)
+        question = ("-m", "fake", "What is it?", "-a", str(SCENE))
+        for done in (llm_program(self.folder.name, *question, seconds=SECONDS), self.llm(*question), self.llm(*question, "--no-stream")):
             self.assertEqual(done.stdout.strip(), "You asked: What is it? I see 1 picture.", done.stderr)
             self.assertEqual(done.returncode, 0)
 

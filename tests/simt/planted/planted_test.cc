@@ -48,10 +48,12 @@ INSTANTIATE_TEST_SUITE_P(Each, PlantedInKernels, ::testing::ValuesIn(Plants()),
 TEST_P(PlantedInKernels, IsCaught) {
   const Plant& plant = GetParam();
   const PlantedKernels kernels = WithRealOnes(KernelsOf(plant));
-  for (const uint64_t schedule : {1, 2}) {
+  // Wrong numbers are so in any order; what a report finds depends on it.
+  const bool in_numbers = plant.found_by == "numbers";
+  for (uint64_t schedule = 1; schedule <= (in_numbers ? 1 : 2); ++schedule) {
     const Outcome outcome = RunProblem(plant.library, kernels, schedule);
     const std::string first = outcome.reports.empty() ? "no report" : outcome.reports[0];
-    if (plant.found_by == "numbers") {
+    if (in_numbers) {
       EXPECT_FALSE(outcome.right) << first;
     } else {
       EXPECT_TRUE(std::any_of(outcome.reports.begin(), outcome.reports.end(),

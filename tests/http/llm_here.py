@@ -1,0 +1,36 @@
+"""The llm program's command line in the process of a test. What takes a second and a half of a run of its own is Python's imports; one such run shows
+that the program itself starts.
+"""
+
+import os
+import subprocess
+import sys
+import traceback
+
+from click.testing import CliRunner
+from llm.cli import cli
+
+
+class Done:
+    """How a run ended."""
+
+    def __init__(self, returncode, stdout, stderr):
+        self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
+
+
+def variables(folder):
+    return {"LLM_USER_PATH": str(folder), "OPENAI_API_KEY": "any"}
+
+
+def llm_program(folder, *arguments, seconds):
+    """A run of its own; `folder` has its configuration."""
+    command = [sys.executable, "-m", "llm", *arguments]
+    done = subprocess.run(command, env={**os.environ, **variables(folder)}, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds)
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def llm_here(folder, *arguments):
+    result = CliRunner().invoke(cli, list(arguments), env=variables(folder))
+    error = result.exception
+    fell = "" if error is None or isinstance(error, SystemExit) else "".join(traceback.format_exception(error))
+    return Done(result.exit_code, result.stdout, result.stderr + fell)
