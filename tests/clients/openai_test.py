@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / "tests" / folder) for folder in ("cli", "http")]
 try:
     import openai
-    from llm_here import llm_here, llm_program
+    from llm_here import llm_folder, llm_here, llm_program
 except ImportError as error:
     print(f"skipped: {error}; see {Path(__file__).name}")
     sys.exit(SKIPPED)
@@ -302,12 +302,15 @@ class Breaks(WithServer):
 
 
 class LlmProgram(WithTiny):
-    def setUp(self):
-        super().setUp()
-        self.write("extra-openai-models.yaml", f"- model_id: binocle\n  model_name: tiny\n  api_base: http://127.0.0.1:{self.server.http}/v1\n  vision: true\n  supports_schema: true\n")
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        configuration = llm_folder(("binocle", "tiny"), f"http://127.0.0.1:{cls.server.http}/v1")
+        cls.addClassCleanup(configuration.cleanup)
+        cls.configuration = configuration.name
 
     def llm(self, *arguments, expect=0):
-        return self.said(llm_here(self.folder, *arguments), expect)
+        return self.said(llm_here(self.configuration, *arguments), expect)
 
     def said(self, done, expect=0):
         self.assertEqual(done.returncode, expect, done.stderr)
@@ -315,7 +318,7 @@ class LlmProgram(WithTiny):
 
     def test_asks_about_a_picture_and_streams(self):
         question = ("-m", "binocle", DESCRIBE, "-a", str(HOME))
-        self.assertEqual(self.said(llm_program(self.folder, *question, seconds=CALL_SECONDS)), DESCRIPTION)
+        self.assertEqual(self.said(llm_program(self.configuration, *question, seconds=CALL_SECONDS)), DESCRIPTION)
         for extra in ([], ["--no-stream"]):
             self.assertEqual(self.llm(*question, *extra), DESCRIPTION)
 

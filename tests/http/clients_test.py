@@ -15,7 +15,6 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from pathlib import Path
@@ -23,7 +22,7 @@ from pathlib import Path
 SKIPPED = 77
 try:
     import openai
-    from llm_here import llm_here, llm_program
+    from llm_here import llm_folder, llm_here, llm_program
 except ImportError as error:
     print(f"skipped: {error}; see {Path(__file__).name}")
     sys.exit(SKIPPED)
@@ -194,10 +193,8 @@ class LlmCommandLine(WithServer):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = tempfile.TemporaryDirectory()
+        cls.folder = llm_folder(("fake", "fake"), cls.server.url)
         cls.addClassCleanup(cls.folder.cleanup)
-        (Path(cls.folder.name) / "extra-openai-models.yaml").write_text(
-            f"- model_id: fake\n  model_name: fake\n  api_base: {cls.server.url}\n  vision: true\n")
 
     def llm(self, *arguments):
         return llm_here(self.folder.name, *arguments)

@@ -5,7 +5,9 @@ that the program itself starts.
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
 from click.testing import CliRunner
 from llm.cli import cli
@@ -16,6 +18,15 @@ class Done:
 
     def __init__(self, returncode, stdout, stderr):
         self.returncode, self.stdout, self.stderr = returncode, stdout, stderr
+
+
+def llm_folder(model, url):
+    """Its configuration, with a model at `url`. In memory where there is such a folder: it begins a database in twenty steps, each of which waits for a disk."""
+    folder = tempfile.TemporaryDirectory(prefix="binocle-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+    name, served = model
+    (Path(folder.name) / "extra-openai-models.yaml").write_text(
+        f"- model_id: {name}\n  model_name: {served}\n  api_base: {url}\n  vision: true\n  supports_schema: true\n")
+    return folder
 
 
 def variables(folder):
