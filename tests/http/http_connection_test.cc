@@ -178,19 +178,20 @@ TEST(HttpStreams, AClientThatReadsSlowlyAndSteadilyIsServed) {
   FakeBackend backend([](const Request&) {
     return Script{.words = std::vector<std::string>(6000, std::string(2000, 'x'))};
   });
-  const HttpServer server(Served(backend),
-                          {.write_timeout = seconds(1), .waiting = {.each = int64_t{1} << 30}}, {});
+  const HttpServer server(
+      Served(backend), {.write_timeout = milliseconds(1500), .waiting = {.each = int64_t{1} << 30}},
+      {});
   RawClient client(server.port(), 32768);
   client.Send(ChatText(true));
   size_t bytes = 0;
   const auto start = std::chrono::steady_clock::now();
   const auto elapsed = [&] { return std::chrono::steady_clock::now() - start; };
-  while (elapsed() < milliseconds(3500)) {
+  while (elapsed() < seconds(5)) {
     const std::string piece = client.Receive();
     ASSERT_FALSE(piece.empty()) << "cut after " << bytes << " bytes";
     bytes += piece.size();
-    // 256 KiB a second: a third of what the kernel would take is for longer than the limit.
-    std::this_thread::sleep_until(start + milliseconds(bytes * 1000 / (256 << 10)));
+    // 96 KiB a second: a third of what the kernel would take lasts for longer than the limit.
+    std::this_thread::sleep_until(start + milliseconds(bytes * 1000 / (96 << 10)));
   }
   EXPECT_EQ(server.stats().active, 1);
 }
