@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "attention/attention_ref.h"
 #include "attention/var.h"
@@ -353,7 +354,9 @@ Outcome RunProblem(const std::string& library, const PlantedKernels& kernels, ui
 const std::vector<std::string>& ProblemLibraries() {
   static const std::vector<std::string> libraries = [] {
     std::vector<std::string> names;
-    for (const auto& [name, run] : Problems()) names.push_back(name);
+    std::set<Run> seen;
+    for (const auto& [name, run] : Problems())
+      if (seen.insert(run).second) names.push_back(name);
     return names;
   }();
   return libraries;
