@@ -10,8 +10,7 @@
 // CMYK JPEG     as inverted Adobe CMYK, without colour profiles; may differ from Pillow's formula by 1.
 // Animated PNG  its first picture.
 //
-// Damage inside a complete JPEG scan is no error (nor is it in Pillow); libjpeg notes it in a line on stderr, which
-// OpenCV offers no way to silence.
+// Damage inside a complete JPEG scan is no error (nor is it in Pillow).
 #pragma once
 
 #include <cstdint>
@@ -60,7 +59,7 @@ ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
                        const std::string& where);
 
 namespace internal {
-// The codec behind DecodeImage (decode_opencv.cc or decode_none.cc): checked bytes to RGB, orientation as stored.
+// The codec behind DecodeImage (opencv/decode.cc or decode_none.cc): checked bytes to RGB, orientation as stored.
 Image DecodePixels(std::string_view bytes, const ImageHeader& header, const std::string& where);
 }  // namespace internal
 
