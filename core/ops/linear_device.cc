@@ -1,4 +1,4 @@
-// Products on a GPU: cuBLASLt for f32 and bf16, our own kernels for few rows with weights of bytes or half bytes, which become bf16 for many.
+// Products on a GPU: cuBLASLt for f32 and bf16; with weights of bytes or half bytes our own kernels for few rows and cuBLASLt for many, the same whole sums.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -26,12 +26,13 @@ constexpr int64_t InPanel(int64_t n, int64_t k, int64_t depth, int64_t group) {
          n % kPanelWidth * group + k % group;
 }
 
-// Rows [N, k] of bf16 or bytes out of panels [depth / group][64][group].
+// Rows [n, k] of bf16 or bytes out of panels [depth / group][64][group], those from N on zero.
 template <typename Element>
-Tensor RowsOfPanels(Exec& ex, const LinearWeights& w, DType type, int64_t k, int64_t group) {
+Tensor RowsOfPanels(Exec& ex, const LinearWeights& w, DType type, Shape shape, int64_t group) {
   const auto* panels = static_cast<const Element*>(w.compact.panels.data());
   const int64_t depth = PaddedCompactDepth(w.k, w.compact.kind);
-  Tensor rows(type, {w.n, k}, "weight");
+  const int64_t k = shape[1];
+  Tensor rows(type, shape, "weight");
   auto* out = static_cast<Element*>(rows.view().data());
   ex.ParallelRanges(w.n, kPackGrain, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n)
@@ -105,8 +106,35 @@ cuda::DeviceBytes BytesOf(const LinearWeights& w) {
           .depth = Int32(cuda::PaddedByteDepth(w.k))};
 }
 
-void MultiplyFewBytes(CudaBackend& cuda, const TensorView& x, const LinearWeights& w,
-                      const TensorView& y, Accumulate accumulate) {
+// Rows of whole sums that are on their way together: what waits for FinishBytes is bounded.
+int64_t RowsOfSums(int64_t features) {
+  return std::max<int64_t>(64, kDeviceSumsBytes / 4 / features);
+}
+
+void MultiplyManyBytes(CudaBackend& cuda, const cuda::MultiplyBytesWork& product) {
+  const int64_t features = cuda::PaddedFeatures(product.w.features), depth = product.w.depth;
+  const auto* w = static_cast<const int8_t*>(product.w.q);
+  if (product.w.factors != nullptr) {
+    auto* expanded = cuda.Get<int8_t>(Scratch::kWeights, features * depth);
+    cuda.Run(cuda::kExpand, {product.w, expanded});
+    w = expanded;
+  }
+  const int64_t most = std::min<int64_t>(product.rows, RowsOfSums(features));
+  auto* sums = cuda.Get<int32_t>(Scratch::kSums, most * features);
+  for (int64_t row = 0; row < product.rows; row += most) {
+    cuda::MultiplyBytesWork part = product;
+    part.rows = Int32(std::min(most, product.rows - row));
+    part.x.bytes += row * depth;
+    part.x.scales += row;
+    part.y += row * product.y_stride;
+    cuda.Run(cuda::kGemmBytes,
+             {part.x.bytes, w, sums, features, part.rows, Int32(features), product.w.depth});
+    cuda.Run(cuda::kFinishBytes, {part, sums, features});
+  }
+}
+
+void MultiplyBytes(CudaBackend& cuda, const TensorView& x, const LinearWeights& w,
+                   const TensorView& y, Accumulate accumulate) {
   const int64_t rows = x.dim(0), depth = cuda::PaddedByteDepth(w.k);
   const int64_t group_sums = rows * depth / cuda::kCompactGroup;
   // bytes, group sums and scales in one piece, each at a multiple of 16
@@ -114,9 +142,12 @@ void MultiplyFewBytes(CudaBackend& cuda, const TensorView& x, const LinearWeight
   auto* sums = reinterpret_cast<int32_t*>(bytes + rows * depth);
   const cuda::ByteRows as_bytes{bytes, reinterpret_cast<float*>(sums + group_sums), sums};
   cuda.Run(cuda::kRowsAsBytes, {x.f32(), x.stride(0), Int32(rows), Int32(w.k), as_bytes});
-  cuda.Run(cuda::kMultiplyBytes, {as_bytes, Int32(rows), BytesOf(w),
-                                  accumulate == Accumulate::kAdd ? cuda::Add::kYes : cuda::Add::kNo,
-                                  y.f32(), y.stride(0)});
+  const cuda::MultiplyBytesWork product{
+      as_bytes,   Int32(rows),
+      BytesOf(w), accumulate == Accumulate::kAdd ? cuda::Add::kYes : cuda::Add::kNo,
+      y.f32(),    y.stride(0)};
+  if (rows > cuda::kMostCompactRows) return MultiplyManyBytes(cuda, product);
+  cuda.Run(cuda::kMultiplyBytes, product);
 }
 
 // x as bf16 rows of `depth`, zeros behind k.
@@ -138,7 +169,7 @@ int64_t DeviceLinearBytes(int64_t n, int64_t k, WeightKind kind) {
   switch (kind) {
     case WeightKind::kF32: return 4 * n * k + 4 * n;
     case WeightKind::kBf16: return 2 * n * k + 4 * n;
-    case WeightKind::kInt8: return n * depth + 8 * n;
+    case WeightKind::kInt8: return cuda::PaddedFeatures(n) * depth + 8 * n;
     case WeightKind::kInt4: return n * (depth / 2 + depth / 64) + 8 * n;
     case WeightKind::kBlocks: break;
   }
@@ -150,12 +181,12 @@ LinearWeights OnDevice(Exec& ex, LinearWeights w) {
   device.kind = w.compact.kind;
   switch (w.compact.kind) {
     case WeightKind::kBf16:
-      device.weight = ToPlace(ex, RowsOfPanels<Bf16>(ex, w, DType::kBF16, w.k, 2));
+      device.weight = ToPlace(ex, RowsOfPanels<Bf16>(ex, w, DType::kBF16, {w.n, w.k}, 2));
       break;
     case WeightKind::kInt8:
       device.weight = ToPlace(
-          ex,
-          RowsOfPanels<uint8_t>(ex, w, DType::kU8, PaddedCompactDepth(w.k, WeightKind::kInt8), 4));
+          ex, RowsOfPanels<uint8_t>(ex, w, DType::kU8,
+                                    {cuda::PaddedFeatures(w.n), cuda::PaddedByteDepth(w.k)}, 4));
       break;
     case WeightKind::kInt4: {
       DeviceHalfBytes rows = RowsOfInt4(ex, w);
@@ -196,16 +227,15 @@ void LinearOnDevice(Exec& ex, const TensorView& x, const LinearWeights& w, const
                     Accumulate accumulate) {
   CudaBackend& cuda = ex.cuda();
   const WeightKind kind = w.device.kind;
-  const bool bytes = kind == WeightKind::kInt8 || kind == WeightKind::kInt4;
-  if (bytes && x.dim(0) <= cuda::kMostCompactRows)
-    return MultiplyFewBytes(cuda, x, w, y, accumulate);
+  if (kind == WeightKind::kInt8 || kind == WeightKind::kInt4)
+    return MultiplyBytes(cuda, x, w, y, accumulate);
   cuda::GemmWork work{.x = x.data(),
                       .w = w.device.weight.view().data(),
                       .bias = w.bias.empty() ? nullptr : w.bias.f32(),
                       .y = y.f32(),
                       .x_stride = x.stride(0),
                       .y_stride = y.stride(0),
-                      .w_stride = bytes ? cuda::PaddedByteDepth(w.k) : w.k,
+                      .w_stride = w.k,
                       .rows = Int32(x.dim(0)),
                       .features = Int32(w.n),
                       .depth = Int32(w.k),
@@ -215,12 +245,6 @@ void LinearOnDevice(Exec& ex, const TensorView& x, const LinearWeights& w, const
     const Bf16Rows rows = AsBf16(cuda, x);
     work.x = rows.rows;
     work.x_stride = rows.stride;
-  }
-  if (bytes) {
-    const cuda::DeviceBytes weights = BytesOf(w);
-    auto* expanded = cuda.Get<Bf16>(Scratch::kWeights, w.n * weights.depth);
-    cuda.Run(cuda::kExpand, {weights, expanded});
-    work.w = expanded;
   }
   cuda.Run(cuda::kGemm, work);
 }

@@ -66,6 +66,13 @@ void CheckRequest(const Request& request, const EngineOptions& options, int64_t 
   }
 }
 
+// Codecs are loaded while weights are. A small model is there sooner than they are, and for it the first picture loads them.
+std::future<void> DecoderBeside(const ModelInfo& info, const ModelConfig& config) {
+  constexpr int64_t kLarge = int64_t{64} << 20;
+  if (!config.takes_pictures() || info.file_bytes < kLarge) return {};
+  return std::async(std::launch::async, &PrepareDecoder);
+}
+
 // What the plan has to fit into: the GPU's memory, where the model goes there.
 int64_t MemoryFor(const LoadOptions& load) {
   if (!load.cuda) return Engine::MachineMemory();
@@ -159,6 +166,7 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
     CheckedModel checked(path, load.overrides);
     ModelInfo info = Summarize(checked, load, options);
     CheckMemoryPlan(info, load.memory_limit, MemoryFor(load));
+    const std::future<void> decoder = DecoderBeside(info, checked.config());
     auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
     impl->load_ms = MillisecondsSince(start);
     return Engine(std::move(impl));

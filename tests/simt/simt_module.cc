@@ -189,6 +189,7 @@ void Multiply(const GemmWork& g) {
 }  // namespace
 
 BINOCLE_COMMAND(kGemm, Multiply(work));
+BINOCLE_COMMAND(kGemmBytes, SumBytes(work, c.stream));
 BINOCLE_COMMAND(kCopyRows,
                 for (int64_t r = 0; r < work.rows; ++r)
                     std::memcpy(static_cast<char*>(work.to) + r * work.to_pitch,
