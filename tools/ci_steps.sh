@@ -61,7 +61,7 @@ PYTHON
 step_training() {
   wait_for_fonts
   (cd training && /usr/bin/python3 -m unittest -q tests.test_generator)
-  (cd training/sights && /usr/bin/python3 -m unittest -q tests.test_world)
+  (cd training/sights && /usr/bin/python3 -m unittest -q tests.test_world tests.test_report)
 }
 
 # A build that is there stays as it was configured; a new one is compiled in as few pieces as possible.

@@ -179,6 +179,14 @@ def export(weights: Weights, out: Path, design: Design, name: str) -> int:
     return sum(t.numel() for t in tensors.values())
 
 
+def export_run(weights: Weights, out: Path, design: Design, name: str, tokenizer: Path) -> int:
+    """The whole directory."""
+    count = export(weights, out, design, name)
+    for file in ("tokenizer.model", "tokenizer_config.json"):
+        shutil.copyfile(tokenizer / file, out / file)
+    return count
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a Binocle model directory.")
     parser.add_argument("--weights", type=Path, required=True)
@@ -187,9 +195,7 @@ def main() -> None:
     parser.add_argument("--name", default="binocle-sights")
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).resolve().parent / "tokenizer")
     args = parser.parse_args()
-    count = export(torch.load(args.weights), args.out, DESIGNS[args.design], args.name)
-    for file in ("tokenizer.model", "tokenizer_config.json"):
-        shutil.copyfile(args.tokenizer / file, args.out / file)
+    count = export_run(torch.load(args.weights), args.out, DESIGNS[args.design], args.name, args.tokenizer)
     print(f"{count / 1e6:.2f} M parameters in {args.out}")
 
 

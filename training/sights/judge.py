@@ -2,6 +2,8 @@
 """Answers the held-out sets with an exported model, through `binocle ask`, and writes accuracy by kind.
 
     python3 training/sights/judge.py --model DIRECTORY --binocle build/dev/bin/binocle --out judged [--seed 1] [--images 100]
+
+OUT/SET has the set's files, answers.jsonl and score.json.
 """
 
 from __future__ import annotations
@@ -20,18 +22,18 @@ def answers(binocle: Path, model: Path, requests: Path) -> dict[str, str]:
     return {line["id"]: line["answer"] for line in map(json.loads, run.stdout.splitlines())}
 
 
-def judge(args: argparse.Namespace, name: str) -> str:
-    """One set's table; its files and score.json stay in OUT/SET."""
-    folder = args.out / name
-    write(name, args.seed, args.images, folder)
+def judge(binocle: Path, model: Path, folder: Path, name: str, seed: int, images: int) -> dict[str, dict[str, float]]:
+    """One set's table; everything it comes from is in `folder` afterwards, score.json last."""
+    write(name, seed, images, folder)
     questions, said = [], {}
     for file in FILES:
         lines = (folder / file).read_text(encoding="utf-8").splitlines()
         questions += map(json.loads, lines)
-        said |= answers(args.binocle, args.model, folder / file) if lines else {}
+        said |= answers(binocle, model, folder / file) if lines else {}
+    (folder / "answers.jsonl").write_text("".join(json.dumps({"id": i, "answer": a}) + "\n" for i, a in said.items()))
     table = score(questions, said)
     (folder / "score.json").write_text(json.dumps(table, indent=2) + "\n")
-    return f"## {name}, seed {args.seed}, {args.images} pictures\n\n{shown(table)}\n"
+    return table
 
 
 def main() -> None:
@@ -44,7 +46,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100)
     args = parser.parse_args()
     for name in args.sets:
-        print(judge(args, name), flush=True)
+        table = judge(args.binocle, args.model, args.out / name, name, args.seed, args.images)
+        print(f"## {name}, seed {args.seed}, {args.images} pictures\n\n{shown(table)}\n", flush=True)
 
 
 if __name__ == "__main__":

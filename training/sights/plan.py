@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the default model's whole training: whatever stage is next, two processes side by side. Cut it at any time and
-run it again: it goes on where the last saved states are.
+"""Runs the default model's whole training, and then what it is compared with: whatever is next, two processes side by side. Cut it
+at any time and run it again: it goes on where the last saved states are.
 
     python training/sights/plan.py                     # until the model is trained
+    python training/sights/plan.py --ablations         # and the models of other designs
     python training/sights/plan.py --status            # where it stands
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
-import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from nets.shape import DESIGNS
 
 HERE = Path(__file__).resolve().parent
 CORES = 2
@@ -24,42 +26,56 @@ CORES = 2
 
 @dataclass(frozen=True)
 class Step:
-    """A stage, how long, and what it waits for."""
+    """A stage of a run, how long, and what it waits for."""
 
+    run: str
     stage: str
     steps: int
     after: tuple[str, ...] = ()
     cores: int = 1
     cooldown: float = 0.4
+    design: str = "default"
+    seed: int = 0
+    batch: int = 0  # 0: the stage's own
+
+    @property
+    def place(self) -> str:
+        """Its folder in RUNS."""
+        return f"{self.run}/{self.stage}"
 
 
+PARENTS = ("default/anchor", "default/augment", "default/decoder")
 # Core-minutes on an idle machine: anchor 43, augment 82, decoder 107, join 400. README.md has the reasons.
-PLAN = (Step("anchor", 2600), Step("augment", 3400), Step("decoder", 2600),
-        Step("join", 3600, ("anchor", "augment", "decoder"), cores=2, cooldown=0.5))
+PLAN = (Step("default", "anchor", 2600), Step("default", "augment", 3400), Step("default", "decoder", 2600),
+        Step("default", "join", 3600, PARENTS, cores=2, cooldown=0.5))
+# One budget for all, from the same parents; a seed is that of what is new and of the scenes.
+ABLATIONS = tuple(Step(f"{design}-{seed}", "join", 200, PARENTS, cooldown=0.5, design=design, seed=seed, batch=24)
+                  for seed in (1, 2) for design in DESIGNS)
 
 
-def reached(runs: Path, stage: str) -> dict:
-    """The last line of a stage's log; {"step": 0} before the first."""
-    log = runs / stage / "log.jsonl"
+def reached(runs: Path, step: Step) -> dict:
+    """The last line of a step's log; {"step": 0} before the first."""
+    log = runs / step.place / "log.jsonl"
     lines = log.read_text().splitlines() if log.exists() else []
     return json.loads(lines[-1]) if lines else {"step": 0, "cpu": 0.0}
 
 
 def saved_all(runs: Path, step: Step) -> bool:
     """train.py saves at its last step after it has written that step's log line."""
-    folder = runs / step.stage
+    folder = runs / step.place
     log, weights = folder / "log.jsonl", folder / "weights.pt"
-    return reached(runs, step.stage)["step"] >= step.steps and weights.exists() and weights.stat().st_mtime >= log.stat().st_mtime - 1
+    return reached(runs, step)["step"] >= step.steps and weights.exists() and weights.stat().st_mtime >= log.stat().st_mtime - 1
 
 
 def command(step: Step, runs: Path) -> list[str]:
     return [sys.executable, str(HERE / "train.py"), "--stage", step.stage, "--steps", str(step.steps), "--ranks",
-            str(step.cores), "--cooldown", str(step.cooldown), "--runs", str(runs)]
+            str(step.cores), "--cooldown", str(step.cooldown), "--design", step.design, "--seed", str(step.seed), "--batch",
+            str(step.batch), "--runs", str(runs / step.run), "--parents", str(runs / "default")]
 
 
-def taken(runs: Path, stage: str) -> bool:
-    """Whether a process that this plan did not start writes the stage: one that outlived an earlier plan."""
-    lock = runs / stage / "lock"
+def taken(runs: Path, step: Step) -> bool:
+    """Whether a process that this plan did not start writes the step: one that outlived an earlier plan."""
+    lock = runs / step.place / "lock"
     if not lock.exists():
         return False
     with open(lock, encoding="utf-8") as file:
@@ -71,43 +87,43 @@ def taken(runs: Path, stage: str) -> bool:
 
 
 def start(step: Step, runs: Path) -> subprocess.Popen:
-    (runs / step.stage).mkdir(parents=True, exist_ok=True)
-    with open(runs / step.stage / "out.txt", "a", encoding="utf-8") as out:
+    (runs / step.place).mkdir(parents=True, exist_ok=True)
+    with open(runs / step.place / "out.txt", "a", encoding="utf-8") as out:
         return subprocess.Popen(command(step, runs), stdout=out, stderr=out, stdin=subprocess.DEVNULL)
 
 
-def follow(runs: Path) -> None:
-    """Starts stages as cores and their parents allow, until all are done. A stage that fails is tried again in a minute."""
-    running: dict[str, tuple[Step, subprocess.Popen]] = {}
-    resting: dict[str, float] = {}
+def follow(runs: Path, plan: tuple[Step, ...]) -> None:
+    """Starts steps as cores and their parents allow, until all are done. One that fails is tried again in a minute."""
+    running: dict[Step, subprocess.Popen] = {}
+    resting: dict[Step, float] = {}
     while True:
-        for stage, (_, process) in list(running.items()):
+        for step, process in list(running.items()):
             if process.poll() is not None:
-                del running[stage]
+                del running[step]
                 if process.returncode:
-                    print(f"{stage} ended with {process.returncode}; again in a minute", flush=True)
-                    resting[stage] = time.time() + 60
-        others = [s for s in PLAN if s.stage not in running and taken(runs, s.stage)]
-        at_work = {*running, *(s.stage for s in others)}
-        done = {s.stage for s in PLAN if s.stage not in at_work and saved_all(runs, s)}
-        if len(done) == len(PLAN):
+                    print(f"{step.place} ended with {process.returncode}; again in a minute", flush=True)
+                    resting[step] = time.time() + 60
+        at_work = {*running, *(s for s in plan if s not in running and taken(runs, s))}
+        done = {s for s in plan if s not in at_work and saved_all(runs, s)}
+        if len(done) == len(plan):
             return
-        for step in PLAN:
-            busy = sum(s.cores for s in (*others, *(s for s, _ in running.values())))
-            if (step.stage not in done | at_work | set(running) and set(step.after) <= done
-                    and busy + step.cores <= CORES and resting.get(step.stage, 0) < time.time()):
-                running[step.stage] = (step, start(step, runs))
-                print(f"{time.strftime('%F %T')} {step.stage} from step {reached(runs, step.stage)['step']}", flush=True)
+        ready = {s.place for s in done}
+        for step in plan:
+            if (step not in done | at_work and set(step.after) <= ready and resting.get(step, 0) < time.time()
+                    and sum(s.cores for s in at_work) + step.cores <= CORES):
+                running[step] = start(step, runs)
+                at_work.add(step)
+                print(f"{time.strftime('%F %T')} {step.place} from step {reached(runs, step)['step']}", flush=True)
         time.sleep(5)
 
 
-def status(runs: Path) -> str:
-    """Where each stage stands, and its accuracies over the last logged steps."""
+def status(runs: Path, plan: tuple[Step, ...]) -> str:
+    """Where each step stands, and its accuracies over the last that were logged."""
     rows = []
-    for step in PLAN:
-        line = reached(runs, step.stage)
-        rows.append(f"{step.stage}: {line['step']} of {step.steps} steps, {line.get('cpu', 0) / 60:.1f} core-minutes"
-                    + (", running" if taken(runs, step.stage) else ""))
+    for step in plan:
+        line = reached(runs, step)
+        rows.append(f"{step.place}: {line['step']} of {step.steps} steps, {line.get('cpu', 0) / 60:.1f} core-minutes"
+                    + (", running" if taken(runs, step) else ""))
         rest = {k: v for k, v in line.items() if k not in ("step", "pictures", "cpu", "wall")}
         rows += ["  " + " ".join(f"{k} {v:.3g}" for k, v in rest.items())] if rest else []
     return "\n".join(rows)
@@ -115,11 +131,13 @@ def status(runs: Path) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Runs the default model's training, or says where it stands.")
-    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs/default")
+    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs")
+    parser.add_argument("--ablations", action="store_true", help="and then the models of other designs")
     parser.add_argument("--status", action="store_true")
     args = parser.parse_args()
+    plan = PLAN + (ABLATIONS if args.ablations else ())
     if args.status:
-        print(status(args.runs))
+        print(status(args.runs, plan))
         return
     args.runs.mkdir(parents=True, exist_ok=True)
     with open(args.runs / "plan.lock", "w", encoding="utf-8") as lock:
@@ -127,7 +145,7 @@ def main() -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SystemExit(f"a plan is already running in {args.runs}") from None
-        follow(args.runs)
+        follow(args.runs, plan)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Writes the tables of docs/default_model.md from what measure.py left: accuracy by kind and set, fusions, aligners.
+
+    python3 training/sights/report.py [--runs training/runs] [--page docs/default_model.md]
+
+A table stands between <!-- NAME --> and <!-- end NAME --> and is written anew; the words around it are the page's own.
+Intervals hold 95 % of 2,000 resamplings of the pictures; a difference is taken picture by picture, both seeds together.
+Needs NumPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from cost import multiplications
+from generate import FILES, SETS
+from score import GOALS, parts, score
+
+HERE = Path(__file__).resolve().parent
+RESAMPLINGS = 2000
+FUSIONS = ("default", "anchor", "augment", "add", "channel_concat", "interleave")
+ALIGNERS = ("stock", "default", "vo_ffn", "none")
+# Rows that a comparison shows: of which set, and of which kinds there (none: the mean over all kinds).
+COLUMNS = {"all kinds": ("in_style", None), "reading": ("in_style", ("read",)), "small and far": ("small_far", None),
+           "long text": ("long_text", ("read",)), "unseen": ("unseen", None), "clip art": ("clip_art", None)}
+
+
+@dataclass
+class Judged:
+    """Right and asked by picture [pictures] for each kind, and the questions with what was said."""
+
+    pictures: int
+    right: dict[str, np.ndarray] = field(default_factory=dict)
+    asked: dict[str, np.ndarray] = field(default_factory=dict)
+    questions: list[dict] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def read(folder: Path) -> Judged:
+    """A picture is where a question's id begins; one about two pictures counts for the second."""
+    questions = [q for file in FILES for q in lines(folder / file)]
+    out = Judged(1 + max(int(q["id"].split("-")[0]) for q in questions), questions=questions,
+                 said={a["id"]: a["answer"].strip() for a in lines(folder / "answers.jsonl")})
+    for q in questions:
+        at, right = int(q["id"].split("-")[0]), out.said.get(q["id"], "") == q["answer"]
+        for part in parts(q):
+            for counts, more in ((out.right, right), (out.asked, True)):
+                counts.setdefault(part, np.zeros(out.pictures))[at] += more
+    return out
+
+
+def kinds_of(judged: Judged) -> tuple[str, ...]:
+    return tuple(kind for kind in judged.asked if ":" not in kind)
+
+
+def drawn(pictures: int) -> np.ndarray:
+    """[RESAMPLINGS + 1, pictures]: how often each picture counts; once each in the first row."""
+    rng = np.random.default_rng(0)
+    return np.concatenate([np.ones((1, pictures)), rng.multinomial(pictures, np.full(pictures, 1 / pictures), RESAMPLINGS)])
+
+
+def accuracies(judged: Judged, kinds: tuple[str, ...] | None) -> np.ndarray:
+    """[RESAMPLINGS + 1]: the mean of the kinds' accuracies, the first of all pictures."""
+    weights = drawn(judged.pictures)
+    each = [weights @ judged.right[k] / np.maximum(weights @ judged.asked[k], 1) for k in kinds or kinds_of(judged) if k in judged.asked]
+    return np.mean(each, axis=0)
+
+
+def interval(values: np.ndarray, scale: float = 1, digits: int = 3, sign: bool = False) -> str:
+    low, high = np.percentile(values[1:], (2.5, 97.5))
+    shown = [f"{v * scale:{'+' if sign else ''}.{digits}f}" for v in (values[0], low, high)]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]"
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [head, ["---"] + ["---:"] * (len(head) - 1), *rows])
+
+
+def accuracy_table(model: dict[str, Judged]) -> str:
+    """Kinds down, sets across, of one model."""
+    names = [kind for kind in model["in_style"].asked]
+    rows = []
+    for kind in names:
+        cells = [interval(accuracies(model["in_style"], (kind,)))]
+        cells += [f"{accuracies(model[s], (kind,))[0]:.3f}" if kind in model[s].asked else "" for s in SETS if s != "in_style"]
+        goal = f"{GOALS[kind]:.2f}" if kind in GOALS else ""
+        rows.append([kind, f"{int(model['in_style'].asked[kind].sum())}", *cells, goal])
+    rows.append(["all kinds", "", interval(accuracies(model["in_style"], None)),
+                 *(f"{accuracies(model[s], None)[0]:.3f}" for s in SETS if s != "in_style"), ""])
+    return markdown(["kind", "questions", "in style", *(s.replace("_", " ") for s in SETS if s != "in_style"), "asked for"], rows)
+
+
+def caption_table(model: dict[str, Judged]) -> str:
+    rows = []
+    for name, judged in model.items():
+        table = score(judged.questions, judged.said)
+        for kind in ("caption", "describe"):
+            if "recall" in table.get(kind, {}):
+                rows.append([f"{kind}, {name.replace('_', ' ')}", f"{table[kind]['recall']:.3f}", f"{table[kind]['chair_i']:.3f}"])
+    return markdown(["", "objects named", "CHAIR_i"], rows) if rows else ""
+
+
+def together(seeds: list[dict[str, Judged]], column: str) -> np.ndarray:
+    """The mean of a design's seeds, drawn with the same pictures."""
+    name, kinds = COLUMNS[column]
+    return np.mean([accuracies(seed[name], kinds) for seed in seeds], axis=0)
+
+
+def first_token(bench: list[dict]) -> float:
+    """Milliseconds from a picture and a question to the first token: the median of the rounds' medians."""
+    return float(np.median([s["milliseconds"]["median"] for b in bench for s in b["stages"] if s["stage"] == "picture"]))
+
+
+def comparison(runs: Path, designs: tuple[str, ...], beside: str, relative: bool) -> str:
+    """Designs down: the first number is a design's accuracy, the second how far in points it is from `beside`."""
+    found = {d: sorted(p for p in runs.glob(f"{d}-[0-9]") if (p / "bench.json").exists()) for d in designs}
+    if not found[beside]:
+        return ""
+    judged = {d: [{s: read(p / "judged" / s) for s in SETS} for p in paths] for d, paths in found.items() if paths}
+    costs = {d: multiplications(json.loads((found[d][0] / "model/config.json").read_text())) for d in judged}
+    rows = []
+    for design, seeds in judged.items():
+        cells = []
+        for column in COLUMNS:
+            own, other = together(seeds, column), together(judged[beside], column)
+            cells.append(f"{own[0]:.3f}" if design == beside else f"{own[0]:.3f}, {interval(own - other, 100, 1, sign=True)}")
+        milliseconds = np.mean([first_token(json.loads((p / "bench.json").read_text())) for p in found[design]])
+        cost, whole = costs[design], costs[beside]
+        rows.append([design.replace("default", "ftz, vo"), str(len(seeds)), *cells, str(cost.visual_tokens), f"{cost.total / 1e9:.2f}",
+                     *([f"{cost.prefill / whole.prefill:.2f}"] if relative else []), f"{milliseconds:.1f}"])
+    return markdown(["", "seeds", *COLUMNS, "visual tokens", "G multiplications", *(["of stock's prefill"] if relative else []), "first token, ms"],
+                    rows)
+
+
+def replace_table(page: str, name: str, table: str) -> str:
+    form = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end {name} -->)", re.S)
+    if len(form.findall(page)) != 1:
+        raise SystemExit(f"the page has no place for the table {name!r}, expected <!-- {name} --> and <!-- end {name} --> once")
+    return form.sub(lambda m: f"{m[1]}{table}\n{m[2]}", page)
+
+
+def tables(runs: Path) -> dict[str, str]:
+    """Those for which there are runs."""
+    out: dict[str, str] = {"fusions": comparison(runs, FUSIONS, "anchor", relative=False),
+                                  "aligners": comparison(runs, ALIGNERS, "stock", relative=True)}
+    if (runs / "default/judged/in_style/score.json").exists():
+        model = {s: read(runs / "default/judged" / s) for s in SETS if (runs / "default/judged" / s / "score.json").exists()}
+        out |= {"accuracy": accuracy_table(model), "captions": caption_table(model)}
+    return {name: table for name, table in out.items() if table}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Writes the tables of the default model's page.")
+    parser.add_argument("--runs", type=Path, default=HERE.parent / "runs")
+    parser.add_argument("--page", type=Path, default=HERE.parents[1] / "docs/default_model.md")
+    args = parser.parse_args()
+    page = args.page.read_text(encoding="utf-8")
+    made = tables(args.runs)
+    for name, table in made.items():
+        page = replace_table(page, name, table)
+    args.page.write_text(page, encoding="utf-8")
+    print(f"{', '.join(made) or 'no table'} in {args.page}")
+
+
+if __name__ == "__main__":
+    main()
