@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "attention/attention_cuda.h"
 #include "attention/attention_parts_cuda.h"
 #include "attention/attention_plan.h"
+#include "attention/attention_whole_cuda.h"
 #include "attention/device_kv_cuda.h"
 #include "attention/var.h"
 #include "core/ops/device_rows.h"
@@ -81,6 +83,9 @@ class PlanKeeper {
     std::vector<cuda::SinkPolicy> sink_policies;
     std::vector<cuda::SinkRow> sink_rows;
     std::vector<int32_t> sink_pages;
+
+    // Of all runs, one after the other, each up to the page of its last key.
+    std::span<const int32_t> page_table() const { return pages; }
 
    private:
     friend PlanKeeper;
@@ -243,11 +248,50 @@ class Call {
         .tile_count = Int32(plan.plain_tiles),
         .varied = false,
         .result = result};
+    if (IsWhole()) return AttendWhole(work);
     if (work.tile_count > 0) Launch(work);
     work.tiles += plan.plain_tiles;
     work.tile_count = Int32(std::ssize(plan.tiles) - plan.plain_tiles);
     work.varied = true;
     if (work.tile_count > 0) Launch(work);
+  }
+
+  // What a tower asks for: runs alike, each over all of its keys.
+  bool IsWhole() const {
+    if (sizeof(Element) == sizeof(float) || args_.runs.empty()) return false;
+    const QueryRun& first = args_.runs.front();
+    int64_t row = 0;
+    const auto alike = [&](const QueryRun& run) {
+      const bool next = run.first_row == std::exchange(row, row + run.rows);
+      return next && run.rows == first.rows && run.keys == first.keys && run.first_key == 0 &&
+             IsPlain(run);
+    };
+    return args_.mask == Mask::kNone && args_.window == 0 && first.rows >= cuda::kWholeRows &&
+           cuda::HasTiles(shape_.head_dim, shape_.group) && std::ranges::all_of(args_.runs, alike);
+  }
+
+  void AttendWhole(const cuda::AttentionWork<Element>& tiles) {
+    if constexpr (sizeof(Element) != sizeof(float)) {
+      const std::span<const int32_t> pages = kept_.page_table();
+      const int32_t rows = Int32(args_.runs.front().rows), keys = Int32(args_.runs.front().keys);
+      const auto runs = args_.runs.size();
+      const int64_t width = int64_t{shape_.heads} * shape_.head_dim;
+      const int64_t lse_bytes = rows_ * shape_.heads * 4, out_bytes = rows_ * width * 2;
+      auto* lse = static_cast<float*>(cuda_.Get(Scratch::kWhole, lse_bytes + 256 + out_bytes));
+      // Both begin at multiples of 256.
+      auto* out = reinterpret_cast<Bf16*>(lse + (lse_bytes + 255) / 256 * 64);
+      cuda_.Run(cuda::kAttendWhole,
+                {.tiles = tiles,
+                 .runs = Int32(std::ssize(args_.runs)),
+                 .rows = rows,
+                 .keys = keys,
+                 .pool_pages = *std::ranges::max_element(pages) + 1,
+                 .pages = cuda_.Upload(pages),
+                 .row_counts = cuda_.Upload(std::span<const int32_t>(std::vector(runs, rows))),
+                 .key_counts = cuda_.Upload(std::span<const int32_t>(std::vector(runs, keys))),
+                 .out = out,
+                 .lse = lse});
+    }
   }
 
   void Launch(const cuda::AttentionWork<Element>& work) {

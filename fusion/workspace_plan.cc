@@ -68,7 +68,8 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
   const int64_t q_width = c.text.heads * c.text.head_dim;
   const int64_t widest = std::max({c.text.ff_width, c.text.width, q_width});
   int64_t rows = decoder_rows * widest * 2;  // bf16
-  int64_t hidden = 0;
+  int64_t queries = decoder_rows * q_width * 2;
+  int64_t hidden = 0, whole = 0;
   const bool of_bytes =
       c.text.layer_kind == WeightKind::kInt8 || c.text.layer_kind == WeightKind::kInt4;
   int64_t sums = 4 * std::max(decoder_rows * 2 * c.text.ff_width, sequences * c.text.vocabulary);
@@ -81,12 +82,13 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
     rows = std::max(rows, tokens * std::max(shape.ff_width, shape.width) * 2);
     hidden = std::max(hidden, tokens * shape.ff_width * 4);
     sums = std::max(sums, tokens * shape.ff_width * 4);
+    queries = std::max(queries, tokens * shape.width * 2);
+    whole = std::max(whole, tokens * (shape.width * 2 + shape.heads * 4) + 256);
   }
   sums = of_bytes ? std::min(sums, kDeviceSumsBytes) : 0;
   const int64_t parts = sequences * (c.text.max_positions / 256 + 2);
-  const int64_t queries = decoder_rows * q_width * 2;
   const int64_t scratch =
-      rows + hidden + expanded + sums + queries + parts * (q_width + c.text.heads) * 4;
+      rows + hidden + expanded + sums + queries + whole + parts * (q_width + c.text.heads) * 4;
   return scratch * 3 / 2 + kProducts + PictureBytes(c);
 }
 

@@ -69,6 +69,7 @@ class CudaBackend {
     kQueries,  // q, as attention takes it
     kParts,    // of attention over parts of the keys
     kContent,  // of attention under segment policies
+    kWhole,    // of attention by a library
     kNumbers,  // that somebody is about to read
   };
   // At least so many bytes of undefined value, until the same is asked for again. At a multiple of 256.

@@ -277,6 +277,45 @@ void CompareAttention(Devices& d, DType dtype, int64_t dim) {
   }
 }
 
+// What towers ask for: pictures of as many tokens each, all of which see all.
+void CompareWholeAttention(Devices& d) {
+  constexpr int64_t kHeads = 4, kDim = 40, kRows = 260, kKeys = 300;
+  Numbers numbers(15);
+  const Tensor q = RandomTensor({2 * kRows, kHeads * kDim}, numbers);
+  const Tensor k = RandomTensor({2 * kKeys, 2 * kDim}, numbers),
+               v = RandomTensor({2 * kKeys, 2 * kDim}, numbers);
+  const Tensor device_q = d.On(q), device_k = d.On(k), device_v = d.On(v);
+  Side host(d.host, DType::kBF16, kDim), gpu(d.gpu, DType::kBF16, kDim);
+  const auto run = [&](Side& side, const TensorView& queries, const TensorView& keys,
+                       const TensorView& values, const TensorView& out, const TensorView& lse) {
+    std::vector<QueryRun> runs;
+    std::vector<int32_t> slots;
+    for (int64_t r = 0; r < 2; ++r) {
+      side.sequences.emplace_back(side.pool);
+      side.sequences.back().Extend(kKeys);
+      for (int64_t p = 0; p < kKeys; ++p) slots.push_back(side.sequences.back().Slot(p));
+    }
+    WriteKv(side.ex, keys, values, slots, side.pool.layer(0));
+    for (int64_t r = 0; r < 2; ++r)
+      runs.push_back(
+          {.first_row = r * kRows,
+           .rows = kRows,
+           .keys = kKeys,
+           .pages = side.sequences[side.sequences.size() - 2 + static_cast<size_t>(r)].pages()});
+    Attention(
+        side.ex,
+        {.q = queries, .kv = side.pool.layer(0), .runs = runs, .mask = Mask::kNone, .scale = 0.2F},
+        out, lse);
+  };
+  const Tensor want = Tensor::F32({2 * kRows, kHeads * kDim}),
+               lse = Tensor::F32({2 * kRows, kHeads});
+  const Tensor got = d.Empty({2 * kRows, kHeads * kDim}), device_lse = d.Empty({2 * kRows, kHeads});
+  run(host, q, k, v, want, lse);
+  run(gpu, device_q, device_k, device_v, got, device_lse);
+  d.Expect("attention of a tower", Off(d.gpu, got, want), 2e-2);
+  d.Expect("its LSE, of a tower", Off(d.gpu, device_lse, lse), 2e-4);
+}
+
 // Rotated, written and attended over: what a decoder's layer asks for, whose queries are rounded on the way where pages are.
 void CompareRopeKv(Devices& d, DType dtype) {
   constexpr int64_t kHeads = 6, kDim = 24, kRows = 20;
@@ -355,6 +394,7 @@ std::vector<DeviceDifference> CompareDeviceOps(Exec& host, Exec& gpu) {
   }
   CompareRowOps(d);
   CompareMoves(d);
+  CompareWholeAttention(d);
   CompareSumsOfColumns(d);
   for (const DType dtype : {DType::kF32, DType::kBF16})
     for (const int64_t dim : {24, 32, 160}) CompareAttention(d, dtype, dim);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "attention/attention_whole_cuda.h"
 #include "core/backend/cuda/copy.h"
 #include "core/convert.h"
 #include "core/error.h"
@@ -95,7 +96,7 @@ void Run(const CudaRun& run) {
   if (TheSimtDevices().broken) Throw(Code::kInternal, "the emulator is told to fail");
   ++TheSimtDevices().runs;
   Count(run);
-  cuda::CommandContext context{nullptr, nullptr};
+  cuda::CommandContext context{nullptr, nullptr, nullptr};
   for (size_t i = 0; i < run.piece_count; ++i)
     std::memcpy(run.pieces[i].to, run.pieces[i].from, run.pieces[i].bytes);
   for (size_t i = 0; i < run.step_count; ++i) run.steps[i].function(run.steps[i].work, context);
@@ -190,6 +191,7 @@ void Multiply(const GemmWork& g) {
 
 BINOCLE_COMMAND(kGemm, Multiply(work));
 BINOCLE_COMMAND(kGemmBytes, SumBytes(work, c.stream));
+BINOCLE_COMMAND(kAttendWhole, AttendWhole(work, nullptr, c.stream));
 BINOCLE_COMMAND(kCopyRows,
                 for (int64_t r = 0; r < work.rows; ++r)
                     std::memcpy(static_cast<char*>(work.to) + r * work.to_pitch,

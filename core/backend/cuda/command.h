@@ -8,7 +8,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <type_traits>
+#include <typeindex>
 
 #include "core/backend/cuda/stream.h"
 
@@ -30,10 +33,26 @@ struct Into {
 
 class Products;  // what products keep from call to call
 
+// What commands of other folders keep with a device, made when it is first asked for.
+class KeptWithDevice {
+ public:
+  template <typename T>
+  T& Of() {
+    std::shared_ptr<void>& kept = kept_[std::type_index(typeid(T))];
+    if (!kept) kept = std::make_shared<T>();
+    return *static_cast<T*>(kept.get());
+  }
+  void Clear() { kept_.clear(); }
+
+ private:
+  std::map<std::type_index, std::shared_ptr<void>> kept_;
+};
+
 // Where commands run.
 struct CommandContext {
   Stream stream;
   Products* products;
+  KeptWithDevice* kept;
 };
 
 using CommandFunction = void (*)(const void* work, CommandContext& context);

@@ -54,6 +54,7 @@ void OpenedDevice::Close() noexcept {
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   for (const Graph& graph : graphs_)
     if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
+  kept_.Clear();
   if (products_ != nullptr) DeleteProducts(products_);
   for (const Slot& slot : slots_) {
     if (slot.memory != nullptr) cudaFreeHost(slot.memory);
@@ -111,7 +112,7 @@ void OpenedDevice::Upload(void* to, const void* from, size_t bytes) {
 }
 
 void OpenedDevice::RunSteps(const CudaRun& run) {
-  CommandContext context{stream_, products_};
+  CommandContext context{stream_, products_, &kept_};
   for (size_t i = 0; i < run.step_count; ++i) run.steps[i].function(run.steps[i].work, context);
 }
 

@@ -53,6 +53,7 @@ class OpenedDevice {
   cudaMemPool_t pool_ =
       nullptr;  // of our own: nobody else's memory stays with us, and ours goes when this does
   Products* products_ = nullptr;
+  KeptWithDevice kept_;
   static constexpr int kSlots = 4;
   static constexpr size_t kSlotBytes = size_t{4} << 20;
   Slot slots_[kSlots];
