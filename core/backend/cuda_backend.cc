@@ -1,9 +1,11 @@
 #include "core/backend/cuda_backend.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "core/error.h"
+#include "core/parallel/communicator.h"
 
 namespace binocle {
 namespace {
@@ -17,6 +19,8 @@ constexpr size_t kChunkBytes = size_t{1} << 20;
 // Passes through a model come again; what is shorter is somebody who reads a number, and what is longer a prompt's.
 constexpr size_t kLeastInGraph = 48;
 constexpr size_t kMostInGraph = 4096;
+// At other ranks, while this one waits for a sum.
+constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -82,6 +86,44 @@ CudaBackend::~CudaBackend() {
   for (const Buffer& buffer : scratch_)
     if (buffer.memory != nullptr) module_.release(opened_, buffer.memory);
   module_.close(opened_);
+}
+
+void CudaBackend::JoinRanks(Communicator& communicator) {
+  CudaModule::RanksId id{};
+  bool has = true;
+  if (communicator.rank() == 0) has = module_.ranks_id(&id, &TakeProblem, &problem_);
+  // Whoever has no NCCL says so before the others wait inside theirs.
+  float without = has && module_.can_join_ranks() ? 0.0F : 1.0F;
+  communicator.Sum({&without, 1});
+  const std::string problem = std::exchange(problem_, {});
+  if (without > 0) {
+    Throw(Code::kUnimplemented, "tensor_parallel on GPUs needs NCCL (libnccl.so.2), which ",
+          static_cast<int64_t>(without), " of ", communicator.size(), " ranks cannot use",
+          problem.empty() ? "" : ": ", problem);
+  }
+  communicator.Broadcast(std::as_writable_bytes(std::span(&id, 1)));
+  Check(module_.join_ranks(opened_, id, static_cast<int32_t>(communicator.rank()),
+                           static_cast<int32_t>(communicator.size()), &TakeProblem, &problem_),
+        "NCCL");
+  communicator_ = &communicator;
+}
+
+void CudaBackend::AwaitRanks() {
+  if (communicator_ == nullptr) return;
+  auto look = std::chrono::steady_clock::now() + kBetweenLooks;
+  while (true) {
+    const int32_t finished = module_.finished(opened_, &TakeProblem, &problem_);
+    Check(finished >= 0, "waiting");
+    if (finished == 1) return;
+    if (std::chrono::steady_clock::now() < look) continue;
+    look += kBetweenLooks;
+    try {
+      communicator_->Check();
+    } catch (const Error&) {
+      module_.abandon_ranks(opened_);
+      throw;
+    }
+  }
 }
 
 void CudaBackend::Check(bool ok, const char* what) {
@@ -228,12 +270,14 @@ void CudaBackend::Write(void* to, const void* from, int64_t bytes) {
 void CudaBackend::Read(const void* from, void* to, int64_t bytes) {
   if (bytes == 0) return;
   Flush();
+  AwaitRanks();
   Check(module_.read(opened_, to, from, static_cast<size_t>(bytes), &TakeProblem, &problem_),
         device_.name.c_str());
 }
 
 void CudaBackend::Wait() {
   Flush();
+  AwaitRanks();
   Check(module_.wait(opened_, &TakeProblem, &problem_), device_.name.c_str());
 }
 

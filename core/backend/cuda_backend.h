@@ -28,6 +28,8 @@
 
 namespace binocle {
 
+class Communicator;
+
 class CudaBackend {
  public:
   // Opens device `index` of the module that this process has. Throws UNAVAILABLE where there is no such device, UNIMPLEMENTED for one that the module
@@ -85,6 +87,10 @@ class CudaBackend {
     return *static_cast<T*>(kept.get());
   }
 
+  // Connects the devices of all ranks, each of which calls it, for the commands of core/backend/cuda/ranks_cuda.h; NCCL does, found when it is asked for.
+  // UNIMPLEMENTED where the system has none, INTERNAL with its words where it fails.
+  void JoinRanks(Communicator& communicator);
+
   void Flush();
   // After all that was added. Write: `from` is free again at once. Read waits.
   void Write(void* to, const void* from, int64_t bytes);
@@ -116,6 +122,8 @@ class CudaBackend {
   void Add(const char* name, const void* work, size_t bytes);
   const void* UploadBytes(const void* values, size_t bytes);
   Chunk& ChunkFor(size_t bytes);
+  // Until all has run that was begun, where other ranks have to come as well: UNAVAILABLE where one has left instead.
+  void AwaitRanks();
   // Throws INTERNAL with what the module said.
   void Check(bool ok, const char* what);
 
@@ -123,6 +131,7 @@ class CudaBackend {
   CudaDevice device_;
   void* opened_ = nullptr;
   std::string problem_;
+  Communicator* communicator_ = nullptr;  // of JoinRanks
 
   std::unordered_map<const char*, cuda::CommandFunction> functions_;
   std::vector<std::byte> works_;  // of the commands that wait, one after the other

@@ -146,6 +146,12 @@ const CudaModule kSimtModule = {
           std::memcpy(to, from, bytes);
           return true;
         },
+    .can_join_ranks = [] { return false; },
+    .ranks_id = [](CudaModule::RanksId*, CudaModule::Take, void*) { return true; },
+    .join_ranks = [](void*, const CudaModule::RanksId&, int32_t, int32_t, CudaModule::Take,
+                     void*) { return false; },
+    .finished = [](void*, CudaModule::Take, void*) -> int32_t { return 1; },
+    .abandon_ranks = [](void*) {},
     .wait = [](void*, CudaModule::Take, void*) { return true; },
 };
 

@@ -30,10 +30,13 @@ struct Into {
 
 class Products;  // what products keep from call to call
 
+class RanksOfDevices;  // the devices of other processes; null where there are none
+
 // Where commands run.
 struct CommandContext {
   Stream stream;
   Products* products;
+  RanksOfDevices* ranks = nullptr;
 };
 
 using CommandFunction = void (*)(const void* work, CommandContext& context);

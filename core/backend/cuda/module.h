@@ -65,11 +65,23 @@ struct CudaModule {
   bool (*write)(void* opened, void* to, const void* from, size_t bytes, Take problem,
                 void* context);
   bool (*read)(void* opened, void* to, const void* from, size_t bytes, Take problem, void* context);
+  // Devices of several processes. Whether NCCL can be loaded; what names a group of them, of one rank and told to the others; and to be one of them.
+  struct RanksId {
+    char bytes[128];
+  };
+  bool (*can_join_ranks)();
+  bool (*ranks_id)(RanksId* id, Take problem, void* context);
+  bool (*join_ranks)(void* opened, const RanksId& id, int32_t rank, int32_t size, Take problem,
+                     void* context);
+  // 1: all that was begun has run; 0: not yet; −1: it failed.
+  int32_t (*finished)(void* opened, Take problem, void* context);
+  // What waits for other ranks ends, undone; from then on it is none of them.
+  void (*abandon_ranks)(void* opened);
   // Until all has run.
   bool (*wait)(void* opened, Take problem, void* context);
 };
 
 // The module's one symbol, a CudaModule; its name changes with the struct.
-inline constexpr const char* kCudaModuleSymbol = "binocle_cuda_2";
+inline constexpr const char* kCudaModuleSymbol = "binocle_cuda_3";
 
 }  // namespace binocle

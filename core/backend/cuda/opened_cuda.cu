@@ -1,7 +1,9 @@
 #include "core/backend/cuda/opened_cuda.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "core/backend/cuda/check.h"
 #include "core/backend/cuda/copy.h"
@@ -13,6 +15,8 @@ namespace {
 
 // Steps of decoding: a graph for each number of sequences and of parts of keys that is going on.
 constexpr size_t kMostGraphs = 64;
+// The rest of a pass, when ranks end together.
+constexpr std::chrono::seconds kToFinish{2};
 
 void CheckCall(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
@@ -49,8 +53,18 @@ OpenedDevice::OpenedDevice(int32_t index) : index_(index) {
 
 OpenedDevice::~OpenedDevice() { Close(); }
 
+// A sum that other ranks never come to would be waited for without an end.
+void OpenedDevice::LeaveRanks() noexcept {
+  if (!ranks_) return;
+  const auto until = std::chrono::steady_clock::now() + kToFinish;
+  while (cudaStreamQuery(stream_) == cudaErrorNotReady && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  ranks_.reset();
+}
+
 void OpenedDevice::Close() noexcept {
   cudaSetDevice(index_);
+  LeaveRanks();
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   for (const Graph& graph : graphs_)
     if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
@@ -111,7 +125,7 @@ void OpenedDevice::Upload(void* to, const void* from, size_t bytes) {
 }
 
 void OpenedDevice::RunSteps(const CudaRun& run) {
-  CommandContext context{stream_, products_};
+  CommandContext context{stream_, products_, ranks_.get()};
   for (size_t i = 0; i < run.step_count; ++i) run.steps[i].function(run.steps[i].work, context);
 }
 
@@ -153,7 +167,8 @@ void OpenedDevice::Run(const CudaRun& run) {
   Use();
   for (size_t i = 0; i < run.piece_count; ++i)
     Upload(run.pieces[i].to, run.pieces[i].from, run.pieces[i].bytes);
-  if (run.key == 0) return RunSteps(run);
+  // Of a step with other ranks either all make a graph or none does, and they do not see the same keys.
+  if (run.key == 0 || ranks_ != nullptr) return RunSteps(run);
   const bool seen = by_key_.contains(run.key);
   Graph& graph = GraphOf(run.key);
   if (!seen || graph.never) return RunSteps(run);
@@ -183,6 +198,26 @@ void OpenedDevice::Read(void* to, const void* from, size_t bytes) {
     CheckCall(cudaStreamSynchronize(stream_), "a download");
     std::memcpy(static_cast<char*>(to) + at, slot.memory, count);
   }
+}
+
+void OpenedDevice::JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size) {
+  Use();
+  ranks_ = std::make_unique<RanksOfDevices>(id, rank, size);
+}
+
+void OpenedDevice::AbandonRanks() noexcept {
+  if (ranks_) ranks_->Abandon();
+}
+
+bool OpenedDevice::Finished() {
+  Use();
+  const cudaError_t status = cudaStreamQuery(stream_);
+  if (status == cudaErrorNotReady) {
+    cudaGetLastError();
+    return false;
+  }
+  CheckCall(status, "waiting");
+  return true;
 }
 
 void OpenedDevice::Wait() {

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <unordered_map>
 
 #include "core/backend/cuda/module.h"
+#include "core/backend/cuda/nccl_cuda.h"
 
 namespace binocle::cuda {
 
@@ -27,6 +29,10 @@ class OpenedDevice {
   void Read(void* to, const void* from, size_t bytes);
   void Wait();
   void Memory(int64_t* free, int64_t* total);
+  void JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size);
+  void AbandonRanks() noexcept;
+  // Whether all that was begun has run.
+  bool Finished();
 
  private:
   // Pinned memory, a piece after the other; a piece is used again once its copy has run.
@@ -43,6 +49,7 @@ class OpenedDevice {
   void Use() const;
   void Upload(void* to, const void* from, size_t bytes);
   void Close() noexcept;
+  void LeaveRanks() noexcept;
   void RunSteps(const CudaRun& run);
   Graph& GraphOf(uint64_t key);
   // Null where the steps cannot be a graph.
@@ -53,6 +60,7 @@ class OpenedDevice {
   cudaMemPool_t pool_ =
       nullptr;  // of our own: nobody else's memory stays with us, and ours goes when this does
   Products* products_ = nullptr;
+  std::unique_ptr<RanksOfDevices> ranks_;
   static constexpr int kSlots = 4;
   static constexpr size_t kSlotBytes = size_t{4} << 20;
   Slot slots_[kSlots];

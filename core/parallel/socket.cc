@@ -1,0 +1,165 @@
+#include "core/parallel/socket.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <system_error>
+
+#include "core/error.h"
+
+namespace binocle {
+namespace {
+
+constexpr int kKeepAliveSeconds = 5, kKeepAliveInterval = 5, kKeepAliveProbes = 3;
+constexpr int kUnacknowledgedMilliseconds = 20'000;
+
+std::string SystemWords(int error) { return std::generic_category().message(error); }
+
+struct FreeAddresses {
+  void operator()(addrinfo* addresses) const { freeaddrinfo(addresses); }
+};
+using Addresses = std::unique_ptr<addrinfo, FreeAddresses>;
+
+Addresses Resolve(const std::string& address, int64_t port) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int status = getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found);
+  if (status != 0)
+    Throw(Code::kUnavailable, "tensor_parallel: the address ", Printable(address, 80), ": ",
+          gai_strerror(status));
+  return Addresses(found);
+}
+
+TcpSocket NewSocket(const addrinfo& at) {
+  return TcpSocket(
+      socket(at.ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, at.ai_protocol));
+}
+
+// Until the socket is ready for `events`; false at the deadline.
+bool WaitFor(int fd, int16_t events, const SocketDeadline& deadline) {
+  while (true) {
+    int milliseconds = -1;
+    if (deadline) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(
+          *deadline - std::chrono::steady_clock::now());
+      milliseconds = static_cast<int>(std::clamp<int64_t>(left.count(), 0, 1 << 30));
+    }
+    pollfd waiting{.fd = fd, .events = events, .revents = 0};
+    const int ready = poll(&waiting, 1, milliseconds);
+    if (ready > 0) return true;
+    if (ready == 0 && deadline && std::chrono::steady_clock::now() >= *deadline) return false;
+    if (ready < 0 && errno != EINTR) return true;  // what is tried next tells
+  }
+}
+
+// `move` all of the bytes, a part at a time.
+template <typename Byte, typename Move>
+SocketEnd MoveAll(int fd, std::span<Byte> bytes, int16_t events, const SocketDeadline& deadline,
+                  const Move& move) {
+  while (!bytes.empty()) {
+    const ssize_t moved = move(bytes);
+    if (moved > 0) {
+      bytes = bytes.subspan(static_cast<size_t>(moved));
+    } else if (moved == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+      return SocketEnd::kLeft;
+    } else if (errno != EINTR && !WaitFor(fd, events, deadline)) {
+      return SocketEnd::kLate;
+    }
+  }
+  return SocketEnd::kDone;
+}
+
+}  // namespace
+
+void TcpSocket::Close() noexcept {
+  if (fd_ >= 0) close(std::exchange(fd_, -1));
+}
+
+bool TcpSocket::Left() const {
+  char next = 0;
+  const ssize_t there = recv(fd_, &next, 1, MSG_PEEK | MSG_DONTWAIT);
+  return there == 0 || (there < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
+
+void TcpSocket::SetOptions() const {
+  const auto set = [&](int level, int name, int value) {
+    setsockopt(fd_, level, name, &value, sizeof value);
+  };
+  set(IPPROTO_TCP, TCP_NODELAY, 1);
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, kKeepAliveSeconds);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepAliveInterval);
+  set(IPPROTO_TCP, TCP_KEEPCNT, kKeepAliveProbes);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUnacknowledgedMilliseconds);
+}
+
+TcpSocket TcpSocket::Listen(const std::string& address, int64_t port) {
+  const Addresses addresses = Resolve(address, port);
+  int problem = 0;
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    TcpSocket listening = NewSocket(*at);
+    const int on = 1;
+    if (listening.open()) {
+      setsockopt(listening.fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+      if (bind(listening.fd_, at->ai_addr, at->ai_addrlen) == 0 &&
+          listen(listening.fd_, SOMAXCONN) == 0)
+        return listening;
+    }
+    problem = errno;
+  }
+  Throw(Code::kUnavailable, "tensor_parallel: rank 0 cannot listen at ", Printable(address, 80),
+        ":", port, ": ", SystemWords(problem));
+}
+
+TcpSocket TcpSocket::Accept(const SocketDeadline& deadline) const {
+  while (WaitFor(fd_, POLLIN, deadline)) {
+    TcpSocket accepted(accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!accepted.open()) continue;  // it has gone again
+    accepted.SetOptions();
+    return accepted;
+  }
+  return {};
+}
+
+TcpSocket TcpSocket::Connect(const std::string& address, int64_t port,
+                             const SocketDeadline& deadline) {
+  const Addresses addresses = Resolve(address, port);
+  for (const addrinfo* at = addresses.get(); at != nullptr; at = at->ai_next) {
+    TcpSocket connecting = NewSocket(*at);
+    if (!connecting.open()) continue;
+    if (connect(connecting.fd_, at->ai_addr, at->ai_addrlen) != 0) {
+      if (errno != EINPROGRESS || !WaitFor(connecting.fd_, POLLOUT, deadline)) continue;
+      int problem = 0;
+      socklen_t size = sizeof problem;
+      getsockopt(connecting.fd_, SOL_SOCKET, SO_ERROR, &problem, &size);
+      if (problem != 0) continue;
+    }
+    connecting.SetOptions();
+    return connecting;
+  }
+  return {};
+}
+
+SocketEnd TcpSocket::Send(std::span<const std::byte> bytes, const SocketDeadline& deadline) const {
+  return MoveAll(fd_, bytes, POLLOUT, deadline, [&](std::span<const std::byte> left) {
+    return send(fd_, left.data(), left.size(), MSG_NOSIGNAL);
+  });
+}
+
+SocketEnd TcpSocket::Receive(std::span<std::byte> bytes, const SocketDeadline& deadline) const {
+  return MoveAll(fd_, bytes, POLLIN, deadline,
+                 [&](std::span<std::byte> left) { return recv(fd_, left.data(), left.size(), 0); });
+}
+
+}  // namespace binocle
