@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,16 @@
 
 namespace binocle {
 
+// Several processes that compute one model, each of them a part of every layer (docs/cuda.md). Rank 0 is an engine; the others follow it (Engine::Follow).
+struct TensorParallel {
+  // 1 … 1024. They divide the heads and the ffn width, and divide the kv heads or are a multiple of them.
+  int64_t ranks = 1;
+  int64_t rank = 0;  // 0 … ranks − 1: this process
+  // Where rank 0 listens, for the others alone: nobody is asked who they are.
+  std::string address = "127.0.0.1";
+  int64_t port = 29500;  // 1 … 65535
+};
+
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct EngineOptions {
   // "cpu", "cuda" (the first GPU) or "cuda:N". Where there is no GPU the CPU is taken; ModelInfo::device_note says why.
@@ -34,6 +45,7 @@ struct EngineOptions {
   std::string compute;
   // Otherwise for parts, "vision=bf16,head=f32": vision, fusion, projector, language (its layers), head.
   std::string compute_parts;
+  TensorParallel tensor_parallel;
   int64_t threads = 0;  // 0 … 1024; 0: one per processor that the process may use
   // 0 … 16777216: prompt and answer together; 0, or more than the model's own limit, is that limit.
   int64_t context_tokens = 0;
@@ -94,7 +106,13 @@ class BINOCLE_EXPORT Engine {
  public:
   // Reads and checks a model directory. NOT_FOUND, INVALID_ARGUMENT (what does not fit, and why), UNIMPLEMENTED (a kind of model that
   // is not supported), RESOURCE_EXHAUSTED (the plan is larger than the memory limit).
+  // With several ranks it returns when all of them have loaded their part; UNAVAILABLE where one does not come within five minutes.
   static Engine Load(const std::string& path, const EngineOptions& options);
+  // What ranks other than 0 do instead, with the same path and options but for their rank: returns when rank 0's engine is destroyed. As Load throws; UNAVAILABLE where
+  // another rank leaves in between, FAILED_PRECONDITION where rank 0 has another model or other options.
+  // `on_loaded` is called when it has its part: from then on rank 0 says when to end, and signals that end rank 0 may as well be ignored.
+  static void Follow(const std::string& path, const EngineOptions& options,
+                     const std::function<void()>& on_loaded = {});
   // The same checks but that of memory, and the memory plan, with nothing loaded.
   static ModelInfo Inspect(const std::string& path, const EngineOptions& options);
   // The same with the check of memory: what Load would refuse before it reads any weight.

@@ -16,6 +16,7 @@ namespace binocle {
 namespace {
 
 constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxRanks = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 
 struct ChosenDevice {
@@ -152,6 +153,10 @@ void CheckPackedKind(const std::string& packed, const EngineOptions& options) {
 
 LoadOptions ParseLoadOptions(const EngineOptions& options) {
   ChosenDevice device = ChooseDevice(options.device);
+  const TensorParallel& parallel = options.tensor_parallel;
+  CheckOption("tensor_parallel", parallel.ranks, 1, kMaxRanks);
+  CheckOption("rank", parallel.rank, 0, parallel.ranks - 1);
+  CheckOption("port", parallel.port, 1, 65535);
   CheckOption("threads", options.threads, 0, kMaxThreads);
   CheckOption("context_tokens", options.context_tokens, 0, kMaxTokens);
   CheckOption("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
@@ -169,6 +174,7 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   ModelOverrides overrides = ParseOverrides(options);
   if (device.cuda) CheckKindsOnCuda(overrides.kinds);
   overrides.kinds.on_cuda = device.cuda.has_value();
+  overrides.share = {.rank = parallel.rank, .ranks = parallel.ranks};
   return {.overrides = std::move(overrides),
           .threads = options.threads > 0 ? static_cast<int>(options.threads) : processors,
           .context_tokens = options.context_tokens,
