@@ -132,6 +132,18 @@ void Check(const ServeFlags& flags) {
   FlushOutput();
 }
 
+// Where this process is a rank that has no requests: ports, and signals as servers take them, are rank 0's.
+void FollowWhereAsked(const std::vector<ModelToServe>& models) {
+  for (const ModelToServe& model : models) {
+    if (model.options.tensor_parallel.ranks == 1) continue;
+    // Ranks meet at one address, once.
+    if (models.size() > 1)
+      throw UsageError{"--tensor-parallel is for one model, found " +
+                       std::to_string(models.size()) + " to serve"};
+    if (model.options.tensor_parallel.rank > 0) LoadEngine(model.path, model.options);
+  }
+}
+
 std::vector<ServedModel> Load(const ServeFlags& flags) {
   std::vector<ServedModel> models;
   for (const ModelToServe& model : flags.Models()) {
@@ -175,6 +187,7 @@ void Serve(const ServeFlags& flags) {
   const ServerOptions options = OptionsOf(flags);
   CheckServer(options);
   const std::chrono::milliseconds patience = flags.Patience();
+  FollowWhereAsked(flags.Models());
   const StopSignal signal;
   PortFile ports(flags.port_file);
   const std::unique_ptr<Server> server = Server::Start(Load(flags), options);

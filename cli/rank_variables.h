@@ -1,0 +1,22 @@
+// --tensor-parallel: which rank this process is, and where it meets the others.
+#pragma once
+
+#include "binocle/engine.h"
+
+namespace binocle::cli {
+
+// Of `ranks` processes, where `ranks` is more than one. Reads, the first that is there:
+//   RANK, WORLD_SIZE, LOCAL_RANK                                  torchrun, and whoever sets them by hand
+//   OMPI_COMM_WORLD_RANK, _SIZE, _LOCAL_RANK                      Open MPI's mpirun
+//   SLURM_PROCID, SLURM_NTASKS, SLURM_LOCALID                     srun
+// and MASTER_ADDR and MASTER_PORT (127.0.0.1 and 29500), where rank 0 listens; under torchrun, which listens there itself, at the next port.
+// Throws UsageError where none is there, or their number is not `ranks`.
+struct RankOfProcess {
+  TensorParallel tensor_parallel;
+  int64_t local_rank = 0;  // among those of this machine
+};
+RankOfProcess ChooseRank(int64_t ranks);
+// Whether one of them is there.
+bool StartedAsRank();
+
+}  // namespace binocle::cli

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+"""Several processes that answer as one: `binocle ask --tensor-parallel N` with the variables of torchrun."""
+
+import json
+import time
+
+from program import GOLDEN, Folder, main, run
+from ranks import Rank, answers, free_port, read_line, start
+
+LLAVA = GOLDEN / "llava"
+# Log-probabilities of the goldens are held to 2e-5 of the largest logit, which is below 50 in these models (tests/testing/tolerances.cc).
+LOGPROB = 1e-3
+
+
+class TensorParallel(Folder):
+    def questions(self, name):
+        """The golden model's own, as a file."""
+        lines = []
+        for request in json.loads((GOLDEN / name / "reference.json").read_text())["requests"]:
+            line = {"id": request["id"], "prompt": request["prompt"], "prompt_format": request["prompt_format"],
+                    "images": [str((GOLDEN / name / image).resolve()) for image in request["images"]]}
+            lines.append(json.dumps(line | ({"system": request["system"]} if "system" in request else {})))
+        return self.write(f"{name}.jsonl", "\n".join(lines) + "\n")
+
+    def test_two_and_four_processes_answer_as_one(self):
+        for name in ("llava", "binocle_mixed_vo_ffn", "binocle_vo_ffn", "llava_granite", "qwen3"):
+            arguments = ["ask", "--model", GOLDEN / name, "--requests", self.questions(name), "--max-new-tokens", "24",
+                         "--logprobs", "5", "--threads", "1"]
+            alone = run(*arguments, seconds=120)
+            self.assertEqual(alone.status, 0, alone.stderr)
+            for size in (2, 4):
+                with self.subTest(model=name, ranks=size):
+                    leader, *others = answers(size, *arguments)
+                    self.assertEqual((leader[0], leader[2]), (0, ""), leader)
+                    for other in others:
+                        self.assertEqual(other, (0, "", ""))
+                    got = [json.loads(line) for line in leader[1].splitlines()]
+                    self.assertEqual(len(got), len(alone.lines))
+                    for one, many in zip(alone.lines, got, strict=True):
+                        self.same(one, many)
+
+    def same(self, one, many):
+        self.assertEqual(many["token_ids"], one["token_ids"])
+        for a, b in zip(one["logprobs"], many["logprobs"], strict=True):
+            for x, y in zip(a, b, strict=True):
+                self.assertEqual(x["id"], y["id"])
+                self.assertAlmostEqual(x["logprob"], y["logprob"], delta=LOGPROB)
+
+    def long_run(self, size):
+        path = self.write("many.jsonl", "".join(json.dumps({"prompt": "Hi", "max_new_tokens": 60}) + "\n" for _ in range(5000)))
+        ranks = start(size, "ask", "--model", LLAVA, "--requests", path, "--threads", "1")
+        read_line(ranks[0])
+        return ranks
+
+    def test_when_rank_0_is_killed_the_others_end(self):
+        ranks = self.long_run(3)
+        ranks[0].process.kill()
+        since = time.monotonic()
+        for rank in ranks[1:]:
+            status, out, err = rank.end(30)
+            self.assertEqual((status, out), (1, ""))
+            self.assertEqual(err, "UNAVAILABLE: tensor_parallel: rank 0 of 3 has left\n")
+        self.assertLess(time.monotonic() - since, 20)
+        ranks[0].end()
+
+    def test_when_another_is_killed_requests_fail_and_say_why(self):
+        ranks = self.long_run(3)
+        ranks[2].process.kill()
+        status, out, err = ranks[0].end()
+        self.assertEqual(status, 1)
+        failed = [line for line in map(json.loads, out.splitlines()) if "error" in line]
+        self.assertIn("tensor_parallel: rank 2 of 3 has left", str(failed[-1]))
+        self.assertIn("UNAVAILABLE", err)
+        self.assertEqual(ranks[1].end()[0], 1)
+        ranks[2].end()
+
+    def test_who_is_not_started_as_a_rank_is_told_how(self):
+        alone = run("ask", "--model", LLAVA, "--tensor-parallel", "2", "Hi")
+        self.assertEqual(alone.status, 2)
+        self.assertIn("--tensor-parallel is 2, and neither RANK", alone.stderr)
+        rank = Rank(0, 4, free_port(), ["ask", "--model", LLAVA, "--tensor-parallel", "2", "Hi"])
+        status, _, err = rank.end()
+        self.assertEqual(status, 2)
+        self.assertIn("--tensor-parallel is 2 and WORLD_SIZE is 4, expected the same", err)
+        three = run("inspect", LLAVA, "--tensor-parallel", "3")
+        self.assertEqual(three.status, 2)
+        self.assertIn("--tensor-parallel is 3, expected a divisor of the 4 heads", three.stderr)
+
+    def test_inspect_has_the_plan_of_a_rank(self):
+        whole = run("inspect", LLAVA, "--json").json
+        share = run("inspect", LLAVA, "--json", "--tensor-parallel", "2").json
+        self.assertLess(share["planned_bytes"], whole["planned_bytes"])
+        self.assertEqual(2 * share["kv_bytes"], whole["kv_bytes"])
+
+
+if __name__ == "__main__":
+    main()
