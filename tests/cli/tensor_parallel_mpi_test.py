@@ -11,7 +11,7 @@ from ranks import launched
 
 LLAVA = GOLDEN / "llava"
 # Also as root and with more processes than processors, as in containers.
-MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--mca", "btl", "self,tcp", "-x", "MASTER_ADDR", "-x", "MASTER_PORT"]
+MPIRUN = ["mpirun", "--allow-run-as-root", "--oversubscribe", "--bind-to", "none", "--mca", "btl", "self,tcp", "-x", "MASTER_ADDR", "-x", "MASTER_PORT"]
 
 
 class MpiRun(unittest.TestCase):
