@@ -34,9 +34,9 @@ void Check(const AttentionArgs& args, const TensorView& out, const TensorView& l
   for (const QueryRun& run : args.runs) {
     CheckVariant(run, args.q.dim(1) / d);
     BINOCLE_CHECK(run.first_key >= 0 && run.first_key <= run.keys, run.first_key, " of ", run.keys);
-    BINOCLE_CHECK(
-        run.segments == nullptr || static_cast<int64_t>(run.segments->classes.size()) >= run.keys,
-        "classes for fewer than ", run.keys, " keys");
+    BINOCLE_CHECK(run.segments == nullptr || run.segments->on_device != nullptr ||
+                      static_cast<int64_t>(run.segments->classes.size()) >= run.keys,
+                  "classes for fewer than ", run.keys, " keys");
     BINOCLE_CHECK(run.first_row + run.rows <= args.q.dim(0) &&
                       PagesFor(run.keys) <= static_cast<int64_t>(run.pages.size()),
                   "run of ", run.rows, " rows, ", run.keys, " keys");
@@ -54,10 +54,7 @@ struct RunGroup {
   int64_t blocks = 1;
 };
 
-bool MayShare(const QueryRun& run) {
-  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr &&
-         run.first_key == 0 && run.rows > 0;
-}
+bool MayShare(const QueryRun& run) { return IsPlain(run) && run.first_key == 0 && run.rows > 0; }
 
 // Pages that all rows of both runs see whole and that are the same ones.
 int64_t SharedPages(const QueryRun& a, const QueryRun& b, int64_t most) {

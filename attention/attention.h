@@ -41,6 +41,10 @@ struct QueryRun {
   ScoreVariant variant{};
   const SegmentPolicy* segments = nullptr;  // nullptr: weights stay as the softmax made them
 };
+// Neither a variant of scores nor segments.
+inline bool IsPlain(const QueryRun& run) {
+  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
+}
 
 struct AttentionArgs {
   TensorView q;  // [T, H·d] f32 or bf16, rows may be strided; H a multiple of kv.kv_heads

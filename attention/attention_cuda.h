@@ -29,7 +29,7 @@ struct TileRow {
   int32_t end_key;
 };
 
-// Rows that share pages. (rows × query heads of a kv head) are at most kTileRows.
+// Rows that share pages. (rows × query heads of a kv head) are at most kTileRows. No rows: nothing, to fill a list up.
 struct AttentionTile {
   int32_t first_row;   // in the list of TileRow
   int32_t rows;        //
@@ -100,7 +100,7 @@ struct AttentionWork {
   AttentionOut result;
 };
 
-// A row's parts, which lie together.
+// A row's parts, which lie together. No parts: nothing, to fill a list up.
 struct RowParts {
   int32_t out_row;
   int32_t first_part;

@@ -1,6 +1,8 @@
 #include "attention/attention_device.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <vector>
 
 #include "attention/attention_cuda.h"
@@ -29,7 +31,9 @@ cuda::AttentionShape ShapeOf(const KvLayer& kv, int64_t q_width, float scale) {
 // Host values by key, up to the end of the last page that has keys.
 template <typename T>
 const T* UploadByKey(CudaBackend& cuda, std::span<const T> values, int64_t keys) {
-  std::vector<T> whole(static_cast<size_t>(PagesFor(keys) * kPageTokens));
+  const auto size = static_cast<size_t>(PagesFor(keys) * kPageTokens);
+  if (values.size() >= size) return cuda.Upload(values.first(size));  // once for all layers
+  std::vector<T> whole(size);
   std::copy_n(values.begin(), std::min(values.size(), whole.size()), whole.begin());
   return cuda.Upload(std::span<const T>(whole));
 }
@@ -47,12 +51,11 @@ cuda::TilePolicy PolicyOf(CudaBackend& cuda, const QueryRun& run) {
     policy.kind = cuda::ScoreKind::kSoftCap;
     policy.cap = cap->cap;
   }
-  if (run.segments != nullptr) policy.classes = UploadByKey(cuda, run.segments->classes, run.keys);
+  if (run.segments == nullptr) return policy;
+  const DeviceSegments* there = run.segments->on_device;
+  policy.classes =
+      there != nullptr ? there->classes : UploadByKey(cuda, run.segments->classes, run.keys);
   return policy;
-}
-
-bool IsPlain(const QueryRun& run) {
-  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
 }
 
 cuda::DeviceRule RuleOf(const SegmentPolicy& policy) {
@@ -69,45 +72,80 @@ bool SameRun(const QueryRun& a, const QueryRun& b) {
                             b.pages.first(static_cast<size_t>(PagesFor(b.keys))));
 }
 
-// Layers ask for the same runs one after the other: the last plan, for as long as they do. Plans with policies are made anew.
+// Layers ask for the same few calls one after the other: the last plans, for as long as they do, with what is uploaded for them.
 class PlanKeeper {
  public:
-  const AttentionPlan& PlanFor(const PlanRequest& request) {
-    const bool plain = std::ranges::all_of(request.runs, IsPlain);
-    if (plain && valid_ && heads_ == request.heads && kv_heads_ == request.kv_heads &&
-        mask_ == request.mask && window_ == request.window &&
-        std::ranges::equal(runs_, request.runs, SameRun))
-      return plan_;
-    PlanAttention(request, plan_);
-    valid_ = plain;
-    if (plain) Remember(request);
-    return plan_;
+  struct Kept {
+    AttentionPlan plan;
+    std::vector<cuda::TilePolicy> policies;
+    std::vector<cuda::SinkPolicy> sink_policies;
+    std::vector<cuda::SinkRow> sink_rows;
+    std::vector<int32_t> sink_pages;
+
+   private:
+    friend PlanKeeper;
+    bool valid = false;
+    int64_t heads = 0, kv_heads = 0, window = 0;
+    Mask mask = Mask::kCausal;
+    std::vector<QueryRun> runs;  // their pages are `pages`; variants and segments are in `effects`
+    std::vector<int32_t> pages;
+    std::vector<std::vector<std::byte>> effects;
+  };
+
+  Kept& PlanFor(const PlanRequest& request) {
+    effects_.clear();
+    for (const QueryRun& run : request.runs) effects_.push_back(EffectOf(run, 0, run.keys));
+    const auto known = std::ranges::find_if(
+        kept_, [&](const std::unique_ptr<Kept>& kept) { return IsFor(*kept, request); });
+    if (known != kept_.end()) {
+      std::rotate(kept_.begin(), known, known + 1);
+      return *kept_.front();
+    }
+    std::rotate(kept_.begin(), kept_.end() - 1, kept_.end());
+    Kept& oldest = *kept_.front();
+    oldest.valid = false;
+    PlanAttention(request, oldest.plan);
+    Remember(request, oldest);
+    return oldest;
   }
 
  private:
-  void Remember(const PlanRequest& request) {
-    heads_ = request.heads;
-    kv_heads_ = request.kv_heads;
-    mask_ = request.mask;
-    window_ = request.window;
-    runs_.assign(request.runs.begin(), request.runs.end());
-    pages_.clear();
-    for (const QueryRun& run : runs_)
-      pages_.insert(pages_.end(), run.pages.begin(), run.pages.begin() + PagesFor(run.keys));
-    size_t at = 0;
-    for (QueryRun& run : runs_) {
-      const auto count = static_cast<size_t>(PagesFor(run.keys));
-      run.pages = std::span<const int32_t>(pages_).subspan(at, count);
-      at += count;
-    }
+  bool IsFor(const Kept& kept, const PlanRequest& request) const {
+    return kept.valid && kept.heads == request.heads && kept.kv_heads == request.kv_heads &&
+           kept.mask == request.mask && kept.window == request.window &&
+           std::ranges::equal(kept.runs, request.runs, SameRun) && kept.effects == effects_;
   }
 
-  AttentionPlan plan_;
-  bool valid_ = false;
-  int64_t heads_ = 0, kv_heads_ = 0, window_ = 0;
-  Mask mask_ = Mask::kCausal;
-  std::vector<QueryRun> runs_;
-  std::vector<int32_t> pages_;  // of runs_
+  void Remember(const PlanRequest& request, Kept& kept) {
+    kept.heads = request.heads;
+    kept.kv_heads = request.kv_heads;
+    kept.mask = request.mask;
+    kept.window = request.window;
+    kept.runs.assign(request.runs.begin(), request.runs.end());
+    kept.pages.clear();
+    for (const QueryRun& run : kept.runs)
+      kept.pages.insert(kept.pages.end(), run.pages.begin(),
+                        run.pages.begin() + PagesFor(run.keys));
+    size_t at = 0;
+    for (QueryRun& run : kept.runs) {
+      const auto count = static_cast<size_t>(PagesFor(run.keys));
+      run.pages = std::span<const int32_t>(kept.pages).subspan(at, count);
+      at += count;
+    }
+    kept.effects = effects_;
+    kept.valid = true;
+  }
+
+  // A pass of a decoder asks for two kinds of runs (text, and all), within and outside of an intervention's layers.
+  static constexpr size_t kCalls = 4;
+  std::vector<std::unique_ptr<Kept>> kept_ = MakeAll();
+  std::vector<std::vector<std::byte>> effects_;  // of the call at hand
+
+  static std::vector<std::unique_ptr<Kept>> MakeAll() {
+    std::vector<std::unique_ptr<Kept>> all;
+    for (size_t i = 0; i < kCalls; ++i) all.push_back(std::make_unique<Kept>());
+    return all;
+  }
 };
 
 // Beside bf16 pages queries are scaled first and then rounded, as the CPU does it: which of the two comes first shows where the scale is no power of two.
@@ -144,11 +182,12 @@ class Call {
         lse_(DenseF32(lse)),
         rows_(out.dim(0)),
         shape_(ShapeOf(args.kv, args.q.dim(1), ScaleOf<Element>(args))),
-        plan_(cuda_.Kept<PlanKeeper>().PlanFor({.runs = args.runs,
+        kept_(cuda_.Kept<PlanKeeper>().PlanFor({.runs = args.runs,
                                                 .heads = shape_.heads,
                                                 .kv_heads = shape_.kv_heads,
                                                 .mask = args.mask,
-                                                .window = args.window})) {
+                                                .window = args.window})),
+        plan_(kept_.plan) {
     Queries();
     Policies();
   }
@@ -188,7 +227,8 @@ class Call {
   }
 
   void Policies() {
-    std::vector<cuda::TilePolicy> policies{{}};
+    std::vector<cuda::TilePolicy>& policies = kept_.policies;
+    policies.assign(1, {});
     for (const QueryRun& run : args_.runs)
       policies.push_back(IsPlain(run) ? cuda::TilePolicy{} : PolicyOf(cuda_, run));
     const bool varied = !std::ranges::all_of(args_.runs, IsPlain);
@@ -242,10 +282,13 @@ class Call {
 
   // Masses of a policy are a tensor of its own, so each run with masses is a launch; all others are one.
   void Redistribute(const cuda::AttentionOut& result) {
-    std::vector<cuda::SinkPolicy> sinks;
-    std::vector<cuda::SinkRow> rows;
-    std::vector<int32_t> pages;
+    std::vector<cuda::SinkPolicy>& sinks = kept_.sink_policies;
+    std::vector<cuda::SinkRow>& rows = kept_.sink_rows;
+    std::vector<int32_t>& pages = kept_.sink_pages;
     std::vector<RowsWithMasses> with_masses;
+    sinks.clear();
+    rows.clear();
+    pages.clear();
     for (size_t r = 0; r < args_.runs.size(); ++r) {
       const QueryRun& run = args_.runs[r];
       if (run.segments == nullptr) continue;
@@ -299,13 +342,29 @@ class Call {
   };
 
   cuda::SinkPolicy SinksOf(const QueryRun& run) {
-    std::vector<int32_t> sinks;
-    for (int64_t key = 0; key < run.keys; ++key)
-      if (run.segments->classes[static_cast<size_t>(key)] & kSinkKey) sinks.push_back(Int32(key));
-    return {.sinks = cuda_.Upload(std::span<const int32_t>(sinks)),
-            .count = Int32(std::ssize(sinks)),
-            .rule = RuleOf(*run.segments),
-            .params = run.segments->params};
+    const SegmentPolicy& policy = *run.segments;
+    cuda::SinkPolicy out{.sinks = nullptr,
+                         .sink_counts = nullptr,
+                         .needs_visual_sink = false,
+                         .rule = RuleOf(policy),
+                         .params = policy.params};
+    if (policy.on_device != nullptr) {
+      out.sinks = policy.on_device->sinks;
+      out.sink_counts = policy.on_device->sink_counts;
+      out.needs_visual_sink = policy.on_device->needs_visual_sink;
+      return out;
+    }
+    std::vector<int32_t> list(2);
+    for (int64_t key = 0; key < run.keys; ++key) {
+      const uint8_t c = policy.classes[static_cast<size_t>(key)];
+      if ((c & kSinkKey) == 0) continue;
+      list.push_back(Int32(key));
+      ++list[0];
+      list[1] += (c & kVisualKey) != 0 ? 1 : 0;
+    }
+    out.sink_counts = cuda_.Upload(std::span<const int32_t>(list));
+    out.sinks = out.sink_counts + 2;
+    return out;
   }
 
   cuda::DevicePages<Element> Pages() const {
@@ -319,6 +378,7 @@ class Call {
   float* lse_;
   int64_t rows_;
   cuda::AttentionShape shape_;
+  PlanKeeper::Kept& kept_;
   const AttentionPlan& plan_;
   const Element* q_ = nullptr;
   int64_t q_stride_ = 0;

@@ -25,6 +25,7 @@ __global__ void __launch_bounds__(kWarp* kHeadsOfBlock) MergePartsKernel(MergeWo
   const int head = HeadOfWarp();
   if (head >= work.heads) return;
   const RowParts row = work.merges[blockIdx.x];
+  if (row.parts == 0) return;  // fills a list up
   const float* lse = work.part_lse + int64_t{row.first_part} * work.heads + head;
   float most = kSeesNothing;
   bool seen = false;  // something; NaN is not nothing
@@ -80,7 +81,8 @@ __global__ void __launch_bounds__(kWarp* kHeadsOfBlock)
   SegmentMasses m;
   m.content = lse == kSeesNothing ? 0.0F : expf(work.result.content_lse[at] - lse);
   float of_sinks[kMostLaneDims] = {};
-  for (int s = 0; s < sinks.count; ++s) {
+  const int count = sinks.sink_counts[0];
+  for (int s = 0; s < count; ++s) {
     const int key = sinks.sinks[s];
     if (key < row.first_key || key >= row.end_key) continue;
     const int page = work.pages[row.first_page + key / 64];
@@ -98,7 +100,9 @@ __global__ void __launch_bounds__(kWarp* kHeadsOfBlock)
       if (lane + i * kWarp < d) of_sinks[i] += weight * Load(v + lane + i * kWarp);
     }
   }
-  const SegmentGains gains = GainsOf(sinks.rule, sinks.params, m);
+  const bool left_alone = sinks.needs_visual_sink && sinks.sink_counts[1] == 0;
+  const SegmentGains gains =
+      GainsOf(left_alone ? DeviceRule::kMeasure : sinks.rule, sinks.params, m);
   if (lane == 0 && work.masses != nullptr) {
     work.masses[at * 3] = m.content;
     work.masses[at * 3 + 1] = m.visual_sink;

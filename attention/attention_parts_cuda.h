@@ -29,8 +29,9 @@ enum class DeviceRule : int32_t { kMeasure, kContentShare, kSinkShare };  // att
 //   O' = O + (g_content − 1)·m_content·O_content + (g_sink − 1)·Σ_{j∈S} α_j·v_j
 // A row and head whose factors are 1 is not written.
 struct SinkPolicy {
-  const int32_t* sinks;  // positions of sinks, text's and visual
-  int32_t count;
+  const int32_t* sinks;        // positions of sinks, text's and visual
+  const int32_t* sink_counts;  // [2]: how many, and how many of them visual
+  bool needs_visual_sink;      // without one the rule changes nothing
   DeviceRule rule;
   VarParams params;
 };

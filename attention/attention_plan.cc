@@ -1,7 +1,6 @@
 #include "attention/attention_plan.h"
 
 #include <algorithm>
-#include <cstddef>
 #include <map>
 #include <variant>
 
@@ -16,8 +15,10 @@ struct KeyPart {
   int64_t end;
 };
 
-bool IsPlainRun(const QueryRun& run) {
-  return std::holds_alternative<PlainScore>(run.variant) && run.segments == nullptr;
+// How long a list becomes, so that launches over lists that grow step by step are seldom new ones.
+int64_t FilledUp(int64_t count) {
+  constexpr int64_t kUnit = 32;
+  return count <= kUnit ? count : (count + kUnit - 1) / kUnit * kUnit;
 }
 
 int64_t PageFloor(int64_t key) { return key / kPageTokens * kPageTokens; }
@@ -44,7 +45,7 @@ void AddTile(TilePlan& plan, const QueryRun& run, int64_t run_index, size_t firs
        .end_key = static_cast<int32_t>(end),
        .whole_from = static_cast<int32_t>(PageCeil(all_from)),
        .whole_to = static_cast<int32_t>(PageFloor(all_to)),
-       .policy = IsPlainRun(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
+       .policy = IsPlain(run) ? kPlainPolicy : static_cast<int32_t>(1 + run_index)});
   const auto from = run.pages.begin() + first / kPageTokens;
   plan.pages.insert(plan.pages.end(), from, from + pages);
 }
@@ -80,32 +81,6 @@ std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut, int64_t part_
   // A row that sees nothing still gets a result: O = 0, LSE = −∞.
   if (parts.empty()) parts.push_back({seen.first, seen.first});
   return parts;
-}
-
-// What a tile reads of a run's policy over some keys, as bytes; empty for a plain run. Segments' rules and masses come after the tiles.
-std::vector<std::byte> EffectOf(const QueryRun& run, const KeyPart& part) {
-  std::vector<std::byte> effect;
-  if (IsPlainRun(run)) return effect;
-  const auto add = [&](auto values) {
-    const std::span<const std::byte> bytes = std::as_bytes(values);
-    effect.insert(effect.end(), bytes.begin(), bytes.end());
-  };
-  const auto in_part = [&](auto by_key) {
-    return by_key.subspan(static_cast<size_t>(part.first),
-                          static_cast<size_t>(part.end - part.first));
-  };
-  effect.push_back(static_cast<std::byte>(run.variant.index()));
-  effect.push_back(static_cast<std::byte>(run.segments != nullptr));
-  if (const auto* gain = std::get_if<KeyGain>(&run.variant)) {
-    add(in_part(std::span(gain->gain)));
-    add(std::span(gain->head_factor));
-  } else if (const auto* bias = std::get_if<KeyBias>(&run.variant)) {
-    add(in_part(std::span(bias->bias)));
-  } else if (const auto* cap = std::get_if<SoftCap>(&run.variant)) {
-    add(std::span(&cap->cap, 1));
-  }
-  if (run.segments != nullptr) add(in_part(std::span(run.segments->classes)));
-  return effect;
 }
 
 // Parts that may be one tile: the same pages, all of whose keys are seen, under policies that make the same of them.
@@ -170,7 +145,7 @@ class PartsPlan {
       const auto pages = run.pages.begin();
       shared_[{part.first,
                {pages + part.first / kPageTokens, pages + part.end / kPageTokens},
-               EffectOf(run, part)}]
+               EffectOf(run, part.first, part.end)}]
           .push_back(row);
       return;
     }
@@ -187,6 +162,35 @@ class PartsPlan {
 };
 
 }  // namespace
+
+std::vector<std::byte> EffectOf(const QueryRun& run, int64_t first_key, int64_t end_key) {
+  std::vector<std::byte> effect;
+  if (IsPlain(run)) return effect;
+  const auto add = [&](auto values) {
+    const std::span<const std::byte> bytes = std::as_bytes(values);
+    effect.insert(effect.end(), bytes.begin(), bytes.end());
+  };
+  const auto in_part = [&](auto by_key) {
+    return by_key.subspan(static_cast<size_t>(first_key), static_cast<size_t>(end_key - first_key));
+  };
+  effect.push_back(static_cast<std::byte>(run.variant.index()));
+  effect.push_back(static_cast<std::byte>(run.segments != nullptr));
+  if (const auto* gain = std::get_if<KeyGain>(&run.variant)) {
+    add(in_part(std::span(gain->gain)));
+    add(std::span(gain->head_factor));
+  } else if (const auto* bias = std::get_if<KeyBias>(&run.variant)) {
+    add(in_part(std::span(bias->bias)));
+  } else if (const auto* cap = std::get_if<SoftCap>(&run.variant)) {
+    add(std::span(&cap->cap, 1));
+  }
+  if (run.segments == nullptr) return effect;
+  if (const DeviceSegments* segments = run.segments->on_device) {
+    add(std::span(&segments->origin, 1));
+  } else {
+    add(in_part(std::span(run.segments->classes)));
+  }
+  return effect;
+}
 
 KeyInterval SeenBy(Mask mask, int64_t window, const QueryRun& run, int64_t row) {
   const int64_t end = mask == Mask::kCausal ? run.first_position + row + 1 : run.keys;
@@ -224,7 +228,12 @@ void PlanAttention(const PlanRequest& request, AttentionPlan& plan) {
         part->tiles.begin(), part->tiles.end(),
         [](const cuda::AttentionTile& tile) { return tile.policy == kPlainPolicy; });
     part->plain_tiles = varied - part->tiles.begin();
+    const auto plain = FilledUp(part->plain_tiles);
+    part->tiles.insert(varied, static_cast<size_t>(plain - part->plain_tiles), {});
+    part->plain_tiles = plain;
+    part->tiles.resize(static_cast<size_t>(plain + FilledUp(std::ssize(part->tiles) - plain)));
   }
+  plan.merges.resize(static_cast<size_t>(FilledUp(std::ssize(plan.merges))));
 }
 
 }  // namespace binocle

@@ -8,6 +8,7 @@
 // depends on what else is in the call.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -17,6 +18,7 @@
 
 namespace binocle {
 
+// Longer lists of tiles and merges are filled up with ones that do nothing.
 // Plain tiles come first and are a launch of their own: the kernels of varied ones round otherwise, and no row shall tell who else is in the call.
 struct TilePlan {
   std::vector<cuda::AttentionTile> tiles;
@@ -39,6 +41,9 @@ struct KeyInterval {
   int64_t end;
 };
 KeyInterval SeenBy(Mask mask, int64_t window, const QueryRun& run, int64_t row);
+
+// What tiles make of a run's keys by its variant and its classes, as bytes; empty for a plain run. Segments' rules and masses come after the tiles.
+std::vector<std::byte> EffectOf(const QueryRun& run, int64_t first_key, int64_t end_key);
 
 struct PlanRequest {
   std::span<const QueryRun> runs;

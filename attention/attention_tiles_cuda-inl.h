@@ -310,6 +310,7 @@ __global__ void __launch_bounds__(kTileThreads, TileBlocks(D, kVaried))
   // A copy where there are registers to keep it in: the compiler reads again what may have changed under an asynchronous copy.
   using Tile = std::conditional_t<kVaried, const AttentionTile&, const AttentionTile>;
   Tile tile = work.tiles[blockIdx.x];
+  if (tile.rows == 0) return;  // fills a list up
   const TileBlock<D, kVaried> block{work, tile, static_cast<int>(blockIdx.y)};
   const int lane = block.lane();
   const LaneRow rows[2] = {block.Row(block.warp() * 16 + lane / 4),

@@ -44,12 +44,23 @@ struct VarParams {
   float visual_keys = 0;  // how many keys are visual
 };
 
+// Classes on a GPU that found the sinks itself (llm/device_sinks.h), so that nobody waits to tell it.
+struct DeviceSegments {
+  const uint8_t* classes = nullptr;      // [keys], in whole pages
+  const int32_t* sinks = nullptr;        // their positions, ascending
+  const int32_t* sink_counts = nullptr;  // all, and the visual ones among them
+  bool needs_visual_sink = false;        // without one the rule changes nothing
+  // Of equal origin: equal classes over equal pages.
+  uint64_t origin = 0;
+};
+
 using SegmentRule = SegmentGains (*)(const VarParams&, const SegmentMasses&);
 
 // What one run does with its classes. Borrowed spans.
 struct SegmentPolicy {
-  std::span<const uint8_t> classes;  // [keys]
-  SegmentRule rule = nullptr;        // nullptr: masses are measured and nothing changes
+  std::span<const uint8_t> classes;           // [keys]; of the host
+  const DeviceSegments* on_device = nullptr;  // where not null, what attention on a GPU goes by
+  SegmentRule rule = nullptr;                 // nullptr: masses are measured and nothing changes
   VarParams params;
   TensorView
       masses;  // [T, H·3] f32 out, content | visual sink | text sink, before the rule; may be empty

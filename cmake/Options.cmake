@@ -8,7 +8,7 @@ cmake_dependent_option(BINOCLE_SERVICE "The gRPC and HTTP servers (need gRPC, pr
 option(BINOCLE_ONEDNN "Large matrix products through oneDNN" ON)
 option(BINOCLE_HIGHWAY "SIMD kernels through Highway; OFF builds them one lane wide" ON)
 option(BINOCLE_TESTS "Unit tests (needs GoogleTest)" ${PROJECT_IS_TOP_LEVEL})
-option(BINOCLE_UNITY "Compile files of a target together: half the time for a whole build, more for a changed file" OFF)
+option(BINOCLE_UNITY "Compile files of a target together, and with -O1 what is no kernel: half the time for a whole build, more for a changed file" OFF)
 option(BINOCLE_WERROR "Warnings are errors" OFF)
 option(BINOCLE_FUZZ "Make the targets of tests/fuzz libFuzzer programs (needs clang)" OFF)
 set(BINOCLE_SANITIZE "" CACHE STRING "Sanitizers for all code, such as address,undefined")

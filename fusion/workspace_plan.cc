@@ -69,9 +69,14 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
   const int64_t widest = std::max({c.text.ff_width, c.text.width, q_width});
   int64_t rows = decoder_rows * widest * 2;  // bf16
   int64_t hidden = 0;
-  int64_t expanded = 0;
-  if (c.text.layer_kind == WeightKind::kInt8 || c.text.layer_kind == WeightKind::kInt4)
-    expanded = 2 * std::max(2 * c.text.ff_width, c.text.vocabulary) * c.text.width;
+  const bool of_bytes =
+      c.text.layer_kind == WeightKind::kInt8 || c.text.layer_kind == WeightKind::kInt4;
+  const int64_t sums =
+      of_bytes ? std::min(kDeviceSumsBytes, 4 * std::max(decoder_rows * 2 * c.text.ff_width,
+                                                         sequences * c.text.vocabulary))
+               : 0;
+  const int64_t expanded =
+      c.text.layer_kind == WeightKind::kInt4 ? 2 * c.text.ff_width * c.text.width : 0;
   for (const auto* tower : {&c.anchor, &c.augment}) {
     if (!*tower) continue;
     const TowerShape shape = ShapeOfTower(**tower);
@@ -81,7 +86,8 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
   }
   const int64_t parts = sequences * (c.text.max_positions / 256 + 2);
   const int64_t queries = decoder_rows * q_width * 2;
-  const int64_t scratch = rows + hidden + expanded + queries + parts * (q_width + c.text.heads) * 4;
+  const int64_t scratch =
+      rows + hidden + expanded + sums + queries + parts * (q_width + c.text.heads) * 4;
   return scratch * 3 / 2 + kProducts + PictureBytes(c);
 }
 

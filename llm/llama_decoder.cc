@@ -182,7 +182,8 @@ int64_t DecoderActivations::Bytes(const LlamaConfig& c, int64_t rows, int64_t lo
   const bool gate_up = device == Device::kCuda || !SwiGluInPanels(c.layer_kind, 2 * c.ff_width);
   const int64_t per_row = 2 * c.width + 2 * c.heads * c.head_dim + 2 * c.kv_heads * c.head_dim +
                           c.heads + (gate_up ? 3 : 1) * c.ff_width;
-  return 4 * (rows * per_row + logit_row_count * (c.width + c.vocabulary));
+  const int64_t rotated = device == Device::kCuda ? 2 * c.heads * c.head_dim : 0;
+  return rows * (4 * per_row + rotated) + 4 * logit_row_count * (c.width + c.vocabulary);
 }
 
 DecoderActivations::Rows DecoderActivations::Slice(int64_t begin, int64_t end) const {
@@ -319,12 +320,13 @@ void LlamaDecoder::ThroughLayers(Exec& ex, const ImageToEncode& from, const Imag
            .layers = {},
            .last = Tensor::F32({1, config_.width}, "image.last", ex.place()),
            .sink_dims = watch.dims,
-           .sinks = {},
+           .sinks = watch.dims.empty()
+                        ? Tensor()
+                        : Tensor::F32({config_.layers, 2 * tokens}, "image.sinks", ex.place()),
            .others = nullptr};
   for (size_t l = 0; l < layers; ++l) {
     image.layers.push_back(KeptKv::In(image.memory.row(static_cast<int64_t>(l)), config_.kv_heads,
                                       config_.head_dim, tokens, image.memory.view().device()));
-    if (!watch.dims.empty()) image.sinks.emplace_back(static_cast<size_t>(tokens));
   }
   for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
     const int64_t end = std::min(begin + a.max_rows, tokens);
@@ -337,9 +339,7 @@ void LlamaDecoder::ThroughLayers(Exec& ex, const ImageToEncode& from, const Imag
       if (watch.inputs != nullptr)
         ShowInput(ex, *watch.inputs, static_cast<int64_t>(l), watch.first_position + begin, rows.x);
       if (!watch.dims.empty())
-        ScoreSinks(ex, rows.x, watch.dims,
-                   std::span(image.sinks[l])
-                       .subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+        ScoreSinks(ex, rows.x, watch.dims, image.SinksOf(static_cast<int64_t>(l)).Rows(begin, end));
       VisualKeysAndValues(ex, w, rows);
       image.layers[l].Store(ex, rows.k, rows.v, begin);
       Align(from.aligner, ex, static_cast<int64_t>(l), rows);

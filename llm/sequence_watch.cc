@@ -1,6 +1,10 @@
 #include "llm/sequence_watch.h"
 
 #include <algorithm>
+#include <map>
+
+#include "core/ops/device_rows.h"
+#include "core/ops/elementwise.h"
 
 namespace binocle {
 
@@ -13,7 +17,7 @@ SequenceWatch::SequenceWatch(const LlamaConfig& config, WatchPlan plan, Layout l
       has_visual_sink_(static_cast<size_t>(config.layers)),
       gain_(plan_.gain ? plan_.gain->key_gain : std::vector<float>()),
       masses_(static_cast<size_t>(config.layers * config.heads)) {
-  gain_.resize(static_cast<size_t>(layout_.capacity));
+  gain_.resize(static_cast<size_t>(PagesFor(layout_.capacity) * kPageTokens));
   int64_t visual = 0;
   for (const ImagePlace& image : layout_.images) {
     after_images_ = std::max(after_images_, image.first_position + image.tokens);
@@ -24,37 +28,60 @@ SequenceWatch::SequenceWatch(const LlamaConfig& config, WatchPlan plan, Layout l
   if (plan_.var) plan_.var->params.visual_keys = static_cast<float>(visual);
 }
 
-std::unique_ptr<SequenceWatch> SequenceWatch::Clone() const {
+std::unique_ptr<SequenceWatch> SequenceWatch::Clone(Exec& ex) const {
   auto clone = std::make_unique<SequenceWatch>(config_, plan_, layout_);
   clone->classes_ = classes_;
   clone->has_visual_sink_ = has_visual_sink_;
   clone->masses_ = masses_;
+  if (device_) clone->device_.emplace(device_->Clone(ex));
   clone->observer_ = observer_;
   clone->input_observer_ = input_observer_;
   return clone;
 }
 
-bool SequenceWatch::IsSink(const SinkScore& score) const {
-  if (plan_.dims.empty()) return false;
-  if (plan_.var && plan_.var->form.strict_phi) return score.released_phi() > plan_.tau;
-  return score.phi() >= plan_.tau;
+SinkTest SequenceWatch::Test() const {
+  const VarForm form = plan_.var ? plan_.var->form : VarForm{};
+  return {.tau = plan_.tau,
+          .released = form.strict_phi,
+          .end_of_sinks = form.prompt_sinks_only ? layout_.prompt_tokens : layout_.capacity};
 }
 
 void SequenceWatch::Mark(int64_t layer, int64_t position, const SinkScore& score) {
   uint8_t& c = classes_[static_cast<size_t>(layer)][static_cast<size_t>(position)];
-  const bool prompt_only = plan_.var && plan_.var->form.prompt_sinks_only;
-  const bool may_be_sink = !prompt_only || position < layout_.prompt_tokens;
-  const bool sink = may_be_sink && IsSink(score);
+  const SinkTest test = Test();
+  const bool reaches = test.released ? score.released_phi() > test.tau : score.phi() >= test.tau;
+  const bool sink = position < test.end_of_sinks && reaches;
   c = static_cast<uint8_t>((c & kVisualKey) | (sink ? kSinkKey : 0));
   if (c == (kVisualKey | kSinkKey)) has_visual_sink_[static_cast<size_t>(layer)] = 1;
 }
 
-void SequenceWatch::PutImage(const ImageKv& image, int64_t first_position) {
+DeviceSinks& SequenceWatch::OnDevice(Exec& ex) {
+  if (!device_) device_.emplace(ex, config_.layers, layout_.capacity);
+  return *device_;
+}
+
+void SequenceWatch::FetchClasses(Exec& ex) {
+  if (!device_) return;
+  for (int64_t l = 0; l < config_.layers; ++l) FetchClasses(ex, l);
+}
+
+void SequenceWatch::FetchClasses(Exec& ex, int64_t layer) {
+  std::ranges::copy(device_->Read(ex, layer, layout_.capacity),
+                    classes_[static_cast<size_t>(layer)].begin());
+}
+
+void SequenceWatch::PutImage(Exec& ex, const ImageKv& image, int64_t first_position) {
+  BINOCLE_CHECK(plan_.dims.empty() || image.sink_dims == plan_.dims,
+                "an image scored with other sink dimensions");
+  if (image.memory.on_cuda()) {
+    if (!MarksKeys()) return;
+    const TensorView scores = plan_.dims.empty() ? TensorView() : image.sinks.view();
+    return OnDevice(ex).PutImage(ex, Test(), scores, image.tokens(), first_position);
+  }
   if (plan_.dims.empty()) return;
-  BINOCLE_CHECK(image.sink_dims == plan_.dims, "an image scored with other sink dimensions");
-  for (size_t l = 0; l < image.sinks.size(); ++l) {
-    for (size_t i = 0; i < image.sinks[l].size(); ++i)
-      Mark(static_cast<int64_t>(l), first_position + static_cast<int64_t>(i), image.sinks[l][i]);
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    const TensorView scores = image.SinksOf(l);
+    for (int64_t i = 0; i < image.tokens(); ++i) Mark(l, first_position + i, ScoreAt(scores, i));
   }
 }
 
@@ -62,25 +89,38 @@ void SequenceWatch::EnterLayer(Exec& ex, int64_t layer, const QueryRun& run, con
   const TensorView rows = x.Rows(run.first_row, run.first_row + run.rows);
   place_ = x.on_cuda() ? ex.place() : Place{};
   if (input_observer_ != nullptr) ShowInput(ex, *input_observer_, layer, run.first_position, rows);
-  if (plan_.dims.empty()) return;
-  scores_.resize(static_cast<size_t>(run.rows));
-  ScoreSinks(ex, rows, plan_.dims, scores_);
-  for (int64_t i = 0; i < run.rows; ++i)
-    Mark(layer, run.first_position + i, scores_[static_cast<size_t>(i)]);
+  if (plan_.dims.empty() || x.on_cuda()) return;
+  if (scores_.empty() || scores_.dim(0) < run.rows) scores_ = Tensor::F32({run.rows, 2}, "scores");
+  const TensorView scores = scores_.view().Rows(0, run.rows);
+  ScoreSinks(ex, rows, plan_.dims, scores);
+  for (int64_t i = 0; i < run.rows; ++i) Mark(layer, run.first_position + i, ScoreAt(scores, i));
+}
+
+bool SequenceWatch::MarksKeys() const { return !plan_.dims.empty() || plan_.var || plan_.measure; }
+
+bool SequenceWatch::LooksAt(int64_t layer) const {
+  return (plan_.var && plan_.var->layers.Has(layer)) ||
+         (plan_.measure && plan_.measure->Has(layer));
 }
 
 // The layer's policies: for rows under VAR, and for the row that gives logits, measured with or without VAR.
 void SequenceWatch::SetPolicies(int64_t layer, int64_t rows) {
-  var_policy_ = {.classes = classes(layer), .rule = nullptr, .params = {}, .masses = {}};
+  const VarForm form = plan_.var ? plan_.var->form : VarForm{};
+  if (device_) segments_ = device_->Segments(layer, form.needs_visual_sink);
+  const SegmentPolicy alone{.classes = classes(layer),
+                            .on_device = device_ ? &segments_ : nullptr,
+                            .rule = nullptr,
+                            .params = {},
+                            .masses = {}};
+  var_policy_ = alone;
   if (plan_.var && plan_.var->layers.Has(layer)) {
-    const VarForm& form = plan_.var->form;
     const bool left_alone =
-        form.needs_visual_sink && has_visual_sink_[static_cast<size_t>(layer)] == 0;
+        !device_ && form.needs_visual_sink && has_visual_sink_[static_cast<size_t>(layer)] == 0;
     if (!left_alone)
       var_policy_.rule = form.rho_bounds_sinks ? &VarBySinkShare : &VarByContentShare;
     var_policy_.params = plan_.var->params;
   }
-  measured_policy_ = {.classes = classes(layer), .rule = nullptr, .params = {}, .masses = {}};
+  measured_policy_ = alone;
   ruled_and_measured_policy_ = var_policy_;
   if (!plan_.measure || !plan_.measure->Has(layer)) return;
   if (row_masses_.empty() || row_masses_.dim(0) < rows)
@@ -136,14 +176,36 @@ void SequenceWatch::Cut(int64_t layer, Rows rows, const QueryRun& run, std::vect
 void SequenceWatch::Attended(Exec& ex, int64_t layer, const AttentionArgs& args,
                              const QueryRun& run, const TensorView& lse) {
   if (!GivesLogits(run.first_position)) return;
-  if (run.segments == &measured_policy_ || run.segments == &ruled_and_measured_policy_) {
-    Tensor copy;
-    const TensorView of_row = row_masses_.view().Rows(run.first_row, run.first_row + 1);
-    const float* m = OnHost(ex, of_row, copy).f32();
+  if (run.segments == &measured_policy_ || run.segments == &ruled_and_measured_policy_)
+    KeepMasses(ex, layer, row_masses_.view().Rows(run.first_row, run.first_row + 1));
+  if (observer_ == nullptr) return;
+  if (device_) TellPolicies(ex, layer);
+  observer_->Row(layer, {ex, args, run, 0, lse});
+}
+
+// What the device has decided by, for who looks at a row from the host.
+void SequenceWatch::TellPolicies(Exec& ex, int64_t layer) {
+  FetchClasses(ex, layer);
+  if (!segments_.needs_visual_sink) return;
+  if (std::ranges::count(classes(layer), kVisualKey | kSinkKey) > 0) return;
+  var_policy_.rule = nullptr;
+  ruled_and_measured_policy_.rule = nullptr;
+}
+
+// From a GPU they come together, behind the last layer that measures.
+void SequenceWatch::KeepMasses(Exec& ex, int64_t layer, const TensorView& of_row) {
+  const auto put = [&](int64_t of_layer, const float* m) {
     for (int64_t h = 0; h < config_.heads; ++h, m += 3)
-      masses_[static_cast<size_t>(layer * config_.heads + h)] = {m[0], m[1], m[2]};
-  }
-  if (observer_ != nullptr) observer_->Row(layer, {ex, args, run, 0, lse});
+      masses_[static_cast<size_t>(of_layer * config_.heads + h)] = {m[0], m[1], m[2]};
+  };
+  if (!of_row.on_cuda()) return put(layer, of_row.f32());
+  if (layer_masses_.empty())
+    layer_masses_ = Tensor::F32({config_.layers, 3 * config_.heads}, "masses", place_);
+  CopyRows(ex, of_row, layer_masses_.view().Rows(layer, layer + 1));
+  const int64_t last = std::min(plan_.measure->last, config_.layers - 1);
+  if (layer < last) return;
+  const Tensor read = ToHost(ex, layer_masses_);
+  for (int64_t l = plan_.measure->first; l <= last; ++l) put(l, read.row(l));
 }
 
 void BatchWatch::Cut(int64_t layer, SequenceWatch* watch, SequenceWatch::Rows rows,
@@ -156,6 +218,65 @@ void BatchWatch::Cut(int64_t layer, SequenceWatch* watch, SequenceWatch::Rows ro
   of_runs_.resize(runs_.size(), watch);
 }
 
+// The runs that watches see, those with the same dimensions together.
+void BatchWatch::PlanMarks(const DecoderBatch& batch) {
+  marks_.clear();
+  listings_.clear();
+  std::map<SequenceWatch*, int64_t> keys;
+  const auto plan = [&](std::span<const QueryRun> runs, const std::vector<SequenceWatch*>& of,
+                        bool visual) {
+    for (size_t i = 0; i < runs.size(); ++i) {
+      if (of[i] == nullptr || !of[i]->MarksKeys()) continue;
+      const QueryRun& run = runs[i];
+      const SinkDims& dims = of[i]->plan().dims;
+      auto marks = std::ranges::find(marks_, dims, &Marks::dims);
+      if (marks == marks_.end()) {
+        marks_.push_back({.dims = dims, .first_row = run.first_row});
+        marks = marks_.end() - 1;
+      }
+      marks->first_row = std::min(marks->first_row, run.first_row);
+      marks->end_row = std::max(marks->end_row, run.first_row + run.rows);
+      marks->most_rows = std::max(marks->most_rows, run.rows);
+      marks->ranges.push_back(of[i]->OnDevice(ex_).Range(of[i]->Test(), run.first_row, run.rows,
+                                                         run.first_position, visual));
+      int64_t& end = keys[of[i]];
+      end = std::max(end, run.first_position + run.rows);
+    }
+  };
+  plan(batch.text_runs, of_text_, false);
+  plan(batch.visual_runs, of_visual_, true);
+  for (Marks& marks : marks_)
+    for (cuda::SinkRange& range : marks.ranges) range.first_score -= Int32(marks.first_row);
+  for (const auto& [watch, end] : keys) listings_.push_back(watch->OnDevice(ex_).Listing(end));
+}
+
+void BatchWatch::MarkOnDevice(int64_t layer, const TensorView& x) {
+  CudaBackend& cuda = ex_.cuda();
+  for (const Marks& marks : marks_) {
+    const TensorView rows = x.Rows(marks.first_row, marks.end_row);
+    float* scores = nullptr;
+    if (!marks.dims.empty()) {
+      scores = cuda.Get<float>(CudaBackend::Scratch::kNumbers, 2 * rows.dim(0));
+      ScoreSinks(ex_, rows, marks.dims,
+                 TensorView(scores, DType::kF32, {rows.dim(0), 2}, "scores", Device::kCuda));
+    }
+    cuda.Run(cuda::kMarkSinks,
+             {.scores = scores,
+              .ranges = cuda.Upload(std::span<const cuda::SinkRange>(marks.ranges)),
+              .count = Int32(std::ssize(marks.ranges)),
+              .most_rows = Int32(marks.most_rows),
+              .layer = Int32(layer)});
+  }
+  const auto looks = [&](const SequenceWatch* watch) {
+    return watch != nullptr && watch->LooksAt(layer);
+  };
+  if (std::ranges::none_of(of_text_, looks) && std::ranges::none_of(of_visual_, looks)) return;
+  cuda.Run(cuda::kListSinks,
+           {.sequences = cuda.Upload(std::span<const cuda::SinkListing>(listings_)),
+            .count = Int32(std::ssize(listings_)),
+            .layer = Int32(layer)});
+}
+
 LayerRuns BatchWatch::Enter(int64_t layer, const DecoderBatch& batch, const TensorView& x) {
   const auto enter = [&](std::span<const QueryRun> runs, const std::vector<SequenceWatch*>& of) {
     for (size_t i = 0; i < runs.size(); ++i)
@@ -163,6 +284,10 @@ LayerRuns BatchWatch::Enter(int64_t layer, const DecoderBatch& batch, const Tens
   };
   enter(batch.visual_runs, of_visual_);
   enter(batch.text_runs, of_text_);
+  if (x.on_cuda()) {
+    if (layer == 0) PlanMarks(batch);
+    MarkOnDevice(layer, x);
+  }
   runs_.clear();
   of_runs_.clear();
   for (size_t i = 0; i < batch.text_runs.size(); ++i)

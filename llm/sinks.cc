@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/ops/device_rows.h"
 #include "core/ops/rows_cuda.h"
@@ -23,19 +24,14 @@ constexpr KnownModel kKnownModels[] = {
     {4096, 14336, 32, 32, 8, 92544, 92672, 3584, -1},     // InternLM 2.5 7B, InternVL2 8B
 };
 
-// Waits for the device: what its rows' scores are decides what is asked of it next.
-void ScoreOnDevice(Exec& ex, const TensorView& x, const SinkDims& dims,
-                   std::span<SinkScore> scores) {
-  static_assert(sizeof(SinkScore) == 2 * sizeof(float));  // peak and mean square, as the kernel
+void ScoreOnDevice(Exec& ex, const TensorView& x, const SinkDims& dims, const TensorView& scores) {
   CudaBackend& cuda = ex.cuda();
-  auto* numbers = cuda.Get<float>(CudaBackend::Scratch::kNumbers, 2 * x.dim(0));
   cuda.Run(cuda::kPeaksOfRows, {.x = DenseF32(x),
                                 .dims = cuda.Upload(std::span<const int32_t>(dims)),
                                 .dim_count = Int32(std::ssize(dims)),
                                 .rows = Int32(x.dim(0)),
                                 .width = Int32(x.dim(1)),
-                                .out = numbers});
-  cuda.Read(numbers, scores.data(), static_cast<int64_t>(scores.size_bytes()));
+                                .out = DenseF32(scores)});
 }
 
 }  // namespace
@@ -43,18 +39,19 @@ void ScoreOnDevice(Exec& ex, const TensorView& x, const SinkDims& dims,
 float SinkScore::phi() const { return mean_square > 0 ? peak / std::sqrt(mean_square) : 0; }
 float SinkScore::released_phi() const { return peak / std::sqrt(mean_square + 1e-6F); }
 
-void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, std::span<SinkScore> scores) {
+void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, const TensorView& scores) {
   const int64_t width = x.dim(1);
-  BINOCLE_CHECK(static_cast<int64_t>(scores.size()) == x.dim(0), scores.size(), " scores");
+  BINOCLE_CHECK(scores.shape() == Shape({x.dim(0), 2}), scores.shape().ToString());
   if (x.on_cuda()) return ScoreOnDevice(ex, x, dims, scores);
   ex.ParallelRanges(x.dim(0), 64, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float* row = x.row(t);
       double squares = 0;
       for (int64_t i = 0; i < width; ++i) squares += static_cast<double>(row[i]) * row[i];
-      SinkScore score{.mean_square = static_cast<float>(squares / static_cast<double>(width))};
-      for (const int32_t d : dims) score.peak = std::max(score.peak, std::abs(row[d]));
-      scores[static_cast<size_t>(t)] = score;
+      float peak = 0;
+      for (const int32_t d : dims) peak = std::max(peak, std::abs(row[d]));
+      scores.row(t)[0] = peak;
+      scores.row(t)[1] = static_cast<float>(squares / static_cast<double>(width));
     }
   });
 }

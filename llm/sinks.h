@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "core/exec.h"
@@ -27,8 +26,12 @@ struct SinkScore {
   float released_phi() const;
 };
 
-// Scores of the rows of x [T, D].
-void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, std::span<SinkScore> scores);
+// scores [T, 2] ← peak and mean square of the rows of x [T, D]. Where x is.
+void ScoreSinks(Exec& ex, const TensorView& x, const SinkDims& dims, const TensorView& scores);
+// Of a row, on the host.
+inline SinkScore ScoreAt(const TensorView& scores, int64_t row) {
+  return {.peak = scores.row(row)[0], .mean_square = scores.row(row)[1]};
+}
 
 // D_sink of the public language model that has this configuration, empty where none is known.
 SinkDims KnownSinkDims(const LlamaConfig& config);

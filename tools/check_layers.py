@@ -43,7 +43,7 @@ MAY_INCLUDE = {
 # Headers of other projects, and the only files that may include them.
 ELSEWHERE = [
     ("oneDNN", ["dnnl*", "oneapi/*"], ["core/ops/gemm_plans_onednn.cc", "tests/bench/bench_onednn.cc"]),
-    ("OpenCV", ["opencv*"], ["vision/*_opencv.cc"]),
+    ("OpenCV", ["opencv*"], ["vision/opencv/module_opencv.cc"]),
     ("Highway", ["hwy/*"], ["core/*_cpu.cc", "core/simd/*", "attention/*_cpu.cc", "attention/*-inl.h", "tests/*"]),
     ("sentencepiece", ["sentencepiece*"], ["llm/sentencepiece/module.cc"]),
     ("PCRE2", ["pcre2*"], ["llm/bpe/word_splitter.cc"]),

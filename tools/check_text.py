@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Checks the files of the repository as text: no paths of one person's machine, no large files outside models/ and tests/golden, no
-tabs, trailing blanks, carriage returns or missing last line ends in sources.
+marks of a merge, tabs, trailing blanks, carriage returns or missing last line ends in sources.
 
 Prints one line per problem, `file:line: message`, and exits 1 when there is one.
 
@@ -20,6 +20,7 @@ SOURCES = ["*.h", "*.cc", "*.cu", "*.py", "*.sh", "*.cmake", "*.cmake.in", "*.pc
            "NOTICE", ".ci/run", ".clang-format", ".clang-tidy", ".editorconfig", ".gitattributes", ".gitignore"]
 # Spelled in two halves, so that this file passes its own check.
 MACHINE_PATH = re.compile(r"(?<![\w./$}-])(/wor" + r"k/|/roo" + r"t/|/hom" + r"e/\w+/|/User" + r"s/\w+/)")
+MERGE_MARKER = re.compile(r"(<{7}|>{7}|\|{7}) ")
 
 
 def git_files(root):
@@ -46,6 +47,8 @@ def line_problems(path, line):
         yield f"a path of one machine: {match.group(1)}"
     if not is_source(path):
         return
+    if MERGE_MARKER.match(line):
+        yield "a mark of a merge"
     if "\t" in line:
         yield "a tab"
     if "\r" in line:

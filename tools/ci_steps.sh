@@ -9,12 +9,11 @@ DEPS=${DEPS:-tools/install_deps.sh}
 
 all_steps=(deps layers proto text format headers scripts tools training python build cuda minimal install asan fuzz tests)
 
-# Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets of files that strangers make: kernels, and parsers of
-# weights, pictures and texts. The rest takes twelve minutes more and is for who changes it: asan_all.
-asan_programs=(core attention vision)
-asan_fuzzers=(config constraint gguf image_decode safetensors tokenizer_model tokenizer_text)
-asan_all_programs=("${asan_programs[@]}" llm fusion engine grpc http eval)
-asan_all_fuzzers=("${asan_fuzzers[@]}" answer_line eval_file http_body proto_request)
+# Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets of weights files. The rest takes fifteen minutes more and is for who changes it: asan_all.
+asan_programs=(core attention)
+asan_fuzzers=(gguf safetensors)
+asan_all_programs=("${asan_programs[@]}" vision llm fusion engine grpc http eval)
+asan_all_fuzzers=("${asan_fuzzers[@]}" answer_line config constraint eval_file http_body image_decode proto_request tokenizer_model tokenizer_text)
 
 # 33 MB of fonts come while the quick steps run.
 step_deps() {
@@ -125,7 +124,7 @@ step_cuda() {
 # The kernels of CUDA are compiled in the dev build. What this one is for is that it compiles; optimising would take most of its time.
 step_minimal() {
   [ -f build/minimal/CMakeCache.txt ] || cmake --preset minimal -DBINOCLE_UNITY=ON -DBINOCLE_CUDA=OFF -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG"
-  configure_and_build minimal
+  configure_and_build minimal minimal_check
   build/minimal/bin/minimal_check
 }
 

@@ -10,8 +10,7 @@
 // CMYK JPEG     as inverted Adobe CMYK, without colour profiles; may differ from Pillow's formula by 1.
 // Animated PNG  its first picture.
 //
-// Damage inside a complete JPEG scan is no error (nor is it in Pillow); libjpeg notes it in a line on stderr, which
-// OpenCV offers no way to silence.
+// Damage inside a complete JPEG scan is no error (nor is it in Pillow).
 #pragma once
 
 #include <cstdint>
@@ -55,12 +54,11 @@ Image DecodeImage(std::string_view bytes, const DecodeOptions& options, const st
 // device.
 Image ReadImage(const std::filesystem::path& path, const DecodeOptions& options);
 
-// What DecodeImage does before the first pixel.
-ImageHeader CheckImage(std::string_view bytes, const DecodeOptions& options,
-                       const std::string& where);
+// Loads what decodes, so that the first picture does not wait for it: a tenth of a second or two. What is wrong with it that picture tells.
+void PrepareDecoder() noexcept;
 
 namespace internal {
-// The codec behind DecodeImage (decode_opencv.cc or decode_none.cc): checked bytes to RGB, orientation as stored.
+// The codec behind DecodeImage (opencv/decode.cc or decode_none.cc): checked bytes to RGB, orientation as stored.
 Image DecodePixels(std::string_view bytes, const ImageHeader& header, const std::string& where);
 }  // namespace internal
 

@@ -2,6 +2,12 @@
 #include "core/error.h"
 #include "vision/decode.h"
 
+namespace binocle {
+
+void PrepareDecoder() noexcept {}
+
+}  // namespace binocle
+
 namespace binocle::internal {
 
 Image DecodePixels(std::string_view, const ImageHeader& header, const std::string& where) {

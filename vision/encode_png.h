@@ -8,7 +8,7 @@
 namespace binocle {
 
 // The bytes of an eight-bit RGB PNG that decodes to the same pixels. INVALID_ARGUMENT for a picture without pixels; UNIMPLEMENTED in
-// a build without OpenCV (encode_png_opencv.cc, encode_png_none.cc).
+// a build without OpenCV (opencv/encode_png.cc, encode_png_none.cc).
 std::string EncodePng(const Image& image);
 
 }  // namespace binocle

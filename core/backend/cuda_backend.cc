@@ -55,15 +55,7 @@ class Hash {
 CudaDevice DeviceAt(int32_t index) {
   const CudaDevices found = FindCudaDevices();
   if (found.devices.empty()) Throw(Code::kUnavailable, found.why_none);
-  if (index >= std::ssize(found.devices)) {
-    Throw(Code::kUnavailable, "cuda:", index, " is no device, there are ", found.devices.size());
-  }
-  const CudaDevice& device = found.devices[static_cast<size_t>(index)];
-  if (!device.supported) {
-    Throw(Code::kUnimplemented, device.name, " is of compute capability ", device.major, ".",
-          device.minor, ", expected one that the CUDA module has kernels for: 8.0 or above");
-  }
-  return device;
+  return SupportedDevice(found, index);
 }
 
 const CudaModule& Module() {

@@ -66,6 +66,7 @@ class CudaBackend {
   enum class Scratch : uint8_t {
     kRows,     // x, as a product takes it
     kWeights,  // a matrix, expanded
+    kSums,     // of products of bytes
     kHidden,   // a product on its way to an activation
     kQueries,  // q, as attention takes it
     kParts,    // of attention over parts of the keys
@@ -153,7 +154,7 @@ class CudaBackend {
     void* memory = nullptr;
     int64_t bytes = 0;
   };
-  std::array<Buffer, 7> scratch_;
+  std::array<Buffer, 8> scratch_;
   std::mutex freed_mutex_;
   std::vector<void*> freed_;  // since the last flush; guarded by freed_mutex_
   int64_t commands_ = 0;

@@ -8,22 +8,13 @@
 
 #include "core/backend/cuda/module.h"
 #include "core/error.h"
+#include "core/module_paths.h"
 
 namespace binocle {
 namespace {
 
 constexpr const char* kCudaModule = "libbinocle_cuda.so";
 constexpr int32_t kMostDevices = 1024;
-
-// The folder of the library or program that this code is in.
-std::filesystem::path FolderOfDevices() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&FolderOfDevices), &info) == 0 ||
-      info.dli_fname == nullptr)
-    return {};
-  std::error_code error;
-  return std::filesystem::canonical(info.dli_fname, error).parent_path();
-}
 
 void TakeText(void* context, const char* text, size_t size) {
   static_cast<std::string*>(context)->append(text, size);
@@ -32,8 +23,7 @@ void TakeText(void* context, const char* text, size_t size) {
 const CudaModule* given_module = nullptr;
 
 const CudaModule* LoadCudaModule(std::string& problem) {
-  for (const auto& path :
-       {FolderOfDevices() / kCudaModule, FolderOfDevices().parent_path() / "lib" / kCudaModule}) {
+  for (const auto& path : ModulePaths(kCudaModule)) {
     std::error_code error;
     if (!std::filesystem::exists(path, error)) continue;
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -82,6 +72,19 @@ CudaDevices FindCudaDevices() {
     found.devices.push_back(device);
   }
   return found;
+}
+
+const CudaDevice& SupportedDevice(const CudaDevices& found, int32_t index) {
+  if (index >= std::ssize(found.devices)) {
+    ThrowInvalid("cuda:", index, " is not there, expected one of the ", found.devices.size(),
+                 " there are, from cuda:0 on");
+  }
+  const CudaDevice& device = found.devices[static_cast<size_t>(index)];
+  if (!device.supported) {
+    Throw(Code::kUnimplemented, "cuda:", index, " is ", device.name, " of compute capability ",
+          device.major, ".", device.minor, ", expected 8.0 or above");
+  }
+  return device;
 }
 
 DeviceName ParseDevice(const std::string& text) {

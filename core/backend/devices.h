@@ -24,6 +24,8 @@ struct CudaDevices {
 
 // Never throws for what a machine lacks.
 CudaDevices FindCudaDevices();
+// The one that is asked for. Throws INVALID_ARGUMENT where there are fewer, UNIMPLEMENTED where the module has no kernels for it.
+const CudaDevice& SupportedDevice(const CudaDevices& found, int32_t index);
 
 struct CudaModule;
 // The module of this process, loaded once: beside this library or program, or in the lib folder of a build. Null, and why, where there is none.

@@ -2,7 +2,7 @@
 // MultiplyBytes: grid (⌈N / 4F⌉), block 128: a warp has F output features, 2 or 4, and up to R rows of x; a lane reads 16 bytes of each feature's weights
 // at a time, all of them under way together, and multiplies them with as many of each row, four to an instruction. Weights are read once, from memory; x, from
 // L1, once for F features. Bound by reading the weights.
-// Expand: a thread per eight weights.
+// Expand: a thread per eight weights. SumBytes: a thread per sum. FinishBytes: a thread per result. The latter two: grid (⌈N / 256⌉, T).
 #include "core/ops/compact_cuda.h"
 
 #include "core/backend/cuda/check.h"
@@ -172,31 +172,53 @@ __global__ void __launch_bounds__(kWarp* kWarpsOfBlock, kBlocks)
 }
 
 __global__ void __launch_bounds__(kByteThreads)
-    ExpandKernel(const BINOCLE_GRID_CONSTANT DeviceBytes w, Bf16* out) {
+    ExpandKernel(const BINOCLE_GRID_CONSTANT ExpandWork work) {
+  const DeviceBytes& w = work.w;
   const int64_t eight = int64_t{blockIdx.x} * kByteThreads + threadIdx.x;
-  const int64_t first = eight * 8;
-  if (first >= int64_t{w.features} * w.depth) return;
-  const int64_t feature = first / w.depth;
-  const float scale = w.scale[feature];
-  float values[8];
-  if (w.factors == nullptr) {
-    const int8_t* q = static_cast<const int8_t*>(w.q) + first;
-    for (int i = 0; i < 8; ++i) values[i] = scale * static_cast<float>(q[i]);
-  } else {
+  const int64_t first = eight * 8, feature = first / w.depth;
+  if (feature >= (w.features + 3) / 4 * 4) return;  // PaddedFeatures
+  unsigned packed[2] = {};
+  if (feature < w.features) {
     const uint32_t word = static_cast<const uint32_t*>(w.q)[eight];
     const int64_t group = first / kCompactGroup;
     const int factor = w.factors[group / 2] >> (group % 2 * 4) & 15;
+    BINOCLE_UNROLL
     for (int i = 0; i < 8; ++i) {
       const int q = static_cast<int>(word >> (i % 4 * 8 + i / 4 * 4) & 15U);
-      values[i] = scale * static_cast<float>(factor * (q - 8));
+      packed[i / 4] |= (static_cast<unsigned>(factor * (q - 8)) & 0xFFU) << (i % 4 * 8);
     }
   }
-  uint4 packed;
-  packed.x = PackBf16(values[0], values[1]);
-  packed.y = PackBf16(values[2], values[3]);
-  packed.z = PackBf16(values[4], values[5]);
-  packed.w = PackBf16(values[6], values[7]);
-  reinterpret_cast<uint4*>(out)[eight] = packed;
+  uint2* out = reinterpret_cast<uint2*>(work.out) + eight;
+  out->x = packed[0];
+  out->y = packed[1];
+}
+
+__global__ void __launch_bounds__(kByteThreads)
+    SumBytesKernel(const BINOCLE_GRID_CONSTANT SumBytesWork work) {
+  const int feature = static_cast<int>(blockIdx.x * kByteThreads + threadIdx.x);
+  if (feature >= work.features) return;
+  const int64_t row = blockIdx.y;
+  const uint4* x = reinterpret_cast<const uint4*>(work.x + row * work.depth);
+  const uint4* w = reinterpret_cast<const uint4*>(work.w + int64_t{feature} * work.depth);
+  int sum = 0;
+  for (int chunk = 0; chunk < work.depth / 16; ++chunk) {
+    const uint4 of_x = x[chunk], of_w = w[chunk];
+    sum += MultiplyWords(of_w, of_x);
+  }
+  work.sums[row * work.sums_stride + feature] = sum;
+}
+
+__global__ void __launch_bounds__(kByteThreads)
+    FinishBytesKernel(const BINOCLE_GRID_CONSTANT FinishBytesWork work) {
+  const int feature = static_cast<int>(blockIdx.x * kByteThreads + threadIdx.x);
+  if (feature >= work.product.w.features) return;
+  const int row = static_cast<int>(blockIdx.y);
+  WriteProduct(work.product, row, feature, work.sums[row * work.sums_stride + feature]);
+}
+
+dim3 GridOf(int features, int rows) {
+  return {static_cast<unsigned>((features + kByteThreads - 1) / kByteThreads),
+          static_cast<unsigned>(rows)};
 }
 
 template <int kRows, bool kFourBits>
@@ -235,15 +257,32 @@ void MultiplyBytes(const MultiplyBytesWork& work, Stream stream) {
   LaunchMultiply<kMostCompactRows>(work, stream);
 }
 
-void Expand(const DeviceBytes& w, Bf16* out, Stream stream) {
-  const int64_t eights = int64_t{w.features} * w.depth / 8;
+void Expand(const ExpandWork& work, Stream stream) {
+  const int64_t eights = PaddedFeatures(work.w.features) * work.w.depth / 8;
   if (eights == 0) return;
+  CheckAligned(work.out, 16, "expanded weights");
   const auto blocks = static_cast<unsigned>((eights + kByteThreads - 1) / kByteThreads);
-  BINOCLE_LAUNCH(ExpandKernel, dim3(blocks), dim3(kByteThreads), 0, stream)(w, out);
+  BINOCLE_LAUNCH(ExpandKernel, dim3(blocks), dim3(kByteThreads), 0, stream)(work);
+}
+
+void SumBytes(const SumBytesWork& work, Stream stream) {
+  if (work.rows == 0 || work.features == 0) return;
+  CheckAligned(work.x, 16, "rows");
+  CheckAligned(work.w, 16, "weights");
+  BINOCLE_LAUNCH(SumBytesKernel, GridOf(work.features, work.rows), dim3(kByteThreads), 0, stream)
+  (work);
+}
+
+void FinishBytes(const FinishBytesWork& work, Stream stream) {
+  if (work.product.rows == 0 || work.product.w.features == 0) return;
+  BINOCLE_LAUNCH(FinishBytesKernel, GridOf(work.product.w.features, work.product.rows),
+                 dim3(kByteThreads), 0, stream)
+  (work);
 }
 
 BINOCLE_COMMAND(kRowsAsBytes, RowsAsBytes(work, c.stream));
 BINOCLE_COMMAND(kMultiplyBytes, MultiplyBytes(work, c.stream));
-BINOCLE_COMMAND(kExpand, Expand(work.w, work.out, c.stream));
+BINOCLE_COMMAND(kExpand, Expand(work, c.stream));
+BINOCLE_COMMAND(kFinishBytes, FinishBytes(work, c.stream));
 
 }  // namespace binocle::cuda

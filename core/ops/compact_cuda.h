@@ -1,4 +1,5 @@
-// Products with weights of eight and four bits on a GPU: our own kernels, for the few rows of decoding. Host code; no header of CUDA's.
+// Products with weights of eight and four bits on a GPU: our own kernels for the few rows of decoding, tensor cores (core/ops/gemm_cuda.h) for many, with the
+// same sums. Host code; no header of CUDA's.
 //
 //   y[t, n] (+)= Σ_k x[t, k]·w[n, k] + bias[n]
 //   int8   w[n, k] = scale[n]·q[n, k]                        q in −127 … 127
@@ -48,7 +49,7 @@ struct DeviceBytes {
   int32_t depth;           // K, padded
 };
 enum class Add : uint8_t { kNo, kYes };
-// y [T, N] with its stride. Up to kMostCompactRows rows; more go through Expand and a product of tensor cores.
+// y [T, N] with its stride. Up to kMostCompactRows rows; more go through kGemmBytes and FinishBytes.
 inline constexpr int32_t kMostCompactRows = 16;
 struct MultiplyBytesWork {
   ByteRows x;
@@ -61,12 +62,36 @@ struct MultiplyBytesWork {
 void MultiplyBytes(const MultiplyBytesWork& work, Stream stream);
 inline constexpr CudaCommand<MultiplyBytesWork> kMultiplyBytes{"multiply bytes"};
 
-// w as bf16 [N, K].
-void Expand(const DeviceBytes& w, Bf16* out, Stream stream);
+// Rows of weights of eight bits that a product of tensor cores asks for.
+constexpr int64_t PaddedFeatures(int64_t features) { return (features + 3) / 4 * 4; }
+
+// out [PaddedFeatures(N), K] ← m·(q − 8) of weights of four bits, which fit into a byte; zero in padded rows.
 struct ExpandWork {
   DeviceBytes w;
-  Bf16* out;
+  int8_t* out;
 };
+void Expand(const ExpandWork& work, Stream stream);
 inline constexpr CudaCommand<ExpandWork> kExpand{"expand"};
+
+// sums [T, sums_stride] ← Σ_k x[t, k]·w[n, k], plain: for where tensor cores do not serve.
+struct SumBytesWork {
+  const int8_t* x;  // [T, K]
+  const int8_t* w;  // [N, K]
+  int32_t* sums;
+  int64_t sums_stride;
+  int32_t rows;
+  int32_t features;
+  int32_t depth;  // K, a multiple of 64
+};
+void SumBytes(const SumBytesWork& work, Stream stream);
+
+// y from whole sums, as MultiplyBytes has it.
+struct FinishBytesWork {
+  MultiplyBytesWork product;  // whose weights and bytes are not read
+  const int32_t* sums;        // [T, sums_stride]
+  int64_t sums_stride;
+};
+void FinishBytes(const FinishBytesWork& work, Stream stream);
+inline constexpr CudaCommand<FinishBytesWork> kFinishBytes{"finish bytes"};
 
 }  // namespace binocle::cuda

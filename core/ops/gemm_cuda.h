@@ -1,11 +1,13 @@
 // Products of rows and matrices on a GPU, by cuBLASLt. Host code; no header of CUDA's.
 //
 //   y[t, n] (+)= Σ_k x[t, k]·w[n, k] + bias[n]      x [T, K], w [N, K], both f32 or both bf16; y [T, N] f32; sums f32, without TF32
+// and, of bytes, the sums alone
 #pragma once
 
 #include <cstdint>
 
 #include "core/backend/cuda/command.h"
+#include "core/ops/compact_cuda.h"
 
 namespace binocle::cuda {
 
@@ -24,6 +26,9 @@ struct GemmWork {
   bool add;
 };
 inline constexpr CudaCommand<GemmWork> kGemm{"gemm"};
+
+// sums [T, sums_stride] ← Σ_k x[t, k]·w[n, k] in whole numbers, on tensor cores (SumBytesWork, core/ops/compact_cuda.h). N a multiple of 4.
+inline constexpr CudaCommand<SumBytesWork> kGemmBytes{"gemm bytes"};
 
 // cuBLASLt's handle, its workspace, and the algorithm that its heuristics gave for each shape. Null: it cannot be had.
 Products* NewProducts();

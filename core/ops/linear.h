@@ -116,6 +116,8 @@ int64_t PackedLinearBytes(int64_t n, int64_t k, WeightKind kind = WeightKind::kF
 
 // The same on a GPU, where nothing is read in place.
 int64_t DeviceLinearBytes(int64_t n, int64_t k, WeightKind kind);
+// At most, of whole sums that products of int8 and int4 have under way there.
+inline constexpr int64_t kDeviceSumsBytes = int64_t{64} << 20;
 
 // Bytes of the views of an [n, k] matrix: a multiple of 64.
 int64_t CompactBytes(int64_t n, int64_t k, WeightKind kind);

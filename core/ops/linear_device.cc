@@ -1,4 +1,4 @@
-// Products on a GPU: cuBLASLt for f32 and bf16, our own kernels for few rows with weights of bytes or half bytes, which become bf16 for many.
+// Products on a GPU: cuBLASLt for f32 and bf16; with weights of bytes or half bytes our own kernels for few rows and cuBLASLt for many, the same whole sums.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -26,26 +26,17 @@ constexpr int64_t InPanel(int64_t n, int64_t k, int64_t depth, int64_t group) {
          n % kPanelWidth * group + k % group;
 }
 
-Tensor RowsOfBf16(Exec& ex, const LinearWeights& w) {
-  const auto* panels = static_cast<const Bf16*>(w.compact.panels.data());
-  const int64_t depth = PaddedCompactDepth(w.k, WeightKind::kBf16);
-  Tensor rows(DType::kBF16, {w.n, w.k}, "weight");
-  auto* out = static_cast<Bf16*>(rows.view().data());
+// Rows [n, k] of bf16 or bytes out of panels [depth / group][64][group], those from N on zero.
+template <typename Element>
+Tensor RowsOfPanels(Exec& ex, const LinearWeights& w, DType type, Shape shape, int64_t group) {
+  const auto* panels = static_cast<const Element*>(w.compact.panels.data());
+  const int64_t depth = PaddedCompactDepth(w.k, w.compact.kind);
+  const int64_t k = shape[1];
+  Tensor rows(type, shape, "weight");
+  auto* out = static_cast<Element*>(rows.view().data());
   ex.ParallelRanges(w.n, kPackGrain, [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n)
-      for (int64_t k = 0; k < w.k; ++k) out[n * w.k + k] = panels[InPanel(n, k, depth, 2)];
-  });
-  return rows;
-}
-
-Tensor RowsOfInt8(Exec& ex, const LinearWeights& w) {
-  const auto* panels = static_cast<const uint8_t*>(w.compact.panels.data());
-  const int64_t depth = PaddedCompactDepth(w.k, WeightKind::kInt8);
-  Tensor rows(DType::kU8, {w.n, depth}, "weight");
-  auto* out = static_cast<uint8_t*>(rows.view().data());
-  ex.ParallelRanges(w.n, kPackGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n)
-      for (int64_t k = 0; k < depth; ++k) out[n * depth + k] = panels[InPanel(n, k, depth, 4)];
+      for (int64_t i = 0; i < k; ++i) out[n * k + i] = panels[InPanel(n, i, depth, group)];
   });
   return rows;
 }
@@ -115,8 +106,35 @@ cuda::DeviceBytes BytesOf(const LinearWeights& w) {
           .depth = Int32(cuda::PaddedByteDepth(w.k))};
 }
 
-void MultiplyFewBytes(CudaBackend& cuda, const TensorView& x, const LinearWeights& w,
-                      const TensorView& y, Accumulate accumulate) {
+// Rows of whole sums that are on their way together: what waits for FinishBytes is bounded.
+int64_t RowsOfSums(int64_t features) {
+  return std::max<int64_t>(64, kDeviceSumsBytes / 4 / features);
+}
+
+void MultiplyManyBytes(CudaBackend& cuda, const cuda::MultiplyBytesWork& product) {
+  const int64_t features = cuda::PaddedFeatures(product.w.features), depth = product.w.depth;
+  const auto* w = static_cast<const int8_t*>(product.w.q);
+  if (product.w.factors != nullptr) {
+    auto* expanded = cuda.Get<int8_t>(Scratch::kWeights, features * depth);
+    cuda.Run(cuda::kExpand, {product.w, expanded});
+    w = expanded;
+  }
+  const int64_t most = std::min<int64_t>(product.rows, RowsOfSums(features));
+  auto* sums = cuda.Get<int32_t>(Scratch::kSums, most * features);
+  for (int64_t row = 0; row < product.rows; row += most) {
+    cuda::MultiplyBytesWork part = product;
+    part.rows = Int32(std::min(most, product.rows - row));
+    part.x.bytes += row * depth;
+    part.x.scales += row;
+    part.y += row * product.y_stride;
+    cuda.Run(cuda::kGemmBytes,
+             {part.x.bytes, w, sums, features, part.rows, Int32(features), product.w.depth});
+    cuda.Run(cuda::kFinishBytes, {part, sums, features});
+  }
+}
+
+void MultiplyBytes(CudaBackend& cuda, const TensorView& x, const LinearWeights& w,
+                   const TensorView& y, Accumulate accumulate) {
   const int64_t rows = x.dim(0), depth = cuda::PaddedByteDepth(w.k);
   const int64_t group_sums = rows * depth / cuda::kCompactGroup;
   // bytes, group sums and scales in one piece, each at a multiple of 16
@@ -124,9 +142,12 @@ void MultiplyFewBytes(CudaBackend& cuda, const TensorView& x, const LinearWeight
   auto* sums = reinterpret_cast<int32_t*>(bytes + rows * depth);
   const cuda::ByteRows as_bytes{bytes, reinterpret_cast<float*>(sums + group_sums), sums};
   cuda.Run(cuda::kRowsAsBytes, {x.f32(), x.stride(0), Int32(rows), Int32(w.k), as_bytes});
-  cuda.Run(cuda::kMultiplyBytes, {as_bytes, Int32(rows), BytesOf(w),
-                                  accumulate == Accumulate::kAdd ? cuda::Add::kYes : cuda::Add::kNo,
-                                  y.f32(), y.stride(0)});
+  const cuda::MultiplyBytesWork product{
+      as_bytes,   Int32(rows),
+      BytesOf(w), accumulate == Accumulate::kAdd ? cuda::Add::kYes : cuda::Add::kNo,
+      y.f32(),    y.stride(0)};
+  if (rows > cuda::kMostCompactRows) return MultiplyManyBytes(cuda, product);
+  cuda.Run(cuda::kMultiplyBytes, product);
 }
 
 // x as bf16 rows of `depth`, zeros behind k.
@@ -148,7 +169,7 @@ int64_t DeviceLinearBytes(int64_t n, int64_t k, WeightKind kind) {
   switch (kind) {
     case WeightKind::kF32: return 4 * n * k + 4 * n;
     case WeightKind::kBf16: return 2 * n * k + 4 * n;
-    case WeightKind::kInt8: return n * depth + 8 * n;
+    case WeightKind::kInt8: return cuda::PaddedFeatures(n) * depth + 8 * n;
     case WeightKind::kInt4: return n * (depth / 2 + depth / 64) + 8 * n;
     case WeightKind::kBlocks: break;
   }
@@ -159,8 +180,14 @@ LinearWeights OnDevice(Exec& ex, LinearWeights w) {
   DeviceMatrix& device = w.device;
   device.kind = w.compact.kind;
   switch (w.compact.kind) {
-    case WeightKind::kBf16: device.weight = ToPlace(ex, RowsOfBf16(ex, w)); break;
-    case WeightKind::kInt8: device.weight = ToPlace(ex, RowsOfInt8(ex, w)); break;
+    case WeightKind::kBf16:
+      device.weight = ToPlace(ex, RowsOfPanels<Bf16>(ex, w, DType::kBF16, {w.n, w.k}, 2));
+      break;
+    case WeightKind::kInt8:
+      device.weight = ToPlace(
+          ex, RowsOfPanels<uint8_t>(ex, w, DType::kU8,
+                                    {cuda::PaddedFeatures(w.n), cuda::PaddedByteDepth(w.k)}, 4));
+      break;
     case WeightKind::kInt4: {
       DeviceHalfBytes rows = RowsOfInt4(ex, w);
       device.weight = ToPlace(ex, std::move(rows.weight));
@@ -181,14 +208,10 @@ LinearWeights OnDevice(Exec& ex, LinearWeights w) {
 
 LinearWeights PackOnDevice(Exec& ex, const std::vector<StoredLinear>& parts, LinearWeights w,
                            WeightKind kind) {
-  if (kind == WeightKind::kF32) {
-    w.device.weight = ToPlace(ex, RowsOfF32(ex, parts, w.n, w.k));
-    w.bias = ToPlace(ex, std::move(w.bias));
-    return w;
-  }
-  if (kind == WeightKind::kBf16) {
+  if (kind == WeightKind::kF32 || kind == WeightKind::kBf16) {
     w.device.kind = kind;
-    w.device.weight = ToPlace(ex, RowsOfBf16(ex, parts, w.n, w.k));
+    w.device.weight = ToPlace(ex, kind == WeightKind::kF32 ? RowsOfF32(ex, parts, w.n, w.k)
+                                                           : RowsOfBf16(ex, parts, w.n, w.k));
     w.bias = ToPlace(ex, std::move(w.bias));
     return w;
   }
@@ -204,16 +227,15 @@ void LinearOnDevice(Exec& ex, const TensorView& x, const LinearWeights& w, const
                     Accumulate accumulate) {
   CudaBackend& cuda = ex.cuda();
   const WeightKind kind = w.device.kind;
-  const bool bytes = kind == WeightKind::kInt8 || kind == WeightKind::kInt4;
-  if (bytes && x.dim(0) <= cuda::kMostCompactRows)
-    return MultiplyFewBytes(cuda, x, w, y, accumulate);
+  if (kind == WeightKind::kInt8 || kind == WeightKind::kInt4)
+    return MultiplyBytes(cuda, x, w, y, accumulate);
   cuda::GemmWork work{.x = x.data(),
                       .w = w.device.weight.view().data(),
                       .bias = w.bias.empty() ? nullptr : w.bias.f32(),
                       .y = y.f32(),
                       .x_stride = x.stride(0),
                       .y_stride = y.stride(0),
-                      .w_stride = bytes ? cuda::PaddedByteDepth(w.k) : w.k,
+                      .w_stride = w.k,
                       .rows = Int32(x.dim(0)),
                       .features = Int32(w.n),
                       .depth = Int32(w.k),
@@ -223,12 +245,6 @@ void LinearOnDevice(Exec& ex, const TensorView& x, const LinearWeights& w, const
     const Bf16Rows rows = AsBf16(cuda, x);
     work.x = rows.rows;
     work.x_stride = rows.stride;
-  }
-  if (bytes) {
-    const cuda::DeviceBytes weights = BytesOf(w);
-    auto* expanded = cuda.Get<Bf16>(Scratch::kWeights, w.n * weights.depth);
-    cuda.Run(cuda::kExpand, {weights, expanded});
-    work.w = expanded;
   }
   cuda.Run(cuda::kGemm, work);
 }

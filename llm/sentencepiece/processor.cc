@@ -2,31 +2,19 @@
 
 #include <dlfcn.h>
 
-#include <array>
-#include <filesystem>
 #include <new>
-#include <system_error>
 
 #include "core/error.h"
+#include "core/module_paths.h"
 
 namespace binocle {
 namespace {
 
 constexpr const char* kModule = "libbinocle_sentencepiece.so";
 
-// The folder of the library or program that this code is in.
-std::filesystem::path OwnFolder() {
-  Dl_info info{};
-  if (dladdr(reinterpret_cast<const void*>(&OwnFolder), &info) == 0 || info.dli_fname == nullptr)
-    return {};
-  std::error_code error;
-  return std::filesystem::canonical(info.dli_fname, error).parent_path();
-}
-
-// Beside the library; from a program of a build, in its lib folder.
 const SentencePieceModule* Load() {
   std::string tried;
-  for (const auto& path : {OwnFolder() / kModule, OwnFolder().parent_path() / "lib" / kModule}) {
+  for (const auto& path : ModulePaths(kModule)) {
     void* library = dlmopen(LM_ID_NEWLM, path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (library != nullptr) {
       const void* symbol = dlsym(library, kSentencePieceModuleSymbol);

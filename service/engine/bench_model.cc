@@ -251,6 +251,7 @@ class Bench {
     Attach(Watches().at(2), sequence);
     const SharedImage image = image_;
     ForwardAll(context(), {prompt_, {&image, 1}, {}, decoder_->plan()}, sequence);
+    sequence.watch->FetchClasses(ex_);
     int64_t fewest = prompt_tokens_;
     for (int64_t l = 0; l < config_.layers; ++l) {
       const std::span<const uint8_t> classes = sequence.watch->classes(l);

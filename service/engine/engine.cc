@@ -68,6 +68,13 @@ void CheckRequest(const Request& request, const EngineOptions& options, int64_t 
   }
 }
 
+// Codecs are loaded while weights are. A small model is there sooner than they are, and for it the first picture loads them.
+std::future<void> DecoderBeside(const ModelInfo& info, const ModelConfig& config) {
+  constexpr int64_t kLarge = int64_t{64} << 20;
+  if (!config.takes_pictures() || info.file_bytes < kLarge) return {};
+  return std::async(std::launch::async, &PrepareDecoder);
+}
+
 // What the plan has to fit into: the GPU's memory, where the model goes there.
 int64_t MemoryFor(const LoadOptions& load) {
   if (!load.cuda) return Engine::MachineMemory();
@@ -182,6 +189,7 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
     CheckedModel checked(path, load.overrides);
     ModelInfo info = Summarize(checked, load, options);
     CheckMemoryPlan(info, load.memory_limit, MemoryFor(load));
+    const std::future<void> decoder = DecoderBeside(info, checked.config());
     auto impl = std::make_unique<Impl>(options, load, std::move(info), std::move(checked));
     impl->load_ms = MillisecondsSince(start);
     return Engine(std::move(impl));
@@ -208,11 +216,12 @@ ModelInfo Engine::Inspect(const std::string& path, const EngineOptions& options)
 }
 
 ModelInfo Engine::Check(const std::string& path, const EngineOptions& options) {
-  ModelInfo info = Inspect(path, options);
-  AsErrors(path, [&] {
-    CheckMemoryPlan(info, options.memory_limit, MemoryFor(ParseLoadOptions(options)));
+  return AsErrors(path, [&] {
+    const LoadOptions load = ParseLoadOptions(options);
+    ModelInfo info = Summarize(CheckedModel(path, load.overrides), load, options);
+    CheckMemoryPlan(info, load.memory_limit, MemoryFor(load));
+    return info;
   });
-  return info;
 }
 
 const EngineOptions& Engine::options() const { return impl_->options; }

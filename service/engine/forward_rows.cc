@@ -51,7 +51,7 @@ void PlaceImages(const ForwardContext& c, const SequenceRows& rows, std::vector<
     const int64_t first = piece.image->first_position;
     const ImageKv& image = *rows.tokens.images[static_cast<size_t>(piece.image->image)]->kv;
     c.decoder.PlaceImage(c.ex, image, first, c.pool, rows.sequence.kv);
-    if (rows.sequence.watch != nullptr) rows.sequence.watch->PutImage(image, first);
+    if (rows.sequence.watch != nullptr) rows.sequence.watch->PutImage(c.ex, image, first);
   }
   std::erase_if(pieces, [](const Piece& piece) { return piece.image != nullptr; });
 }

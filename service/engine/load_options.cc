@@ -29,18 +29,7 @@ ChosenDevice ChooseDevice(const std::string& name) {
   if (!asked.cuda) return {};
   const CudaDevices found = FindCudaDevices();
   if (found.devices.empty()) return {std::nullopt, found.why_none + ": running on the CPU"};
-  if (asked.index >= std::ssize(found.devices)) {
-    ThrowOption("device", "is ", Printable(name, 40), ", expected one of the ",
-                found.devices.size(), " there are, from cuda:0 on");
-  }
-  const CudaDevice& device = found.devices[static_cast<size_t>(asked.index)];
-  if (!device.supported) {
-    throw Error(Code::kUnimplemented,
-                internal::Concat("device is ", Printable(name, 40), ", ", device.name,
-                                 " of compute capability ", device.major, ".", device.minor,
-                                 ", expected 8.0 or above"),
-                "device");
-  }
+  ParseOption("device", [&] { return SupportedDevice(found, asked.index); });
   return {asked.index, {}};
 }
 

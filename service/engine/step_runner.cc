@@ -5,9 +5,9 @@
 #include <utility>
 
 #include "core/error.h"
-#include "llm/device_sampling.h"
 #include "service/engine/contrast.h"
 #include "service/engine/error_of.h"
+#include "service/engine/step_passes.h"
 
 namespace binocle {
 namespace {
@@ -33,16 +33,16 @@ LaneRows RowsOf(const Lane& lane) {
 
 int64_t SequencesOf(const Lane& lane) { return lane.sequences.other ? 2 : 1; }
 
-RunningSequence Fork(const RunningSequence& from) {
+RunningSequence Fork(Exec& ex, const RunningSequence& from) {
   RunningSequence to(from.kv.Fork());
   to.computed = from.computed;
-  if (from.watch) to.watch = from.watch->Clone();
+  if (from.watch) to.watch = from.watch->Clone(ex);
   return to;
 }
 
-LaneSequences Fork(const LaneSequences& from) {
-  return {.main = Fork(from.main),
-          .other = from.other ? std::optional(Fork(*from.other)) : std::nullopt};
+LaneSequences Fork(Exec& ex, const LaneSequences& from) {
+  return {.main = Fork(ex, from.main),
+          .other = from.other ? std::optional(Fork(ex, *from.other)) : std::nullopt};
 }
 
 double Grounding(const Interventions& interventions, const SequenceWatch& watch) {
@@ -239,7 +239,7 @@ void StepRunner::Admit(Lane& lane) {
   lane.running = true;
   if (request.kept && lane.tokens.empty()) {
     const LiveRequest::KeptPrompt& kept = *request.kept;
-    lane.sequences = Fork(kept.sequences);
+    lane.sequences = Fork(m_.exec, kept.sequences);
     lane.logits = kept.logits;
     return;
   }
@@ -279,68 +279,9 @@ void StepRunner::EncodeNext(LiveRequest& request) {
   if (request.has_images()) prepared.ahead.reset();
 }
 
-// One pass of a step.
-struct StepRunner::PassRows {
-  const LayerPlan* plan = nullptr;  // of the visual rows; nullptr: there are none yet
-  std::vector<SequenceRows> rows;
-  std::vector<Lane*> lanes;  // of the rows
-  // Of the sequences that are computed to their end, in order.
-  struct End {
-    Lane* lane;
-    std::vector<float>* logits;
-  };
-  std::vector<End> ends;
-};
-
-// Visual rows share a pass with those under an equal plan, text rows with all.
-StepRunner::PassRows& StepRunner::PassFor(const SequenceRows& rows, std::vector<PassRows>& passes) {
-  if (!HasVisualRows(rows)) return passes.front();
-  const LayerPlan& plan = rows.tokens.plan;
-  for (PassRows& pass : passes) {
-    if (pass.plan != nullptr && *pass.plan != plan) continue;
-    pass.plan = &plan;
-    return pass;
-  }
-  passes.emplace_back().plan = &plan;
-  return passes.back();
-}
-
-void StepRunner::Forward(const PassRows& pass) {
-  const Tensor& on_device = m_.activations.device_logits;
-  const bool samples = !on_device.empty() && !pass.ends.empty() &&
-                       std::ranges::all_of(pass.ends, [](const PassRows::End& end) {
-                         return end.lane->only_samples();
-                       });
-  ForwardRows(m_.forward(), pass.rows, samples ? LogitsTo::kStay : LogitsTo::kHost);
-  if (samples) return SampleAll(pass);
-  for (size_t i = 0; i < pass.ends.size(); ++i) {
-    const float* row = m_.activations.logits.row(static_cast<int64_t>(i));
-    pass.ends[i].logits->assign(row, row + m_.activations.logits.dim(1));
-  }
-}
-
-void StepRunner::SampleAll(const PassRows& pass) {
-  std::vector<const Sampler*> samplers;
-  for (const PassRows::End& end : pass.ends) samplers.push_back(&end.lane->sampler);
-  std::vector<int32_t> tokens(samplers.size());
-  SampleOnDevice(m_.exec, m_.activations.device_logits.view().Rows(0, std::ssize(tokens)),
-                 m_.model.tokenizer().vocabulary_size(), samplers, tokens);
-  for (size_t i = 0; i < tokens.size(); ++i) pass.ends[i].lane->sampled = tokens[i];
-}
-
-// The rows of the plan, in one pass unless visual rows are under different plans. Lanes whose request fails for want of pages are left
-// out.
+// The rows of the plan. Lanes whose request fails for want of pages are left out.
 void StepRunner::Forward(const StepPlan& plan) {
-  std::vector<PassRows> passes(1);
-  const auto add = [&](Lane& lane, RunningSequence& sequence, const SequenceTokens& tokens,
-                       int64_t count, std::vector<float>& out) {
-    if (count == 0) return;
-    const SequenceRows rows{sequence, tokens, EndWithin(tokens, sequence.computed, count)};
-    PassRows& pass = PassFor(rows, passes);
-    pass.rows.push_back(rows);
-    pass.lanes.push_back(&lane);
-    if (rows.end == tokens.size()) pass.ends.push_back({&lane, &out});
-  };
+  StepPasses passes(m_);
   for (const StepPlan::Rows& given : plan.rows) {
     Lane* lane = Find(given.lane);
     if (lane == nullptr || !lane->running || lane->request.ended()) continue;
@@ -350,19 +291,12 @@ void StepRunner::Forward(const StepPlan& plan) {
       if (s.other) Grow(lane->other_tokens(), *s.other);
     });
     if (!fits) continue;
-    add(*lane, s.main, lane->main_tokens(), given.rows[0], lane->logits.main);
-    if (s.other) add(*lane, *s.other, lane->other_tokens(), given.rows[1], lane->logits.other);
+    passes.Add(*lane, s.main, lane->main_tokens(), given.rows[0], lane->logits.main);
+    if (s.other)
+      passes.Add(*lane, *s.other, lane->other_tokens(), given.rows[1], lane->logits.other);
     if (lane->tokens.empty()) counters_.prompt_rows += given.rows[0] + given.rows[1];
   }
-  for (const PassRows& pass : passes) {
-    try {
-      Forward(pass);
-    } catch (const Error& error) {
-      // A device that fails, or has no memory left. What the pass would have computed is lost, so who was in it ends.
-      for (Lane* lane : pass.lanes)
-        if (!lane->request.ended()) lane->request.Fail(error);
-    }
-  }
+  passes.Run();
 }
 
 // The prompt is computed: other requests may share its pages, and the other answers of its request begin from it.
@@ -375,7 +309,7 @@ void StepRunner::PromptComputed(Lane& lane) {
     m_.prefix.Keep(lane.main_tokens(), s.main.kv, s.main.computed / kPageTokens * kPageTokens);
   const int64_t answers = request.asked().generation.n;
   if (answers == 1) return;
-  request.kept.emplace(LiveRequest::KeptPrompt{Fork(s), lane.logits});
+  request.kept.emplace(LiveRequest::KeptPrompt{Fork(m_.exec, s), lane.logits});
   for (int64_t i = 1; i < answers; ++i)
     request.lanes.push_back(std::make_unique<Lane>(request, i, m_));
 }
@@ -447,7 +381,10 @@ void StepRunner::End(Lane& lane, FinishReason reason) {
   RunningSequence& main = lane.sequences.main;
   if (request.shareable() && !request.hooks.scoring)
     m_.prefix.Keep(lane.main_tokens(), main.kv, main.computed);
-  if (request.hooks.take_watch) request.hooks.take_watch(std::move(main.watch));
+  if (request.hooks.take_watch) {
+    if (main.watch) main.watch->FetchClasses(m_.exec);  // while this thread has the device
+    request.hooks.take_watch(std::move(main.watch));
+  }
   lane.sequences = NewSequences(m_.pool, request.paired());
   lane.running = false;
 }

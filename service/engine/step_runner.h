@@ -37,7 +37,6 @@ class StepRunner {
 
  private:
   struct Views;
-  struct PassRows;
 
   void EndTheCancelledAndLate();
   void PutAsideTheEnded();
@@ -54,9 +53,6 @@ class StepRunner {
   void Grow(const SequenceTokens& tokens, RunningSequence& sequence);
   void Execute(const StepPlan& plan);
   void Forward(const StepPlan& plan);
-  void Forward(const PassRows& pass);
-  void SampleAll(const PassRows& pass);
-  static PassRows& PassFor(const SequenceRows& rows, std::vector<PassRows>& passes);
   void ChooseTokens();
   void PromptComputed(Lane& lane);
   void Choose(Lane& lane);

@@ -4,7 +4,7 @@ import json
 import os
 import random
 
-from bad_input import EXHAUSTED, INVALID, LLAVA, NOT_FOUND, QUESTION, BadInput
+from bad_input import EXHAUSTED, INVALID, LLAVA, NOT_FOUND, QUESTION, UNIMPLEMENTED, BadInput
 from program import MEMORY_BYTES, PICTURES, SANITIZED, SCENE, SECONDS, main, run
 
 
@@ -37,16 +37,26 @@ class RandomDamage(BadInput):
         if not SANITIZED:
             self.assertLess(result.memory, MEMORY_BYTES, shown)
 
-    def damages(self, name, content, path, *arguments):
-        for seed in range(self.ROUNDS):
-            with self.subTest(name, seed=seed):
-                path.write_bytes(self.damaged(content, random.Random(f"{name} {seed}")))
-                self.survives("ask", *arguments, *QUESTION)
+    def answers_or_codes(self, result, count):
+        """`count` lines, each an answer or an error with a code."""
+        self.assertIn(result.status, (0, 1), f"\nexit {result.status}, stderr: {result.stderr[:3000]}")
+        self.assertEqual(len(result.lines), count)
+        for line in result.lines:
+            self.assertTrue("answer" in line or line["error"]["code"] in (INVALID, NOT_FOUND, EXHAUSTED, UNIMPLEMENTED), line)
 
     def test_pictures(self):
         for name in ("rgb.png", "interlaced.png", "palette.png", "grey.jpg", "exif_6.jpg", "progressive.jpg", "lossy.webp", "rgba.webp"):
-            path = self.folder / name
-            self.damages(name, (PICTURES / name).read_bytes(), path, "--model", LLAVA, "--image", path)
+            whole = (PICTURES / name).read_bytes()
+            pictures = [self.write(f"{seed}-{name}", self.damaged(whole, random.Random(f"{name} {seed}"))) for seed in range(self.ROUNDS)]
+            lines = "".join(json.dumps({"id": path.name, "prompt": QUESTION[0], "images": [str(path)], "max_new_tokens": 2}) + "\n" for path in pictures)
+            with self.subTest(name):
+                result = run("ask", "--model", LLAVA, "--requests", self.write(name + ".jsonl", lines), seconds=6 * SECONDS)
+                self.answers_or_codes(result, self.ROUNDS)
+                self.assertNotIn("\n", "".join(line["error"]["message"] for line in result.lines if "error" in line))
+                if not SANITIZED:
+                    self.assertLess(result.memory, MEMORY_BYTES)
+                # Alone it is told as a line of stderr.
+                self.survives("ask", "--model", LLAVA, "--image", pictures[0], *QUESTION)
 
     def test_model_files(self):
         model = self.model()
@@ -62,10 +72,7 @@ class RandomDamage(BadInput):
         line = json.dumps({"id": 1, "prompt": "What \u00e9?", "images": [str(SCENE)], "stop": ["a"], "temperature": 0.5, "max_new_tokens": 2, "n": 2}).encode()
         content = b"".join(self.damaged(line, random.Random(seed)).replace(b"\n", b" ") + b"\n" for seed in range(50 * self.ROUNDS))
         result = run("ask", "--model", LLAVA, "--requests", self.write("damaged.jsonl", content), seconds=6 * SECONDS)
-        self.assertIn(result.status, (0, 1), result.stderr[:3000])
-        self.assertEqual(len(result.lines), 50 * self.ROUNDS)
-        for line in result.lines:
-            self.assertTrue("answer" in line or line["error"]["code"] in (INVALID, NOT_FOUND, EXHAUSTED), line)
+        self.answers_or_codes(result, 50 * self.ROUNDS)
 
 
 if __name__ == "__main__":

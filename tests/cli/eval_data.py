@@ -2,9 +2,13 @@
 
 import json
 import random
+import shutil
+import tempfile
+import unittest
 import zlib
+from pathlib import Path
 
-from program import png
+from program import png, run
 
 QUESTIONS = ("Is there a dog?", "How many circles are there?", "Where is the square?", "What do you see?", "Is there a sign?", "Describe the picture.")
 ANSWERS = ("no", "0", "centre", "a square", "no", "a square")
@@ -32,6 +36,25 @@ def write_scenes(folder, pictures, questions=len(QUESTIONS)):
             lines.append({"id": f"{number:04d}-{index:02d}", "image": name, "prompt": QUESTIONS[index], "answer": ANSWERS[index], "kind": f"k{index % 3}"})
     (folder / "questions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
+
+
+class PlainRuns:
+    """Runs without options over a set of write_scenes, each made once and copied to whoever reads it: what a run writes names no folder."""
+
+    made = {}
+
+    @classmethod
+    def copy(cls, pictures, questions, out):
+        if (pictures, questions) not in cls.made:
+            folder = tempfile.TemporaryDirectory(prefix="binocle-")
+            unittest.addModuleCleanup(folder.cleanup)
+            data, made = write_scenes(Path(folder.name) / "data", pictures, questions), Path(folder.name) / "made"
+            result = run("eval", "run", "scenes", "--data", data, "--out", made, seconds=60)
+            if result.status != 0:
+                raise AssertionError(result.stderr)
+            cls.made[pictures, questions] = made
+        shutil.copytree(cls.made[pictures, questions], out)
+        return out
 
 
 def final_files(folder):

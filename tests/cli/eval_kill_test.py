@@ -21,7 +21,7 @@ from program import SANITIZED, Folder, environment, main, program, run
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", type=Path)
-parser.add_argument("--samples", type=int, default=48)
+parser.add_argument("--samples", type=int, default=24)
 parser.add_argument("--kills", type=int, default=6)
 parser.add_argument("--shards", type=int, default=4)
 parser.add_argument("--seed", type=int, default=None)
@@ -41,12 +41,15 @@ class Killed(Folder):
     def command(self, out, *more):
         return ["eval", "run", "scenes", "--data", self.data, "--out", out, "--limit", str(OPTIONS.samples), *more]
 
+    undisturbed = None  # the files of a run that nothing happens to, and how long its journal is
+
     def whole(self):
-        """The files of a run that nothing happens to."""
-        out = self.folder / "whole"
-        result = run(*self.command(out), seconds=SECONDS)
-        self.assertEqual(result.status, 0, result.stderr)
-        return final_files(out)
+        if Killed.undisturbed is None:
+            out = self.folder / "whole"
+            result = run(*self.command(out), seconds=SECONDS)
+            self.assertEqual(result.status, 0, result.stderr)
+            Killed.undisturbed = final_files(out), (out / "journal_0_of_1.jsonl").stat().st_size
+        return Killed.undisturbed[0]
 
     def kill_once(self, command, journal, after_bytes):
         """Begins the run and kills it when the journal has so many bytes, or at some moment of its start. Whether it was still there."""
@@ -65,7 +68,7 @@ class Killed(Folder):
     def run_killed(self, out, name, kills, *more):
         """A whole run with so many kills; then it is let through. How many kills met a process."""
         command, journal = self.command(out, *more), out / name
-        whole_bytes = (self.folder / "whole" / "journal_0_of_1.jsonl").stat().st_size * (1 if not more else 1 / OPTIONS.shards)
+        whole_bytes = Killed.undisturbed[1] * (1 if not more else 1 / OPTIONS.shards)
         moments = sorted(self.random.random() * whole_bytes * 0.95 for _ in range(kills))
         met = sum(self.kill_once(command, journal, moment) for moment in moments)
         result = run(*command, seconds=SECONDS)

@@ -5,7 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 
-from eval_data import write_scenes
+from eval_data import PlainRuns, write_scenes
 from program import TESTS, Folder, edit_json, main, run
 from server import CALL_SECONDS
 
@@ -53,6 +53,10 @@ class EvalReports(Folder):
         self.assertEqual(result.status, status, result.stderr)
         return self.folder / out
 
+    def plain_run(self, out):
+        """A run without options over the data as they were written."""
+        return PlainRuns.copy(4, 4, self.folder / out)
+
     def page(self, path):
         page = Page(path.read_text())
         self.assertNotIn("script", page.elements)
@@ -68,7 +72,7 @@ class EvalReports(Folder):
 
 class EvalReport(EvalReports):
     def test_a_report_is_a_page_of_its_own(self):
-        out = self.run_eval("out")
+        out = self.plain_run("out")
         result = run("eval", "report", out, "--data", self.data)
         self.assertEqual(result.status, 0, result.stderr)
         self.assertRegex(result.stdout.splitlines()[1], r"^scenes +exact_match +score +[\d.]+ +[\d.]+ to [\d.]+ +16 +4  ")
@@ -81,7 +85,7 @@ class EvalReport(EvalReports):
             self.assertIn(part, page.text)
 
     def test_scores_are_those_of_the_run(self):
-        out = self.run_eval("out")
+        out = self.plain_run("out")
         told = run("eval", "report", out, "--json", "--resamples", "1000", "--seed", "3").json["tasks"][0]
         wanted = json.loads((out / "binocle-tiny_results.json").read_text())["results"]["scenes"]
         self.assertAlmostEqual(told["score"]["value"], wanted["score,none"], places=12)
@@ -125,7 +129,7 @@ class EvalReport(EvalReports):
         self.assertIn("looked at, with 0.", page.text)
 
     def test_a_picture_that_is_none_has_no_map(self):
-        out = self.run_eval("out")
+        out = self.plain_run("out")
         for path in self.data.glob("*.png"):
             path.write_bytes(b"no picture")
         result = run("eval", "report", out, "--data", self.data, "--worst", "1", "--model", MODEL, seconds=CALL_SECONDS)
@@ -143,7 +147,7 @@ class EvalReport(EvalReports):
         self.page(page)
 
     def test_pictures_come_from_the_data_alone(self):
-        out = self.run_eval("out")
+        out = self.plain_run("out")
         secret = self.write("secret.png", (self.data / "0000.png").read_bytes() + b"secret")
         samples = out / "binocle-tiny_samples_scenes.jsonl"
         samples.write_text(samples.read_text().replace('"images":["0000.png"]', '"images":["../secret.png"]').replace('"images":["0001.png"]', f'"images":["{secret}"]'))
@@ -179,10 +183,10 @@ class EvalReport(EvalReports):
         self.assert_fails(run("eval", "report", self.data), r"\ANOT_FOUND: .*data: holds no \*_results.json, expected a folder")
         out = self.run_eval("out", "--shard", "0/2")
         self.assert_fails(run("eval", "report", out), r"\ANOT_FOUND: .*the run is not finished .*binocle eval merge")
-        self.assert_fails(run("eval", "report", self.run_eval("whole"), "--data", "none"), r"\ANOT_FOUND: none: is no folder, expected that of the data")
+        self.assert_fails(run("eval", "report", self.plain_run("whole"), "--data", "none"), r"\ANOT_FOUND: none: is no folder, expected that of the data")
 
     def test_damaged_results(self):
-        out = self.run_eval("out")
+        out = self.plain_run("out")
         results, samples = out / "binocle-tiny_results.json", out / "binocle-tiny_samples_scenes.jsonl"
         good_results, good_samples = results.read_text(), samples.read_text()
         for damage, message in (
@@ -213,12 +217,12 @@ class EvalReport(EvalReports):
 
 class EvalCompare(EvalReports):
     def test_a_run_beside_itself_is_the_same(self):
-        out = self.run_eval("out")
+        out = self.plain_run("out")
         task = run("eval", "compare", out, out, "--json").json["tasks"][0]
         self.assertEqual((task["difference"], task["p"], task["changes"], task["pairs"]), ({"value": 0, "low": 0, "high": 0}, 1, [], 16))
 
     def test_runs_are_compared_sample_by_sample(self):
-        before, after = self.run_eval("before"), self.run_eval("after", "--max-new-tokens", "1")
+        before, after = self.plain_run("before"), self.run_eval("after", "--max-new-tokens", "1")
         page = self.folder / "compare.html"
         result = run("eval", "compare", before, after, "--out", page, "--json")
         self.assertEqual(result.status, 0, result.stderr)
@@ -238,7 +242,7 @@ class EvalCompare(EvalReports):
         self.assertRegex(table[2], r"^scenes +score +16 +0 +[\d.]+ +[\d.]+ +[-+][\d.]+ +[-+][\d.]+ to [-+][\d.]+ +\d+ +\d+ +")
 
     def test_what_is_not_of_all_samples_is_marked(self):
-        before = self.run_eval("before")
+        before = self.plain_run("before")
         picture = self.data / "0001.png"
         picture.write_bytes(b"\0" * picture.stat().st_size)
         after, page = self.run_eval("after", status=1), self.folder / "page.html"
@@ -268,7 +272,7 @@ class EvalCompare(EvalReports):
         self.assertNotIn("0.0000", self.page(page).text)
 
     def test_a_change_is_shown_where_the_texts_begin_to_differ(self):
-        folders = [self.run_eval("before"), self.run_eval("after")]
+        folders = [self.plain_run("before"), self.plain_run("after")]
         for folder, end, score in zip(folders, ("left é", "right é"), (0.0, 1.0), strict=True):
             path = folder / "binocle-tiny_samples_scenes.jsonl"
             lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -281,7 +285,7 @@ class EvalCompare(EvalReports):
         self.assertRegex(result.stdout, "'…é+right é and more', before '…é+left é and more', wanted ")
 
     def test_runs_over_other_data_are_refused_with_what_differs(self):
-        before = self.run_eval("before")
+        before = self.plain_run("before")
         limited = self.run_eval("limited", "--limit", "3")
         self.assert_fails(run("eval", "compare", before, limited), r"\AFAILED_PRECONDITION: .*limited: is a run over something else than .*before: scenes.samples is 3, not 16\n\Z")
         path = self.data / "questions.jsonl"

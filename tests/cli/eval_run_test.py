@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from eval_data import final_files, journal_lines, write_scenes
+from eval_data import PlainRuns, final_files, journal_lines, write_scenes
 from program import TESTS, Folder, environment, main, program, run
 from server import CALL_SECONDS, Server
 
@@ -23,6 +23,10 @@ class EvalRuns(Folder):
         result = run("eval", "run", task, "--data", self.data, "--out", out or self.out, *arguments, seconds=CALL_SECONDS, **options)
         self.assertEqual(result.status, status, result.stderr)
         return result
+
+    def plain_run(self, out):
+        """A run without options over the data as they were written."""
+        return PlainRuns.copy(3, 4, out)
 
     def results(self, out=None):
         return json.loads(((out or self.out) / "binocle-tiny_results.json").read_text())
@@ -72,14 +76,14 @@ class EvalRun(EvalRuns):
         self.assertEqual(again["results_file"], str(self.out / "binocle-tiny_results.json"))
 
     def test_answers_are_those_of_ask(self):
-        self.run_eval()
+        self.plain_run(self.out)
         samples = [json.loads(line) for line in (self.out / "binocle-tiny_samples_scenes.jsonl").read_text().splitlines()]
         requests = self.write("data/requests.jsonl", "".join(json.dumps({"id": s["id"], "images": s["images"], "prompt": s["input"]}) + "\n" for s in samples))
         asked = run("ask", "--requests", requests, "--max-new-tokens", "48", seconds=CALL_SECONDS).lines
         self.assertEqual([(s["id"], s["filtered_resps"]) for s in samples], [(a["id"], a["answer"]) for a in asked])
 
     def test_scores_are_those_of_eval_score(self):
-        self.run_eval()
+        self.plain_run(self.out)
         summary = run("eval", "score", "--scorer", "exact_match", self.out / "binocle-tiny_samples_scenes.jsonl").lines[-1]["summary"]
         self.assertEqual(summary["score"], self.results()["results"]["scenes"]["exact_match,none"])
 
@@ -164,16 +168,16 @@ class EvalRun(EvalRuns):
         self.assertIn("incomplete: 8 of 12 answered", (self.out / "report.html").read_text())
 
     def test_ctrl_c_leaves_a_run_that_goes_on(self):
-        data = write_scenes(self.folder / "more", 200)
+        data = write_scenes(self.folder / "more", 60)
         command = [program(), "eval", "run", "scenes", "--data", data, "--out", self.out]
         process = subprocess.Popen([os.fspath(word) for word in command], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         journal = self.out / "journal_0_of_1.jsonl"
         while process.poll() is None and not (journal.exists() and len(journal.read_bytes().splitlines()) > 3):
-            time.sleep(0.01)
+            time.sleep(0.002)
         process.send_signal(signal.SIGINT)
         _, stderr = process.communicate(timeout=CALL_SECONDS)
         self.assertEqual(process.returncode, 1, stderr)
-        self.assertRegex(stderr.decode(), r"\ACANCELLED: eval run: stopped with \d+ of 1200 samples done; the same command goes on from there\n\Z")
+        self.assertRegex(stderr.decode(), r"\ACANCELLED: eval run: stopped with \d+ of 360 samples done; the same command goes on from there\n\Z")
 
     def test_command_lines_that_are_wrong(self):
         for arguments, message in (
@@ -194,8 +198,7 @@ class EvalRun(EvalRuns):
 
 class EvalShards(EvalRuns):
     def test_shards_from_variables_merge_to_the_same_files(self):
-        whole = self.folder / "whole"
-        self.run_eval(out=whole)
+        whole = self.plain_run(self.folder / "whole")
         sets = ({"SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "0", "SLURM_ARRAY_TASK_MAX": "2"},
                 {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "3", "SLURM_ARRAY_TASK_ID": "0", "SLURM_ARRAY_TASK_COUNT": "1"},
                 {"JOB_COMPLETION_INDEX": "2", "JOB_COMPLETIONS": "3"})
@@ -256,26 +259,25 @@ class EvalServer(EvalRuns):
         return server
 
     def test_a_server_gives_the_same_answers(self):
-        server, here = self.serve(), self.folder / "here"
-        self.run_eval(out=here)
+        server, here = self.serve(), self.plain_run(self.folder / "here")
         self.run_eval("--server", f"127.0.0.1:{server.grpc}", "--concurrency", "5")
         samples = "binocle-tiny_samples_scenes.jsonl"
         self.assertEqual((self.out / samples).read_bytes(), (here / samples).read_bytes())
 
     def test_a_server_that_dies_costs_what_it_did_not_answer(self):
-        data = write_scenes(self.folder / "more", 100)
+        data = write_scenes(self.folder / "more", 30)
         server = self.serve()
         command = [program(), "eval", "run", "scenes", "--data", data, "--out", self.out, "--server", f"127.0.0.1:{server.grpc}",
                    "--concurrency", "2", "--attempts", "2", "--json"]
         process = subprocess.Popen([os.fspath(word) for word in command], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         journal = self.out / "journal_0_of_1.jsonl"
         while process.poll() is None and not (journal.exists() and len(journal.read_bytes().splitlines()) > 20):
-            time.sleep(0.01)
+            time.sleep(0.002)
         server.kill()
         stdout, stderr = process.communicate(timeout=CALL_SECONDS)
         self.assertEqual(process.returncode, 1, stderr)
         task = json.loads(stdout)["tasks"][0]
-        self.assertEqual(task["answered"] + task["failed"], 600)
+        self.assertEqual(task["answered"] + task["failed"], 180)
         self.assertGreater(task["failed"], 0)
         self.assertRegex(stderr.decode(), rf"\AFAILED_PRECONDITION: eval run: {task['failed']} samples failed and are counted apart; .*: UNAVAILABLE: ")
         self.assertEqual(self.results()["results"]["scenes"]["samples"], task["answered"])

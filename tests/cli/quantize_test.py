@@ -27,8 +27,10 @@ class Quantizing(Answers):
         return self.ask("--logprobs", "3", "--image", PICTURE, *options, "What is it?", model=model)
 
     def test_answers_are_those_of_the_same_kind_bit_for_bit(self):
-        for model in (LLAVA, FTZ, GOLDEN / "llava_siglip", GOLDEN / "tinyllava", GOLDEN / "assembled_clip_dinov2_mof"):
-            for compute in ("bf16", "int8", "int4"):
+        # How a kind is packed is asked of two models; which matrices a family has, with one kind each.
+        for model, kinds in ((LLAVA, ("bf16", "int8", "int4")), (FTZ, ("bf16", "int8", "int4")), (GOLDEN / "llava_siglip", ("int4",)),
+                             (GOLDEN / "tinyllava", ("int8",)), (GOLDEN / "assembled_clip_dinov2_mof", ("int4",))):
+            for compute in kinds:
                 with self.subTest(model.name, compute=compute):
                     want, got = self.answer(model, "--compute", compute), self.answer(self.packed(model, compute))
                     self.assertEqual(got["logprobs"], want["logprobs"])

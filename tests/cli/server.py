@@ -66,7 +66,7 @@ class Server:
                 raise AssertionError(f"the server ended with {self.process.returncode}: {self.log}")
             if self.written() not in (before, None):
                 return json.loads(self.port_file.read_text())
-            time.sleep(0.01)
+            time.sleep(0.005)
         raise AssertionError(f"not ready after {READY_SECONDS} s: {self.log}")
 
     @property
@@ -132,7 +132,7 @@ class Server:
                 return samples
             if time.monotonic() > end:
                 raise AssertionError(f"/metrics: status {reply.status}")
-            time.sleep(0.01)
+            time.sleep(0.005)
 
 
 def chat_body(question, model="llava", **options):

@@ -12,25 +12,24 @@ Needs a Python with tests/http/requirements.txt; exits with 77 (ctest: skipped) 
 import asyncio
 import base64
 import json
-import os
-import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 SKIPPED = 77
+REPOSITORY = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(REPOSITORY / "tests" / folder) for folder in ("cli", "http")]
 try:
-    import llm
     import openai
+    from llm_here import llm_folder, llm_here, llm_program
 except ImportError as error:
     print(f"skipped: {error}; see {Path(__file__).name}")
     sys.exit(SKIPPED)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "tests" / "cli"))
 from program import main  # noqa: E402
-from server import CALL_SECONDS, LLAVA, Serving, free_ports  # noqa: E402
+from server import CALL_SECONDS, LLAVA, Server, Serving, free_ports  # noqa: E402
 
 MODEL = REPOSITORY / "models" / "binocle-tiny"
 HOME = REPOSITORY / "examples" / "images" / "home.png"
@@ -72,10 +71,21 @@ class WithServer(Serving):
         return client
 
 
-class Answers(WithServer):
+class WithTiny(WithServer):
+    """A server of the default model for all tests of a class."""
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="binocle-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.server = Server(Path(folder.name), "--model", f"tiny={MODEL}")
+        cls.addClassCleanup(cls.server.close)
+
+
+class Answers(WithTiny):
     def setUp(self):
         super().setUp()
-        self.client = self.client_of(self.serve_tiny())
+        self.client = self.client_of(self.server)
 
     def chat(self, messages, **options):
         return self.client.chat.completions.create(model="tiny", messages=messages, **options)
@@ -274,7 +284,7 @@ class Breaks(WithServer):
         end = time.monotonic() + CALL_SECONDS
         while sum(server.metrics()["binocle_active_requests"].values()) > 0:
             self.assertLess(time.monotonic(), end)
-            time.sleep(0.02)
+            time.sleep(0.005)
         self.assertEqual(sum(value for key, value in server.metrics()["binocle_requests_total"].items() if ("outcome", "cancelled") in key), 1)
 
     def test_the_package_tries_again_until_a_server_is_there(self):
@@ -291,21 +301,26 @@ class Breaks(WithServer):
         self.assertEqual(reply.usage.completion_tokens, 4)
 
 
-class LlmProgram(WithServer):
-    def setUp(self):
-        super().setUp()
-        server = self.serve_tiny()
-        self.write("extra-openai-models.yaml", f"- model_id: binocle\n  model_name: tiny\n  api_base: http://127.0.0.1:{server.http}/v1\n  vision: true\n  supports_schema: true\n")
+class LlmProgram(WithTiny):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        configuration = llm_folder(("binocle", "tiny"), f"http://127.0.0.1:{cls.server.http}/v1")
+        cls.addClassCleanup(configuration.cleanup)
+        cls.configuration = configuration.name
 
     def llm(self, *arguments, expect=0):
-        env = {**os.environ, "LLM_USER_PATH": str(self.folder), "OPENAI_API_KEY": "any"}
-        done = subprocess.run([sys.executable, "-m", "llm", *arguments], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=CALL_SECONDS)
+        return self.said(llm_here(self.configuration, *arguments), expect)
+
+    def said(self, done, expect=0):
         self.assertEqual(done.returncode, expect, done.stderr)
         return (done.stderr if expect else done.stdout).strip()
 
     def test_asks_about_a_picture_and_streams(self):
+        question = ("-m", "binocle", DESCRIBE, "-a", str(HOME))
+        self.assertEqual(self.said(llm_program(self.configuration, *question, seconds=CALL_SECONDS)), DESCRIPTION)
         for extra in ([], ["--no-stream"]):
-            self.assertEqual(self.llm("-m", "binocle", DESCRIBE, "-a", str(HOME), *extra), DESCRIPTION)
+            self.assertEqual(self.llm(*question, *extra), DESCRIPTION)
 
     def test_goes_on_with_the_last_conversation(self):
         self.assertEqual(self.llm("-m", "binocle", COLOUR, "-a", str(HOME)), "green")

@@ -19,8 +19,10 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import unittest
 from collections import Counter
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -40,7 +42,7 @@ for name, found in (("nginx", NGINX), ("openssl", shutil.which("openssl"))):
         sys.exit(SKIPPED)
 
 from program import SCENE, main  # noqa: E402
-from server import CALL_SECONDS, LLAVA, Serving, chat_body, free_ports, total  # noqa: E402
+from server import CALL_SECONDS, LLAVA, Server, chat_body, free_ports, total  # noqa: E402
 
 CONFIGURATION = REPOSITORY / "deploy" / "nginx.conf"
 ROOM = ["--model", LLAVA, "--max-sequences", "16", "--kv-tokens", "8192", "--threads", "1"]
@@ -75,7 +77,7 @@ class Nginx:
                 socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
                 return
             except OSError:
-                time.sleep(0.02)
+                time.sleep(0.005)
         self.close()
         raise AssertionError(f"nginx does not listen: {(folder / 'error.log').read_text() if (folder / 'error.log').exists() else 'no log'}")
 
@@ -113,7 +115,7 @@ class Nginx:
         while self.workers() & before or not self.workers():
             if time.monotonic() > end:
                 raise AssertionError("nginx did not reload: " + self.errors)
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def workers(self):
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
@@ -180,7 +182,7 @@ class Load:
     def wait_for(self, more):
         end, before = time.monotonic() + CALL_SECONDS, self.right
         while self.right < before + more and time.monotonic() < end:
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def finish(self):
         self.stop.set()
@@ -189,17 +191,27 @@ class Load:
         return self
 
 
-class Behind(Serving):
-    def setUp(self):
-        super().setUp()
-        ports = free_ports(4)
-        self.grpc, self.http = ports[:2], ports[2:]
-        self.servers = [self.begin(i) for i in range(2)]
-        self.nginx = Nginx(self.folder, self.grpc, self.http)
-        self.addCleanup(self.nginx.close)
+class Behind(unittest.TestCase):
+    """Two servers behind nginx for all tests of a class, which leave both running."""
 
-    def begin(self, i):
-        return self.serve(*ROOM, listen=f"127.0.0.1:{self.grpc[i]}", http_address=f"127.0.0.1:{self.http[i]}")
+    right_answers = None  # by their seeds; every server gives them
+
+    @classmethod
+    def setUpClass(cls):
+        folder = tempfile.TemporaryDirectory(prefix="binocle-")
+        cls.addClassCleanup(folder.cleanup)
+        cls.folder = Path(folder.name)
+        ports = free_ports(4)
+        cls.grpc, cls.http = ports[:2], ports[2:]
+        cls.servers = [cls.begin(i) for i in range(2)]
+        cls.nginx = Nginx(cls.folder, cls.grpc, cls.http)
+        cls.addClassCleanup(cls.nginx.close)
+
+    @classmethod
+    def begin(cls, i):
+        server = Server(cls.folder, *ROOM, listen=f"127.0.0.1:{cls.grpc[i]}", http_address=f"127.0.0.1:{cls.http[i]}")
+        cls.addClassCleanup(server.close)
+        return server
 
     def client(self, **options):
         tls = binocle.Tls(ca=self.folder / "binocle.pem", server_name=NAME)
@@ -213,8 +225,10 @@ class Behind(Serving):
         return client
 
     def answers(self):
-        client = self.direct(0)
-        return {seed: client.ask(seed=seed, **QUESTION).answer for seed in SEEDS}
+        if Behind.right_answers is None:
+            client = self.direct(0)
+            Behind.right_answers = {seed: client.ask(seed=seed, **QUESTION).answer for seed in SEEDS}
+        return Behind.right_answers
 
     def https(self, method, path, body=None):
         """A response whose body is not read yet, and its connection."""
@@ -233,7 +247,7 @@ class Behind(Serving):
     def seconds_until_it_works(self, i, since):
         while self.counts()[i] == 0:
             self.assertLess(time.monotonic() - since, CALL_SECONDS, f"server {i} gets no load")
-            time.sleep(0.05)
+            time.sleep(0.005)
         return time.monotonic() - since
 
     def assert_all_right(self, load):
@@ -272,6 +286,11 @@ class Answers(Behind):
 
     def test_a_client_that_leaves_ends_its_request(self):
         long = {"max_new_tokens": 340, "temperature": 1.0, "n": 16}
+
+        def cancelled():
+            return sum(total(server.metrics(), "binocle_requests_total", outcome="cancelled") for server in self.servers)
+
+        before = cancelled()
         with self.client().stream("a b c", **long) as stream:
             next(stream)
         response = self.https("POST", "/v1/chat/completions", chat_body("a b c", stream=True, max_tokens=340, temperature=1, n=16))
@@ -280,12 +299,9 @@ class Answers(Behind):
         response.close()
         end = time.monotonic() + CALL_SECONDS
 
-        def cancelled():
-            return sum(total(server.metrics(), "binocle_requests_total", outcome="cancelled") for server in self.servers)
-
-        while cancelled() < 2:
+        while cancelled() < before + 2:
             self.assertLess(time.monotonic(), end, [server.metrics().get("binocle_requests_total") for server in self.servers])
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     def test_a_large_picture_goes_through_and_what_is_too_large_gets_its_code(self):
         client = self.client(max_message_bytes=200 << 20)
@@ -339,6 +355,8 @@ class Killed(Behind):
 
 
 class Drained(Behind):
+    """Each test has servers of its own: one of them is not there at its end."""
+
     def check_drained(self, server, before):
         self.assertEqual(server.wait(), 0)
         self.assertEqual(server.log_lines[-1]["message"], "every request has ended")
@@ -347,7 +365,9 @@ class Drained(Behind):
         self.assertEqual(set(codes) - {"OK", "UNAVAILABLE"}, set(), "every accepted request has ended well")
         return codes
 
-    def test_marked_down_first_nobody_is_refused(self):
+
+class MarkedDownFirst(Drained):
+    def test_nobody_is_refused(self):
         load = Load(self.client(retry=binocle.Retry(max_attempts=1)), self.answers())
         self.addCleanup(load.finish)
         load.wait_for(20)
@@ -366,7 +386,9 @@ class Drained(Behind):
         self.assertEqual(set(codes), {"OK"})
         print(f"drained, marked down first: {load.right} answers, none refused; it ended {codes['OK']} calls; load {back:.1f} s after the reload")
 
-    def test_over_http_nginx_asks_the_other_server(self):
+
+class OverHttp(Drained):
+    def test_nginx_asks_the_other_server(self):
         """Neither a server that is killed nor one that drains is seen by clients that have no retries, as long as answers are whole."""
         body = chat_body("a b c", max_tokens=200, temperature=1, seed=3)
         expected = json.loads(self.https("POST", "/v1/chat/completions", body).read())["choices"][0]["message"]["content"]
@@ -386,7 +408,7 @@ class Drained(Behind):
         def more(count):
             end, before = time.monotonic() + CALL_SECONDS, outcomes.total()
             while outcomes.total() < before + count and time.monotonic() < end:
-                time.sleep(0.02)
+                time.sleep(0.005)
 
         more(10)
         self.servers[1].kill()
@@ -396,7 +418,7 @@ class Drained(Behind):
         end = time.monotonic() + CALL_SECONDS
         while total(self.servers[1].metrics(), "binocle_calls_total", protocol="http", method="/v1/chat/completions", code="200") < 5:
             self.assertLess(time.monotonic(), end, "the server that came back gets no load")
-            time.sleep(0.02)
+            time.sleep(0.005)
         self.servers[0].terminate()
         self.assertEqual(self.servers[0].wait(), 0)
         more(10)
@@ -406,7 +428,9 @@ class Drained(Behind):
         self.assertEqual(set(outcomes), {"right"}, outcomes)
         print(f"http: {outcomes['right']} answers, all right, with one server killed and later the other drained")
 
-    def test_without_that_clients_try_again(self):
+
+class NotMarkedDown(Drained):
+    def test_clients_try_again(self):
         load = Load(self.client(retry=binocle.Retry(max_attempts=12)), self.answers())
         self.addCleanup(load.finish)
         load.wait_for(20)

@@ -15,15 +15,14 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from pathlib import Path
 
 SKIPPED = 77
 try:
-    import llm
     import openai
+    from llm_here import llm_folder, llm_here, llm_program
 except ImportError as error:
     print(f"skipped: {error}; see {Path(__file__).name}")
     sys.exit(SKIPPED)
@@ -194,19 +193,15 @@ class LlmCommandLine(WithServer):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.folder = tempfile.TemporaryDirectory()
+        cls.folder = llm_folder(("fake", "fake"), cls.server.url)
         cls.addClassCleanup(cls.folder.cleanup)
-        (Path(cls.folder.name) / "extra-openai-models.yaml").write_text(
-            f"- model_id: fake\n  model_name: fake\n  api_base: {cls.server.url}\n  vision: true\n")
 
     def llm(self, *arguments):
-        env = {**os.environ, "LLM_USER_PATH": self.folder.name, "OPENAI_API_KEY": "any"}
-        command = [sys.executable, "-m", "llm", *arguments]
-        return subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS)
+        return llm_here(self.folder.name, *arguments)
 
     def test_asks_about_a_picture_and_streams(self):
-        for extra in ([], ["--no-stream"]):
-            done = self.llm("-m", "fake", "What is it?", "-a", str(SCENE), *extra)
+        question = ("-m", "fake", "What is it?", "-a", str(SCENE))
+        for done in (llm_program(self.folder.name, *question, seconds=SECONDS), self.llm(*question), self.llm(*question, "--no-stream")):
             self.assertEqual(done.stdout.strip(), "You asked: What is it? I see 1 picture.", done.stderr)
             self.assertEqual(done.returncode, 0)
 

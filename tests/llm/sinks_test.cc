@@ -41,13 +41,13 @@ TEST(ScoreSinks, PhiIsTheLargestDimensionOverTheRootMeanSquare) {
   const float values[] = {3, -4, 0, 0, 0, 0, 0, 0};
   std::copy_n(values, 8, x.f32());
   Exec ex(1);
-  std::vector<SinkScore> scores(2);
+  const Tensor scores = Tensor::F32({2, 2});
   ScoreSinks(ex, x, {0, 1}, scores);
-  EXPECT_FLOAT_EQ(scores[0].phi(), 4 / 2.5F);
-  EXPECT_FLOAT_EQ(scores[0].released_phi(), 4 / std::sqrt(6.25F + 1e-6F));
-  EXPECT_EQ(scores[1].phi(), 0) << "a row of zeros is no sink";
+  EXPECT_FLOAT_EQ(ScoreAt(scores, 0).phi(), 4 / 2.5F);
+  EXPECT_FLOAT_EQ(ScoreAt(scores, 0).released_phi(), 4 / std::sqrt(6.25F + 1e-6F));
+  EXPECT_EQ(ScoreAt(scores, 1).phi(), 0) << "a row of zeros is no sink";
   ScoreSinks(ex, x, {2}, scores);
-  EXPECT_EQ(scores[0].phi(), 0) << "massive elsewhere";
+  EXPECT_EQ(ScoreAt(scores, 0).phi(), 0) << "massive elsewhere";
 }
 
 }  // namespace

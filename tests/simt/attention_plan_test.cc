@@ -95,8 +95,9 @@ TEST(AttentionPlan, SharedPagesAreATileForAsManyRowsAsFit) {
   }
   const std::vector<int64_t> cuts(70, 128);
   const auto over_first_page = [](const AttentionPlan& plan) {
-    return std::count_if(plan.parts.tiles.begin(), plan.parts.tiles.end(),
-                         [](const cuda::AttentionTile& tile) { return tile.first_key == 0; });
+    return std::count_if(
+        plan.parts.tiles.begin(), plan.parts.tiles.end(),
+        [](const cuda::AttentionTile& tile) { return tile.rows > 0 && tile.first_key == 0; });
   };
   EXPECT_EQ(over_first_page(runs.Plan(2, 2, cuts)), 2);
   EXPECT_EQ(over_first_page(runs.Plan(4, 2, cuts)), 3);
@@ -143,8 +144,9 @@ TEST(AttentionPlan, SharedPagesAreATileUnderPoliciesThatAreEqualThere) {
   const auto shared_tiles = [&] {
     const AttentionPlan plan = runs.Plan(16, 16, std::vector<int64_t>(32, 128));
     EXPECT_EQ(plan.parts.plain_tiles, 0);
-    return std::count_if(plan.parts.tiles.begin(), plan.parts.tiles.end(),
-                         [](const cuda::AttentionTile& tile) { return tile.first_key == 0; });
+    return std::count_if(
+        plan.parts.tiles.begin(), plan.parts.tiles.end(),
+        [](const cuda::AttentionTile& tile) { return tile.rows > 0 && tile.first_key == 0; });
   };
   EXPECT_EQ(shared_tiles(), 1);
   classes[5][40] = kVisualKey | kSinkKey;
@@ -157,6 +159,41 @@ TEST(AttentionPlan, SharedPagesAreATileUnderPoliciesThatAreEqualThere) {
     runs.runs[r].variant = KeyGain{r == 9 ? other_gain : gain, {}};
   }
   EXPECT_EQ(shared_tiles(), 5) << "two gains";
+}
+
+// Classes that the device alone knows are the same where the sequences were one.
+TEST(AttentionPlan, SharedPagesAreATileWhereClassesAreOfOneOrigin) {
+  Runs runs({{1, 129}, {1, 129}, {1, 129}});
+  const DeviceSegments first{.origin = 1}, again{.origin = 1}, other{.origin = 2};
+  const SegmentPolicy policies[] = {
+      {.on_device = &first}, {.on_device = &again}, {.on_device = &other}};
+  for (size_t r = 0; r < 3; ++r) {
+    runs.pages[r][0] = 0;
+    runs.pages[r][1] = 1;
+    runs.runs[r].pages = runs.pages[r];
+    runs.runs[r].segments = &policies[r];
+  }
+  const AttentionPlan plan = runs.Plan(16, 16, std::vector<int64_t>(3, 128));
+  std::vector<int32_t> rows;
+  for (const cuda::AttentionTile& tile : plan.parts.tiles)
+    if (tile.first_key == 0) rows.push_back(tile.rows);
+  EXPECT_EQ(rows, (std::vector<int32_t>{2, 1}));
+}
+
+// A step later one sequence has a part more: the launches are the same.
+TEST(AttentionPlan, LongListsAreFilledUpWithWhatDoesNothing) {
+  const std::vector<std::pair<int64_t, int64_t>> before(20, {1, 320});
+  std::vector<std::pair<int64_t, int64_t>> after = before;
+  after[3] = {1, 321};
+  const AttentionPlan a = Runs(before).Plan(4, 4), b = Runs(after).Plan(4, 4);
+  EXPECT_EQ(a.parts.tiles.size(), 128U) << "100 parts";
+  EXPECT_EQ(b.parts.tiles.size(), 128U) << "101 parts";
+  EXPECT_EQ(a.parts.plain_tiles, 128);
+  EXPECT_EQ(std::ranges::count(b.parts.tiles, 0, &cuda::AttentionTile::rows), 27);
+  EXPECT_EQ(a.merges.size(), 20U);
+  const AttentionPlan many = Runs(std::vector<std::pair<int64_t, int64_t>>(40, {1, 9})).Plan(4, 4);
+  EXPECT_EQ(many.merges.size(), 64U);
+  EXPECT_EQ(std::ranges::count(many.merges, 0, &cuda::RowParts::parts), 24);
 }
 
 TEST(AttentionPlan, MoreHeadsOfAKeyThanATileHasRowsAreRefused) {

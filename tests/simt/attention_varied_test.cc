@@ -129,8 +129,11 @@ VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarP
                        const Attend& attend) {
   const std::vector<uint8_t> classes = PromptClasses();
   const std::vector<int32_t> sinks = SinksOf(classes);
+  const auto visual = static_cast<int32_t>(std::ranges::count(classes, kVisualKey | kSinkKey));
   const simt::Array<uint8_t> device_classes("classes", InWholePages(classes));
   const simt::Array<int32_t> device_sinks("sinks", sinks);
+  const simt::Array<int32_t> counts(
+      "sink counts", std::vector<int32_t>{static_cast<int32_t>(sinks.size()), visual});
   const std::vector<cuda::TilePolicy> policies = {cuda::TilePolicy{},
                                                   {.classes = device_classes.data()}};
   const AttentionArgs args = p.causal_args();
@@ -155,8 +158,7 @@ VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarP
   const simt::Array<cuda::TilePolicy> device_policies("policies", policies);
   const simt::Array<cuda::SinkPolicy> sink_policies(
       "sink policies",
-      std::vector<cuda::SinkPolicy>{
-          {device_sinks.data(), static_cast<int32_t>(sinks.size()), rule, params}});
+      std::vector<cuda::SinkPolicy>{{device_sinks.data(), counts.data(), true, rule, params}});
   const simt::Array<float> masses("masses", rows.size() * 18), gains("gains", rows.size() * 12);
   cuda::RedistributeSinks(
       cuda::SinkWork<Element>{.shape = device.shape(),
@@ -309,7 +311,7 @@ TEST(Composite, TextRowsAreRightAndNoVisualQueryIsRead) {
   EXPECT_TRUE(Within(values(out), want, kBf16Out, "out"));
   EXPECT_TRUE(Within(values(lse), want_lse, kLse, "lse"));
   const std::vector<uint32_t> stock = ReadsOfQueries(p, p.stock, out, lse);
-  if (!simt::kCheckedProgram) return;  // reads are counted in the other one
+  if (!simt::IsChecked()) return;  // reads are counted in the other one
   for (size_t row = 0; row < 150; ++row) {
     EXPECT_EQ(composite[row], row < 20 ? 1U : 0U) << row;
     EXPECT_EQ(stock[row], 1U) << row;
@@ -335,7 +337,7 @@ struct SharedPicture : Problem {
 // Whether each key and value of the picture's pages was read so often, and each number of them.
 void ExpectReadsOfThePicture(const SharedPicture& p, const DeviceProblem<Bf16>& device,
                              uint32_t times) {
-  if (!simt::kCheckedProgram) return;  // reads are counted in the other one
+  if (!simt::IsChecked()) return;  // reads are counted in the other one
   for (const int32_t page : std::span(p.pages[0]).first(3)) {
     for (int64_t head = 0; head < 2; ++head) {
       for (int64_t column = 0; column < kPageTokens; ++column) {

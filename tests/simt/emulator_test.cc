@@ -17,8 +17,7 @@ INSTANTIATE_TEST_SUITE_P(Faults, Planted, ::testing::Range(size_t{0}, PlantedFau
 
 TEST_P(Planted, IsFoundInEverySchedule) {
   const PlantedFault planted = PlantedFaults()[GetParam()];
-  if (!kCheckedProgram && !planted.in_plain_builds)
-    return;  // accesses: the checked program has them
+  if (!IsChecked() && !planted.in_plain_builds) return;  // accesses: the checked program has them
   for (int schedule = 0; schedule < kSchedules; ++schedule) {
     SetSchedule(static_cast<uint64_t>(schedule));
     planted.launch(true);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "simt_module.h"
+#include "tests/service/answers.h"
 #include "tests/testing/errors.h"
 #include "tests/testing/test_engine.h"
 
@@ -36,6 +37,43 @@ TEST(EmulatedEngine, StepsOfDecodingComeAgain) {
   engine.Generate(Question(40));
   EXPECT_GE(TheSimtDevices().runs_of_keys, 39);
   EXPECT_GE(TheSimtDevices().repeated, 34);
+}
+
+// What a decode step costs beside its kernels: each pass begins once, and only its tokens, or its logits, come over.
+TEST(EmulatedEngine, NoLayerWaitsForTheHost) {
+  Engine engine = testing::LoadEngine(BINOCLE_TEST_DATA "/llava", {});
+  const auto runs_and_reads = [&](const Request& request) {
+    engine.Generate(request);  // its picture is known
+    TheSimtDevices() = {};
+    engine.Generate(request);
+    return std::pair(TheSimtDevices().runs, TheSimtDevices().reads);
+  };
+  Request plain = testing::Raw("A light: <image> What colour is it?", {testing::Scene("61x83")}, 8);
+  plain.generation.logprobs = 0;
+  const auto [runs, reads] = runs_and_reads(plain);
+  EXPECT_EQ(reads, 8);
+  Request var = plain, modulated = plain, measured = plain;
+  var.interventions.var = VarOptions{
+      .p = 0.6, .rho = 0.2, .tau = 2.2, .mass = 0.1, .layers = Layers{0, 2}, .dims = {1, 4}};
+  modulated.interventions.modulate =
+      ModulationOptions{.alpha = 2, .beta = 1, .layers = Layers{0, 2}};
+  measured.grounding = true;
+  EXPECT_EQ(runs_and_reads(var), std::pair(runs, reads));
+  EXPECT_LE(runs_and_reads(modulated).second, reads);
+  EXPECT_EQ(runs_and_reads(measured).second, 2 * reads) << "masses, all layers' together";
+}
+
+// Sequences get pages and parts of their keys one after the other, in other steps each.
+TEST(EmulatedEngine, StepsOfManySequencesComeAgain) {
+  Engine engine = testing::LoadEngine(BINOCLE_TEST_DATA "/binocle_vo", {.max_sequences = 40});
+  Request request = Question(12);
+  request.generation.n = 34;
+  request.generation.temperature = 1;
+  engine.Generate(request);
+  TheSimtDevices() = {};
+  engine.Generate(request);
+  EXPECT_GE(TheSimtDevices().runs_of_keys, 11);
+  EXPECT_GE(TheSimtDevices().repeated, 10);
 }
 
 // A device that fails ends the requests that were on it, and nothing else.

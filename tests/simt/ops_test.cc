@@ -344,13 +344,54 @@ void ExpectProduct(int64_t rows, FewBits w, bool four_bits, cuda::Add add) {
       ASSERT_EQ(out[static_cast<size_t>(r * kFeatures + n)], want) << r << ' ' << n;
     }
   }
-  const simt::Array<Bf16> expanded("expanded", w.values.size());
-  cuda::Expand(weights, expanded.data(), nullptr);
+}
+
+// The way of many rows: weights as bytes, whole sums, then what MultiplyBytes makes of them.
+void ExpectManyRowsAreAsFew(const FewBits& w, bool four_bits) {
+  constexpr int32_t kFeatures = 9, kPadded = 12, kDepth = 192, kRows = 5;
+  Numbers numbers(8);
+  const Tensor x = RandomTensor({kRows, kDepth}, numbers),
+               y = RandomTensor({kRows, kFeatures}, numbers);
+  const auto device_x = OnDevice("x", x);
+  const simt::Array<int8_t> bytes("bytes", size_t{kRows} * kDepth);
+  const simt::Array<float> scales("scales", kRows);
+  const simt::Array<int32_t> group_sums("sums", size_t{kRows} * kDepth / 32);
+  const cuda::ByteRows rows{bytes.data(), scales.data(), group_sums.data()};
+  cuda::RowsAsBytes({device_x.data(), kDepth, kRows, kDepth, rows}, nullptr);
+  std::vector<uint8_t> padded = w.q;
+  if (!four_bits) padded.resize(size_t{kPadded} * kDepth);
+  const simt::Array<uint8_t> q("q", padded), factors("factors", w.factors);
+  const simt::Array<float> scale("scale", std::vector<float>(kFeatures, 0.01F)),
+      bias("bias", std::vector<float>(kFeatures, 0.5F));
+  const auto few = InAndOut("few", y), many = InAndOut("many", y);
+  cuda::MultiplyBytesWork work{rows,
+                               kRows,
+                               {q.data(), four_bits ? factors.data() : nullptr, scale.data(),
+                                bias.data(), kFeatures, kDepth},
+                               cuda::Add::kYes,
+                               few.data(),
+                               kFeatures};
+  cuda::MultiplyBytes(work, nullptr);
+  const simt::Array<int8_t> expanded("expanded", size_t{kPadded} * kDepth);
+  const auto* weights = reinterpret_cast<const int8_t*>(q.data());
+  if (four_bits) {
+    cuda::Expand({work.w, expanded.data()}, nullptr);
+    for (size_t i = 0; i < size_t{kPadded} * kDepth; ++i)
+      ASSERT_EQ(expanded[i], i < w.values.size() ? w.values[i] : 0) << i;
+    weights = expanded.data();
+  }
+  const simt::Array<int32_t> sums("whole sums", size_t{kRows} * kPadded);
+  cuda::SumBytes({bytes.data(), weights, sums.data(), kPadded, kRows, kPadded, kDepth}, nullptr);
+  work.y = many.data();
+  cuda::FinishBytes({work, sums.data(), kPadded}, nullptr);
   for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
-  for (size_t i = 0; i < w.values.size(); ++i)
-    ASSERT_EQ(expanded[i].bits,
-              Bf16FromF32(w.scale[i / kDepth] * static_cast<float>(w.values[i])).bits)
-        << i;
+  for (size_t i = 0; i < size_t{kRows} * kFeatures; ++i) ASSERT_EQ(many[i], few[i]) << i;
+}
+
+TEST(ManyRowsOfBytes, AreAsFewToTheBit) {
+  Numbers numbers(7);
+  ExpectManyRowsAreAsFew(MakeInt8(9, 192, numbers), false);
+  ExpectManyRowsAreAsFew(MakeInt4(9, 192, numbers), true);
 }
 
 TEST_P(DeviceBytes, ProductsWithEightBitsAreExactSums) {

@@ -93,6 +93,7 @@ void Count(const CudaRun& run) {
 
 void Run(const CudaRun& run) {
   if (TheSimtDevices().broken) Throw(Code::kInternal, "the emulator is told to fail");
+  ++TheSimtDevices().runs;
   Count(run);
   cuda::CommandContext context{nullptr, nullptr};
   for (size_t i = 0; i < run.piece_count; ++i)
@@ -142,6 +143,7 @@ const CudaModule kSimtModule = {
         },
     .read =
         [](void* opened, void* to, const void* from, size_t bytes, CudaModule::Take, void*) {
+          ++TheSimtDevices().reads;
           const DeviceMemory::Opening opening(Of(opened));
           std::memcpy(to, from, bytes);
           return true;
@@ -193,6 +195,7 @@ void Multiply(const GemmWork& g) {
 }  // namespace
 
 BINOCLE_COMMAND(kGemm, Multiply(work));
+BINOCLE_COMMAND(kGemmBytes, SumBytes(work, c.stream));
 BINOCLE_COMMAND(kCopyRows,
                 for (int64_t r = 0; r < work.rows; ++r)
                     std::memcpy(static_cast<char*>(work.to) + r * work.to_pitch,

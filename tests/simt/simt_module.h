@@ -13,7 +13,9 @@ const CudaModule& SimtModule();
 
 // What its devices do from now on, and have done.
 struct SimtDevices {
-  bool broken = false;       // no run succeeds
+  bool broken = false;  // no run succeeds
+  int64_t runs = 0;
+  int64_t reads = 0;         // each of which waits
   int64_t runs_of_keys = 0;  // that could be graphs
   int64_t repeated = 0;      // of these, whose key had been there before
 };

@@ -91,7 +91,7 @@ class CheckLayersTest(unittest.TestCase):
         self.assert_refused("core/ops/norm.cc", '"core/ops/norm_ref.h"', "tests only")
 
     def test_other_projects_have_one_home(self):
-        self.assert_allowed("vision/decode_opencv.cc", "<opencv2/core.hpp>")
+        self.assert_allowed("vision/opencv/module_opencv.cc", "<opencv2/core.hpp>")
         self.assert_allowed("core/ops/gemm_plans_onednn.cc", "<dnnl.hpp>")
         self.assert_allowed("core/ops/norm_cpu.cc", '"hwy/highway.h"')
         self.assert_allowed("core/ops/norm_cuda.cu", "<cuda_runtime.h>")

@@ -31,6 +31,8 @@ class CheckTextTest(unittest.TestCase):
     def test_blanks_tabs_and_line_ends(self):
         self.assertIn("blanks", self.problems("core/a.cc", b"int a; \n")[0])
         self.assertIn("a tab", self.problems("core/a.cc", b"\tint a;\n")[0])
+        self.assertIn("a merge", self.problems("docs/a.md", b"<" * 7 + b" HEAD\n")[0])
+        self.assertEqual(self.problems("docs/a.md", b"=======\n"), [])
         self.assertIn("carriage", self.problems("core/a.cc", b"int a;\r\n")[0])
         self.assertIn("no line end", self.problems("core/a.cc", b"int a;")[0])
         self.assertEqual(self.problems("tests/golden/a.json", b"{}\t "), [])

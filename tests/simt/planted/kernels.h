@@ -6,6 +6,7 @@
 #include "core/ops/compact_cuda.h"
 #include "core/ops/rows_cuda.h"
 #include "llm/sampling_cuda.h"
+#include "llm/sinks_cuda.h"
 
 namespace binocle {
 
@@ -22,6 +23,8 @@ struct PlantedKernels {
   void (*norm)(const cuda::NormWork&, float*) = nullptr;
   void (*add)(const cuda::AddWork&, float*) = nullptr;
   void (*embed)(const cuda::EmbeddingWork&, const float*, float*) = nullptr;
+  void (*mark)(const cuda::MarkSinksWork&) = nullptr;
+  void (*list)(const cuda::ListSinksWork&) = nullptr;
 };
 
 inline constexpr const char* kPlantedSymbol = "binocle_planted";  // extern "C" PlantedKernels()

@@ -48,16 +48,15 @@ INSTANTIATE_TEST_SUITE_P(Each, PlantedInKernels, ::testing::ValuesIn(Plants()),
 TEST_P(PlantedInKernels, IsCaught) {
   const Plant& plant = GetParam();
   const PlantedKernels kernels = WithRealOnes(KernelsOf(plant));
-  for (const uint64_t schedule : {1, 2}) {
-    const Outcome outcome = RunProblem(plant.library, kernels, schedule);
-    const std::string first = outcome.reports.empty() ? "no report" : outcome.reports[0];
-    if (plant.found_by == "numbers") {
-      EXPECT_FALSE(outcome.right) << first;
-    } else {
-      EXPECT_TRUE(std::any_of(outcome.reports.begin(), outcome.reports.end(),
-                              [&](const auto& r) { return r.starts_with(plant.found_by); }))
-          << plant.found_by << ", got " << first;
-    }
+  // One schedule: that faults are found in each is what emulator_test shows.
+  const Outcome outcome = RunProblem(plant.library, kernels, 2);
+  const std::string first = outcome.reports.empty() ? "no report" : outcome.reports[0];
+  if (plant.found_by == "numbers") {
+    EXPECT_FALSE(outcome.right) << first;
+  } else {
+    EXPECT_TRUE(std::any_of(outcome.reports.begin(), outcome.reports.end(),
+                            [&](const auto& r) { return r.starts_with(plant.found_by); }))
+        << plant.found_by << ", got " << first;
   }
 }
 

@@ -21,6 +21,7 @@ KV = ("attention/device_kv_cuda.cu", "kv")
 SAMPLING = ("llm/sampling_cuda.cu", "sampling")
 COMPACT = ("core/ops/compact_cuda.cu", "compact")
 OPS = ("core/ops/rows_cuda.cu", "ops")
+MARKS = ("llm/sinks_cuda.cu", "marks")
 
 # What finds it: words of a report, or "numbers": a result is wrong.
 PLANTS = [
@@ -79,6 +80,10 @@ PLANTS = [
     ("sum_without_a_barrier", OPS, "= value;\n  __syncthreads();\n  float sum", "= value;\n  float sum", "race"),
     ("squares_with_the_mean", OPS, "(x[i] - mean) * (x[i] - mean)", "x[i] * x[i]", "numbers"),
     ("one_number_more", OPS, "AddRowsKernel(AddWork work, float* x) {\n  const int64_t i = Index();\n  if (i >=", "AddRowsKernel(AddWork work, float* x) {\n  const int64_t i = Index();\n  if (i >", "out of bounds"),
+    ("counts_before_they_are_there", MARKS, "= upto;\n    __syncthreads();", "= upto;", "race"),
+    ("counts_overwritten", MARKS, "visual += total >> 16;\n    __syncthreads();", "visual += total >> 16;", "race"),
+    ("sinks_of_the_own_warp_twice", MARKS, "w < me / kWarp", "w <= me / kWarp", "numbers"),
+    ("sinks_one_row_late", MARKS, "int64_t{range.first_score + row} * 2", "int64_t{range.first_score + row + 1} * 2", "out of bounds"),
     ("rows_of_no_token", OPS, "out[i] = id < 0 ? 0.0F : Load(", "out[i] = Load(", "out of bounds"),
 ]
 
@@ -105,7 +110,7 @@ SOME = {
     "heads_of_the_first_group", "barrier_for_some", "merges_one_part_again", "weights_without_a_fence", "scores_of_unseen_keys",
     "content_not_rescaled", "classes_of_the_neighbour", "sinks_that_are_not_seen", "rotated_backwards", "slots_of_one_page",
     "ties_by_the_last_id", "scan_without_a_barrier", "bytes_cut_off", "maximum_without_a_barrier", "squares_with_the_mean",
-    "one_number_more",
+    "one_number_more", "counts_overwritten", "sinks_of_the_own_warp_twice",
 }
 
 

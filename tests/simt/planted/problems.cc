@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "attention/attention_ref.h"
 #include "attention/var.h"
@@ -86,13 +87,14 @@ void Varied(const PlantedKernels& kernels, Outcome& outcome) {
   for (int32_t r = 0; r < 18; ++r)
     rows.push_back({r, r, 0, static_cast<int32_t>(kKeys) - 17 + r, 0, 1, 0});
   const simt::Array<int32_t> device_sinks("sinks", sinks),
+      counts("sink counts", std::vector<int32_t>{static_cast<int32_t>(sinks.size()),
+                                                 static_cast<int32_t>(sinks.size())}),
       pages("pages", std::vector<int32_t>(p.runs[0].pages.begin(), p.runs[0].pages.end()));
   const simt::Array<cuda::SinkRow> device_rows("sink rows", rows);
   const simt::Array<cuda::TilePolicy> device_policies("policies", policies);
   const simt::Array<cuda::SinkPolicy> sink_policies(
-      "sink policies",
-      std::vector<cuda::SinkPolicy>{{device_sinks.data(), static_cast<int32_t>(sinks.size()),
-                                     cuda::DeviceRule::kContentShare, params}});
+      "sink policies", std::vector<cuda::SinkPolicy>{{device_sinks.data(), counts.data(), false,
+                                                      cuda::DeviceRule::kContentShare, params}});
   kernels.sinks({.shape = device.shape(),
                  .q = device.q.data(),
                  .q_stride = 4 * 64,
@@ -266,12 +268,39 @@ void Ops(const PlantedKernels& kernels, Outcome& outcome) {
   }
 }
 
+// Some of 2,500 positions are sinks, visual ones among them: marked by their scores, then listed.
+void Marks(const PlantedKernels& kernels, Outcome& outcome) {
+  constexpr int32_t kRows = 2500;
+  std::vector<float> scores;
+  std::vector<int32_t> want;
+  for (int32_t row = 0; row < kRows; ++row) {
+    const bool sink = row % 7 == 3 || row > 2400;
+    scores.insert(scores.end(), {sink ? 40.0F : 39.0F, 4.0F});  // φ is 20 or 19.5
+    if (sink) want.push_back(row);
+  }
+  const simt::Array<float> device_scores("scores", scores);
+  const simt::Array<uint8_t> classes("classes", size_t{2} * 2560);
+  const simt::Array<cuda::SinkRange> ranges(
+      "ranges", std::vector<cuda::SinkRange>{
+                    {0, 1000, 0, kRows, false, false, 20, classes.data(), 2560},
+                    {1000, 1500, 1000, kRows, true, false, 20, classes.data(), 2560}});
+  kernels.mark({device_scores.data(), ranges.data(), 2, 1500, 1});
+  const simt::Array<int32_t> list("list", 2560), counts("counts", 2);
+  const simt::Array<cuda::SinkListing> listings(
+      "listings",
+      std::vector<cuda::SinkListing>{{classes.data(), 2560, kRows, list.data(), counts.data()}});
+  kernels.list({listings.data(), 1, 1});
+  outcome.right = counts[0] == std::ssize(want) &&
+                  counts[1] == std::ranges::count_if(want, [](auto row) { return row >= 1000; });
+  for (size_t i = 0; i < want.size(); ++i) outcome.right = outcome.right && list[i] == want[i];
+}
+
 using Run = void (*)(const PlantedKernels&, Outcome&);
 const std::map<std::string, Run>& Problems() {
   static const std::map<std::string, Run> problems = {
-      {"tiles", &Tiles},       {"varied", &Varied},   {"rows", &Rows},
-      {"parts", &Tiles},       {"sinks", &Varied},    {"kv", &IntoPages},
-      {"sampling", &Sampling}, {"compact", &Compact}, {"ops", &Ops}};
+      {"tiles", &Tiles},  {"varied", &Varied}, {"rows", &Rows},         {"parts", &Tiles},
+      {"sinks", &Varied}, {"kv", &IntoPages},  {"sampling", &Sampling}, {"compact", &Compact},
+      {"ops", &Ops},      {"marks", &Marks}};
   return problems;
 }
 
@@ -291,7 +320,9 @@ PlantedKernels WithRealOnes(const PlantedKernels& planted) {
       .norm = [](const cuda::NormWork& work, float* out) { cuda::Norm(work, out, nullptr); },
       .add = [](const cuda::AddWork& work, float* x) { cuda::AddRows(work, x, nullptr); },
       .embed = [](const cuda::EmbeddingWork& work, const float* table,
-                  float* out) { cuda::EmbeddingRows(work, table, out, nullptr); }};
+                  float* out) { cuda::EmbeddingRows(work, table, out, nullptr); },
+      .mark = [](const cuda::MarkSinksWork& work) { cuda::MarkSinks(work, nullptr); },
+      .list = [](const cuda::ListSinksWork& work) { cuda::ListSinks(work, nullptr); }};
   const auto take = [](auto& to, auto from) {
     if (from != nullptr) to = from;
   };
@@ -307,6 +338,8 @@ PlantedKernels WithRealOnes(const PlantedKernels& planted) {
   take(all.norm, planted.norm);
   take(all.add, planted.add);
   take(all.embed, planted.embed);
+  take(all.mark, planted.mark);
+  take(all.list, planted.list);
   return all;
 }
 
@@ -321,7 +354,9 @@ Outcome RunProblem(const std::string& library, const PlantedKernels& kernels, ui
 const std::vector<std::string>& ProblemLibraries() {
   static const std::vector<std::string> libraries = [] {
     std::vector<std::string> names;
-    for (const auto& [name, run] : Problems()) names.push_back(name);
+    std::set<Run> seen;
+    for (const auto& [name, run] : Problems())
+      if (seen.insert(run).second) names.push_back(name);
     return names;
   }();
   return libraries;

@@ -20,6 +20,7 @@ PlantedKernels WithRealOnes(const PlantedKernels& planted);
 
 // `library` as plants.py names it: tiles, varied, rows, parts, sinks, kv, sampling, compact, ops. Throws std::out_of_range for another.
 Outcome RunProblem(const std::string& library, const PlantedKernels& kernels, uint64_t schedule);
+// One for each problem: some share it, as tiles and parts.
 const std::vector<std::string>& ProblemLibraries();
 
 }  // namespace binocle

@@ -24,12 +24,8 @@ void Launch(Dim3 grid, Dim3 block, size_t dynamic_shared, bool checked,
 
 // Which order of blocks, warps and lanes launches take from now on.
 void SetSchedule(uint64_t seed);
-// Whether this is a checked program; tests are compiled with SIMT_CHECKED where their kernels are.
-#ifdef SIMT_CHECKED
-inline constexpr bool kCheckedProgram = true;
-#else
-inline constexpr bool kCheckedProgram = false;
-#endif
+// Whether this is a checked program, whose kernels' loads and stores are seen (checked.cc).
+bool IsChecked();
 
 // What was found since the last call.
 std::vector<Report> TakeReports();

@@ -1,6 +1,6 @@
-// libjpeg prints its warnings about damaged pictures to stderr, and OpenCV offers no way to stop it. stderr is this program's, which says
-// what is wrong in one line; so its own jpeg_std_error, found before the library's, hands out an error manager that prints nothing.
-// Where OpenCV carries a libjpeg of its own inside, this is never called.
+// libjpeg prints its warnings about damaged pictures to stderr, and OpenCV offers no way to stop it. stderr is the program's, which says
+// what is wrong in one line; so the module's own jpeg_std_error, found before the library's by what is loaded with the module, hands out an error
+// manager that prints nothing. Where OpenCV carries a libjpeg of its own inside, or the program has one, this is never called.
 #include <dlfcn.h>
 
 namespace {
