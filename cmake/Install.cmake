@@ -15,6 +15,10 @@ install(TARGETS binocle_sentencepiece LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR
 if(BINOCLE_OPENCV)
   install(TARGETS binocle_opencv LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
+# Apart (cmake --install … --component cuda): it goes with the CUDA toolkit of this machine, which no package can ask for.
+if(TARGET binocle_cuda)
+  install(TARGETS binocle_cuda LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT cuda EXCLUDE_FROM_ALL)
+endif()
 install(TARGETS binocle_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY include/binocle DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 install(DIRECTORY models/binocle-tiny DESTINATION ${CMAKE_INSTALL_DATADIR}/binocle/models)

@@ -29,6 +29,14 @@ answers() {  # program [argument …]: it must print an answer for each of two q
   [ "$(tail -1 <<<"$out")" = "[0 ms of vision, 1 picture from the cache]" ] || fail "the second question did vision work: $*"
 }
 
+if [ -f "$build/lib/libbinocle_cuda.so" ]; then
+  echo "-- the CUDA module, apart"
+  [ -z "$(find "$prefix" -name libbinocle_cuda.so)" ] || fail "the CUDA module is installed with the rest"
+  cmake --install "$build" --prefix "$prefix" --component cuda >"$work/cuda.log" || { cat "$work/cuda.log"; fail "the CUDA module cannot be installed"; }
+  "$prefix/bin/binocle" ask --device cuda --max-new-tokens 1 Hi >"$work/cuda.out" 2>&1 || { cat "$work/cuda.out"; fail "ask --device cuda"; }
+  if grep "CUDA module" "$work/cuda.out"; then fail "the installed program does not find the CUDA module"; fi
+fi
+
 echo "-- CMake"
 cmake -S examples/embed -B "$work/embed" -DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_BUILD_TYPE=Release >"$work/embed.log" 2>&1 &&
   cmake --build "$work/embed" >>"$work/embed.log" 2>&1 || { cat "$work/embed.log"; fail "examples/embed does not build"; }
