@@ -33,7 +33,7 @@ class Step:
     cooldown: float = 0.4
 
 
-# Core-minutes on an idle machine: anchor 43, augment 82, decoder 107, join 670. README.md has the reasons.
+# Core-minutes on an idle machine: anchor 43, augment 82, decoder 107, join 400. README.md has the reasons.
 PLAN = (Step("anchor", 2600), Step("augment", 3400), Step("decoder", 2600),
         Step("join", 3600, ("anchor", "augment", "decoder"), cores=2, cooldown=0.5))
 
