@@ -1,8 +1,8 @@
 #include "attention/attention_device.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
-#include <memory>
 #include <vector>
 
 #include "attention/attention_cuda.h"
@@ -95,14 +95,14 @@ class PlanKeeper {
   Kept& PlanFor(const PlanRequest& request) {
     effects_.clear();
     for (const QueryRun& run : request.runs) effects_.push_back(EffectOf(run, 0, run.keys));
-    const auto known = std::ranges::find_if(
-        kept_, [&](const std::unique_ptr<Kept>& kept) { return IsFor(*kept, request); });
+    const auto known =
+        std::ranges::find_if(kept_, [&](const Kept& kept) { return IsFor(kept, request); });
     if (known != kept_.end()) {
       std::rotate(kept_.begin(), known, known + 1);
-      return *kept_.front();
+      return kept_.front();
     }
     std::rotate(kept_.begin(), kept_.end() - 1, kept_.end());
-    Kept& oldest = *kept_.front();
+    Kept& oldest = kept_.front();
     oldest.valid = false;
     PlanAttention(request, oldest.plan);
     Remember(request, oldest);
@@ -136,16 +136,9 @@ class PlanKeeper {
     kept.valid = true;
   }
 
-  // A pass of a decoder asks for two kinds of runs (text, and all), within and outside of an intervention's layers.
-  static constexpr size_t kCalls = 4;
-  std::vector<std::unique_ptr<Kept>> kept_ = MakeAll();
+  // A pass of a decoder asks for two kinds of runs (text, and all), within and outside of an intervention's layers. Latest first.
+  std::array<Kept, 4> kept_;
   std::vector<std::vector<std::byte>> effects_;  // of the call at hand
-
-  static std::vector<std::unique_ptr<Kept>> MakeAll() {
-    std::vector<std::unique_ptr<Kept>> all;
-    for (size_t i = 0; i < kCalls; ++i) all.push_back(std::make_unique<Kept>());
-    return all;
-  }
 };
 
 // Beside bf16 pages queries are scaled first and then rounded, as the CPU does it: which of the two comes first shows where the scale is no power of two.

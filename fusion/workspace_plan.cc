@@ -71,10 +71,7 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
   int64_t hidden = 0;
   const bool of_bytes =
       c.text.layer_kind == WeightKind::kInt8 || c.text.layer_kind == WeightKind::kInt4;
-  const int64_t sums =
-      of_bytes ? std::min(kDeviceSumsBytes, 4 * std::max(decoder_rows * 2 * c.text.ff_width,
-                                                         sequences * c.text.vocabulary))
-               : 0;
+  int64_t sums = 4 * std::max(decoder_rows * 2 * c.text.ff_width, sequences * c.text.vocabulary);
   const int64_t expanded =
       c.text.layer_kind == WeightKind::kInt4 ? 2 * c.text.ff_width * c.text.width : 0;
   for (const auto* tower : {&c.anchor, &c.augment}) {
@@ -83,7 +80,9 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
     const int64_t tokens = shape.images * shape.tokens;
     rows = std::max(rows, tokens * std::max(shape.ff_width, shape.width) * 2);
     hidden = std::max(hidden, tokens * shape.ff_width * 4);
+    sums = std::max(sums, tokens * shape.ff_width * 4);
   }
+  sums = of_bytes ? std::min(sums, kDeviceSumsBytes) : 0;
   const int64_t parts = sequences * (c.text.max_positions / 256 + 2);
   const int64_t queries = decoder_rows * q_width * 2;
   const int64_t scratch =

@@ -6,6 +6,7 @@
 #include "llm/sampling_cuda.h"
 
 #include "core/backend/cuda/device.h"
+#include "core/backend/cuda/warp_scan-inl.h"
 
 namespace binocle::cuda {
 namespace {
@@ -42,16 +43,6 @@ struct SampleScratch {
 BINOCLE_DEVICE Count WarpSumOfCounts(Count value) {
   for (int offset = kWarp / 2; offset > 0; offset /= 2)
     value += __shfl_xor_sync(kWholeWarp, value, offset);
-  return value;
-}
-
-// Σ over this lane and those before it.
-BINOCLE_DEVICE Count WarpScan(Count value) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  for (int offset = 1; offset < kWarp; offset *= 2) {
-    const Count before = __shfl_sync(kWholeWarp, value, Larger(lane - offset, 0));
-    if (lane >= offset) value += before;
-  }
   return value;
 }
 

@@ -4,6 +4,7 @@
 
 #include "attention/segments.h"
 #include "core/backend/cuda/device.h"
+#include "core/backend/cuda/warp_scan-inl.h"
 
 namespace binocle::cuda {
 namespace {
@@ -32,16 +33,6 @@ __global__ void __launch_bounds__(kSinkThreads)
   const int layer = work.layer < 0 ? index : work.layer;
   range.classes[layer * range.layer_bytes + position] =
       static_cast<uint8_t>((range.visual ? kVisualKey : 0) | (sink ? kSinkKey : 0));
-}
-
-// Σ over this lane and those before it.
-BINOCLE_DEVICE int WarpScan(int value) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  for (int offset = 1; offset < kWarp; offset *= 2) {
-    const int before = __shfl_sync(kWholeWarp, value, Larger(lane - offset, 0));
-    if (lane >= offset) value += before;
-  }
-  return value;
 }
 
 __global__ void __launch_bounds__(kSinkThreads)

@@ -139,14 +139,14 @@ asan() {
   ctest --test-dir build/asan -j "$JOBS" -R "^($(IFS='|'; echo "${tests[*]}"))\$" --output-on-failure --no-tests=error
 }
 
-# Half a minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind. Those of the network are
+# A quarter of a minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind. Those of the network are
 # the build's own: with sanitizers they take the whole service along (asan_all).
 step_fuzz() {
   local name pids=() failed=0
   mkdir -p build/fuzz-found
   for name in dev/proto_request dev/http_body asan/safetensors asan/gguf; do
     (mkdir -p "build/fuzz-found/${name#*/}" && cd "build/fuzz-found/${name#*/}" &&
-      exec "../../${name%/*}/bin/fuzz_${name#*/}" --seconds "${FUZZ_SECONDS:-30}" "../../${name%/*}/tests/fuzz/seeds/${name#*/}" >log 2>&1) &
+      exec "../../${name%/*}/bin/fuzz_${name#*/}" --seconds "${FUZZ_SECONDS:-15}" "../../${name%/*}/tests/fuzz/seeds/${name#*/}" >log 2>&1) &
     pids+=($!)
   done
   for name in "${pids[@]}"; do wait "$name" || failed=1; done

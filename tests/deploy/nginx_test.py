@@ -48,6 +48,8 @@ CONFIGURATION = REPOSITORY / "deploy" / "nginx.conf"
 ROOM = ["--model", LLAVA, "--max-sequences", "16", "--kv-tokens", "8192", "--threads", "1"]
 NAME = "vision.example.org"
 THREADS = 8
+# Clients move from one connection to the next all the time, and a reload that misses one of them does not last for minutes.
+CONNECTION_SECONDS = 2
 # Texts of 200 tokens, which take some tenths of a second, by their seeds.
 QUESTION = {"prompt": "a b c", "max_new_tokens": 200, "temperature": 1.0}
 SEEDS = range(24)
@@ -60,7 +62,7 @@ def make_certificate(folder):
 
 
 class Nginx:
-    """nginx in the foreground with deploy/nginx.conf, whose addresses and files are exchanged, and nothing else."""
+    """nginx in the foreground with deploy/nginx.conf, whose addresses, files and life of a connection are exchanged, and nothing else."""
 
     def __init__(self, folder, grpc_ports, http_ports):
         self.folder = folder
@@ -96,6 +98,7 @@ class Nginx:
         exchange("/var/log/nginx/access.log", f"{self.folder}/access.log")
         exchange("/run/nginx.pid", f"{self.folder}/nginx.pid")
         exchange("\nhttp {\n", "\nhttp {\n" + "".join(f"  {kind}_temp_path {self.folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi")))
+        exchange("keepalive_time 5m;", f"keepalive_time {CONNECTION_SECONDS}s;")
         exchange("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port} ssl http2;")
         exchange("/etc/nginx/binocle.pem", f"{self.folder}/binocle.pem")
         exchange("/etc/nginx/binocle.key", f"{self.folder}/binocle.key")
