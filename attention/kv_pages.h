@@ -131,7 +131,7 @@ class KvPool {
   int64_t holders(int32_t page) const { return holders_[static_cast<size_t>(page)]; }
   // The first `tokens` of a page, in all layers, into another.
   void Copy(int32_t from, int32_t to, int64_t tokens);
-  // Calls `then` with the arguments of each Copy, before it.
+  // Calls `then` with the arguments of each Copy, before it, as long as pages are copied.
   void WhenCopied(std::function<void(int32_t from, int32_t to, int64_t tokens)> then) {
     when_copied_ = std::move(then);
   }

@@ -22,7 +22,7 @@ struct FollowerContext {
 // others, and says which; UNAVAILABLE where it leaves.
 int64_t AwaitTerms(Communicator& communicator, std::span<const OrderTerm> terms);
 
-// After AwaitTerms. Returns when rank 0 has ended; UNAVAILABLE where it leaves without a word.
+// After AwaitTerms. An order is checked as a whole before anything of it is done, INTERNAL where it is none. Returns when rank 0 has ended; UNAVAILABLE where it leaves without a word.
 void FollowDecoder(const FollowerContext& c);
 
 }  // namespace binocle

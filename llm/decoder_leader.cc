@@ -23,7 +23,6 @@ DecoderLeader::DecoderLeader(Communicator& communicator, int64_t pages,
                              std::span<const OrderTerm> terms)
     : communicator_(communicator), dropped_(std::make_shared<Dropped>()) {
   Order begin(OrderKind::kBegin);
-  begin.Put(Order::kVersion);
   begin.Put(pages);
   begin.Put(std::ssize(terms));
   for (const OrderTerm& term : terms) begin.Put(term.value);

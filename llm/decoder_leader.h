@@ -24,7 +24,7 @@ class DecoderLeader {
   DecoderLeader(const DecoderLeader&) = delete;
   DecoderLeader& operator=(const DecoderLeader&) = delete;
 
-  // `pass` is rank 0's part of it. UNIMPLEMENTED for a batch with hooks: what they watch and change are heads, and most are elsewhere.
+  // `pass` is rank 0's part of it; when it returns nothing of it waits to begin on a device. UNIMPLEMENTED for a batch with hooks: what they watch and change are heads, and most are elsewhere.
   void Forward(const DecoderBatch& batch, const std::function<void()>& pass);
   // The image's keys and values of the others' heads stay there as long as what is returned.
   std::shared_ptr<const ImageOfOthers> EncodeImage(const ImageToEncode& from,

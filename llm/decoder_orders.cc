@@ -57,9 +57,23 @@ int64_t Order::Take() {
   return number;
 }
 
+int64_t Order::Take(int64_t least, int64_t most, const char* what) {
+  const int64_t number = Take();
+  if (number < least || number > most)
+    Throw(Code::kInternal, "tensor_parallel: an order has ", number, " as ", what, ", expected ",
+          least, " to ", most);
+  return number;
+}
+
+void Order::CheckEnd() const {
+  if (taken_ != bytes_.size())
+    Throw(Code::kInternal, "tensor_parallel: an order of ", bytes_.size(), " bytes, expected ",
+          taken_);
+}
+
 std::vector<int32_t> Order::TakeList() {
   const auto count = static_cast<uint64_t>(Take());
-  if (count > bytes_.size())
+  if (count > (bytes_.size() - taken_) / sizeof(int32_t))
     Throw(Code::kInternal, "tensor_parallel: a list of ", count, " in an order of ", bytes_.size(),
           " bytes");
   std::vector<int32_t> numbers(count);

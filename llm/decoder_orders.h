@@ -1,7 +1,7 @@
 // What rank 0 says to the others before each thing that the decoder does (llm/decoder_leader.h, llm/decoder_follower.h), as bytes.
 //
-// An order goes over as its length and then its numbers, 64 bits each but for lists of 32. Both sides are of one build on machines alike: the greeting
-// (core/parallel/tcp_communicator.cc) fails where the order of bytes differs, kVersion where the orders do.
+// An order goes over as its length and then its numbers, 64 bits each but for lists of 32. Both sides are of one build on machines alike: ranks do not meet
+// (core/parallel/reception.h) where the order of bytes differs, or kVersion.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 namespace binocle {
 
 enum class OrderKind : int64_t {
-  kBegin,        // version, pages, OrderTerms
+  kBegin,        // pages, OrderTerms
   kForward,      // text rows, positions, slots, runs, plan
   kEncodeImage,  // number, tokens, aligner
   kDropImage,    // number
@@ -26,7 +26,7 @@ enum class OrderKind : int64_t {
 
 class Order {
  public:
-  static constexpr int64_t kVersion = 1;
+  static constexpr int64_t kVersion = 2;
 
   explicit Order(OrderKind kind) { Put(static_cast<int64_t>(kind)); }
   // The next one of rank 0, whenever it comes. Throws UNAVAILABLE as Communicator does.
@@ -36,10 +36,13 @@ class Order {
 
   void Put(int64_t number);
   void PutList(std::span<const int32_t> numbers);
-  // In the order in which they were put; throws INTERNAL for what was not.
+  // In the order in which they were put; throws INTERNAL for what was not, or is not from `least` to `most`.
   int64_t Take();
+  int64_t Take(int64_t least, int64_t most, const char* what);
   std::vector<int32_t> TakeList();
   OrderKind TakeKind() { return static_cast<OrderKind>(Take()); }
+  // Throws INTERNAL unless all was taken.
+  void CheckEnd() const;
 
  private:
   Order() = default;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "attention/rope_kv.h"
+#include "core/backend/cuda_backend.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/product_rows.h"
 #include "core/ops/ranks.h"
@@ -95,6 +96,11 @@ void AlignVoFfn(Exec& ex, const LlamaBlockWeights& w, const LinearWeights& out,
                 const DecoderActivations::Rows& a) {
   AlignVo(ex, out, a);
   FeedForward(ex, w, a);
+}
+
+// Of what ranks do together: commands that only wait would go with the first later one that cannot begin, and their sums with them.
+void BeginOnDevice(Exec& ex, const DecoderActivations& a) {
+  if (a.x.on_cuda()) ex.cuda().Flush();
 }
 
 LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
@@ -256,9 +262,11 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
                            DecoderActivations& a) const {
   BINOCLE_CHECK(batch.rows() <= a.max_rows && batch.text_rows <= batch.rows(), batch.rows(), " of ",
                 a.max_rows);
-  const auto pass = [&] { AllLayers(ex, batch, pool, a); };
-  if (leader_ == nullptr) return pass();
-  leader_->Forward(batch, pass);
+  if (leader_ == nullptr) return AllLayers(ex, batch, pool, a);
+  leader_->Forward(batch, [&] {
+    AllLayers(ex, batch, pool, a);
+    BeginOnDevice(ex, a);
+  });
 }
 
 void LlamaDecoder::AllLayers(Exec& ex, const DecoderBatch& batch, KvPool& pool,
@@ -305,9 +313,11 @@ void LlamaDecoder::AllLayers(Exec& ex, const DecoderBatch& batch, KvPool& pool,
 
 void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,
                                DecoderActivations& a, ImageKv& image) const {
-  const auto encode = [&] { ThroughLayers(ex, from, watch, a, image); };
-  if (leader_ == nullptr) return encode();
-  std::shared_ptr<const ImageOfOthers> others = leader_->EncodeImage(from, encode);
+  if (leader_ == nullptr) return ThroughLayers(ex, from, watch, a, image);
+  std::shared_ptr<const ImageOfOthers> others = leader_->EncodeImage(from, [&] {
+    ThroughLayers(ex, from, watch, a, image);
+    BeginOnDevice(ex, a);
+  });
   image.others = std::move(others);
 }
 

@@ -153,7 +153,7 @@ class LlamaDecoder {
   const LayerPlan& plan() const { return plan_; }
   int64_t max_positions() const { return rope_.cos.dim(0); }
 
-  // Of rank 0: tells the others what to do from here on, which must outlive the decoder. They call what follows as they are told (llm/decoder_follower.h).
+  // Of rank 0: tells the others what to do, from here on and as long as passes are made. They call what follows as they are told (llm/decoder_follower.h).
   void Lead(DecoderLeader* leader) { leader_ = leader; }
 
   // What the plan's composite layers need and the files do not have, so that the first picture does not wait for it.

@@ -1,7 +1,7 @@
 #include "core/backend/cuda_backend.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cstring>
 #include <utility>
 
 #include "core/error.h"
@@ -19,8 +19,6 @@ constexpr size_t kChunkBytes = size_t{1} << 20;
 // Passes through a model come again; what is shorter is somebody who reads a number, and what is longer a prompt's.
 constexpr size_t kLeastInGraph = 48;
 constexpr size_t kMostInGraph = 4096;
-// At other ranks, while this one waits for a sum.
-constexpr std::chrono::milliseconds kBetweenLooks{100};
 
 size_t RoundUp(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
@@ -52,6 +50,16 @@ class Hash {
   uint64_t state_ = 0x243F6A8885A308D3ULL;
 };
 
+// CudaModule::RanksWait, of a communicator.
+bool AreAllThere(void* communicator) {
+  try {
+    static_cast<Communicator*>(communicator)->Check();
+    return true;
+  } catch (const Error&) {
+    return false;  // it says why to whoever asks next
+  }
+}
+
 CudaDevice DeviceAt(int32_t index) {
   const CudaDevices found = FindCudaDevices();
   if (found.devices.empty()) Throw(Code::kUnavailable, found.why_none);
@@ -69,7 +77,7 @@ const CudaModule& Module() {
 
 CudaBackend::CudaBackend(int32_t index) : module_(Module()), device_(DeviceAt(index)) {
   opened_ = module_.open(index, &TakeProblem, &problem_);
-  Check(opened_ != nullptr, device_.name.c_str());
+  if (opened_ == nullptr) Throw(Code::kInternal, device_.name, ": ", problem_);
 }
 
 CudaBackend::~CudaBackend() {
@@ -82,45 +90,36 @@ CudaBackend::~CudaBackend() {
 
 void CudaBackend::JoinRanks(Communicator& communicator) {
   CudaModule::RanksId id{};
-  bool has = true;
-  if (communicator.rank() == 0) has = module_.ranks_id(&id, &TakeProblem, &problem_);
+  bool has = module_.ranks_version() > 0;
+  if (has && communicator.rank() == 0) has = module_.ranks_id(&id, &TakeProblem, &problem_);
   // Whoever has no NCCL says so before the others wait inside theirs.
-  float without = has && module_.can_join_ranks() ? 0.0F : 1.0F;
+  float without = has ? 0.0F : 1.0F;
   communicator.Sum({&without, 1});
   const std::string problem = std::exchange(problem_, {});
   if (without > 0) {
-    Throw(Code::kUnimplemented, "tensor_parallel on GPUs needs NCCL (libnccl.so.2), which ",
+    Throw(Code::kUnimplemented,
+          "tensor_parallel on GPUs needs NCCL (libnccl.so.2, 2.14 or later), ", "which ",
           static_cast<int64_t>(without), " of ", communicator.size(), " ranks cannot use",
           problem.empty() ? "" : ": ", problem);
   }
   communicator.Broadcast(std::as_writable_bytes(std::span(&id, 1)));
-  Check(module_.join_ranks(opened_, id, static_cast<int32_t>(communicator.rank()),
-                           static_cast<int32_t>(communicator.size()), &TakeProblem, &problem_),
-        "NCCL");
+  const CudaModule::RanksWait wait{.milliseconds = communicator.to_answer().count(),
+                                   .go_on = &AreAllThere,
+                                   .context = &communicator};
   communicator_ = &communicator;
-}
-
-void CudaBackend::AwaitRanks() {
-  if (communicator_ == nullptr) return;
-  auto look = std::chrono::steady_clock::now() + kBetweenLooks;
-  while (true) {
-    const int32_t finished = module_.finished(opened_, &TakeProblem, &problem_);
-    Check(finished >= 0, "waiting");
-    if (finished == 1) return;
-    if (std::chrono::steady_clock::now() < look) continue;
-    look += kBetweenLooks;
-    try {
-      communicator_->Check();
-    } catch (const Error&) {
-      module_.abandon_ranks(opened_);
-      throw;
-    }
-  }
+  Check(
+      module_.join_ranks(opened_, id, static_cast<int32_t>(communicator.rank()),
+                         static_cast<int32_t>(communicator.size()), wait, &TakeProblem, &problem_),
+      "NCCL");
 }
 
 void CudaBackend::Check(bool ok, const char* what) {
   if (ok) return;
-  Throw(Code::kInternal, what, ": ", std::exchange(problem_, {}));
+  const std::string problem = internal::Concat(what, ": ", std::exchange(problem_, {}));
+  if (module_.lost(opened_) && lost_.empty()) lost_ = problem;
+  if (communicator_ == nullptr || module_.among_ranks(opened_)) Throw(Code::kInternal, problem);
+  communicator_->Leave("tensor_parallel: " + problem);
+  Throw(Code::kUnavailable, communicator_->over());
 }
 
 void* CudaBackend::Allocate(int64_t bytes) {
@@ -262,14 +261,12 @@ void CudaBackend::Write(void* to, const void* from, int64_t bytes) {
 void CudaBackend::Read(const void* from, void* to, int64_t bytes) {
   if (bytes == 0) return;
   Flush();
-  AwaitRanks();
   Check(module_.read(opened_, to, from, static_cast<size_t>(bytes), &TakeProblem, &problem_),
         device_.name.c_str());
 }
 
 void CudaBackend::Wait() {
   Flush();
-  AwaitRanks();
   Check(module_.wait(opened_, &TakeProblem, &problem_), device_.name.c_str());
 }
 

@@ -9,6 +9,7 @@
 // A rank that leaves, or is out of step, ends it for all: every call from then on throws UNAVAILABLE and says which rank it was.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -34,8 +35,12 @@ class Communicator {
   // Throws where it is over; notices a rank that has left, and does not wait. For who waits elsewhere for what other ranks do.
   virtual void Check() = 0;
 
-  // This rank cannot go on: the others are not to wait for it. `why` is what its own later calls say.
+  // This rank cannot go on: the others are not to wait for it. `why` is what its own later calls say, unless it was over before.
   virtual void Leave(const std::string& why) noexcept = 0;
+  // Why it is over, as later calls say it; empty while it is not.
+  virtual const std::string& over() const = 0;
+  // How long a rank waits for others that are about to come.
+  virtual std::chrono::milliseconds to_answer() const = 0;
 };
 
 }  // namespace binocle

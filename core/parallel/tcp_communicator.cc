@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/parallel/reception.h"
 #include "core/parallel/socket.h"
 
 namespace binocle {
@@ -16,16 +17,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kBetweenAttempts{50};
-// For a stranger's hello, so that it does not keep others waiting; a rank sends its own at once.
-constexpr std::chrono::seconds kToSayHello{5};
-
-// Numbers are as the machines have them: those with another order of bytes fail at the first.
-constexpr uint64_t kGreeting = 0x31736b6e61726e42;
-struct Hello {
-  uint64_t greeting;
-  int64_t rank;
-  int64_t size;
-};
+constexpr std::chrono::seconds kBeyondLate{10};
 
 enum class FrameKind : uint64_t { kSum = 1, kBroadcast, kBarrier };
 struct FrameHead {
@@ -52,11 +44,14 @@ class TcpStar : public Communicator {
  public:
   explicit TcpStar(const Meeting& meeting) : meeting_(meeting) {
     peers_.resize(static_cast<size_t>(meeting.rank == 0 ? meeting.size : 1));
-    if (meeting.rank == 0) {
-      AwaitOthers();
-    } else {
+    if (meeting.rank > 0) {
       GoToRankZero();
+    } else if (meeting.size > 1) {
+      peers_ = ReceiveRanks(meeting_);
     }
+    // One that is slow is late, which says more than that it has left.
+    for (const TcpSocket& peer : peers_)
+      if (peer.open()) peer.BearWith(meeting_.to_answer + kBeyondLate);
   }
 
   int64_t rank() const override { return meeting_.rank; }
@@ -82,11 +77,10 @@ class TcpStar : public Communicator {
     if (over_.empty()) over_ = why;
     for (TcpSocket& peer : peers_) peer.Close();
   }
+  const std::string& over() const override { return over_; }
+  std::chrono::milliseconds to_answer() const override { return meeting_.to_answer; }
 
  private:
-  std::string Place() const {
-    return internal::Concat(Printable(meeting_.address, 80), ":", meeting_.port);
-  }
   SocketDeadline Deadline() const { return SteadyClock::now() + meeting_.to_answer; }
   const TcpSocket& Peer(int64_t rank) const { return peers_[static_cast<size_t>(rank)]; }
 
@@ -157,38 +151,6 @@ class TcpStar : public Communicator {
     for (int64_t peer = 1; peer < size(); ++peer) SendFrame(peer, head, bytes, deadline);
   }
 
-  std::string Missing() const {
-    std::string missing;
-    for (int64_t peer = 1; peer < size(); ++peer)
-      if (!Peer(peer).open()) missing += (missing.empty() ? "" : ", ") + std::to_string(peer);
-    return missing;
-  }
-
-  void AwaitOthers() {
-    if (size() == 1) return;
-    const TcpSocket listening = TcpSocket::Listen(meeting_.address, meeting_.port);
-    const SteadyClock::time_point until = SteadyClock::now() + meeting_.to_meet;
-    for (int64_t there = 1; there < size();) {
-      TcpSocket peer = listening.Accept(until);
-      if (!peer.open())
-        End("of ", size(), " ranks these did not come to ", Place(), " within ",
-            meeting_.to_meet.count() / 1000, " s: ", Missing());
-      Hello hello{};
-      const auto answers = std::min(until, SteadyClock::now() + kToSayHello);
-      const SocketEnd end = peer.Receive(std::as_writable_bytes(std::span(&hello, 1)), answers);
-      if (end != SocketEnd::kDone || hello.greeting != kGreeting) continue;  // a stranger
-      if (hello.size != size() || hello.rank < 1 || hello.rank >= size())
-        End("a process came to ", Place(), " as rank ", hello.rank, " of ", hello.size,
-            ", expected one of ", size());
-      if (Peer(hello.rank).open())
-        End("two processes came to ", Place(), " as rank ", hello.rank, " of ", size());
-      peers_[static_cast<size_t>(hello.rank)] = std::move(peer);
-      ++there;
-    }
-    const Hello welcome{kGreeting, 0, size()};
-    for (int64_t peer = 1; peer < size(); ++peer) Peer(peer).Send(AsBytesOf(welcome), Deadline());
-  }
-
   void GoToRankZero() {
     const SteadyClock::time_point until = SteadyClock::now() + meeting_.to_meet;
     TcpSocket& zero = peers_[0];
@@ -196,20 +158,23 @@ class TcpStar : public Communicator {
       zero = TcpSocket::Connect(meeting_.address, meeting_.port, until);
       if (zero.open()) break;
       if (SteadyClock::now() >= until)
-        End("rank 0 of ", size(), " did not listen at ", Place(), " within ",
+        End("rank 0 of ", size(), " did not listen at ", PlaceOf(meeting_), " within ",
             meeting_.to_meet.count() / 1000, " s");
       std::this_thread::sleep_for(kBetweenAttempts);
     }
-    const Hello hello{kGreeting, rank(), size()};
+    const Hello hello = Hello::Of(meeting_);
     Hello welcome{};
     SocketEnd end = zero.Send(AsBytesOf(hello), until);
     if (end == SocketEnd::kDone)
       end = zero.Receive(std::as_writable_bytes(std::span(&welcome, 1)), until);
     if (end == SocketEnd::kLate)
-      End("not all of ", size(), " ranks came to ", Place(), " within ",
+      End("not all of ", size(), " ranks came to ", PlaceOf(meeting_), " within ",
           meeting_.to_meet.count() / 1000, " s");
-    if (end == SocketEnd::kLeft || welcome.greeting != kGreeting || welcome.size != size())
-      End("what listens at ", Place(), " is not rank 0 of ", size(), " ranks, or it gave up");
+    if (end == SocketEnd::kLeft || welcome.greeting != Hello::kGreeting || welcome.rank != 0 ||
+        welcome.size != size())
+      End("what listens at ", PlaceOf(meeting_), " is not rank 0 of ", size(),
+          " ranks, or it gave up");
+    CheckTerms(meeting_, welcome);
   }
 
   const Meeting meeting_;

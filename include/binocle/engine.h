@@ -30,9 +30,16 @@ struct TensorParallel {
   // 1 … 1024. They divide the heads and the ffn width, and divide the kv heads or are a multiple of them.
   int64_t ranks = 1;
   int64_t rank = 0;  // 0 … ranks − 1: this process
-  // Where rank 0 listens, for the others alone: nobody is asked who they are.
+  // What the others know rank 0's machine as. Rank 0 listens on the loopback where that is written as such (127.0.0.1, ::1, localhost), on every interface otherwise; nobody who connects is
+  // asked to prove who it is, so the port is for a network that only the ranks use.
   std::string address = "127.0.0.1";
   int64_t port = 29500;  // 1 … 65535
+  // 0 … ranks: how many of them are on this machine, whose processors and memory they share; 0: all of them.
+  int64_t local_ranks = 0;
+  // 0 …: which of these it is. "cuda" is then that GPU, modulo those that the process sees.
+  int64_t local_rank = 0;
+  // Of rank 0, while ranks meet: a line about each process that came to the port and was turned away. May be empty.
+  std::function<void(const std::string&)> note = {};
 };
 
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
@@ -161,6 +168,10 @@ class BINOCLE_EXPORT Engine {
   // RESOURCE_EXHAUSTED when keys and values do not fit; CANCELLED when observer.keep_going says no.
   Embedding EmbedText(const std::string& text, const EmbeddingOptions& options = {},
                       const Observer& observer = {});
+
+  // Why this engine can answer nothing any more, however often it is asked: its GPU is lost, or a rank that computed a part of the model has left. Nothing while it can. What it is to
+  // do then is to end, so that whoever started the process starts it anew.
+  std::optional<std::string> Failure() const;
 
   ImageCacheInfo image_cache() const;
   EngineStats stats() const;

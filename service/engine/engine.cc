@@ -100,7 +100,8 @@ struct Engine::Impl {
        CheckedModel checked)
       : options(engine_options),
         info(std::move(model_info)),
-        communicator(Meet(engine_options.tensor_parallel)),
+        communicator(Meet(engine_options.tensor_parallel, load)),
+        terms(TermsOf(checked, load)),
         exec(MakeExec(load)),
         together(exec, communicator.get()),
         calibration(ReadCalibration(checked)),
@@ -109,7 +110,7 @@ struct Engine::Impl {
              PoolPages(model.config(), load), model.config().text.kv_dtype, exec.place()),
         activations(model.config().text, BufferRows(model.config(), load), load.max_sequences,
                     exec.place()),
-        leader(MakeLeader(load)),
+        leader(MakeLeader()),
         images(model, options),
         prefix(pool),
         constraints(model),
@@ -119,10 +120,9 @@ struct Engine::Impl {
         workers(preparation, static_cast<int>(DecodeOrder::Limits{}.decoders + 1)) {}
 
   // Null where there is one rank.
-  std::unique_ptr<DecoderLeader> MakeLeader(const LoadOptions& load) {
+  std::unique_ptr<DecoderLeader> MakeLeader() {
     if (communicator == nullptr) return nullptr;
-    auto leads =
-        std::make_unique<DecoderLeader>(*communicator, pool.pages(), TermsOf(model.config(), load));
+    auto leads = std::make_unique<DecoderLeader>(*communicator, pool.pages(), terms);
     model.Lead(leads.get());
     pool.WhenCopied([to = leads.get()](int32_t from, int32_t into, int64_t tokens) {
       to->CopyPage(from, into, tokens);
@@ -154,6 +154,7 @@ struct Engine::Impl {
   EngineOptions options;
   ModelInfo info;
   std::unique_ptr<Communicator> communicator;  // null where there is one rank
+  std::vector<OrderTerm> terms;                // empty there
   Exec exec;
   JoinedRanks together;
   AttentionCalibration calibration;
@@ -201,10 +202,19 @@ void Engine::Follow(const std::string& path, const EngineOptions& options,
   AsErrors(path, [&] {
     const LoadOptions load = ParseLoadOptions(options);
     CheckedModel checked(path, load.overrides);
-    CheckMemoryPlan(Summarize(checked, load, options), load.memory_limit, MemoryFor(load));
-    FollowRankZero(options.tensor_parallel, load, std::move(checked), on_loaded);
+    const ModelInfo info = Summarize(checked, load, options);
+    const auto check_room = [&](int64_t kv_bytes) {
+      ModelInfo with_room = info;
+      with_room.kv_bytes = kv_bytes;
+      with_room.planned_bytes += kv_bytes - info.kv_bytes;
+      CheckMemoryPlan(with_room, load.memory_limit, MemoryFor(load));
+    };
+    check_room(info.kv_bytes);
+    FollowRankZero(options.tensor_parallel, load, std::move(checked), {check_room, on_loaded});
   });
 }
+
+std::optional<std::string> Engine::Failure() const { return impl_->loop.failure(); }
 
 int64_t Engine::MachineMemory() { return LimitsOfThisProcess().memory; }
 

@@ -14,8 +14,8 @@
 
 namespace binocle {
 
-// Null where there is one rank. Throws UNAVAILABLE as MeetOverTcp does.
-std::unique_ptr<Communicator> Meet(const TensorParallel& parallel);
+// Null where there is one rank. Throws UNAVAILABLE as MeetOverTcp does: also where ranks have other orders, another kind of device, or another NCCL.
+std::unique_ptr<Communicator> Meet(const TensorParallel& parallel, const LoadOptions& load);
 
 // From here on ops of `exec` sum over the ranks, on a GPU by NCCL: UNIMPLEMENTED where that is not installed. Nothing for a null communicator.
 class JoinedRanks {
@@ -23,10 +23,17 @@ class JoinedRanks {
   JoinedRanks(Exec& exec, Communicator* communicator);
 };
 
-std::vector<OrderTerm> TermsOf(const ModelConfig& config, const LoadOptions& load);
+// Empty where there is one rank.
+std::vector<OrderTerm> TermsOf(const CheckedModel& checked, const LoadOptions& load);
+
+struct FollowerEvents {
+  // Rank 0 has said how many pages there are, whose bytes these are here; throws where they do not fit.
+  std::function<void(int64_t kv_bytes)> check_room;
+  std::function<void()> on_loaded;  // may be empty
+};
 
 // Of a rank that is not 0: meets the others, loads its part and does as rank 0 says until that ends.
 void FollowRankZero(const TensorParallel& parallel, const LoadOptions& load, CheckedModel checked,
-                    const std::function<void()>& on_loaded);
+                    const FollowerEvents& events);
 
 }  // namespace binocle

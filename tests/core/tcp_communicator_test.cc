@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "binocle/error.h"
+#include "core/parallel/reception.h"
 #include "core/parallel/socket.h"
 #include "tests/testing/free_port.h"
 
@@ -172,38 +173,152 @@ TEST(TcpMeeting, RanksOutOfStepAreFound) {
                                HasSubstr("expected a sum of 16")));
 }
 
-TEST(TcpMeeting, ThoseWhoDisagreeAboutTheirNumberAreRefused) {
+TEST(TcpMeeting, RanksOfAnotherJobAreTurnedAwayAndNamed) {
   const int64_t port = testing::FreePort();
   std::vector<Meeting> meetings = {MeetingOf(0, 2, port), MeetingOf(1, 3, port)};
-  EXPECT_THAT(AsRanks(meetings, [](Communicator&) {})[0],
-              HasSubstr("as rank 1 of 3, expected one of 2"));
-  const int64_t other = testing::FreePort();
-  EXPECT_THAT(AsRanks({MeetingOf(0, 3, other), MeetingOf(1, 3, other), MeetingOf(1, 3, other)},
+  std::vector<std::string> notes;
+  meetings[0].to_meet = milliseconds(1500);
+  meetings[0].note = [&](const std::string& note) { notes.push_back(note); };
+  const auto errors = AsRanks(meetings, [](Communicator&) {});
+  const std::string who = "rank 1 of 3 where ranks of 2 meet";
+  EXPECT_THAT(errors[0], AllOf(HasSubstr("within 1 s: 1"), HasSubstr(who)));
+  EXPECT_THAT(errors[1], HasSubstr("is not rank 0 of 3 ranks, or it gave up"));
+  ASSERT_EQ(notes.size(), 1);
+  EXPECT_THAT(notes[0], HasSubstr(who));
+}
+
+TEST(TcpMeeting, TwoOfARankEndIt) {
+  const int64_t port = testing::FreePort();
+  EXPECT_THAT(AsRanks({MeetingOf(0, 3, port), MeetingOf(1, 3, port), MeetingOf(1, 3, port)},
                       [](Communicator&) {})[0],
               HasSubstr("two processes came to"));
 }
 
-TEST(TcpMeeting, StrangersAreTurnedAway) {
+TEST(TcpMeeting, RanksOfOtherTermsAreToldWhich) {
   const int64_t port = testing::FreePort();
-  std::thread stranger([&] {
-    TcpSocket socket;
-    while (!socket.open()) socket = TcpSocket::Connect("127.0.0.1", port, {});
-    const std::string words(24, 'x');
-    socket.Send(std::as_bytes(std::span(words)), {});
-    std::byte answer{};
-    EXPECT_EQ(socket.Receive({&answer, 1}, {}), SocketEnd::kLeft);
+  std::vector<Meeting> meetings = {MeetingOf(0, 3, port), MeetingOf(1, 3, port),
+                                   MeetingOf(2, 3, port)};
+  for (Meeting& meeting : meetings) meeting.terms = {{"the version", 7}, {"the device", 1}};
+  meetings[2].terms[1].value = 0;
+  const auto errors = AsRanks(meetings, [](Communicator&) {});
+  EXPECT_THAT(errors[0], HasSubstr("the device is 0 at rank 2 and 1 at rank 0, expected the same"));
+  EXPECT_THAT(errors[2], HasSubstr("the device is 1 at rank 0 and 0 at rank 2, expected the same"));
+}
+
+// Connected, once somebody listens.
+TcpSocket Visitor(int64_t port) {
+  TcpSocket socket;
+  for (int i = 0; i < 400 && !socket.open(); ++i) {
+    socket = TcpSocket::Connect("127.0.0.1", port, {});
+    if (!socket.open()) std::this_thread::sleep_for(milliseconds(25));
+  }
+  EXPECT_TRUE(socket.open());
+  return socket;
+}
+
+void Say(const TcpSocket& socket, const Hello& hello) {
+  socket.Send(std::as_bytes(std::span(&hello, 1)), {});
+}
+
+bool IsTurnedAway(const TcpSocket& socket) {
+  std::byte answer{};
+  return socket.Receive({&answer, 1}, std::chrono::steady_clock::now() +
+                                          std::chrono::seconds(15)) == SocketEnd::kLeft;
+}
+
+// Rank 0 of two, with `others` to do meanwhile, the last of which is rank 1.
+void MeetBeside(int64_t port, const std::function<void()>& others) {
+  std::string error;
+  std::thread zero(
+      [&] { error = AsRanks({MeetingOf(0, 2, port)}, [](Communicator& c) { c.Barrier(); })[0]; });
+  others();
+  zero.join();
+  EXPECT_EQ(error, "");
+}
+
+void ComeAsRankOne(int64_t port) {
+  EXPECT_EQ(AsRanks({MeetingOf(1, 2, port)}, [](Communicator& c) { c.Barrier(); })[0], "");
+}
+
+// Those who say nothing have their five seconds side by side, and nobody waits for them.
+TEST(TcpMeeting, StrangersAreTurnedAwayAndKeepNobodyWaiting) {
+  const int64_t port = testing::FreePort();
+  const auto begin = std::chrono::steady_clock::now();
+  MeetBeside(port, [&] {
+    const TcpSocket silent[] = {Visitor(port), Visitor(port), Visitor(port)};
+    const TcpSocket other = Visitor(port);
+    const std::string words(sizeof(Hello), 'x');
+    other.Send(std::as_bytes(std::span(words)), {});
+    EXPECT_TRUE(IsTurnedAway(other));
+    ComeAsRankOne(port);
   });
-  std::thread ranks([&] {
-    std::thread late([&] {
-      std::this_thread::sleep_for(milliseconds(200));
-      const auto one = MeetOverTcp(MeetingOf(1, 2, port));
-      one->Barrier();
-    });
-    MeetOverTcp(MeetingOf(0, 2, port))->Barrier();
-    late.join();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
+}
+
+TEST(TcpMeeting, WhoLeavesBeforeAllAreThereMakesRoom) {
+  const int64_t port = testing::FreePort();
+  std::vector<std::string> errors;
+  std::thread zero(
+      [&] { errors = AsRanks({MeetingOf(0, 3, port)}, [](Communicator& c) { c.Barrier(); }); });
+  {
+    const TcpSocket first = Visitor(port);
+    Say(first, {.rank = 1, .size = 3});
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  EXPECT_EQ(
+      AsRanks({MeetingOf(1, 3, port), MeetingOf(2, 3, port)}, [](Communicator& c) { c.Barrier(); }),
+      std::vector<std::string>(2));
+  zero.join();
+  EXPECT_EQ(errors, std::vector<std::string>(1));
+}
+
+// 192.0.2.1 is nobody's: what others call a machine need not be an address that it has.
+TEST(TcpMeeting, RankZeroListensEverywhereUnlessItsAddressIsTheLoopback) {
+  const int64_t port = testing::FreePort();
+  const TcpSocket listening = TcpSocket::Listen("192.0.2.1", port);
+  EXPECT_TRUE(TcpSocket::Connect("127.0.0.1", port, {}).open());
+  for (const char* loopback : {"127.0.0.1", "localhost"}) {
+    const int64_t other = testing::FreePort();
+    const TcpSocket here = TcpSocket::Listen(loopback, other);
+    EXPECT_TRUE(TcpSocket::Connect(loopback, other, {}).open());
+  }
+}
+
+// A connection to a port that connections may come from can meet itself.
+TEST(TcpMeeting, NobodyIsItsOwnPeer) {
+  for (int64_t port = 40'000; port < 40'200; ++port) {
+    const TcpSocket socket = TcpSocket::Connect("127.0.0.1", port, {});
+    if (!socket.open()) continue;
+    std::byte echo{};
+    socket.Send({&echo, 1}, {});
+    EXPECT_NE(socket.Receive({&echo, 1}, std::chrono::steady_clock::now() + milliseconds(50)),
+              SocketEnd::kDone);
+  }
+}
+
+TEST(TcpMeeting, WhatListensElsewhereIsNotRankZero) {
+  const int64_t port = testing::FreePort();
+  std::string error;
+  std::thread one([&] { error = AsRanks({MeetingOf(1, 2, port)}, [](Communicator&) {})[0]; });
+  const TcpSocket listening = TcpSocket::Listen("127.0.0.1", port);
+  const TcpSocket guest =
+      listening.Accept(std::chrono::steady_clock::now() + std::chrono::seconds(10));
+  Say(guest, {.rank = 1, .size = 2});
+  one.join();
+  EXPECT_THAT(error, HasSubstr("is not rank 0 of 2 ranks"));
+}
+
+// One that is alive and reads nothing is late, as one that sends nothing is, and has not left.
+TEST(TcpMeeting, ARankThatDoesNotReadIsLate) {
+  const int64_t port = testing::FreePort();
+  std::vector<Meeting> meetings = {MeetingOf(0, 2, port), MeetingOf(1, 2, port)};
+  meetings[0].to_answer = milliseconds(1000);
+  const auto errors = AsRanks(meetings, [](Communicator& c) {
+    std::vector<std::byte> much(size_t{64} << 20);
+    if (c.rank() == 0) return c.Broadcast(much);
+    std::this_thread::sleep_for(milliseconds(1500));
   });
-  ranks.join();
-  stranger.join();
+  EXPECT_THAT(errors[0], HasSubstr("rank 1 of 2 did not come to a broadcast within 1 s"));
 }
 
 TEST(TcpMeeting, APortThatIsTakenIsNamed) {

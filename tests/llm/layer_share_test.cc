@@ -193,6 +193,44 @@ TEST_P(LayerShares, EveryElementIsOneRanksInOrder) {
   }
 }
 
+// Of each of `parts` stacked matrices those of the ranks one behind the other.
+std::vector<float> StackedBiases(const std::vector<const LinearWeights*>& own, size_t parts) {
+  std::vector<float> biases;
+  for (size_t part = 0; part < parts; ++part) {
+    for (const LinearWeights* w : own) {
+      const size_t count = static_cast<size_t>(w->n) / parts;
+      const float* begin = w->bias.f32() + part * count;
+      biases.insert(biases.end(), begin, begin + count);
+    }
+  }
+  return biases;
+}
+
+// Those of rows go with their rows; of what is summed up one rank has all, once.
+TEST_P(LayerShares, EveryBiasIsAddedOnce) {
+  Exec ex(1);
+  const Numbered tensors = WholeTensors(WholeLayers());
+  const LlamaWeights whole = LoadShare(ex, tensors.set, WholeLayers());
+  std::vector<LlamaWeights> shares;
+  for (int64_t rank = 0; rank < GetParam(); ++rank)
+    shares.push_back(
+        LoadShare(ex, tensors.set, ShareOfLayers(WholeLayers(), {rank, GetParam()}, "x")));
+  const auto equal = [&](LinearWeights LlamaBlockWeights::*matrix, size_t parts) {
+    std::vector<const LinearWeights*> own;
+    for (const LlamaWeights& share : shares) own.push_back(&(share.blocks[0].*matrix));
+    EXPECT_EQ(StackedBiases(own, parts), StackedBiases({&(whole.blocks[0].*matrix)}, parts));
+  };
+  equal(&LlamaBlockWeights::q, 1);
+  equal(&LlamaBlockWeights::kv, 2);
+  equal(&LlamaBlockWeights::gate_up, 2);
+  for (const auto matrix : {&LlamaBlockWeights::out, &LlamaBlockWeights::down}) {
+    EXPECT_EQ(StackedBiases({&(shares[0].blocks[0].*matrix)}, 1),
+              StackedBiases({&(whole.blocks[0].*matrix)}, 1));
+    for (size_t rank = 1; rank < shares.size(); ++rank)
+      EXPECT_TRUE((shares[rank].blocks[0].*matrix).bias.empty());
+  }
+}
+
 TEST_P(LayerShares, ThePlanIsARanksShare) {
   const Numbered tensors = WholeTensors(WholeLayers());
   int64_t parameters = 0;

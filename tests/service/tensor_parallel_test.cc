@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +13,7 @@
 #include <vector>
 
 #include "binocle/engine.h"
+#include "binocle/explain.h"
 #include "tests/service/golden_answers.h"
 #include "tests/testing/free_port.h"
 #include "tests/testing/test_engine.h"
@@ -26,6 +30,8 @@ class SharedEngine {
       : errors_(static_cast<size_t>(ranks)) {
     options.threads = 1;
     options.tensor_parallel = {.ranks = ranks, .rank = 0, .port = testing::FreePort()};
+    // What cannot be loaded throws here: those who had begun to wait for rank 0 would do so for minutes.
+    Engine::Check(path, options);
     for (int64_t rank = 1; rank < ranks; ++rank) {
       EngineOptions own = options;
       own.tensor_parallel.rank = rank;
@@ -82,14 +88,17 @@ class TensorParallelEngine : public ::testing::Test {
 std::string NameOfShared(const ::testing::TestParamInfo<std::tuple<std::string, int64_t>>& test) {
   return std::get<0>(test.param) + "_" + std::to_string(std::get<1>(test.param));
 }
-INSTANTIATE_TEST_SUITE_P(All, TensorParallelGoldens,
-                         ::testing::Combine(::testing::ValuesIn(testing::AnsweringGoldenModels()),
-                                            ::testing::Values(2)),
-                         NameOfShared);
+// A plain model, one of biases, one with images as keys and values alone, one whose visual rows have an ffn, and one of multipliers. Decoders alone are tests/llm's.
+INSTANTIATE_TEST_SUITE_P(
+    Two, TensorParallelGoldens,
+    ::testing::Combine(::testing::Values("llava", "assembled_siglip_dinov2_qwen2", "binocle_vo",
+                                         "binocle_mixed_vo_ffn", "llava_granite"),
+                       ::testing::Values(2)),
+    NameOfShared);
 // Of two kv heads, so that ranks have copies.
 INSTANTIATE_TEST_SUITE_P(Four, TensorParallelGoldens,
-                         ::testing::Combine(::testing::Values("llava", "binocle_mixed_vo_ffn",
-                                                              "binocle_vo", "qwen3"),
+                         ::testing::Combine(::testing::Values("assembled_siglip_dinov2_qwen2",
+                                                              "binocle_mixed_vo_ffn"),
                                             ::testing::Values(4)),
                          NameOfShared);
 
@@ -145,15 +154,66 @@ TEST_F(TensorParallelEngine, EveryKindOfWeightsAnswers) {
   }
 }
 
-TEST_F(TensorParallelEngine, InterventionsAreRefused) {
+// Each is refused when it comes, and those beside it go on as if it had not.
+TEST_F(TensorParallelEngine, WhatLooksAtHeadsIsRefusedBesideOthers) {
   const GoldenCase golden("llava");
   SharedEngine shared(GoldenPath("llava"), 2);
-  Request request = AskOf(golden);
-  request.grounding = true;
-  EXPECT_THAT(RefusalOf([&] { shared->Generate(request); }),
-              HasSubstr("UNIMPLEMENTED: request: attention cannot be watched"));
-  request.grounding = false;
-  EXPECT_EQ(shared->Generate(request).answers.size(), 1) << "and nothing is out of step";
+  Request plain = AskOf(golden);
+  plain.generation.max_new_tokens = 48;
+  const auto want = shared->Generate(plain).answers[0].token_ids;
+  std::promise<std::vector<int32_t>> got;
+  std::promise<void> begun;
+  std::atomic<bool> has_begun = false;
+  const Submission beside = shared->Submit(
+      plain, {.on_started = {},
+              .on_delta =
+                  [&](const Delta&) {
+                    if (!has_begun.exchange(true)) begun.set_value();
+                  },
+              .on_finished = [&](Response r) { got.set_value(r.answers[0].token_ids); },
+              .on_error = [&](const Error& e) { got.set_exception(std::make_exception_ptr(e)); }});
+  begun.get_future().wait();
+  Request grounded = plain, changed = plain;
+  grounded.grounding = true;
+  changed.interventions.var = VarOptions{
+      .p = 0.6, .rho = 0.2, .tau = 2.2, .mass = 0.1, .layers = Layers{0, 2}, .dims = {1, 4}};
+  const auto refused = HasSubstr("UNIMPLEMENTED: request: attention cannot be watched");
+  EXPECT_THAT(RefusalOf([&] { shared->Generate(grounded); }), refused);
+  EXPECT_THAT(RefusalOf([&] { shared->Generate(changed); }), refused);
+  EXPECT_THAT(RefusalOf([&] { shared->Explain(plain, {}); }), refused);
+  EXPECT_EQ(got.get_future().get(), want);
+  EXPECT_EQ(shared->Generate(plain).answers[0].token_ids, want) << "and nothing is out of step";
+  EXPECT_EQ(shared->Failure(), std::nullopt);
+}
+
+TEST_F(TensorParallelEngine, ARankThatLeavesBeforeItHasLoadedIsNamed) {
+  EngineOptions options{.threads = 1};
+  options.tensor_parallel = {.ranks = 2, .port = testing::FreePort()};
+  std::thread other([&] {
+    const auto leaves = [] { throw Error(Code::kInternal, "it leaves"); };
+    EngineOptions own = options;
+    own.tensor_parallel.rank = 1;
+    EXPECT_EQ(RefusalOf([&] { Engine::Follow(GoldenPath("llava"), own, leaves); }),
+              "INTERNAL: it leaves");
+  });
+  const std::string left = "tensor_parallel: rank 1 of 2 has left";
+  EXPECT_THAT(RefusalOf([&] { Engine::Load(GoldenPath("llava"), options); }), HasSubstr(left));
+  other.join();
+}
+
+// Of one shape: nothing else would say so.
+TEST_F(TensorParallelEngine, ARankWithAnotherCheckpointIsRefused) {
+  EngineOptions options{.threads = 1};
+  options.tensor_parallel = {.ranks = 2, .port = testing::FreePort()};
+  std::string follower;
+  std::thread other([&] {
+    EngineOptions own = options;
+    own.tensor_parallel.rank = 1;
+    follower = RefusalOf([&] { Engine::Follow(GoldenPath("llava_full"), own); });
+  });
+  RefusalOf([&] { Engine::Load(GoldenPath("llava_linear_rope"), options); });
+  other.join();
+  EXPECT_THAT(follower, HasSubstr("FAILED_PRECONDITION: tensor_parallel: the checkpoint ("));
 }
 
 TEST_F(TensorParallelEngine, EachRankTakesItsShareOfMemory) {

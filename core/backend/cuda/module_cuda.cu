@@ -114,15 +114,13 @@ bool RanksId(CudaModule::RanksId* id, CudaModule::Take problem, void* context) {
 }
 
 bool JoinRanks(void* opened, const CudaModule::RanksId& id, int32_t rank, int32_t size,
-               CudaModule::Take problem, void* context) {
-  return Succeeds(problem, context, [&] { Of(opened).JoinRanks(id, rank, size); });
+               const CudaModule::RanksWait& wait, CudaModule::Take problem, void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).JoinRanks(id, rank, size, wait); });
 }
 
-int32_t Finished(void* opened, CudaModule::Take problem, void* context) {
-  return Guarded<int32_t>(problem, context, -1, [&] { return Of(opened).Finished() ? 1 : 0; });
-}
+bool AmongRanks(void* opened) { return Of(opened).AmongRanks(); }
 
-void AbandonRanks(void* opened) { Of(opened).AbandonRanks(); }
+bool Lost(void* opened) { return Of(opened).Lost(); }
 
 bool Wait(void* opened, CudaModule::Take problem, void* context) {
   return Succeeds(problem, context, [&] { Of(opened).Wait(); });
@@ -131,7 +129,7 @@ bool Wait(void* opened, CudaModule::Take problem, void* context) {
 }  // namespace
 }  // namespace binocle
 
-extern "C" __attribute__((visibility("default"))) const binocle::CudaModule binocle_cuda_3 = {
+extern "C" __attribute__((visibility("default"))) const binocle::CudaModule binocle_cuda_4 = {
     .device_count = &binocle::CountDevices,
     .device = &binocle::DescribeDevice,
     .supports = &binocle::Supports,
@@ -144,10 +142,10 @@ extern "C" __attribute__((visibility("default"))) const binocle::CudaModule bino
     .run = &binocle::RunCommands,
     .write = &binocle::Write,
     .read = &binocle::Read,
-    .can_join_ranks = &binocle::cuda::HasNccl,
+    .ranks_version = &binocle::cuda::NcclVersion,
     .ranks_id = &binocle::RanksId,
     .join_ranks = &binocle::JoinRanks,
-    .finished = &binocle::Finished,
-    .abandon_ranks = &binocle::AbandonRanks,
+    .among_ranks = &binocle::AmongRanks,
+    .lost = &binocle::Lost,
     .wait = &binocle::Wait,
 };

@@ -73,6 +73,7 @@ void OpenedDevice::Close() noexcept {
     if (slot.memory != nullptr) cudaFreeHost(slot.memory);
     if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
   }
+  if (reached_ != nullptr) cudaEventDestroy(reached_);
   if (pool_ != nullptr) cudaMemPoolDestroy(pool_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
   cudaGetLastError();
@@ -115,7 +116,7 @@ void OpenedDevice::Upload(void* to, const void* from, size_t bytes) {
     const Slot& slot = slots_[next_slot_];
     next_slot_ = (next_slot_ + 1) % kSlots;
     const size_t count = std::min(bytes - at, kSlotBytes);
-    CheckCall(cudaEventSynchronize(slot.copied), "an upload");
+    Await(slot.copied, "an upload");
     std::memcpy(slot.memory, static_cast<const char*>(from) + at, count);
     CheckCall(cudaMemcpyAsync(static_cast<char*>(to) + at, slot.memory, count,
                               cudaMemcpyHostToDevice, stream_),
@@ -191,38 +192,41 @@ void OpenedDevice::Read(void* to, const void* from, size_t bytes) {
     const Slot& slot = slots_[next_slot_];
     next_slot_ = (next_slot_ + 1) % kSlots;
     const size_t count = std::min(bytes - at, kSlotBytes);
-    CheckCall(cudaEventSynchronize(slot.copied), "a download");
+    Await(slot.copied, "a download");
     CheckCall(cudaMemcpyAsync(slot.memory, static_cast<const char*>(from) + at, count,
                               cudaMemcpyDeviceToHost, stream_),
               "a download");
-    CheckCall(cudaStreamSynchronize(stream_), "a download");
+    Wait();
     std::memcpy(static_cast<char*>(to) + at, slot.memory, count);
   }
 }
 
-void OpenedDevice::JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size) {
+void OpenedDevice::JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size,
+                             const CudaModule::RanksWait& wait) {
   Use();
-  ranks_ = std::make_unique<RanksOfDevices>(id, rank, size);
+  CheckCall(cudaEventCreateWithFlags(&reached_, cudaEventDisableTiming), "an event");
+  ranks_ = std::make_unique<RanksOfDevices>(id, rank, size, wait);
 }
 
-void OpenedDevice::AbandonRanks() noexcept {
-  if (ranks_) ranks_->Abandon();
-}
-
-bool OpenedDevice::Finished() {
-  Use();
+// Of an error that lasts, every call's; of any other, no second one's.
+bool OpenedDevice::Lost() {
+  cudaSetDevice(index_);
+  cudaGetLastError();
   const cudaError_t status = cudaStreamQuery(stream_);
-  if (status == cudaErrorNotReady) {
-    cudaGetLastError();
-    return false;
-  }
-  CheckCall(status, "waiting");
-  return true;
+  cudaGetLastError();
+  return status != cudaSuccess && status != cudaErrorNotReady;
+}
+
+void OpenedDevice::Await(cudaEvent_t event, const char* what) {
+  if (AmongRanks()) return ranks_->Await(event);
+  CheckCall(cudaEventSynchronize(event), what);
 }
 
 void OpenedDevice::Wait() {
   Use();
-  CheckCall(cudaStreamSynchronize(stream_), "waiting");
+  if (!AmongRanks()) return CheckCall(cudaStreamSynchronize(stream_), "waiting");
+  CheckCall(cudaEventRecord(reached_, stream_), "waiting");
+  ranks_->Await(reached_);
 }
 
 namespace {

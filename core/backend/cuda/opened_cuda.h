@@ -29,10 +29,10 @@ class OpenedDevice {
   void Read(void* to, const void* from, size_t bytes);
   void Wait();
   void Memory(int64_t* free, int64_t* total);
-  void JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size);
-  void AbandonRanks() noexcept;
-  // Whether all that was begun has run.
-  bool Finished();
+  void JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size,
+                 const CudaModule::RanksWait& wait);
+  bool AmongRanks() const { return ranks_ && ranks_->joined(); }
+  bool Lost();
 
  private:
   // Pinned memory, a piece after the other; a piece is used again once its copy has run.
@@ -50,6 +50,8 @@ class OpenedDevice {
   void Upload(void* to, const void* from, size_t bytes);
   void Close() noexcept;
   void LeaveRanks() noexcept;
+  // Until the stream is there. With other ranks not without an end: behind it may be a sum that they never come to.
+  void Await(cudaEvent_t event, const char* what);
   void RunSteps(const CudaRun& run);
   Graph& GraphOf(uint64_t key);
   // Null where the steps cannot be a graph.
@@ -61,6 +63,7 @@ class OpenedDevice {
       nullptr;  // of our own: nobody else's memory stays with us, and ours goes when this does
   Products* products_ = nullptr;
   std::unique_ptr<RanksOfDevices> ranks_;
+  cudaEvent_t reached_ = nullptr;  // with other ranks: for waits
   static constexpr int kSlots = 4;
   static constexpr size_t kSlotBytes = size_t{4} << 20;
   Slot slots_[kSlots];
