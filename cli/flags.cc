@@ -162,9 +162,7 @@ EngineOptions ModelFlags::PlannedOptions() const {
 EngineOptions ModelFlags::Options() const {
   EngineOptions result = OfOneProcess();
   if (tensor_parallel <= 1) return result;  // below 1 the engine refuses it
-  const RankOfProcess place = ChooseRank(tensor_parallel);
-  result.tensor_parallel = place.tensor_parallel;
-  if (result.device == "cuda") result.device = "cuda:" + std::to_string(place.local_rank);
+  result.tensor_parallel = ChooseRank(tensor_parallel);
   return result;
 }
 

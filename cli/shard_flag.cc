@@ -52,8 +52,10 @@ ShardChoice ChooseShard(const std::string& text, int64_t ranks) {
       throw UsageError{"--shard is " + text + ", expected I/N with 0 <= I < N, such as 0/4"};
     return {shard, ""};
   }
-  if (ranks > 1) return {};
-  if (const auto mpi = FromVariables("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")) return *mpi;
+  if (ranks == 1) {
+    const auto mpi = FromVariables("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
+    if (mpi) return *mpi;
+  }
   if (const auto job = FromVariables("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")) return *job;
   CheckSlurmArray();
   const auto slurm = FromVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT");

@@ -2,17 +2,19 @@
 """Several processes that answer as one: `binocle ask --tensor-parallel N` with the variables of torchrun."""
 
 import json
+import signal
 import time
 
-from program import GOLDEN, Folder, main, run
-from ranks import Rank, answers, free_port, read_line, start
+from program import GOLDEN, main, run
+from ranks import Ranked, free_port
+from server import READY_SECONDS, Server
 
 LLAVA = GOLDEN / "llava"
 # Log-probabilities of the goldens are held to 2e-5 of the largest logit, which is below 50 in these models (tests/testing/tolerances.cc).
 LOGPROB = 1e-3
 
 
-class TensorParallel(Folder):
+class TensorParallel(Ranked):
     def questions(self, name):
         """The golden model's own, as a file."""
         lines = []
@@ -32,7 +34,7 @@ class TensorParallel(Folder):
             self.assertEqual(alone.status, 0, alone.stderr)
             for size in (2, 4):
                 with self.subTest(model=name, ranks=size):
-                    leader, *others = answers(size, *arguments)
+                    leader, *others = self.answers(size, *arguments)
                     self.assertEqual((leader[0], leader[2]), (0, ""), leader)
                     for other in others:
                         self.assertEqual(other, (0, "", ""))
@@ -50,8 +52,8 @@ class TensorParallel(Folder):
 
     def long_run(self, size):
         path = self.write("many.jsonl", "".join(json.dumps({"prompt": "Hi", "max_new_tokens": 60}) + "\n" for _ in range(5000)))
-        ranks = start(size, "ask", "--model", LLAVA, "--requests", path, "--threads", "1")
-        read_line(ranks[0])
+        ranks = self.start(size, "ask", "--model", LLAVA, "--requests", path, "--threads", "1")
+        ranks[0].wait_for_line()
         return ranks
 
     def test_when_rank_0_is_killed_the_others_end(self):
@@ -77,11 +79,51 @@ class TensorParallel(Folder):
             self.assertEqual(rank.end()[0], 1)
         ranks[2].end()
 
+    def test_a_second_signal_ends_a_rank_that_waits(self):
+        ranks = self.long_run(2)
+        ranks[1].process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        self.assertIsNone(ranks[1].process.poll(), "one is rank 0's to act on")
+        ranks[1].process.send_signal(signal.SIGTERM)
+        self.assertEqual(ranks[1].end(10)[0], 1)
+        self.assertEqual(ranks[0].end(30)[0], 1)
+
+    def test_a_server_whose_rank_is_killed_says_so_and_ends(self):
+        port = free_port()
+        arguments = ["serve", "--model", LLAVA, "--threads", "1", "--tensor-parallel", "2"]
+        other = self.rank(1, 2, port, arguments)
+        variables = {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        server = Server(self.folder, *arguments[1:], variables=variables)
+        self.addCleanup(server.close)
+        self.assertEqual(server.get("/readyz").status, 200)
+        self.assertEqual(server.chat("hello", max_tokens=4).status, 200)
+        other.process.kill()
+        statuses, end = [], time.monotonic() + READY_SECONDS
+        while server.process.poll() is None and time.monotonic() < end:
+            try:
+                reply = server.get("/readyz")
+                statuses.append((reply.status, reply.json.get("error", "")))
+            except OSError:
+                pass
+            time.sleep(0.02)
+        self.assertEqual(server.wait(), 1)
+        left = "tensor_parallel: rank 1 of 2 has left"
+        self.assertTrue(any(status == 503 and left in error for status, error in statuses), statuses[-3:])
+        *events, last = server.log.splitlines()
+        self.assertEqual(last, f"UNAVAILABLE: {left}")
+        failed = [line for line in map(json.loads, events) if line["event"] == "failed"]
+        self.assertEqual([line["message"] for line in failed], [left])
+
+    def test_a_plan_needs_no_launcher(self):
+        check = run("serve", "--check", "--model", LLAVA, "--tensor-parallel", "2")
+        self.assertEqual((check.status, check.stderr), (0, ""), check.stderr)
+        self.assertIn("ok\n", check.stdout)
+
     def test_who_is_not_started_as_a_rank_is_told_how(self):
         alone = run("ask", "--model", LLAVA, "--tensor-parallel", "2", "Hi")
         self.assertEqual(alone.status, 2)
-        self.assertIn("--tensor-parallel is 2, and neither RANK", alone.stderr)
-        rank = Rank(0, 4, free_port(), ["ask", "--model", LLAVA, "--tensor-parallel", "2", "Hi"])
+        self.assertIn("--tensor-parallel is 2, and none of RANK", alone.stderr)
+        rank = self.rank(0, 4, free_port(), ["ask", "--model", LLAVA, "--tensor-parallel", "2", "Hi"])
         status, _, err = rank.end()
         self.assertEqual(status, 2)
         self.assertIn("--tensor-parallel is 2 and WORLD_SIZE is 4, expected the same", err)
