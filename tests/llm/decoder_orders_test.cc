@@ -22,13 +22,13 @@ using Bytes = std::vector<std::byte>;
 using testing::RankWithOrders;
 using testing::Recording;
 
-constexpr int64_t kPages = testing::kPagesOfRank;
+constexpr int64_t kPagesSaid = testing::kPagesOfRank;
 
 // Every kind of order, as broadcasts: an image that is encoded and placed, a prompt of text and visual rows, a page that is copied, the end.
 std::deque<Bytes> WhatRankZeroSays() {
   RankWithOrders m(0);
   {
-    DecoderLeader leader(m.communicator, kPages, {});
+    DecoderLeader leader(m.communicator, kPagesSaid, {});
     m.communicator.said.clear();  // the terms
     m.decoder->Lead(&leader);
     ImageKv image;
@@ -63,7 +63,7 @@ std::deque<Bytes> WhatRankZeroSays() {
 }
 
 std::string WhatComesOf(RankWithOrders& m, const std::deque<Bytes>& said) {
-  m.pool = KvPool(m.config.layers, m.config.kv_heads, m.config.head_dim, kPages);
+  m.pool = KvPool(m.config.layers, m.config.kv_heads, m.config.head_dim, kPagesSaid);
   m.communicator.said = said;
   try {
     FollowDecoder({m.ex, *m.decoder, m.pool, *m.activations});
@@ -105,7 +105,7 @@ TEST(DecoderOrders, WordsThatAreNoneAreRefused) {
 
 TEST(DecoderOrders, APassThatFailsEndsIt) {
   Recording communicator(0);
-  DecoderLeader leader(communicator, kPages, {});
+  DecoderLeader leader(communicator, kPagesSaid, {});
   const std::string words =
       testing::ErrorOf([&] { leader.Forward({}, [] { Throw(Code::kInternal, "a fault"); }); });
   EXPECT_EQ(words, "INTERNAL: a fault");
@@ -114,7 +114,7 @@ TEST(DecoderOrders, APassThatFailsEndsIt) {
 
 TEST(DecoderOrders, OfAnotherNumberOfTermsAreRefused) {
   Recording zero(0), one(1);
-  { const DecoderLeader leader(zero, kPages, {{{"a", 1}, {"b", 2}}}); }
+  { const DecoderLeader leader(zero, kPagesSaid, {{{"a", 1}, {"b", 2}}}); }
   one.said = zero.said;
   EXPECT_THAT(testing::ErrorOf([&] {
                 AwaitTerms(one, {{{"a", 1}}});

@@ -1,6 +1,7 @@
 // A decoder whose layers several ranks share, against transformers: as threads of this program and, where mpirun has started several of it (tests/cli/tensor_parallel_mpi_test.py), as processes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
 #include <string>
@@ -23,7 +24,7 @@ namespace {
 using testing::GoldenCase;
 using testing::Near;
 
-constexpr int64_t kPages = 8;
+constexpr int64_t kPagesOfAll = 8;
 
 // A rank's part of a golden decoder.
 struct RankOfDecoder {
@@ -38,7 +39,7 @@ struct RankOfDecoder {
     LoadWeights(ex, tensors, {}, bind);
     decoder = std::make_unique<LlamaDecoder>(ex, config, std::move(weights),
                                              LayerPlan::Stock(config.layers), 256);
-    pool = KvPool(config.layers, config.kv_heads, config.head_dim, kPages);
+    pool = KvPool(config.layers, config.kv_heads, config.head_dim, kPagesOfAll);
     activations = std::make_unique<DecoderActivations>(config, 128, 4);
     ex.set_communicator(&communicator);
   }
@@ -114,11 +115,11 @@ void DivideDecoder(const std::string& name, const Meeting& meeting) {
   SumsAndBroadcasts(*communicator);
   RankOfDecoder m(name, *communicator);
   if (meeting.rank == 0) {
-    DecoderLeader leader(*communicator, kPages, {});
+    DecoderLeader leader(*communicator, kPagesOfAll, {});
     m.decoder->Lead(&leader);
     return CompareWithTransformers(m);
   }
-  EXPECT_EQ(AwaitTerms(*communicator, {}), kPages);
+  EXPECT_EQ(AwaitTerms(*communicator, {}), kPagesOfAll);
   FollowDecoder({m.ex, *m.decoder, m.pool, *m.activations});
 }
 

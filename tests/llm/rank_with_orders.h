@@ -1,6 +1,7 @@
 // A rank of a small decoder whose communicator is a list of what is said.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <memory>
