@@ -174,6 +174,7 @@ void KvPool::Give(int32_t page) {
 
 void KvPool::Copy(int32_t from, int32_t to, int64_t tokens) {
   if (keys_.empty()) return;
+  if (when_copied_) when_copied_(from, to, tokens);
   if (place_.cuda != nullptr) return CopyOnDevice(from, to, tokens);
   const DType dtype = keys_[0].view().dtype();
   // Keys of f32 lie by dimension, those of bf16 by pairs of them: 256 bytes either way. Values by token, or pairs of tokens in each panel.

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -130,6 +131,10 @@ class KvPool {
   int64_t holders(int32_t page) const { return holders_[static_cast<size_t>(page)]; }
   // The first `tokens` of a page, in all layers, into another.
   void Copy(int32_t from, int32_t to, int64_t tokens);
+  // Calls `then` with the arguments of each Copy, before it, as long as pages are copied.
+  void WhenCopied(std::function<void(int32_t from, int32_t to, int64_t tokens)> then) {
+    when_copied_ = std::move(then);
+  }
 
   // What the constructor takes.
   static int64_t Bytes(int64_t layers, int64_t kv_heads, int64_t head_dim, int64_t pages,
@@ -147,6 +152,7 @@ class KvPool {
   std::vector<Tensor> values_;  // one per layer
   std::vector<int32_t> free_;
   std::vector<int32_t> holders_;  // [pages]
+  std::function<void(int32_t, int32_t, int64_t)> when_copied_;
 };
 
 // The pages of one sequence. Gives them back when it ends. A page that others hold too is read in place and copied before it is written.

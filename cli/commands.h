@@ -14,6 +14,9 @@ struct UsageError {
   std::string message;
 };
 
+// The whole command is done, of a process that is not rank 0 of several (cli/load_engine.h).
+struct Followed {};
+
 void AddAsk(CLI::App& app);
 void AddBench(CLI::App& app);
 void AddCalibrate(CLI::App& app);

@@ -26,6 +26,8 @@ struct AnswererFlags {
   ConnectionFlags connection;
 #endif
 
+  // Processes that are one answerer.
+  int64_t ranks() const { return model.tensor_parallel; }
   void Add(CLI::App& command);
   // Refuses options of the one that does not answer. Throws UsageError.
   void Check(const CLI::App& command) const;

@@ -60,7 +60,7 @@ void Run(const RunFlags& flags, const CLI::App& command) {
   flags.answerer.Check(command);
   EvalRun run = flags.run;
   if (command.count("--limit") > 0) run.limit = flags.limit;
-  const ShardChoice shard = ChooseShard(flags.shard);
+  const ShardChoice shard = ChooseShard(flags.shard, flags.answerer.ranks());
   run.shard = shard.shard;
   FillRequest(flags, command, run);
   for (const std::string& task : flags.tasks) run.tasks.push_back(TaskFile(task));

@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/default_model.h"
+#include "cli/rank_variables.h"
 
 namespace binocle::cli {
 namespace {
@@ -101,6 +102,9 @@ void ModelFlags::Add(CLI::App& command) {
   group.AddText("--compute-parts", options.compute_parts,
                 "otherwise for parts, e.g. vision=bf16,head=f32 (vision, fusion, projector, "
                 "language, head)");
+  group.AddNumber("--tensor-parallel", tensor_parallel,
+                  "processes that compute the model together, as torchrun, mpirun or srun starts "
+                  "them; each\ntakes a part of every layer, and cuda is the GPU of its LOCAL_RANK");
   group.AddNumber("--threads", options.threads, "threads (0: one per processor)");
   group.AddText("--memory-limit", memory_limit,
                 "largest memory plan that is loaded, e.g. 4GiB (default: the machine's memory)");
@@ -140,13 +144,25 @@ void ModelFlags::AddBatching(CLI::App& command) {
 
 std::string ModelFlags::Path() const { return model.empty() ? DefaultModelPath() : model; }
 
-EngineOptions ModelFlags::Options() const {
+EngineOptions ModelFlags::OfOneProcess() const {
   EngineOptions result = options;
   if (!image_cache.empty())
     result.image_cache_bytes = image_cache == "0" ? 0 : ParseBytes(image_cache, "--image-cache");
   if (!memory_limit.empty()) result.memory_limit = ParseBytes(memory_limit, "--memory-limit");
   if (!max_queued_bytes.empty())
     result.max_queued_bytes = ParseBytes(max_queued_bytes, "--max-queued-bytes");
+  result.tensor_parallel.ranks = tensor_parallel;
+  return result;
+}
+
+EngineOptions ModelFlags::PlannedOptions() const {
+  return StartedAsRank() ? Options() : OfOneProcess();
+}
+
+EngineOptions ModelFlags::Options() const {
+  EngineOptions result = OfOneProcess();
+  if (tensor_parallel <= 1) return result;  // below 1 the engine refuses it
+  result.tensor_parallel = ChooseRank(tensor_parallel);
   return result;
 }
 

@@ -19,12 +19,18 @@ struct ModelFlags {
   std::string memory_limit;
   std::string image_cache;
   std::string max_queued_bytes;
+  int64_t tensor_parallel = 1;
 
   void Add(CLI::App& command);
   // How many requests run and wait side by side.
   void AddBatching(CLI::App& command);
   std::string Path() const;
   EngineOptions Options() const;
+  // The same for a look at a plan: of rank 0 where nobody has started several processes.
+  EngineOptions PlannedOptions() const;
+
+ private:
+  EngineOptions OfOneProcess() const;
 };
 
 // How pictures are read and answers generated.

@@ -85,7 +85,7 @@ void AddInspect(CLI::App& app) {
                        ", expected one model"};
     }
     const ModelInfo info = Engine::Inspect(flags->path.empty() ? flags->model.Path() : flags->path,
-                                           flags->model.Options());
+                                           flags->model.PlannedOptions());
     if (flags->json) {
       std::cout << Line(ModelJson(info)) << std::endl;
     } else {

@@ -7,7 +7,7 @@
 
 namespace binocle::cli {
 
-// Loads it, and says on stderr where it runs if that is not where it was asked to.
+// Loads it, and says on stderr where it runs if that is not where it was asked to. Throws Followed where this process is a rank that has no requests, when rank 0 has ended.
 Engine LoadEngine(const std::string& path, const EngineOptions& options);
 
 }  // namespace binocle::cli

@@ -123,6 +123,8 @@ void Run(int argc, char** argv) {
 int Status(int argc, char** argv) {
   try {
     Run(argc, argv);
+  } catch (const Followed&) {
+    return 0;
   } catch (const UsageError& error) {
     return Report(Error(Code::kInvalidArgument, error.message), kExitUsage);
   } catch (const CLI::ParseError& error) {

@@ -13,6 +13,7 @@
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "binocle/server.h"
@@ -82,6 +83,11 @@ ServerOptions OptionsOf(const ServeFlags& flags) {
   return options;
 }
 
+// Whose share of the machine's memory each has.
+int64_t RanksHere(const TensorParallel& parallel) {
+  return parallel.local_ranks > 0 ? parallel.local_ranks : parallel.ranks;
+}
+
 // Room for as many contexts as answers run side by side, as far as the memory limit, or a quarter of the machine, allows; for two at
 // least, which the plan counts already.
 EngineOptions WithRoom(const ModelToServe& model) {
@@ -91,7 +97,7 @@ EngineOptions WithRoom(const ModelToServe& model) {
   const int64_t least = 2 * info.context_tokens;
   const int64_t budget = options.memory_limit > 0
                              ? options.memory_limit - (info.planned_bytes - info.kv_bytes)
-                             : Engine::MachineMemory() / 4;
+                             : Engine::MachineMemory() / 4 / RanksHere(options.tensor_parallel);
   const int64_t fits = budget / std::max<int64_t>(info.kv_bytes / least, 1);
   options.kv_tokens = std::max(least, std::min(fits, options.max_sequences * info.context_tokens));
   return options;
@@ -132,6 +138,18 @@ void Check(const ServeFlags& flags) {
   FlushOutput();
 }
 
+// Where this process is a rank that has no requests: ports, and signals as servers take them, are rank 0's.
+void FollowWhereAsked(const std::vector<ModelToServe>& models) {
+  for (const ModelToServe& model : models) {
+    if (model.options.tensor_parallel.ranks == 1) continue;
+    // Ranks meet at one address, once.
+    if (models.size() > 1)
+      throw UsageError{"--tensor-parallel is for one model, found " +
+                       std::to_string(models.size()) + " to serve"};
+    if (model.options.tensor_parallel.rank > 0) LoadEngine(model.path, model.options);
+  }
+}
+
 std::vector<ServedModel> Load(const ServeFlags& flags) {
   std::vector<ServedModel> models;
   for (const ModelToServe& model : flags.Models()) {
@@ -168,19 +186,27 @@ void TakeFileDescriptors() {
 }
 
 void Serve(const ServeFlags& flags) {
-  constexpr std::chrono::seconds kLook{5};
+  constexpr std::chrono::seconds kLook{1};
+  constexpr int kLooksToGiveBack = 5;
   FreedMemory freed;
   QuietGrpc();
   TakeFileDescriptors();
   const ServerOptions options = OptionsOf(flags);
   CheckServer(options);
   const std::chrono::milliseconds patience = flags.Patience();
+  FollowWhereAsked(flags.Models());
   const StopSignal signal;
   PortFile ports(flags.port_file);
   const std::unique_ptr<Server> server = Server::Start(Load(flags), options);
   ports.Write(*server);
-  while (!signal.WaitFor(kLook)) freed.GiveBack();
+  std::optional<std::string> failure;
+  for (int look = 1; !failure && !signal.WaitFor(kLook); ++look) {
+    if (look % kLooksToGiveBack == 0) freed.GiveBack();
+    failure = server->Failure();
+  }
   Stop(*server, ports, signal, patience);
+  // So that whoever started this process starts it, and the others with it, anew.
+  if (failure) throw Error(Code::kUnavailable, *failure);
 }
 
 }  // namespace

@@ -34,9 +34,9 @@ int64_t BytesOr(const std::string& text, const char* option, int64_t otherwise) 
 }
 
 // A size that is none is told with the place of its entry.
-EngineOptions OptionsIn(const ConfigMap& entry, const ModelFlags& flags) {
+EngineOptions OptionsIn(const ConfigMap& entry, const ModelFlags& flags, bool check) {
   try {
-    return flags.Options();
+    return check ? flags.PlannedOptions() : flags.Options();
   } catch (const UsageError& error) {
     throw UsageError{entry.Place() + error.message};
   }
@@ -145,7 +145,7 @@ void ServeFlags::ReadConfig(CLI::App& command) {
     if (path.empty()) throw UsageError{entry.Place() + "has no path, expected one"};
     const std::string name = entry.Text("name");
     configured_.push_back(
-        {name.empty() ? NameOf(path) : name, path, OptionsIn(entry, flags), entry.Place()});
+        {name.empty() ? NameOf(path) : name, path, OptionsIn(entry, flags, check), entry.Place()});
   }
 }
 
@@ -156,7 +156,7 @@ std::string ServeFlags::WithPlace(const std::string& message) const {
 
 std::vector<ModelToServe> ServeFlags::Models() const {
   std::vector<ModelToServe> models;
-  const EngineOptions options = model_.Options();
+  const EngineOptions options = check ? model_.PlannedOptions() : model_.Options();
   for (const std::string& model : models_) {
     // A path may have '=' in it, a name no '/'.
     const size_t equals = model.find('=');

@@ -25,7 +25,7 @@ class ServeFlags {
   // Reads --config; what the command line says goes first.
   void ReadConfig(CLI::App& command);
 
-  // At least one; the first is the default. UsageError for two of a name.
+  // At least one; the first is the default. UsageError for two of a name. With `check`, as ranks that nobody has started: a plan is rank 0's.
   std::vector<ModelToServe> Models() const;
   // All but the log.
   ServerOptions Options() const;

@@ -1,9 +1,9 @@
 #include "cli/shard_flag.h"
 
-#include <cstdlib>
 #include <optional>
 
 #include "cli/commands.h"
+#include "cli/process_variables.h"
 #include "cli/ranges.h"
 
 namespace binocle::cli {
@@ -11,39 +11,17 @@ namespace {
 
 constexpr int64_t kMostShards = 1 << 16;
 
-// A variable that is set to something.
-std::optional<std::string> Variable(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  return value;
-}
-
-int64_t Integer(const char* name, const std::string& value) {
-  int64_t number = 0;
-  if (!ReadNumber(value, number))
-    throw UsageError{std::string(name) + " is " + value + ", expected an integer; or say --shard"};
-  return number;
-}
+const std::string kOrSay = "or say --shard";
 
 int64_t IntegerOr(const char* name, int64_t fallback) {
   const auto value = Variable(name);
-  return value ? Integer(name, *value) : fallback;
+  return value ? IntegerVariable(name, *value, kOrSay) : fallback;
 }
 
-// The part that a pair of variables names; nothing where the first is not set.
 std::optional<ShardChoice> FromVariables(const char* index_name, const char* count_name) {
-  const auto index = Variable(index_name);
-  if (!index) return std::nullopt;
-  const auto count = Variable(count_name);
-  if (!count)
-    throw UsageError{std::string(index_name) + " is " + *index + " and " + count_name +
-                     " is not set, expected the number of parts in it; or say --shard"};
-  const int64_t number = Integer(index_name, *index);
-  const EvalShard shard{number, Integer(count_name, *count)};
-  if (shard.count < 1 || shard.count > kMostShards || shard.index < 0 || shard.index >= shard.count)
-    throw UsageError{std::string(index_name) + " is " + *index + " and " + count_name + " is " +
-                     *count + ", which is no part; say --shard"};
-  return ShardChoice{shard, index_name};
+  const auto place = PlaceFromVariables(index_name, count_name, kOrSay);
+  if (!place) return std::nullopt;
+  return ShardChoice{{place->index, place->count}, place->from};
 }
 
 // Slurm counts the tasks of an array, not the parts of a run: where one part of sixteen is submitted again (--array=3), it says 1. So only an
@@ -62,7 +40,7 @@ void CheckSlurmArray() {
 
 }  // namespace
 
-ShardChoice ChooseShard(const std::string& text) {
+ShardChoice ChooseShard(const std::string& text, int64_t ranks) {
   if (!text.empty()) {
     const size_t slash = text.find('/');
     EvalShard shard;
@@ -74,7 +52,10 @@ ShardChoice ChooseShard(const std::string& text) {
       throw UsageError{"--shard is " + text + ", expected I/N with 0 <= I < N, such as 0/4"};
     return {shard, ""};
   }
-  if (const auto mpi = FromVariables("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")) return *mpi;
+  if (ranks == 1) {
+    const auto mpi = FromVariables("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE");
+    if (mpi) return *mpi;
+  }
   if (const auto job = FromVariables("JOB_COMPLETION_INDEX", "JOB_COMPLETIONS")) return *job;
   CheckSlurmArray();
   const auto slurm = FromVariables("SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT");

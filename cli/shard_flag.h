@@ -17,6 +17,7 @@ struct ShardChoice {
 //   JOB_COMPLETION_INDEX, JOB_COMPLETIONS                   a Kubernetes indexed Job, whose pods get the number of completions by hand
 //   SLURM_ARRAY_TASK_ID, SLURM_ARRAY_TASK_COUNT             a Slurm array from 0 on without a gap; others are refused
 // and one part without any. Throws UsageError for what is no part.
-ShardChoice ChooseShard(const std::string& text);
+// `ranks`: of processes that compute one model together (--tensor-parallel) there is one part for all. Where they are several, what Open MPI counts are they, and is not read.
+ShardChoice ChooseShard(const std::string& text, int64_t ranks);
 
 }  // namespace binocle::cli

@@ -14,6 +14,7 @@
 
 namespace binocle {
 
+class Communicator;
 class GemmPlans;  // compiled matrix products, keyed by shape (core/ops/linear_onednn.cc)
 
 class Exec {
@@ -34,6 +35,9 @@ class Exec {
   void Wait();
   int threads() const { return pool_.threads(); }
   CpuLevel cpu_level() const { return level_; }
+  // Those who compute the same model beside this process, and whom ops that sum over ranks talk to (core/ops/ranks.h); nullptr: nobody.
+  void set_communicator(Communicator* communicator) { communicator_ = communicator; }
+  Communicator* communicator() const { return communicator_; }
   // Counts the time of ops from here on; nullptr: nobody does.
   void set_op_clock(OpClock* clock) { op_clock_ = clock; }
   OpClock* op_clock() const { return op_clock_; }
@@ -64,6 +68,7 @@ class Exec {
   CpuLevel level_;
   std::unique_ptr<CudaBackend> cuda_;
   OpClock* op_clock_ = nullptr;
+  Communicator* communicator_ = nullptr;
   AlignedBuffer workspace_;
   std::vector<AlignedBuffer> scratch_;  // per thread
   std::unique_ptr<GemmPlans> gemm_plans_;

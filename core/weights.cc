@@ -57,6 +57,11 @@ void CheckPackedNumbers(const TensorView& scales, const TensorView& bias, const 
   }
 }
 
+// Of what is summed over the parts a bias is counted once.
+bool HasBias(const Division& division) {
+  return division.by != Division::By::kColumns || division.part == 0;
+}
+
 // A tensor under the name it goes by here, and in its file where that is another.
 std::string NameOf(const std::string& name, const TensorView& stored) {
   const std::string_view own = stored.name();
@@ -113,6 +118,21 @@ struct WeightBinder::State {
     return extra;
   }
 };
+
+TensorView Division::OfWeight(const TensorView& weight) const {
+  if (by == By::kNothing || weight.empty()) return weight;
+  const int64_t extent = weight.dim(by == By::kRows ? 0 : 1);
+  BINOCLE_CHECK(extent % parts == 0, weight.name(), " ", weight.shape().ToString(), " in ", parts);
+  const int64_t count = extent / parts, begin = part * count;
+  return by == By::kRows ? weight.Rows(begin, begin + count) : weight.Columns(begin, begin + count);
+}
+
+TensorView Division::OfBias(const TensorView& bias) const {
+  if (by == By::kNothing || bias.empty()) return bias;
+  if (by == By::kColumns) return part == 0 ? bias : TensorView();
+  const int64_t count = bias.dim(0) / parts;
+  return bias.Rows(part * count, (part + 1) * count);
+}
 
 bool WeightBinder::checking() const { return state_->checking; }
 
@@ -203,12 +223,12 @@ void WeightBinder::NoteOther(std::string_view name) {
     state_->listed->other_tensors.insert(state_->names.Stored(prefix_ + std::string(name)));
 }
 
-void WeightBinder::CountInPlace(std::string_view name) {
+void WeightBinder::CountInPlace(std::string_view name, int64_t parts) {
   if (!state_->checking || state_->kinds.on_cuda) return;
   const std::string full = prefix_ + std::string(name);
   const TensorView* found = state_->tensors->Find(state_->names.Stored(full));
   if (found == nullptr || !state_->read_in_place.insert(full).second) return;
-  state_->plan[full.substr(0, full.find('.'))].in_place_bytes += found->bytes();
+  state_->plan[full.substr(0, full.find('.'))].in_place_bytes += found->bytes() / parts;
 }
 
 void WeightBinder::CountDepth(std::string_view name, int64_t k, WeightKind kind) {
@@ -230,6 +250,12 @@ WeightKind WeightBinder::KindOf(std::string_view name, int64_t k) const {
 
 LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                                    std::string_view why) {
+  return DividedLinear({}, parts, k, bias, why);
+}
+
+LinearWeights WeightBinder::DividedLinear(const Division& division,
+                                          std::initializer_list<Rows> parts, int64_t k, Bias bias,
+                                          std::string_view why) {
   std::vector<Part> named;
   for (const Rows& rows : parts) {
     const std::string name(rows.name);
@@ -237,10 +263,12 @@ LinearWeights WeightBinder::Linear(std::initializer_list<Rows> parts, int64_t k,
                      .bias = name + ".bias",
                      .shape = {rows.n, k},
                      .order = rows.order,
-                     .scale = rows.scale});
+                     .scale = rows.scale,
+                     .division = division});
   }
   const std::string_view first = parts.begin()->name;
-  return Matrix(first, named, k, bias, KindOf(first, k), why);
+  const int64_t own_k = division.Columns(k);
+  return Matrix(first, named, own_k, bias, KindOf(first, own_k), why);
 }
 
 LinearWeights WeightBinder::LinearNamed(std::string_view weight, std::string_view bias, int64_t n,
@@ -258,28 +286,53 @@ LinearWeights WeightBinder::Convolution(std::string_view name, const Shape& shap
                 bias, std::min(KindOf(name, k), WeightKind::kBf16), why);
 }
 
+void WeightBinder::CheckDivision(const Part& part, WeightKind kind) const {
+  const Division& division = part.division;
+  if (division.by == Division::By::kNothing) return;
+  const int64_t extent = division.by == Division::By::kRows ? part.shape[0] : part.shape[1];
+  BINOCLE_CHECK(extent % division.parts == 0, part.weight, " ", part.shape.ToString(), " in ",
+                division.parts);
+  const std::string stored = state_->names.Stored(prefix_ + part.weight);
+  const TensorView* found = state_->tensors->Find(stored);
+  if (division.by == Division::By::kRows || found == nullptr || !IsBlockType(found->dtype()))
+    return;
+  const int64_t columns = extent / division.parts, block = UnitOf(found->dtype()).elements;
+  if (kind == WeightKind::kBlocks)
+    Throw(Code::kUnimplemented, stored, " is to be multiplied as the blocks that it is stored in, ",
+          "which only a whole matrix can be; expected compute f32, bf16, int8 or int4");
+  if (columns % block != 0)
+    Throw(Code::kUnimplemented, stored, " is ", DTypeName(found->dtype()), " ",
+          part.shape.ToString(), ", and a part of ", columns,
+          " columns (tensor_parallel=", division.parts, ") is not a multiple of a block's ", block);
+}
+
 LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part>& parts, int64_t k,
                                    Bias bias, WeightKind kind, std::string_view why) {
   int64_t n = 0;
   size_t in_blocks = 0;
   for (const Part& part : parts) {
-    n += part.shape[0];
+    n += part.division.Rows(part.shape[0]);
     in_blocks += IsInBlocks(part.weight) ? 1 : 0;
   }
   if (kind == WeightKind::kBlocks && in_blocks < parts.size()) kind = WeightKind::kInt8;
   const bool in_place = kind == WeightKind::kBlocks || (kind == WeightKind::kF32 && in_blocks > 0);
+  for (const Part& part : parts) CheckDivision(part, kind);
   if (auto packed = Packed(name, parts, n, k, bias)) return std::move(*packed);
-  const int64_t bias_rows = bias == Bias::kPresent ? n : 0;
+  const bool own_bias = bias == Bias::kPresent && HasBias(parts[0].division);
+  const int64_t bias_rows = own_bias ? n : 0;
   CountDepth(name, k, kind);
   const int64_t bytes = state_->kinds.on_cuda
                             ? DeviceLinearBytes(n, k, in_place ? WeightKind::kF32 : kind)
                         : in_place ? 4 * n
                                    : PackedLinearBytes(n, k, kind);
   Count(parts[0].weight, n * k + bias_rows, bytes - 4 * (n - bias_rows));
-  AskedMatrix asked{
-      .name = prefix_ + std::string(name), .n = n, .k = k, .bias = bias, .kind = kind};
+  AskedMatrix asked{.name = prefix_ + std::string(name),
+                    .n = n,
+                    .k = k,
+                    .bias = own_bias ? Bias::kPresent : Bias::kAbsent,
+                    .kind = kind};
   for (const Part& part : parts) {
-    if (in_place) CountInPlace(part.weight);
+    if (in_place) CountInPlace(part.weight, part.division.parts);
     StoredLinear stored{.weight = View(part.weight, part.shape, why),
                         .bias = {},
                         .order = part.order,
@@ -287,6 +340,10 @@ LinearWeights WeightBinder::Matrix(std::string_view name, const std::vector<Part
     if (part.shape.rank() > 2 && !state_->checking)
       stored.weight = stored.weight.Reshape({part.shape[0], k});
     if (bias == Bias::kPresent) stored.bias = View(part.bias, {part.shape[0]}, why);
+    if (!state_->checking) {
+      stored.weight = part.division.OfWeight(stored.weight);
+      stored.bias = part.division.OfBias(stored.bias);
+    }
     asked.parts.push_back(stored);
     asked.stored.push_back(state_->names.Stored(prefix_ + part.weight));
     if (bias == Bias::kPresent) asked.stored.push_back(state_->names.Stored(prefix_ + part.bias));
@@ -323,6 +380,10 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
     const std::string stored_name = PackedName(asked, kind);
     const TensorView* found = state_->tensors->Find(stored_name);
     if (found == nullptr) continue;
+    if (parts[0].division.by != Division::By::kNothing)
+      Throw(Code::kUnimplemented, stored_name, " is a packed matrix (binocle quantize), which ",
+            "tensor_parallel cannot divide; expected the model that it was packed from, with ",
+            "compute ", WeightKindName(kind));
     state_->used.insert(stored_name);
     CountDepth(name, k, kind);
     if (state_->checking) {

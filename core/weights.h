@@ -50,6 +50,24 @@ struct AskedMatrix {
   WeightKind kind = WeightKind::kF32;
 };
 
+// What a process keeps of a matrix: one of `parts` equal parts, in order. Whatever else there is of it is another process's.
+struct Division {
+  enum class By : uint8_t {
+    kNothing,  // it keeps all
+    kRows,     // some output features and their biases; y is divided
+    kColumns,  // some input features; x is divided, and y the sum over the parts. The first part has the bias.
+  };
+  By by = By::kNothing;
+  int64_t part = 0;
+  int64_t parts = 1;
+
+  // What is left of n and k, and of a stored tensor (whose extent the parts divide; checked).
+  int64_t Rows(int64_t n) const { return by == By::kRows ? n / parts : n; }
+  int64_t Columns(int64_t k) const { return by == By::kColumns ? k / parts : k; }
+  TensorView OfWeight(const TensorView& weight) const;
+  TensorView OfBias(const TensorView& bias) const;
+};
+
 class WeightBinder {
  public:
   bool checking() const;
@@ -81,6 +99,10 @@ class WeightBinder {
   // is kF32, or all are and it is kBlocks; otherwise that is kInt8. The first part's name decides the kind.
   LinearWeights Linear(std::initializer_list<Rows> parts, int64_t k, Bias bias,
                        std::string_view why);
+  // The same of what a process keeps of each part; n and k are those of the whole. UNIMPLEMENTED where it cannot be divided: by columns what is kept as blocks, or not at whole
+  // blocks, and what is packed in a file.
+  LinearWeights DividedLinear(const Division& division, std::initializer_list<Rows> parts,
+                              int64_t k, Bias bias, std::string_view why);
   // One matrix [n, k] with a bias [n], whose names are no name and its ".weight" and ".bias".
   LinearWeights LinearNamed(std::string_view weight, std::string_view bias, int64_t n, int64_t k,
                             std::string_view why);
@@ -110,7 +132,8 @@ class WeightBinder {
   WeightBinder(std::shared_ptr<State> state, std::string prefix)
       : state_(std::move(state)), prefix_(std::move(prefix)) {}
   void Count(std::string_view name, int64_t parameters, int64_t bytes);
-  void CountInPlace(std::string_view name);
+  // One of so many parts of it.
+  void CountInPlace(std::string_view name, int64_t parts = 1);
   void CountDepth(std::string_view name, int64_t k, WeightKind kind);
   // What Linear, LinearNamed and Convolution have in common: tensors named here, of these shapes.
   struct Part {
@@ -118,7 +141,9 @@ class WeightBinder {
     Shape shape;               // as stored; [n, …]
     RowOrder order = {};
     float scale = 1;
+    Division division = {};
   };
+  void CheckDivision(const Part& part, WeightKind kind) const;
   LinearWeights Matrix(std::string_view name, const std::vector<Part>& parts, int64_t k, Bias bias,
                        WeightKind kind, std::string_view why);
   std::optional<LinearWeights> Packed(std::string_view name, const std::vector<Part>& parts,

@@ -98,6 +98,7 @@ struct ModelOverrides {
   std::optional<std::filesystem::path> projector = {};  // beside a GGUF text model
   LayerOverrides layers = {};
   KindsByName kinds = {};  // of weights, by the names that parts ask for
+  RankShare share = {};    // of the layers; a rank that is not 0 has nothing else of the model
 };
 
 // Reads config.json, preprocessor_config.json and generation_config.json of a directory. Throws NOT_FOUND, INVALID_ARGUMENT (file,

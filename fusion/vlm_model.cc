@@ -8,6 +8,7 @@
 #include "fusion/families.h"
 #include "fusion/part_files.h"
 #include "fusion/tiles.h"
+#include "llm/layer_share.h"
 #include "llm/tokenizer.h"
 #include "llm/tokenizer_gguf.h"
 #include "vision/tower.h"
@@ -54,6 +55,13 @@ FeatureShape FeaturesOf(const std::optional<TowerConfig>& config) {
 
 VlmModel::Parts BindParts(const ModelConfig& config, WeightBinder& b) {
   VlmModel::Parts parts;
+  if (!config.text.share.leads()) {
+    for (const char* of_rank_zero :
+         {"anchor.", "augment.", "fusion.", "projector.", "image_newline"})
+      b.IgnoreUnder(of_rank_zero);
+    parts.text = BindLlama(config.text, b.Under("language_model."));
+    return parts;
+  }
   if (config.takes_pictures()) {
     parts.anchor = BindTower(config.anchor, "anchor.", b);
     parts.augment = BindTower(config.augment, "augment.", b);
@@ -154,6 +162,12 @@ CheckedModel::CheckedModel(const std::filesystem::path& path, const ModelOverrid
     names_ = NamesOf(path, tensors_);
     if (missing == MissingTokenizer::kRefused || HasTokenizer(path) || config_.text_path())
       tokenizer_ = TokenizerOf(path, config_);
+  }
+  config_.text = ShareOfLayers(config_.text, overrides.share, directory_.string());
+  if (!overrides.share.leads()) {
+    config_.anchor.reset();
+    config_.augment.reset();
+    config_.tiling.reset();
   }
   Check();
 }

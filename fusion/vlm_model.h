@@ -103,6 +103,8 @@ class VlmModel {
   bool has_tokenizer() const { return checked_.tokenizer_ != nullptr; }
   const Tokenizer& tokenizer() const { return *checked_.tokenizer_; }  // needs has_tokenizer()
   const LlamaDecoder& decoder() const { return *decoder_; }
+  // LlamaDecoder::Lead.
+  void Lead(DecoderLeader* leader) { decoder_->Lead(leader); }
   bool IsEndToken(int32_t id) const;
 
   // Where the leading tower's patches are among a picture's visual tokens: those of the overview.

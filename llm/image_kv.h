@@ -4,6 +4,7 @@
 // the rotary embedding and rotated when the image is put into a sequence.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "attention/place_kv.h"
@@ -12,12 +13,16 @@
 
 namespace binocle {
 
+class ImageOfOthers;  // llm/decoder_leader.h
+
 struct ImageKv {
   Tensor memory;               // of all layers, in one piece
   std::vector<KeptKv> layers;  // [L]
   Tensor last;                 // [1, D] the last token after all layers
   SinkDims sink_dims;          // that `sinks` were scored with
   Tensor sinks;  // [L, 2n] scores of the rows that enter each layer; empty without sink_dims
+  // Of a model that several processes compute: what the others have of it, of their own kv heads, as long as anybody holds this.
+  std::shared_ptr<const ImageOfOthers> others;
 
   // [n, 2]
   TensorView SinksOf(int64_t layer) const {

@@ -12,6 +12,15 @@
 
 namespace binocle {
 
+// Which of the processes that compute a model together this one is (llm/layer_share.h).
+struct RankShare {
+  int64_t rank = 0;
+  int64_t ranks = 1;
+  int64_t kv_copies = 1;  // ranks that share kv heads, where there are more ranks than those
+
+  bool leads() const { return rank == 0; }
+};
+
 struct LlamaConfig {
   std::string model_type = "llama";  // as transformers calls it
   int64_t width = 0;                 // D, hidden_size
@@ -38,6 +47,7 @@ struct LlamaConfig {
   float logits_scaling = 1;                   // logits are divided by it
   DType kv_dtype = DType::kF32;               // of keys and values in pages
   WeightKind layer_kind = WeightKind::kF32;   // of the layers' matrices
+  RankShare share;  // heads, kv_heads and ff_width are those of this process
 };
 
 }  // namespace binocle

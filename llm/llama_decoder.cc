@@ -5,9 +5,13 @@
 #include <cstring>
 
 #include "attention/rope_kv.h"
+#include "core/backend/cuda_backend.h"
 #include "core/ops/elementwise.h"
 #include "core/ops/product_rows.h"
+#include "core/ops/ranks.h"
 #include "core/ops/swiglu.h"
+#include "llm/decoder_leader.h"
+#include "llm/layer_share.h"
 
 // T rows of the batch (Tt text, Tv visual), D width, H query heads, K kv heads, d head width, F ffn width, V vocabulary, L layers.
 
@@ -51,9 +55,9 @@ void NormHeads(Exec& ex, const std::optional<RmsNormWeights>& norm, const Tensor
 // y = h + Wd·(SiLU(Wg m) ⊙ Wu m)    m = N₂(h)
 void FeedForward(Exec& ex, const LlamaBlockWeights& w, const DecoderActivations::Rows& a) {
   const TensorView m = RowsInto(w.gate_up, a.n), ff = RowsBetween(w.gate_up, w.down, a.ff);
-  RmsNorm(ex, a.x, w.ffn_norm, m);          // m  [T, D]
-  SwiGlu(ex, m, w.gate_up, a.gate_up, ff);  // ff [T, F]
-  LinearAdd(ex, ff, w.down, a.x);           // x += ff·Wdᵀ
+  RmsNorm(ex, a.x, w.ffn_norm, m);               // m  [T, D]
+  SwiGlu(ex, m, w.gate_up, a.gate_up, ff);       // ff [T, F]
+  LinearAddOverRanks(ex, ff, w.down, a.n, a.x);  // x += ff·Wdᵀ
 }
 
 // h = x + Wo·Attn(RoPE(Wq n), RoPE(Wk n), Wv n)    n = N₁(x)
@@ -69,7 +73,7 @@ void DecoderBlock(const LayerContext& c, const LlamaBlockWeights& w, std::span<c
   RopeAndWriteKv(c.ex, c.rope, {a.q, a.k, a.v, c.positions, c.slots, c.scale}, c.kv,
                  RotatedQueries(c, a));
   Attention(c.ex, CausalAttention(c, runs, a), a.attn, a.lse);  // [T, H·d]
-  LinearAdd(c.ex, a.attn, w.out, a.x);                          // x   += attn·Woᵀ
+  LinearAddOverRanks(c.ex, a.attn, w.out, a.n, a.x);            // x   += attn·Woᵀ
   FeedForward(c.ex, w, a);                                      // x   += ffn
 }
 
@@ -84,7 +88,7 @@ void VisualKeysAndValues(Exec& ex, const LlamaBlockWeights& w, const DecoderActi
 
 // x' = x + Wo·Wv·N₁(x): stock attention for a row that sees only itself, whose softmax is 1. `out` is Wo for values that query heads share.
 void AlignVo(Exec& ex, const LinearWeights& out, const DecoderActivations::Rows& a) {
-  LinearAdd(ex, a.v, out, a.x);  // x += v·Woᵀ
+  LinearAddOverRanks(ex, a.v, out, a.n, a.x);  // x += v·Woᵀ
 }
 
 // x' = x + Wo·Wv·N₁(x);  x'' = x' + FFN(N₂(x'))
@@ -94,6 +98,11 @@ void AlignVoFfn(Exec& ex, const LlamaBlockWeights& w, const LinearWeights& out,
   FeedForward(ex, w, a);
 }
 
+// Of what ranks do together: commands that only wait would go with the first later one that cannot begin, and their sums with them.
+void BeginOnDevice(Exec& ex, const DecoderActivations& a) {
+  if (a.x.on_cuda()) ex.cuda().Flush();
+}
+
 LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::string& why) {
   const auto bias_if = [](bool present) { return present ? Bias::kPresent : Bias::kAbsent; };
   const Bias qkv = bias_if(c.qkv_bias), out = bias_if(c.out_bias), mlp = bias_if(c.mlp_bias);
@@ -101,35 +110,48 @@ LlamaBlockWeights BindBlock(const LlamaConfig& c, WeightBinder b, const std::str
   const auto head_norm = [&](const char* name) {
     return c.qk_norm ? std::optional(b.RmsNorm(name, c.head_dim, c.epsilon, why)) : std::nullopt;
   };
-  const int64_t q_rows = c.heads * c.head_dim;
-  const int64_t kv_rows = c.kv_heads * c.head_dim;
+  // Of all ranks.
+  const int64_t q_rows = c.share.ranks * c.heads * c.head_dim;
+  const int64_t kv_rows = WholeKvHeads(c) * c.head_dim;
+  const int64_t ff_rows = c.share.ranks * c.ff_width;
+  const Division rows = ByRows(c.share), columns = ByColumns(c.share);
+  const auto added = [&](const char* name) {
+    return WeightBinder::Rows{.name = name, .n = c.width, .scale = c.residual_multiplier};
+  };
   b.Ignore("self_attn.rotary_emb.inv_freq");
   return {
       .attn_norm = b.RmsNorm("input_layernorm", c.width, c.epsilon, why),
-      .q = b.Linear({{"self_attn.q_proj", q_rows, order}}, c.width, qkv, why),
-      .kv = b.Linear({{"self_attn.k_proj", kv_rows, order}, {"self_attn.v_proj", kv_rows}}, c.width,
-                     qkv, why),
+      .q = b.DividedLinear(rows, {{"self_attn.q_proj", q_rows, order}}, c.width, qkv, why),
+      .kv = b.DividedLinear(ByKvRows(c.share),
+                            {{"self_attn.k_proj", kv_rows, order}, {"self_attn.v_proj", kv_rows}},
+                            c.width, qkv, why),
       .q_norm = head_norm("self_attn.q_norm"),
       .k_norm = head_norm("self_attn.k_norm"),
-      .out = b.Linear({{.name = "self_attn.o_proj", .n = c.width, .scale = c.residual_multiplier}},
-                      q_rows, out, why),
+      .out = b.DividedLinear(columns, {added("self_attn.o_proj")}, q_rows, out, why),
       .ffn_norm = b.RmsNorm("post_attention_layernorm", c.width, c.epsilon, why),
-      .gate_up =
-          b.Linear({{"mlp.gate_proj", c.ff_width}, {"mlp.up_proj", c.ff_width}}, c.width, mlp, why),
-      .down = b.Linear({{.name = "mlp.down_proj", .n = c.width, .scale = c.residual_multiplier}},
-                       c.ff_width, mlp, why)};
+      .gate_up = b.DividedLinear(rows, {{"mlp.gate_proj", ff_rows}, {"mlp.up_proj", ff_rows}},
+                                 c.width, mlp, why),
+      .down = b.DividedLinear(columns, {added("mlp.down_proj")}, ff_rows, mlp, why)};
 }
 
 }  // namespace
 
 LlamaWeights BindLlama(const LlamaConfig& c, WeightBinder b) {
   const std::string why =
-      internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width, ", heads ",
-                       c.heads, "/", c.kv_heads, " of ", c.head_dim, ", vocab_size=", c.vocabulary);
+      internal::Concat("hidden_size=", c.width, ", intermediate_size=", c.ff_width * c.share.ranks,
+                       ", heads ", c.heads * c.share.ranks, "/", WholeKvHeads(c), " of ",
+                       c.head_dim, ", vocab_size=", c.vocabulary);
   LlamaWeights w;
-  w.embeddings = b.Stored("model.embed_tokens.weight", {c.vocabulary, c.width}, why);
+  if (c.share.leads())
+    w.embeddings = b.Stored("model.embed_tokens.weight", {c.vocabulary, c.width}, why);
   for (int64_t l = 0; l < c.layers; ++l)
     w.blocks.push_back(BindBlock(c, b.Under("model.layers." + std::to_string(l) + "."), why));
+  if (!c.share.leads()) {
+    for (const char* of_rank_zero :
+         {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"})
+      b.Ignore(of_rank_zero);
+    return w;
+  }
   w.norm = b.RmsNorm("model.norm", c.width, c.epsilon, why);
   if (c.tied_head) b.Ignore("lm_head.weight");
   w.head = b.Linear({{.name = c.tied_head ? "model.embed_tokens" : "lm_head",
@@ -238,15 +260,26 @@ void LlamaDecoder::ScaleEntering(Exec& ex, const TensorView& x) const {
 
 void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
                            DecoderActivations& a) const {
+  BINOCLE_CHECK(batch.rows() <= a.max_rows && batch.text_rows <= batch.rows(), batch.rows(), " of ",
+                a.max_rows);
+  if (leader_ == nullptr) return AllLayers(ex, batch, pool, a);
+  leader_->Forward(batch, [&] {
+    AllLayers(ex, batch, pool, a);
+    BeginOnDevice(ex, a);
+  });
+}
+
+void LlamaDecoder::AllLayers(Exec& ex, const DecoderBatch& batch, KvPool& pool,
+                             DecoderActivations& a) const {
   const int64_t rows = batch.rows();
   const LayerPlan& plan = batch.plan != nullptr ? *batch.plan : plan_;
   const auto text = static_cast<size_t>(batch.text_rows);
-  BINOCLE_CHECK(rows <= a.max_rows && batch.text_rows <= rows, rows, " of ", a.max_rows);
   const DecoderActivations::Rows all = a.Slice(0, rows);
   const DecoderActivations::Rows text_rows = a.Slice(0, batch.text_rows);
   const DecoderActivations::Rows visual_rows = a.Slice(batch.text_rows, rows);
   const float scale =
       config_.attention_multiplier.value_or(1.0F / std::sqrt(static_cast<float>(config_.head_dim)));
+  TakeFromRankZero(ex, all.x);
   ScaleEntering(ex, all.x);
   for (int64_t l = 0; l < config_.layers; ++l) {
     const LlamaBlockWeights& w = weights_.blocks[static_cast<size_t>(l)];
@@ -280,6 +313,16 @@ void LlamaDecoder::Forward(Exec& ex, const DecoderBatch& batch, KvPool& pool,
 
 void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,
                                DecoderActivations& a, ImageKv& image) const {
+  if (leader_ == nullptr) return ThroughLayers(ex, from, watch, a, image);
+  std::shared_ptr<const ImageOfOthers> others = leader_->EncodeImage(from, [&] {
+    ThroughLayers(ex, from, watch, a, image);
+    BeginOnDevice(ex, a);
+  });
+  image.others = std::move(others);
+}
+
+void LlamaDecoder::ThroughLayers(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,
+                                 DecoderActivations& a, ImageKv& image) const {
   const int64_t tokens = from.visual.dim(0);
   const auto layers = static_cast<size_t>(config_.layers);
   const int64_t floats = KeptKv::Floats(config_.kv_heads, config_.head_dim, tokens);
@@ -289,7 +332,8 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
            .sink_dims = watch.dims,
            .sinks = watch.dims.empty()
                         ? Tensor()
-                        : Tensor::F32({config_.layers, 2 * tokens}, "image.sinks", ex.place())};
+                        : Tensor::F32({config_.layers, 2 * tokens}, "image.sinks", ex.place()),
+           .others = nullptr};
   for (size_t l = 0; l < layers; ++l) {
     image.layers.push_back(KeptKv::In(image.memory.row(static_cast<int64_t>(l)), config_.kv_heads,
                                       config_.head_dim, tokens, image.memory.view().device()));
@@ -297,7 +341,8 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
   for (int64_t begin = 0; begin < tokens; begin += a.max_rows) {
     const int64_t end = std::min(begin + a.max_rows, tokens);
     const DecoderActivations::Rows rows = a.Slice(0, end - begin);
-    CopyRows(ex, from.visual.Rows(begin, end), rows.x);
+    if (!from.visual.empty()) CopyRows(ex, from.visual.Rows(begin, end), rows.x);
+    TakeFromRankZero(ex, rows.x);
     ScaleEntering(ex, rows.x);
     for (size_t l = 0; l < layers; ++l) {
       const LlamaBlockWeights& w = weights_.blocks[l];
@@ -315,6 +360,7 @@ void LlamaDecoder::EncodeImage(Exec& ex, const ImageToEncode& from, const ImageW
 
 void LlamaDecoder::PlaceImage(Exec& ex, const ImageKv& image, int64_t first_position, KvPool& pool,
                               const KvSequence& sequence) const {
+  if (leader_ != nullptr) leader_->PlaceImage(*image.others, first_position, sequence);
   PlaceKv(ex, image.layers, rope_.cos.on_cuda() ? rope_ : rope_by_frequency_, first_position, pool,
           sequence);
 }

@@ -135,9 +135,11 @@ struct ImageWatch {
 };
 
 struct ImageToEncode {
-  TensorView visual;  // [n, D]
+  TensorView visual;  // [n, D]; of a rank that is not 0 a shape without memory
   Aligner aligner = Aligner::kVo;
 };
+
+class DecoderLeader;
 
 // Weights and a plan for batches that bring none of their own.
 class LlamaDecoder {
@@ -150,6 +152,9 @@ class LlamaDecoder {
   LlamaWeights TakeWeights() && { return std::move(weights_); }
   const LayerPlan& plan() const { return plan_; }
   int64_t max_positions() const { return rope_.cos.dim(0); }
+
+  // Of rank 0: tells the others what to do, from here on and as long as passes are made. They call what follows as they are told (llm/decoder_follower.h).
+  void Lead(DecoderLeader* leader) { leader_ = leader; }
 
   // What the plan's composite layers need and the files do not have, so that the first picture does not wait for it.
   void PrepareAligner(Exec& ex) const;
@@ -174,6 +179,9 @@ class LlamaDecoder {
   TensorView Logits(Exec& ex, std::span<const int64_t> rows, DecoderActivations& a) const;
 
  private:
+  void AllLayers(Exec& ex, const DecoderBatch& batch, KvPool& pool, DecoderActivations& a) const;
+  void ThroughLayers(Exec& ex, const ImageToEncode& from, const ImageWatch& watch,
+                     DecoderActivations& a, ImageKv& image) const;
   void ScaleEntering(Exec& ex, const TensorView& x) const;
   void CompositeVisual(Exec& ex, const DecoderBatch& batch, Aligner aligner, int64_t layer,
                        const KvLayer& kv, const DecoderActivations::Rows& a) const;
@@ -185,6 +193,7 @@ class LlamaDecoder {
   RopeTable rope_;
   RopeTable rope_by_frequency_;  // for images that stand alone
   GroupedOuts grouped_outs_;
+  DecoderLeader* leader_ = nullptr;
 };
 
 }  // namespace binocle

@@ -27,7 +27,7 @@ usage() {
 
 for option in "$@"; do
   case "$option" in
-    --test) packages="$packages python3 python3-venv make" ;;       # the checks of `make test`
+    --test) packages="$packages python3 python3-venv make openmpi-bin" ;;  # the checks of `make test`; mpirun, 6 MB
     --bench) packages="$packages libbenchmark-dev" ;;               # `make bench`
     --package) packages="$packages dpkg-dev file" ;;                # `make package` asks dpkg-shlibdeps
     --training) packages="$packages fonts-noto-color-emoji unicode-data fonts-dejavu-core fonts-liberation

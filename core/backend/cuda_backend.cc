@@ -1,9 +1,11 @@
 #include "core/backend/cuda_backend.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/error.h"
+#include "core/parallel/communicator.h"
 
 namespace binocle {
 namespace {
@@ -48,6 +50,16 @@ class Hash {
   uint64_t state_ = 0x243F6A8885A308D3ULL;
 };
 
+// CudaModule::RanksWait, of a communicator.
+bool AreAllThere(void* communicator) {
+  try {
+    static_cast<Communicator*>(communicator)->Check();
+    return true;
+  } catch (const Error&) {
+    return false;  // it says why to whoever asks next
+  }
+}
+
 CudaDevice DeviceAt(int32_t index) {
   const CudaDevices found = FindCudaDevices();
   if (found.devices.empty()) Throw(Code::kUnavailable, found.why_none);
@@ -65,7 +77,7 @@ const CudaModule& Module() {
 
 CudaBackend::CudaBackend(int32_t index) : module_(Module()), device_(DeviceAt(index)) {
   opened_ = module_.open(index, &TakeProblem, &problem_);
-  Check(opened_ != nullptr, device_.name.c_str());
+  if (opened_ == nullptr) Throw(Code::kInternal, device_.name, ": ", problem_);
 }
 
 CudaBackend::~CudaBackend() {
@@ -76,9 +88,38 @@ CudaBackend::~CudaBackend() {
   module_.close(opened_);
 }
 
+void CudaBackend::JoinRanks(Communicator& communicator) {
+  CudaModule::RanksId id{};
+  bool has = module_.ranks_version() > 0;
+  if (has && communicator.rank() == 0) has = module_.ranks_id(&id, &TakeProblem, &problem_);
+  // Whoever has no NCCL says so before the others wait inside theirs.
+  float without = has ? 0.0F : 1.0F;
+  communicator.Sum({&without, 1});
+  const std::string problem = std::exchange(problem_, {});
+  if (without > 0) {
+    Throw(Code::kUnimplemented,
+          "tensor_parallel on GPUs needs NCCL (libnccl.so.2, 2.14 or later), ", "which ",
+          static_cast<int64_t>(without), " of ", communicator.size(), " ranks cannot use",
+          problem.empty() ? "" : ": ", problem);
+  }
+  communicator.Broadcast(std::as_writable_bytes(std::span(&id, 1)));
+  const CudaModule::RanksWait wait{.milliseconds = communicator.to_answer().count(),
+                                   .go_on = &AreAllThere,
+                                   .context = &communicator};
+  communicator_ = &communicator;
+  Check(
+      module_.join_ranks(opened_, id, static_cast<int32_t>(communicator.rank()),
+                         static_cast<int32_t>(communicator.size()), wait, &TakeProblem, &problem_),
+      "NCCL");
+}
+
 void CudaBackend::Check(bool ok, const char* what) {
   if (ok) return;
-  Throw(Code::kInternal, what, ": ", std::exchange(problem_, {}));
+  const std::string problem = internal::Concat(what, ": ", std::exchange(problem_, {}));
+  if (module_.lost(opened_) && lost_.empty()) lost_ = problem;
+  if (communicator_ == nullptr || module_.among_ranks(opened_)) Throw(Code::kInternal, problem);
+  communicator_->Leave("tensor_parallel: " + problem);
+  Throw(Code::kUnavailable, communicator_->over());
 }
 
 void* CudaBackend::Allocate(int64_t bytes) {

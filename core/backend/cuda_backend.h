@@ -28,6 +28,8 @@
 
 namespace binocle {
 
+class Communicator;
+
 class CudaBackend {
  public:
   // Opens device `index` of the module that this process has. Throws UNAVAILABLE where there is no such device, UNIMPLEMENTED for one that the module
@@ -87,6 +89,13 @@ class CudaBackend {
     return *static_cast<T*>(kept.get());
   }
 
+  // Connects the devices of all ranks, each of which calls it, for the commands of core/backend/cuda/ranks_cuda.h; NCCL does, found when it is asked for.
+  // UNIMPLEMENTED where the system has none. From then on whatever waits does so as long as the communicator would; where NCCL fails or another rank does not come, the
+  // communicator is left, and the call is UNAVAILABLE.
+  void JoinRanks(Communicator& communicator);
+  // Why the device does nothing any more, once a call has failed and so would all others; empty while it does.
+  const std::string& lost() const { return lost_; }
+
   void Flush();
   // After all that was added. Write: `from` is free again at once. Read waits.
   void Write(void* to, const void* from, int64_t bytes);
@@ -118,13 +127,15 @@ class CudaBackend {
   void Add(const char* name, const void* work, size_t bytes);
   const void* UploadBytes(const void* values, size_t bytes);
   Chunk& ChunkFor(size_t bytes);
-  // Throws INTERNAL with what the module said.
+  // Throws INTERNAL with what the module said, UNAVAILABLE where it is about other ranks.
   void Check(bool ok, const char* what);
 
   const CudaModule& module_;
   CudaDevice device_;
   void* opened_ = nullptr;
   std::string problem_;
+  Communicator* communicator_ = nullptr;  // of JoinRanks
+  std::string lost_;
 
   std::unordered_map<const char*, cuda::CommandFunction> functions_;
   std::vector<std::byte> works_;  // of the commands that wait, one after the other

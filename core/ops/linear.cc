@@ -132,7 +132,8 @@ void ReadStackedRow(const std::vector<StoredLinear>& parts, int64_t r, int64_t k
                     float* out) {
   const StoredLinear* part = parts.data();
   for (; r >= part->weight.dim(0); ++part) r -= part->weight.dim(0);
-  ReadAsF32(part->weight, part->order.Stored(r) * part->weight.dim(1) + k0, depth, out);
+  const int64_t row = part->order.Stored(r);
+  ReadAsF32(part->weight.Rows(row, row + 1), k0, depth, out);
   if (part->scale == 1) return;
   for (int64_t i = 0; i < depth; ++i) out[i] *= part->scale;
 }

@@ -50,8 +50,8 @@ struct RowOrder {
   }
 };
 
-// A stored matrix [N, K] of real numbers and its bias [N], which may be absent. `order` is that of both; both are multiplied by `scale`,
-// in f32, when they are packed or expanded.
+// A stored matrix [N, K] of real numbers, whose rows may be apart unless it is kept as blocks, and its bias [N], which may be absent. `order` is that of
+// both; both are multiplied by `scale`, in f32, when they are packed or expanded.
 struct StoredLinear {
   TensorView weight;
   TensorView bias;

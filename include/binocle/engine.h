@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,23 @@
 
 namespace binocle {
 
+// Several processes that compute one model, each of them a part of every layer (docs/cuda.md). Rank 0 is an engine; the others follow it (Engine::Follow).
+struct TensorParallel {
+  // 1 … 1024. They divide the heads and the ffn width, and divide the kv heads or are a multiple of them.
+  int64_t ranks = 1;
+  int64_t rank = 0;  // 0 … ranks − 1: this process
+  // What the others know rank 0's machine as. Rank 0 listens on the loopback where that is written as such (127.0.0.1, ::1, localhost), on every interface otherwise; nobody who connects is
+  // asked to prove who it is, so the port is for a network that only the ranks use.
+  std::string address = "127.0.0.1";
+  int64_t port = 29500;  // 1 … 65535
+  // 0 … ranks: how many of them are on this machine, whose processors and memory they share; 0: all of them.
+  int64_t local_ranks = 0;
+  // 0 …: which of these it is. "cuda" is then that GPU, modulo those that the process sees.
+  int64_t local_rank = 0;
+  // Of rank 0, while ranks meet: a line about each process that came to the port and was turned away. May be empty.
+  std::function<void(const std::string&)> note = {};
+};
+
 // Ranges are inclusive; a value outside them is INVALID_ARGUMENT, and Error::option() names it.
 struct EngineOptions {
   // "cpu", "cuda" (the first GPU) or "cuda:N". Where there is no GPU the CPU is taken; ModelInfo::device_note says why.
@@ -34,6 +52,7 @@ struct EngineOptions {
   std::string compute;
   // Otherwise for parts, "vision=bf16,head=f32": vision, fusion, projector, language (its layers), head.
   std::string compute_parts;
+  TensorParallel tensor_parallel;
   int64_t threads = 0;  // 0 … 1024; 0: one per processor that the process may use
   // 0 … 16777216: prompt and answer together; 0, or more than the model's own limit, is that limit.
   int64_t context_tokens = 0;
@@ -94,7 +113,13 @@ class BINOCLE_EXPORT Engine {
  public:
   // Reads and checks a model directory. NOT_FOUND, INVALID_ARGUMENT (what does not fit, and why), UNIMPLEMENTED (a kind of model that
   // is not supported), RESOURCE_EXHAUSTED (the plan is larger than the memory limit).
+  // With several ranks it returns when all of them have loaded their part; UNAVAILABLE where one does not come within five minutes.
   static Engine Load(const std::string& path, const EngineOptions& options);
+  // What ranks other than 0 do instead, with the same path and options but for their rank: returns when rank 0's engine is destroyed. As Load throws; UNAVAILABLE where
+  // another rank leaves in between, FAILED_PRECONDITION where rank 0 has another model or other options.
+  // `on_loaded` is called when it has its part: from then on rank 0 says when to end, and signals that end rank 0 may as well be ignored.
+  static void Follow(const std::string& path, const EngineOptions& options,
+                     const std::function<void()>& on_loaded = {});
   // The same checks but that of memory, and the memory plan, with nothing loaded.
   static ModelInfo Inspect(const std::string& path, const EngineOptions& options);
   // The same with the check of memory: what Load would refuse before it reads any weight.
@@ -143,6 +168,10 @@ class BINOCLE_EXPORT Engine {
   // RESOURCE_EXHAUSTED when keys and values do not fit; CANCELLED when observer.keep_going says no.
   Embedding EmbedText(const std::string& text, const EmbeddingOptions& options = {},
                       const Observer& observer = {});
+
+  // Why this engine can answer nothing any more, however often it is asked: its GPU is lost, or a rank that computed a part of the model has left. Nothing while it can. What it is to
+  // do then is to end, so that whoever started the process starts it anew.
+  std::optional<std::string> Failure() const;
 
   ImageCacheInfo image_cache() const;
   EngineStats stats() const;

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,6 +82,10 @@ class BINOCLE_EXPORT Server {
   // From now on new requests are refused (UNAVAILABLE, 503, with a time to retry after) and health says NOT_SERVING; waits for those under
   // way and stops listening. True when they all ended in time, else the rest was cancelled.
   bool Drain(std::chrono::milliseconds patience);
+
+  // Engine::Failure of the first engine that has one. Within a second of it /readyz is 503 with its words, gRPC's health NOT_SERVING, and requests over gRPC are refused; `log` is given an event
+  // "failed". What is left to do is to drain, and to end.
+  std::optional<std::string> Failure() const;
 
   // Prometheus' text format, as /metrics gives it.
   std::string MetricsText() const;

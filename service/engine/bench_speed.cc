@@ -386,6 +386,9 @@ SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
     if (bench.on_step) bench.on_step(what);
   };
   const LoadOptions load = ParseLoadOptions(options);
+  if (load.overrides.share.ranks > 1)
+    throw Error(Code::kUnimplemented, "tensor_parallel is not for benchmarks yet, expected 1",
+                "tensor_parallel");
   step("load");
   const auto start = SpeedClock::now();
   CheckedModel checked(path, load.overrides);

@@ -16,6 +16,7 @@
 #include "core/exec.h"
 #include "core/machine.h"
 #include "fusion/vlm_model.h"
+#include "llm/decoder_leader.h"
 #include "service/engine/admission.h"
 #include "service/engine/embed.h"
 #include "service/engine/engine_access.h"
@@ -30,6 +31,7 @@
 #include "service/engine/model_summary.h"
 #include "service/engine/pending_request.h"
 #include "service/engine/preparation.h"
+#include "service/engine/ranks.h"
 
 namespace binocle {
 namespace {
@@ -98,13 +100,17 @@ struct Engine::Impl {
        CheckedModel checked)
       : options(engine_options),
         info(std::move(model_info)),
+        communicator(Meet(engine_options.tensor_parallel, load)),
+        terms(TermsOf(checked, load)),
         exec(MakeExec(load)),
+        together(exec, communicator.get()),
         calibration(ReadCalibration(checked)),
         model(exec, std::move(checked), info.context_tokens),
         pool(model.config().text.layers, model.config().text.kv_heads, model.config().text.head_dim,
              PoolPages(model.config(), load), model.config().text.kv_dtype, exec.place()),
         activations(model.config().text, BufferRows(model.config(), load), load.max_sequences,
                     exec.place()),
+        leader(MakeLeader()),
         images(model, options),
         prefix(pool),
         constraints(model),
@@ -112,6 +118,17 @@ struct Engine::Impl {
         preparation(DecodeOrder::Limits{}),
         loop(loaded(), {.rows = PassRows(model.config(), load), .sequences = load.max_sequences}),
         workers(preparation, static_cast<int>(DecodeOrder::Limits{}.decoders + 1)) {}
+
+  // Null where there is one rank.
+  std::unique_ptr<DecoderLeader> MakeLeader() {
+    if (communicator == nullptr) return nullptr;
+    auto leads = std::make_unique<DecoderLeader>(*communicator, pool.pages(), terms);
+    model.Lead(leads.get());
+    pool.WhenCopied([to = leads.get()](int32_t from, int32_t into, int64_t tokens) {
+      to->CopyPage(from, into, tokens);
+    });
+    return leads;
+  }
 
   LoadedModel loaded() {
     return {.exec = exec,
@@ -136,11 +153,15 @@ struct Engine::Impl {
 
   EngineOptions options;
   ModelInfo info;
+  std::unique_ptr<Communicator> communicator;  // null where there is one rank
+  std::vector<OrderTerm> terms;                // empty there
   Exec exec;
+  JoinedRanks together;
   AttentionCalibration calibration;
   VlmModel model;
   KvPool pool;
   DecoderActivations activations;
+  std::unique_ptr<DecoderLeader> leader;
   ImageEncoder images;
   PrefixIndex prefix;
   Constraints constraints;
@@ -163,6 +184,9 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
   return AsErrors(path, [&] {
     const auto start = Clock::now();
     const LoadOptions load = ParseLoadOptions(options);
+    if (load.overrides.share.rank != 0)
+      ThrowOption("rank", "is ", load.overrides.share.rank, ", expected 0, which has requests; ",
+                  "others follow it (Engine::Follow)");
     CheckedModel checked(path, load.overrides);
     ModelInfo info = Summarize(checked, load, options);
     CheckMemoryPlan(info, load.memory_limit, MemoryFor(load));
@@ -172,6 +196,25 @@ Engine Engine::Load(const std::string& path, const EngineOptions& options) {
     return Engine(std::move(impl));
   });
 }
+
+void Engine::Follow(const std::string& path, const EngineOptions& options,
+                    const std::function<void()>& on_loaded) {
+  AsErrors(path, [&] {
+    const LoadOptions load = ParseLoadOptions(options);
+    CheckedModel checked(path, load.overrides);
+    const ModelInfo info = Summarize(checked, load, options);
+    const auto check_room = [&](int64_t kv_bytes) {
+      ModelInfo with_room = info;
+      with_room.kv_bytes = kv_bytes;
+      with_room.planned_bytes += kv_bytes - info.kv_bytes;
+      CheckMemoryPlan(with_room, load.memory_limit, MemoryFor(load));
+    };
+    check_room(info.kv_bytes);
+    FollowRankZero(options.tensor_parallel, load, std::move(checked), {check_room, on_loaded});
+  });
+}
+
+std::optional<std::string> Engine::Failure() const { return impl_->loop.failure(); }
 
 int64_t Engine::MachineMemory() { return LimitsOfThisProcess().memory; }
 

@@ -6,13 +6,18 @@
 #include <system_error>
 #include <utility>
 
+#include "core/backend/cuda_backend.h"
 #include "core/error.h"
+#include "core/parallel/communicator.h"
+#include "service/engine/error_of.h"
 
 namespace binocle {
 namespace {
 
 // How late a deadline or a cancellation may be noticed while nothing is computed.
 constexpr std::chrono::milliseconds kLookAtPending{10};
+// The same for a rank that has left.
+constexpr std::chrono::milliseconds kLookAround{500};
 
 }  // namespace
 
@@ -83,10 +88,12 @@ void EngineLoop::Run() {
       const auto something = [&] {
         return stop_ || !inbox_.empty() || !expected_.empty() || !tasks_.empty() || !runner_.idle();
       };
-      if (pending_.empty()) {
-        wake_.wait(lock, something);
-      } else {
+      if (!pending_.empty()) {
         wake_.wait_for(lock, kLookAtPending, something);
+      } else if (loaded_.exec.communicator() != nullptr && !failure_) {
+        wake_.wait_for(lock, kLookAround, something);
+      } else {
+        wake_.wait(lock, something);
       }
       requests.swap(inbox_);
       tasks.swap(tasks_);
@@ -103,6 +110,7 @@ void EngineLoop::Run() {
       return;
     }
     runner_.Step();
+    LookAround();
     Publish();
     runner_.ReportEnds();
   }
@@ -119,6 +127,24 @@ void EngineLoop::EndThePending(bool all) {
     }
     return true;
   });
+}
+
+void EngineLoop::LookAround() {
+  std::string why;
+  if (loaded_.exec.place().cuda != nullptr) why = loaded_.exec.cuda().lost();
+  if (Communicator* ranks = loaded_.exec.communicator(); why.empty() && ranks != nullptr) {
+    // What it throws it also keeps.
+    ErrorOf([&] { ranks->Check(); });
+    why = ranks->over();
+  }
+  if (why.empty()) return;
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = why;
+}
+
+std::optional<std::string> EngineLoop::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
 }
 
 void EngineLoop::Publish() {

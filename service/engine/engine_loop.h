@@ -7,6 +7,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -35,11 +37,15 @@ class EngineLoop {
 
   // As of the last step.
   EngineStats stats() const;
+  // Engine::Failure; seen within a second, also while nothing is asked for.
+  std::optional<std::string> failure() const;
 
  private:
   void Run();
   void EndThePending(bool all);
   void Publish();
+  // Whether others, or a device, that the engine cannot do without are still there.
+  void LookAround();
 
   LoadedModel loaded_;
   StepRunner runner_;
@@ -50,6 +56,7 @@ class EngineLoop {
   std::vector<std::shared_ptr<PendingRequest>> expected_;
   std::vector<std::function<void()>> tasks_;
   EngineStats stats_;
+  std::optional<std::string> failure_;
   bool stop_ = false;
   std::thread thread_;  // last: it uses everything above
 };

@@ -133,9 +133,10 @@ std::vector<float> ReadHeadSensitivity(const CheckedModel& model) {
     if (!(f >= -100 && f <= 100)) object.Fail("factors", "numbers from -100 to 100");
     factors.push_back(static_cast<float>(f));
   }
-  if (std::ssize(factors) != c.layers * c.heads) {
-    object.Fail("factors", std::to_string(c.layers * c.heads) + " numbers (" +
-                               std::to_string(c.layers) + " layers of " + std::to_string(c.heads) +
+  const int64_t heads = c.share.ranks * c.heads;  // of all ranks
+  if (std::ssize(factors) != c.layers * heads) {
+    object.Fail("factors", std::to_string(c.layers * heads) + " numbers (" +
+                               std::to_string(c.layers) + " layers of " + std::to_string(heads) +
                                " heads)");
   }
   return factors;

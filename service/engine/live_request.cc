@@ -89,6 +89,13 @@ LiveRequest::LiveRequest(const LoadedModel& loaded, std::unique_ptr<PreparedRequ
   const bool measured = prepared->request.grounding || hooks.rows != nullptr;
   watch_plan_ =
       PlanWatch(prepared->interventions, loaded.model.config().text, loaded.calibration, measured);
+  if ((!watch_plan_.empty() || hooks.watches()) && loaded.model.config().text.share.ranks > 1) {
+    Throw(Code::kUnimplemented,
+          "request: attention cannot be watched or changed where the heads are divided among ",
+          loaded.model.config().text.share.ranks,
+          " processes (tensor_parallel), expected none of: interventions but guidance and vcd, "
+          "grounding, explanations");
+  }
   shareable_ = watch_plan_.empty() && hooks.inputs == nullptr && hooks.states == nullptr;
   response.interventions = prepared->interventions;
   response.prompt_token_ids = prompt.ids;

@@ -16,6 +16,7 @@ namespace binocle {
 namespace {
 
 constexpr int64_t kMaxThreads = 1024;
+constexpr int64_t kMaxRanks = 1024;
 constexpr int64_t kMaxTokens = int64_t{1} << 24;
 
 struct ChosenDevice {
@@ -23,11 +24,13 @@ struct ChosenDevice {
   std::string note;
 };
 
-ChosenDevice ChooseDevice(const std::string& name) {
-  const DeviceName asked = ParseDevice(name);
+// `local_rank`: ranks of a machine take one GPU each where no other is asked for. A launcher may show each of them its own alone.
+ChosenDevice ChooseDevice(const std::string& name, int64_t local_rank) {
+  DeviceName asked = ParseDevice(name);
   if (!asked.cuda) return {};
   const CudaDevices found = FindCudaDevices();
   if (found.devices.empty()) return {std::nullopt, found.why_none + ": running on the CPU"};
+  if (name == "cuda") asked.index = static_cast<int32_t>(local_rank % std::ssize(found.devices));
   ParseOption("device", [&] { return SupportedDevice(found, asked.index); });
   return {asked.index, {}};
 }
@@ -140,7 +143,13 @@ void CheckPackedKind(const std::string& packed, const EngineOptions& options) {
 }
 
 LoadOptions ParseLoadOptions(const EngineOptions& options) {
-  ChosenDevice device = ChooseDevice(options.device);
+  const TensorParallel& parallel = options.tensor_parallel;
+  CheckOption("tensor_parallel", parallel.ranks, 1, kMaxRanks);
+  CheckOption("rank", parallel.rank, 0, parallel.ranks - 1);
+  CheckOption("local_ranks", parallel.local_ranks, 0, parallel.ranks);
+  CheckOption("local_rank", parallel.local_rank, 0, kMaxRanks);
+  ChosenDevice device = ChooseDevice(options.device, parallel.local_rank);
+  CheckOption("port", parallel.port, 1, 65535);
   CheckOption("threads", options.threads, 0, kMaxThreads);
   CheckOption("context_tokens", options.context_tokens, 0, kMaxTokens);
   CheckOption("prefill_chunk_tokens", options.prefill_chunk_tokens, 1, 65536);
@@ -154,10 +163,13 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
   CheckOption("max_image_bytes", options.max_image_bytes, 1,
               INT32_MAX);  // the decoder counts in int
   CheckOption("max_image_pixels", options.max_image_pixels, 1, int64_t{1} << 32);
-  const int processors = LimitsOfThisProcess().processors;
+  const int64_t sharing = parallel.local_ranks > 0 ? parallel.local_ranks : parallel.ranks;
+  const auto processors =
+      static_cast<int>(std::max<int64_t>(LimitsOfThisProcess().processors / sharing, 1));
   ModelOverrides overrides = ParseOverrides(options);
   if (device.cuda) CheckKindsOnCuda(overrides.kinds);
   overrides.kinds.on_cuda = device.cuda.has_value();
+  overrides.share = {.rank = parallel.rank, .ranks = parallel.ranks};
   return {.overrides = std::move(overrides),
           .threads = options.threads > 0 ? static_cast<int>(options.threads) : processors,
           .context_tokens = options.context_tokens,

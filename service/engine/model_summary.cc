@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "fusion/workspace_plan.h"
+#include "llm/layer_share.h"
 
 namespace binocle {
 namespace {
@@ -40,11 +41,19 @@ Properties FusionProperties(const FusionConfig& fusion) {
           {"residual", fusion.residual == Residual::kOn ? "yes" : "no"}};
 }
 
+// Of the whole model, whatever part of it this process has.
 Properties TextProperties(const LlamaConfig& c) {
-  return {{"layers", std::to_string(c.layers)},         {"width", std::to_string(c.width)},
-          {"heads", std::to_string(c.heads)},           {"kv heads", std::to_string(c.kv_heads)},
-          {"head width", std::to_string(c.head_dim)},   {"ffn width", std::to_string(c.ff_width)},
-          {"vocabulary", std::to_string(c.vocabulary)}, {"head", c.tied_head ? "tied" : "untied"}};
+  const int64_t ranks = c.share.ranks;
+  Properties properties = {{"layers", std::to_string(c.layers)},
+                           {"width", std::to_string(c.width)},
+                           {"heads", std::to_string(ranks * c.heads)},
+                           {"kv heads", std::to_string(WholeKvHeads(c))},
+                           {"head width", std::to_string(c.head_dim)},
+                           {"ffn width", std::to_string(ranks * c.ff_width)},
+                           {"vocabulary", std::to_string(c.vocabulary)},
+                           {"head", c.tied_head ? "tied" : "untied"}};
+  if (ranks > 1) properties.emplace_back("rank", internal::Concat(c.share.rank, " of ", ranks));
+  return properties;
 }
 
 void DescribeAttention(const ModelConfig& c, ModelInfo& info) {
@@ -137,9 +146,10 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
       2 * info.context_tokens * c.text.head_dim * 4;  // by position and by frequency
   // Whichever request asks for composite layers first has them made.
   const int64_t grouped =
-      !c.takes_pictures() ? 0
-                          : GroupedOutBytes(c.text.layers, c.text.width, c.text.heads,
-                                            c.text.kv_heads, c.text.head_dim, c.text.layer_kind);
+      !c.takes_pictures() && c.text.share.leads()
+          ? 0
+          : GroupedOutBytes(c.text.layers, c.text.width, c.text.heads, c.text.kv_heads,
+                            c.text.head_dim, c.text.layer_kind);
   AddParts(model,
            DecoderActivations::Bytes(c.text, BufferRows(c, options), options.max_sequences,
                                      options.cuda ? Device::kCuda : Device::kCpu) +
@@ -165,7 +175,7 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   // Of the mapped files: the embedding table, and weights in block types. A tied head has been counted as the head.
   for (const auto& [part, weights] : model.plan().weights)
     info.planned_bytes += weights.in_place_bytes;
-  if (!c.text.tied_head) {
+  if (!c.text.tied_head && c.text.share.leads()) {
     info.parameters += c.text.vocabulary * c.text.width;
     info.parts.back().parameters += c.text.vocabulary * c.text.width;
   }

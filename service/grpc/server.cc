@@ -174,9 +174,13 @@ int64_t GrpcServer::in_flight() const { return impl_->gate->in_flight(); }
 int64_t GrpcServer::refused_connections() const { return impl_->acceptor.refused(); }
 ImageStoreCounters GrpcServer::images() const { return impl_->images.counters(); }
 
-bool GrpcServer::Drain(std::chrono::milliseconds patience) {
+void GrpcServer::StartDraining() {
   impl_->gate->StartDraining();
   impl_->SetServing(false);
+}
+
+bool GrpcServer::Drain(std::chrono::milliseconds patience) {
+  StartDraining();
   return impl_->gate->WaitUntilIdle(CallGate::Clock::now() + patience);
 }
 

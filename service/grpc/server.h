@@ -73,7 +73,9 @@ class GrpcServer {
   int64_t refused_connections() const;
   ImageStoreCounters images() const;
 
-  // Health says NOT_SERVING, new requests are UNAVAILABLE with a retry delay, those under way go on. True when they all ended in time.
+  // Health says NOT_SERVING, new requests are UNAVAILABLE with a retry delay, those under way go on.
+  void StartDraining();
+  // The same, and waits. True when all ended in time.
   bool Drain(std::chrono::milliseconds patience);
   // Cancels what is under way and returns when nothing is. May be called again.
   void Stop();

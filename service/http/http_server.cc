@@ -43,6 +43,8 @@ void HandleHealth(ServerState&, Exchange& exchange, const std::string&) {
 }
 
 void HandleReady(ServerState& state, Exchange& exchange, const std::string&) {
+  const auto failure = state.callbacks.failure ? state.callbacks.failure() : std::nullopt;
+  if (failure) return ReplyJson(exchange, 503, {{"status", "failed"}, {"error", *failure}});
   const bool ready = !state.callbacks.ready || state.callbacks.ready();
   const char* status = state.draining ? "draining" : ready ? "ready" : "starting";
   ReplyJson(exchange, ready && !state.draining ? 200 : 503, {{"status", status}});

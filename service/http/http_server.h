@@ -64,8 +64,9 @@ struct Admission {
 struct HttpCallbacks {
   // Given the bearer key, empty when there is none; throws binocle::Error, UNAUTHENTICATED for 401. Empty: every key will do.
   std::function<Admission(std::string_view key)> authorize;
-  std::function<std::string()> metrics;  // the text of /metrics
-  std::function<bool()> ready;           // of /readyz, beside draining
+  std::function<std::string()> metrics;                 // the text of /metrics
+  std::function<bool()> ready;                          // of /readyz, beside draining
+  std::function<std::optional<std::string>()> failure;  // likewise: why it will never be again
   std::function<void(const HttpLogEntry&)> log;
 };
 

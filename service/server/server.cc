@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
 #include <optional>
 #include <sstream>
+#include <stop_token>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -34,6 +36,9 @@ namespace binocle {
 namespace {
 
 using std::chrono::milliseconds;
+
+// At engines, whether they have failed.
+constexpr milliseconds kBetweenLooks{300};
 
 // A small file of the operator's.
 std::string ReadFile(const char* option, const std::string& path) {
@@ -69,6 +74,12 @@ std::optional<TlsOptions> TlsOf(const ServerOptions& options) {
 std::optional<TokenList> TokensOf(const ServerOptions& options) {
   if (options.tokens.empty()) return std::nullopt;
   return TokenList::Parse(ReadFile("tokens", options.tokens), options.tokens);
+}
+
+std::vector<std::shared_ptr<Engine>> EnginesOf(const std::vector<ServedModel>& models) {
+  std::vector<std::shared_ptr<Engine>> engines;
+  for (const ServedModel& model : models) engines.push_back(model.engine);
+  return engines;
 }
 
 // "127.0.0.1:0" with the port that it became.
@@ -230,9 +241,11 @@ struct Server::Impl {
       : options(server_options),
         log(std::make_shared<CallLog>(options.log)),
         models(ListOf(served, options, metrics)),
+        engines(EnginesOf(served)),
         tokens(TokensOf(options)) {
     if (!options.listen.empty()) StartGrpc(served);
     if (!options.http.empty()) StartHttp(served);
+    watcher = std::jthread([this](const std::stop_token& stop) { Watch(stop); });
     Warn();
     log->Event("started", Text("grpc ", Bound(options.listen, grpc ? grpc->port() : 0), ", http ",
                                Bound(options.http, http ? http->port() : 0)));
@@ -297,6 +310,7 @@ struct Server::Impl {
     if (tokens)
       callbacks.authorize = [list = *tokens](std::string_view key) { return Admit(list, key); };
     callbacks.metrics = [metrics = metrics] { return metrics->Text(); };
+    callbacks.failure = [this] { return Failure(); };
     callbacks.log = [log = log, metrics = metrics](const http::HttpLogEntry& entry) {
       metrics->Call("http", http::EndpointOf(entry.path),
                     entry.cut ? "499" : std::to_string(entry.status),
@@ -328,6 +342,27 @@ struct Server::Impl {
       log->Event("warning", "everybody who can reach this server may use it: there are no tokens");
   }
 
+  std::optional<std::string> Failure() const {
+    for (const auto& engine : engines)
+      if (auto failure = engine->Failure()) return failure;
+    return std::nullopt;
+  }
+
+  // Until an engine has failed.
+  void Watch(const std::stop_token& stop) {
+    std::mutex mutex;
+    std::condition_variable_any wake;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      if (const auto failure = Failure()) {
+        log->Event("failed", *failure);
+        if (grpc) grpc->StartDraining();
+        return;
+      }
+      wake.wait_for(lock, stop, kBetweenLooks, [] { return false; });
+    }
+  }
+
   bool Drain(milliseconds patience) {
     log->Event("draining", Text("waiting for at most ", patience.count(), " ms"));
     bool http_whole = true;
@@ -346,9 +381,11 @@ struct Server::Impl {
   const std::shared_ptr<CallLog> log;  // shared with calls, which may outlive the server
   const std::shared_ptr<Metrics> metrics = std::make_shared<Metrics>();  // likewise
   const ModelList models;
+  const std::vector<std::shared_ptr<Engine>> engines;  // shared with the models
   const std::optional<TokenList> tokens;
   std::unique_ptr<GrpcServer> grpc;
   std::unique_ptr<http::HttpServer> http;
+  std::jthread watcher;  // last: it uses the others
 };
 
 std::unique_ptr<Server> Server::Start(std::vector<ServedModel> models,
@@ -363,6 +400,7 @@ Server::~Server() = default;
 int Server::grpc_port() const { return impl_->grpc ? impl_->grpc->port() : 0; }
 int Server::http_port() const { return impl_->http ? impl_->http->port() : 0; }
 bool Server::Drain(milliseconds patience) { return impl_->Drain(patience); }
+std::optional<std::string> Server::Failure() const { return impl_->Failure(); }
 std::string Server::MetricsText() const { return impl_->metrics->Text(); }
 
 }  // namespace binocle

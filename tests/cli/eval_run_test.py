@@ -216,6 +216,12 @@ class EvalShards(EvalRuns):
         self.assertRegex(self.with_variables({"JOB_COMPLETION_INDEX": "2"}, status=2), "JOB_COMPLETION_INDEX is 2 and JOB_COMPLETIONS is not set")
         self.assertRegex(self.with_variables({"OMPI_COMM_WORLD_RANK": "3", "OMPI_COMM_WORLD_SIZE": "3"}, status=2), "which is no part")
 
+    def test_ranks_of_one_model_are_no_parts_and_all_of_them_are_one(self):
+        """What says which rank a process is is read as nothing else; parts of a run are said by others."""
+        parts = {"JOB_COMPLETION_INDEX": "2"}
+        ranks = {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2"}
+        self.assertRegex(self.with_variables(parts | ranks, "--tensor-parallel", "2", status=2), "JOB_COMPLETION_INDEX is 2 and JOB_COMPLETIONS is not set")
+
     def test_an_array_that_may_be_some_parts_of_a_run_is_refused(self):
         """sbatch --array=3 of a run in sixteen parts must not do the whole run in its place."""
         for first, last, count in (("3", "3", "1"), ("5", "7", "3"), ("0", "6", "4"), ("3", "7", "2")):

@@ -35,14 +35,15 @@ class Server:
 
     count = 0
 
-    def __init__(self, folder, *arguments, listen="127.0.0.1:0", http_address="127.0.0.1:0", port_file=None):
+    def __init__(self, folder, *arguments, listen="127.0.0.1:0", http_address="127.0.0.1:0", port_file=None, variables=()):
         Server.count += 1
         self.port_file = port_file or folder / f"ports-{Server.count}.json"
         self.log_file = folder / f"serve-{Server.count}.log"
         before = self.written()
         command = [program(), "serve", "--listen", listen, "--http", http_address, "--port-file", self.port_file, *arguments]
         with open(self.log_file, "wb") as log:
-            self.process = subprocess.Popen([os.fspath(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment())
+            self.process = subprocess.Popen([os.fspath(word) for word in command], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            env=environment() | dict(variables))
         try:
             ports = self.wait_for_ports(before)
         except BaseException:

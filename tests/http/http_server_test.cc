@@ -231,6 +231,21 @@ TEST(HttpServer, Explains) {
   EXPECT_EQ(Exchange1(server.port(), PostText("/explain", BodyOf())).status, 400);
 }
 
+TEST(HttpServer, AModelThatHasFailedIsNotReadyAndWhyIsTold) {
+  FakeBackend backend;
+  std::atomic<bool> failed = false;
+  HttpServer server(Served(backend), {}, {.failure = [&]() -> std::optional<std::string> {
+                      if (!failed) return std::nullopt;
+                      return "the device is lost";
+                    }});
+  EXPECT_EQ(Exchange1(server.port(), GetText("/readyz")).status, 200);
+  failed = true;
+  const RawReply reply = Exchange1(server.port(), GetText("/readyz"));
+  EXPECT_EQ(reply.status, 503);
+  EXPECT_EQ(reply.body, R"({"status":"failed","error":"the device is lost"})");
+  EXPECT_EQ(Exchange1(server.port(), GetText("/healthz")).status, 200);
+}
+
 TEST(HttpServer, HealthReadinessMetricsAndThePage) {
   FakeBackend backend;
   std::atomic<bool> ready = false;

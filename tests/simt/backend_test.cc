@@ -3,7 +3,11 @@
 
 #include "core/backend/cuda_backend.h"
 #include "core/ops/elementwise.h"
+#include "llm/decoder_leader.h"
+#include "simt_module.h"
 #include "tests/cuda/device_ops.h"
+#include "tests/llm/rank_with_orders.h"
+#include "tests/testing/errors.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -20,6 +24,24 @@ TEST(DeviceOps, AreThoseOfTheHost) {
   EXPECT_GT(found.size(), 100U);
   for (const testing::DeviceDifference& difference : found)
     EXPECT_TRUE(difference.within()) << difference.what << " is off by " << difference.off;
+}
+
+// A pass only waits on a device until somebody flushes. What cannot begin then takes sums with it that the other ranks wait for.
+TEST(DeviceRanks, APassThatCannotBeginEndsIt) {
+  testing::RankWithOrders rank(0, std::make_unique<CudaBackend>(0));
+  DecoderLeader leader(rank.communicator, testing::kPagesOfRank, {});
+  rank.decoder->Lead(&leader);
+  ImageKv image;
+  const Tensor visual = Tensor::F32({5, rank.config.width}, "visual", rank.ex.place());
+  rank.decoder->EncodeImage(rank.ex, {.visual = visual}, {}, *rank.activations, image);
+  EXPECT_EQ(rank.communicator.over(), "");
+  TheSimtDevices().broken = true;
+  const std::string words = testing::ErrorOf([&] {
+    rank.decoder->EncodeImage(rank.ex, {.visual = visual}, {}, *rank.activations, image);
+  });
+  TheSimtDevices().broken = false;
+  EXPECT_NE(words, "no error");
+  EXPECT_EQ(rank.communicator.over(), "tensor_parallel: a pass of rank 0 failed: " + words);
 }
 
 TEST(DeviceBackend, UploadsOfAStepAreOneAndKeepTheirPlaces) {

@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "simt_module.h"
 #include "tests/service/answers.h"
 #include "tests/testing/errors.h"
@@ -85,6 +88,25 @@ TEST(EmulatedEngine, SurvivesADeviceThatFails) {
               ::testing::HasSubstr("INTERNAL: the emulator: "));
   TheSimtDevices().broken = false;
   EXPECT_EQ(engine.Generate(Question(8)).answers[0].token_ids, want);
+}
+
+// One that will never do anything again is told, so that whoever started the process starts it anew.
+TEST(EmulatedEngine, SaysThatItsDeviceIsLost) {
+  Engine engine = testing::LoadEngine(BINOCLE_TEST_DATA "/llava", {});
+  engine.Generate(Question(2));
+  EXPECT_EQ(engine.Failure(), std::nullopt);
+  TheSimtDevices().broken = true;
+  testing::ErrorOf([&] { engine.Generate(Question(2)); });
+  TheSimtDevices().broken = false;
+  engine.Generate(Question(2));
+  EXPECT_EQ(engine.Failure(), std::nullopt) << "a run that failed is not a device that is lost";
+  TheSimtDevices().lost = true;
+  testing::ErrorOf([&] { engine.Generate(Question(2)); });
+  engine.stats();
+  for (int i = 0; i < 1000 && !engine.Failure(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_THAT(engine.Failure().value_or(""), ::testing::HasSubstr("the emulator is told to fail"));
+  TheSimtDevices().lost = false;
 }
 
 // Sampled on the device, beside the host's sampler on the host's logits. Where somebody wants log-probabilities the rows come over, and nothing changes.

@@ -11,6 +11,7 @@
 
 #include "attention/attention_whole_cuda.h"
 #include "core/backend/cuda/copy.h"
+#include "core/backend/cuda/ranks_cuda.h"
 #include "core/convert.h"
 #include "core/error.h"
 #include "core/ops/gemm_cuda.h"
@@ -93,7 +94,8 @@ void Count(const CudaRun& run) {
 }
 
 void Run(const CudaRun& run) {
-  if (TheSimtDevices().broken) Throw(Code::kInternal, "the emulator is told to fail");
+  if (TheSimtDevices().broken || TheSimtDevices().lost)
+    Throw(Code::kInternal, "the emulator is told to fail");
   ++TheSimtDevices().runs;
   Count(run);
   cuda::CommandContext context{nullptr, nullptr, nullptr};
@@ -149,6 +151,12 @@ const CudaModule kSimtModule = {
           std::memcpy(to, from, bytes);
           return true;
         },
+    .ranks_version = []() -> int32_t { return 0; },
+    .ranks_id = [](CudaModule::RanksId*, CudaModule::Take, void*) { return true; },
+    .join_ranks = [](void*, const CudaModule::RanksId&, int32_t, int32_t,
+                     const CudaModule::RanksWait&, CudaModule::Take, void*) { return false; },
+    .among_ranks = [](void*) { return false; },
+    .lost = [](void*) { return TheSimtDevices().lost; },
     .wait = [](void*, CudaModule::Take, void*) { return true; },
 };
 
@@ -190,6 +198,9 @@ void Multiply(const GemmWork& g) {
 }  // namespace
 
 BINOCLE_COMMAND(kGemm, Multiply(work));
+// Of a rank whose others have nothing to add.
+BINOCLE_COMMAND(kSumOverRanks, (void)work);
+BINOCLE_COMMAND(kTakeFromRankZero, (void)work);
 BINOCLE_COMMAND(kGemmBytes, SumBytes(work, c.stream));
 BINOCLE_COMMAND(kAttendWhole, AttendWhole(work, nullptr, c.stream));
 BINOCLE_COMMAND(kCopyRows,

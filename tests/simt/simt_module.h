@@ -14,6 +14,7 @@ const CudaModule& SimtModule();
 // What its devices do from now on, and have done.
 struct SimtDevices {
   bool broken = false;  // no run succeeds
+  bool lost = false;    // and none ever will
   int64_t runs = 0;
   int64_t reads = 0;         // each of which waits
   int64_t runs_of_keys = 0;  // that could be graphs

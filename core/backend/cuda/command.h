@@ -33,6 +33,8 @@ struct Into {
 
 class Products;  // what products keep from call to call
 
+class RanksOfDevices;  // the devices of other processes; null where there are none
+
 // What commands of other folders keep with a device, made when it is first asked for.
 class KeptWithDevice {
  public:
@@ -53,6 +55,7 @@ struct CommandContext {
   Stream stream;
   Products* products;
   KeptWithDevice* kept;
+  RanksOfDevices* ranks = nullptr;
 };
 
 using CommandFunction = void (*)(const void* work, CommandContext& context);

@@ -65,11 +65,29 @@ struct CudaModule {
   bool (*write)(void* opened, void* to, const void* from, size_t bytes, Take problem,
                 void* context);
   bool (*read)(void* opened, void* to, const void* from, size_t bytes, Take problem, void* context);
+  // Devices of several processes. The version of NCCL, 0 where it cannot be loaded or is too old; what names a group of devices, of one rank and told to the others; and to be one of them.
+  struct RanksId {
+    char bytes[128];
+  };
+  int32_t (*ranks_version)();
+  bool (*ranks_id)(RanksId* id, Take problem, void* context);
+  // How long it waits for others, from then on and whatever it is that waits. `go_on` is asked now and then meanwhile, by the thread that waits.
+  struct RanksWait {
+    int64_t milliseconds;
+    bool (*go_on)(void* context);
+    void* context;
+  };
+  bool (*join_ranks)(void* opened, const RanksId& id, int32_t rank, int32_t size,
+                     const RanksWait& wait, Take problem, void* context);
+  // Whether it is still one of them: not once NCCL has failed, or a wait ended for want of the others. What had begun has ended then, undone.
+  bool (*among_ranks)(void* opened);
+  // Whether the device answers nothing any more, whatever it is asked: a fault that lasts.
+  bool (*lost)(void* opened);
   // Until all has run.
   bool (*wait)(void* opened, Take problem, void* context);
 };
 
 // The module's one symbol, a CudaModule; its name changes with the struct.
-inline constexpr const char* kCudaModuleSymbol = "binocle_cuda_2";
+inline constexpr const char* kCudaModuleSymbol = "binocle_cuda_4";
 
 }  // namespace binocle

@@ -6,6 +6,7 @@
 #include <exception>
 
 #include "core/backend/cuda/architectures.h"
+#include "core/backend/cuda/nccl_cuda.h"
 #include "core/backend/cuda/opened_cuda.h"
 
 namespace binocle {
@@ -108,6 +109,19 @@ bool Read(void* opened, void* to, const void* from, size_t bytes, CudaModule::Ta
   return Succeeds(problem, context, [&] { Of(opened).Read(to, from, bytes); });
 }
 
+bool RanksId(CudaModule::RanksId* id, CudaModule::Take problem, void* context) {
+  return Succeeds(problem, context, [&] { *id = cuda::NewRanksId(); });
+}
+
+bool JoinRanks(void* opened, const CudaModule::RanksId& id, int32_t rank, int32_t size,
+               const CudaModule::RanksWait& wait, CudaModule::Take problem, void* context) {
+  return Succeeds(problem, context, [&] { Of(opened).JoinRanks(id, rank, size, wait); });
+}
+
+bool AmongRanks(void* opened) { return Of(opened).AmongRanks(); }
+
+bool Lost(void* opened) { return Of(opened).Lost(); }
+
 bool Wait(void* opened, CudaModule::Take problem, void* context) {
   return Succeeds(problem, context, [&] { Of(opened).Wait(); });
 }
@@ -115,7 +129,7 @@ bool Wait(void* opened, CudaModule::Take problem, void* context) {
 }  // namespace
 }  // namespace binocle
 
-extern "C" __attribute__((visibility("default"))) const binocle::CudaModule binocle_cuda_2 = {
+extern "C" __attribute__((visibility("default"))) const binocle::CudaModule binocle_cuda_4 = {
     .device_count = &binocle::CountDevices,
     .device = &binocle::DescribeDevice,
     .supports = &binocle::Supports,
@@ -128,5 +142,10 @@ extern "C" __attribute__((visibility("default"))) const binocle::CudaModule bino
     .run = &binocle::RunCommands,
     .write = &binocle::Write,
     .read = &binocle::Read,
+    .ranks_version = &binocle::cuda::NcclVersion,
+    .ranks_id = &binocle::RanksId,
+    .join_ranks = &binocle::JoinRanks,
+    .among_ranks = &binocle::AmongRanks,
+    .lost = &binocle::Lost,
     .wait = &binocle::Wait,
 };

@@ -1,7 +1,9 @@
 #include "core/backend/cuda/opened_cuda.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include "core/backend/cuda/check.h"
 #include "core/backend/cuda/copy.h"
@@ -13,6 +15,8 @@ namespace {
 
 // Steps of decoding: a graph for each number of sequences and of parts of keys that is going on.
 constexpr size_t kMostGraphs = 64;
+// The rest of a pass, when ranks end together.
+constexpr std::chrono::seconds kToFinish{2};
 
 void CheckCall(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
@@ -49,8 +53,18 @@ OpenedDevice::OpenedDevice(int32_t index) : index_(index) {
 
 OpenedDevice::~OpenedDevice() { Close(); }
 
+// A sum that other ranks never come to would be waited for without an end.
+void OpenedDevice::LeaveRanks() noexcept {
+  if (!ranks_) return;
+  const auto until = std::chrono::steady_clock::now() + kToFinish;
+  while (cudaStreamQuery(stream_) == cudaErrorNotReady && std::chrono::steady_clock::now() < until)
+    std::this_thread::yield();
+  ranks_.reset();
+}
+
 void OpenedDevice::Close() noexcept {
   cudaSetDevice(index_);
+  LeaveRanks();
   if (stream_ != nullptr) cudaStreamSynchronize(stream_);
   for (const Graph& graph : graphs_)
     if (graph.exec != nullptr) cudaGraphExecDestroy(graph.exec);
@@ -60,6 +74,7 @@ void OpenedDevice::Close() noexcept {
     if (slot.memory != nullptr) cudaFreeHost(slot.memory);
     if (slot.copied != nullptr) cudaEventDestroy(slot.copied);
   }
+  if (reached_ != nullptr) cudaEventDestroy(reached_);
   if (pool_ != nullptr) cudaMemPoolDestroy(pool_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
   cudaGetLastError();
@@ -102,7 +117,7 @@ void OpenedDevice::Upload(void* to, const void* from, size_t bytes) {
     const Slot& slot = slots_[next_slot_];
     next_slot_ = (next_slot_ + 1) % kSlots;
     const size_t count = std::min(bytes - at, kSlotBytes);
-    CheckCall(cudaEventSynchronize(slot.copied), "an upload");
+    Await(slot.copied, "an upload");
     std::memcpy(slot.memory, static_cast<const char*>(from) + at, count);
     CheckCall(cudaMemcpyAsync(static_cast<char*>(to) + at, slot.memory, count,
                               cudaMemcpyHostToDevice, stream_),
@@ -112,7 +127,7 @@ void OpenedDevice::Upload(void* to, const void* from, size_t bytes) {
 }
 
 void OpenedDevice::RunSteps(const CudaRun& run) {
-  CommandContext context{stream_, products_, &kept_};
+  CommandContext context{stream_, products_, &kept_, ranks_.get()};
   for (size_t i = 0; i < run.step_count; ++i) run.steps[i].function(run.steps[i].work, context);
 }
 
@@ -154,7 +169,8 @@ void OpenedDevice::Run(const CudaRun& run) {
   Use();
   for (size_t i = 0; i < run.piece_count; ++i)
     Upload(run.pieces[i].to, run.pieces[i].from, run.pieces[i].bytes);
-  if (run.key == 0) return RunSteps(run);
+  // Of a step with other ranks either all make a graph or none does, and they do not see the same keys.
+  if (run.key == 0 || ranks_ != nullptr) return RunSteps(run);
   const bool seen = by_key_.contains(run.key);
   Graph& graph = GraphOf(run.key);
   if (!seen || graph.never) return RunSteps(run);
@@ -177,18 +193,41 @@ void OpenedDevice::Read(void* to, const void* from, size_t bytes) {
     const Slot& slot = slots_[next_slot_];
     next_slot_ = (next_slot_ + 1) % kSlots;
     const size_t count = std::min(bytes - at, kSlotBytes);
-    CheckCall(cudaEventSynchronize(slot.copied), "a download");
+    Await(slot.copied, "a download");
     CheckCall(cudaMemcpyAsync(slot.memory, static_cast<const char*>(from) + at, count,
                               cudaMemcpyDeviceToHost, stream_),
               "a download");
-    CheckCall(cudaStreamSynchronize(stream_), "a download");
+    Wait();
     std::memcpy(static_cast<char*>(to) + at, slot.memory, count);
   }
 }
 
+void OpenedDevice::JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size,
+                             const CudaModule::RanksWait& wait) {
+  Use();
+  CheckCall(cudaEventCreateWithFlags(&reached_, cudaEventDisableTiming), "an event");
+  ranks_ = std::make_unique<RanksOfDevices>(id, rank, size, wait);
+}
+
+// Of an error that lasts, every call's; of any other, no second one's.
+bool OpenedDevice::Lost() {
+  cudaSetDevice(index_);
+  cudaGetLastError();
+  const cudaError_t status = cudaStreamQuery(stream_);
+  cudaGetLastError();
+  return status != cudaSuccess && status != cudaErrorNotReady;
+}
+
+void OpenedDevice::Await(cudaEvent_t event, const char* what) {
+  if (AmongRanks()) return ranks_->Await(event);
+  CheckCall(cudaEventSynchronize(event), what);
+}
+
 void OpenedDevice::Wait() {
   Use();
-  CheckCall(cudaStreamSynchronize(stream_), "waiting");
+  if (!AmongRanks()) return CheckCall(cudaStreamSynchronize(stream_), "waiting");
+  CheckCall(cudaEventRecord(reached_, stream_), "waiting");
+  ranks_->Await(reached_);
 }
 
 namespace {

@@ -5,9 +5,11 @@
 
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <unordered_map>
 
 #include "core/backend/cuda/module.h"
+#include "core/backend/cuda/nccl_cuda.h"
 
 namespace binocle::cuda {
 
@@ -27,6 +29,10 @@ class OpenedDevice {
   void Read(void* to, const void* from, size_t bytes);
   void Wait();
   void Memory(int64_t* free, int64_t* total);
+  void JoinRanks(const CudaModule::RanksId& id, int32_t rank, int32_t size,
+                 const CudaModule::RanksWait& wait);
+  bool AmongRanks() const { return ranks_ && ranks_->joined(); }
+  bool Lost();
 
  private:
   // Pinned memory, a piece after the other; a piece is used again once its copy has run.
@@ -43,6 +49,9 @@ class OpenedDevice {
   void Use() const;
   void Upload(void* to, const void* from, size_t bytes);
   void Close() noexcept;
+  void LeaveRanks() noexcept;
+  // Until the stream is there. With other ranks not without an end: behind it may be a sum that they never come to.
+  void Await(cudaEvent_t event, const char* what);
   void RunSteps(const CudaRun& run);
   Graph& GraphOf(uint64_t key);
   // Null where the steps cannot be a graph.
@@ -54,6 +63,8 @@ class OpenedDevice {
       nullptr;  // of our own: nobody else's memory stays with us, and ours goes when this does
   Products* products_ = nullptr;
   KeptWithDevice kept_;
+  std::unique_ptr<RanksOfDevices> ranks_;
+  cudaEvent_t reached_ = nullptr;  // with other ranks: for waits
   static constexpr int kSlots = 4;
   static constexpr size_t kSlotBytes = size_t{4} << 20;
   Slot slots_[kSlots];
