@@ -72,7 +72,7 @@ class CudaBackend {
     kParts,    // of attention over parts of the keys
     kContent,  // of attention under segment policies
     kWhole,    // of attention by a library
-    kNumbers,  // that somebody is about to read
+    kNumbers,  // that somebody is about to read; the last one
   };
   // At least so many bytes of undefined value, until the same is asked for again. At a multiple of 256.
   void* Get(Scratch which, int64_t bytes);
@@ -157,7 +157,7 @@ class CudaBackend {
     void* memory = nullptr;
     int64_t bytes = 0;
   };
-  std::array<Buffer, 8> scratch_;
+  std::array<Buffer, static_cast<size_t>(Scratch::kNumbers) + 1> scratch_;
   std::mutex freed_mutex_;
   std::vector<void*> freed_;  // since the last flush; guarded by freed_mutex_
   int64_t commands_ = 0;

@@ -99,11 +99,13 @@ TEST_P(TcpRanks, BroadcastIsRankZeros) {
 TEST(TcpMeeting, ARankThatNeverComesIsNamed) {
   const int64_t port = testing::FreePort();
   std::vector<Meeting> meetings = {MeetingOf(0, 4, port), MeetingOf(2, 4, port)};
-  for (Meeting& meeting : meetings) meeting.to_meet = milliseconds(1000);
+  // Rank 2 is to be late nowhere: it looks for rank 0 longer than that one waits.
+  meetings[0].to_meet = milliseconds(2000);
+  meetings[1].to_meet = milliseconds(20'000);
   const auto errors = AsRanks(meetings, [](Communicator&) {});
   EXPECT_THAT(errors[0],
               AllOf(HasSubstr("UNAVAILABLE: tensor_parallel: of 4 ranks these did not"),
-                    HasSubstr("127.0.0.1:" + std::to_string(port)), HasSubstr("within 1 s: 1, 3")));
+                    HasSubstr("127.0.0.1:" + std::to_string(port)), HasSubstr("within 2 s: 1, 3")));
   EXPECT_THAT(errors[1], HasSubstr("4 ranks"));
 }
 
