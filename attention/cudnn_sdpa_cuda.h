@@ -1,7 +1,7 @@
 // cuDNN's attention as a graph of one node, SDPA forward: what is asked of the library, and the little of it that is used. Host code.
 //
 // Nothing of cuDNN is linked: libcudnn.so.9 is loaded where somebody asks. What a node says is checked without a GPU: tests/cuda/cudnn_plans_test.cc
-// has the library choose and compile kernels for devices that are described to it.
+// has the library choose engines for a device that is described to it.
 #pragma once
 
 #include <cudnn_graph.h>

@@ -23,9 +23,9 @@ constexpr std::array kLaunchers = {
     Launcher{"RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"},
     Launcher{"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK",
              "OMPI_COMM_WORLD_LOCAL_SIZE"},
-    Launcher{"SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"},
-    // Of MPICH and Intel MPI.
-    Launcher{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"}};
+    // Of MPICH and Intel MPI, whose processes inherit the variables of a Slurm job that they are started in.
+    Launcher{"PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
+    Launcher{"SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_NTASKS_PER_NODE"}};
 
 // torchrun's agent keeps MASTER_PORT for its own store, and says so.
 bool PortIsTaken() { return Variable("TORCHELASTIC_USE_AGENT_STORE").value_or("") == "True"; }
@@ -53,7 +53,8 @@ TensorParallel ChooseRank(int64_t ranks) {
     if (const auto address = Variable("MASTER_ADDR")) found.address = *address;
     found.port = number("MASTER_PORT", found.port);
     if (PortIsTaken()) ++found.port;
-    found.local_rank = number(launcher.local_rank, 0);
+    // srun may say PMI's rank, and which of its node's tasks this is under its own name alone.
+    found.local_rank = number(launcher.local_rank, number("SLURM_LOCALID", 0));
     // More than there are of a task that has a part of its job's: all of them, then.
     found.local_ranks = std::min(number(launcher.local_size, 0), ranks);
     found.note = [](const std::string& line) { std::cerr << "binocle: " + line + '\n'; };

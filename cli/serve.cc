@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "binocle/server.h"
 #include "cli/commands.h"
@@ -160,8 +161,8 @@ std::vector<ServedModel> Load(const ServeFlags& flags) {
   return models;
 }
 
-// Requests under way have their time; a second signal takes it from them.
-void Stop(Server& server, const PortFile& ports, const StopSignal& signal,
+// Requests under way have their time; a second signal takes it from them. `asked`: whether a first one has come.
+void Stop(Server& server, const PortFile& ports, const StopSignal& signal, bool asked,
           std::chrono::milliseconds patience) {
   std::atomic<bool> stopped = false;
   std::thread drain([&] {
@@ -170,7 +171,7 @@ void Stop(Server& server, const PortFile& ports, const StopSignal& signal,
   });
   while (!stopped) {
     constexpr int kInterrupted = 130;
-    if (!signal.WaitFor(std::chrono::milliseconds(20))) continue;
+    if (!signal.WaitFor(std::chrono::milliseconds(20)) || !std::exchange(asked, true)) continue;
     ports.Remove();
     std::_Exit(kInterrupted);
   }
@@ -200,11 +201,14 @@ void Serve(const ServeFlags& flags) {
   const std::unique_ptr<Server> server = Server::Start(Load(flags), options);
   ports.Write(*server);
   std::optional<std::string> failure;
-  for (int look = 1; !failure && !signal.WaitFor(kLook); ++look) {
+  bool asked = false;
+  for (int look = 1; !failure && !(asked = signal.WaitFor(kLook)); ++look) {
     if (look % kLooksToGiveBack == 0) freed.GiveBack();
     failure = server->Failure();
   }
-  Stop(*server, ports, signal, patience);
+  Stop(*server, ports, signal, asked, patience);
+  // A launcher that has lost one process asks the others to end, and may be faster than we look.
+  if (!failure) failure = server->Failure();
   // So that whoever started this process starts it, and the others with it, anew.
   if (failure) throw Error(Code::kUnavailable, *failure);
 }

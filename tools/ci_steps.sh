@@ -131,7 +131,7 @@ step_minimal() {
 step_install() { tools/test_install.sh build/dev; }
 
 # Without the longest sums, which take half of the time and no other paths than shorter ones.
-step_asan() { GTEST_FILTER=-*OfManyLongRows*:ProductRows.Of* asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
+step_asan() { GTEST_FILTER=-*OfManyLongRows* asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
 step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_all_fuzzers[@]/#/fuzz_}"; }
 
 asan() {

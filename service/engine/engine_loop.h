@@ -37,7 +37,7 @@ class EngineLoop {
 
   // As of the last step.
   EngineStats stats() const;
-  // Engine::Failure; seen within a second, also while nothing is asked for.
+  // Engine::Failure. Other processes are looked at every second, also while nothing is asked for; a device that is lost shows when it is next used.
   std::optional<std::string> failure() const;
 
  private:

@@ -1,5 +1,5 @@
-// What cuDNN says to the attention that we ask of it, without a GPU: it is told of a device, chooses engines for the graph, and compiles their kernels.
-// Only loading them takes a driver. The description has what an H100's handle would have.
+// What cuDNN says to the attention that we ask of it, without a GPU: it is told of a device, chooses engines for the graph, and generates their
+// kernels to see whether they fit. Finishing a plan loads them, which takes a driver. The description has what an H100's handle would have.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -3,7 +3,7 @@
 
     python training/sights/measure.py --binocle build/release/bin/binocle [--runs training/runs] [--seed 2026] [--images 200]
 
-RUNS/NAME gets model/, judged/SET/ and bench.json. With --only, those runs alone.
+RUNS/NAME gets model/, judged-SEED-IMAGES/SET/ and bench.json; what is older than its weights is made anew. With --only, those runs alone.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ from generate import SETS
 from judge import judge
 from nets.shape import DESIGNS
 from plan import ABLATIONS, PLAN, saved_all
+from report import judged_folder
 
 TOKENIZER = Path(__file__).resolve().parent / "tokenizer"
 ROUNDS = 5  # runs take turns, so that a slow hour of the machine meets all
+
+
+def newer(made: Path, source: Path) -> bool:
+    return made.exists() and made.stat().st_mtime > source.stat().st_mtime
 
 
 def bench(binocle: Path, model: Path) -> dict:
@@ -41,12 +46,12 @@ def main() -> None:
     args = parser.parse_args()
     steps = [s for s in (PLAN[-1], *ABLATIONS) if saved_all(args.runs, s) and (not args.only or s.run in args.only)]
     for step in steps:
-        folder = args.runs / step.run
-        if not (folder / "model/config.json").exists():
-            export_run(torch.load(args.runs / step.place / "weights.pt"), folder / "model", DESIGNS[step.design], step.run, TOKENIZER)
+        folder, weights = args.runs / step.run, args.runs / step.place / "weights.pt"
+        export_run(torch.load(weights), folder / "model", DESIGNS[step.design], step.run, TOKENIZER)
         for name in SETS:
-            if not (folder / "judged" / name / "score.json").exists():
-                judge(args.binocle, folder / "model", folder / "judged" / name, name, args.seed, args.images)
+            judged = judged_folder(folder, args.seed, args.images) / name
+            if not newer(judged / "score.json", weights):
+                judge(args.binocle, folder / "model", judged, name, args.seed, args.images)
                 print(step.run, name, flush=True)
     timed: dict[str, list[dict]] = {step.run: [] for step in steps}
     for _ in range(ROUNDS):

@@ -109,11 +109,13 @@ def follow(runs: Path, plan: tuple[Step, ...]) -> None:
             return
         ready = {s.place for s in done}
         for step in plan:
-            if (step not in done | at_work and set(step.after) <= ready and resting.get(step, 0) < time.time()
-                    and sum(s.cores for s in at_work) + step.cores <= CORES):
-                running[step] = start(step, runs)
-                at_work.add(step)
-                print(f"{time.strftime('%F %T')} {step.place} from step {reached(runs, step)['step']}", flush=True)
+            if step in done | at_work or not set(step.after) <= ready:
+                continue
+            if resting.get(step, 0) > time.time() or sum(s.cores for s in at_work) + step.cores > CORES:
+                break  # nobody overtakes it, or a step of two cores would never have both
+            running[step] = start(step, runs)
+            at_work.add(step)
+            print(f"{time.strftime('%F %T')} {step.place} from step {reached(runs, step)['step']}", flush=True)
         time.sleep(5)
 
 

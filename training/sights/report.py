@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the tables of docs/default_model.md from what measure.py left: accuracy by kind and set, fusions, aligners.
 
-    python3 training/sights/report.py [--runs training/runs] [--page docs/default_model.md]
+    python3 training/sights/report.py [--runs training/runs] [--seed 2026] [--images 200] [--page docs/default_model.md]
 
 A table stands between <!-- NAME --> and <!-- end NAME --> and is written anew; the words around it are the page's own.
 Intervals hold 95 % of 2,000 resamplings of the pictures; a difference is taken picture by picture, both seeds together.
@@ -42,6 +42,11 @@ class Judged:
     said: dict[str, str] = field(default_factory=dict)
 
 
+def judged_folder(run: Path, seed: int, images: int) -> Path:
+    """Where measure.py has a run's answers to held-out sets of so many pictures."""
+    return run / f"judged-{seed}-{images}"
+
+
 def lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
@@ -57,6 +62,14 @@ def read(folder: Path) -> Judged:
             for counts, more in ((out.right, right), (out.asked, True)):
                 counts.setdefault(part, np.zeros(out.pictures))[at] += more
     return out
+
+
+def judged_whole(folder: Path) -> bool:
+    return all((folder / name / "score.json").exists() for name in SETS)
+
+
+def read_all(folder: Path) -> dict[str, Judged]:
+    return {name: read(folder / name) for name in SETS}
 
 
 def kinds_of(judged: Judged) -> tuple[str, ...]:
@@ -121,12 +134,13 @@ def first_token(bench: list[dict]) -> float:
     return float(np.median([s["milliseconds"]["median"] for b in bench for s in b["stages"] if s["stage"] == "picture"]))
 
 
-def comparison(runs: Path, designs: tuple[str, ...], beside: str, relative: bool) -> str:
+def comparison(runs: Path, sets: tuple[int, int], designs: tuple[str, ...], beside: str, relative: bool) -> str:
     """Designs down: the first number is a design's accuracy, the second how far in points it is from `beside`."""
-    found = {d: sorted(p for p in runs.glob(f"{d}-[0-9]") if (p / "bench.json").exists()) for d in designs}
+    found = {d: sorted(p for p in runs.glob(f"{d}-[0-9]") if (p / "bench.json").exists() and judged_whole(judged_folder(p, *sets)))
+             for d in designs}
     if not found[beside]:
         return ""
-    judged = {d: [{s: read(p / "judged" / s) for s in SETS} for p in paths] for d, paths in found.items() if paths}
+    judged = {d: [read_all(judged_folder(p, *sets)) for p in paths] for d, paths in found.items() if paths}
     costs = {d: multiplications(json.loads((found[d][0] / "model/config.json").read_text())) for d in judged}
     rows = []
     for design, seeds in judged.items():
@@ -149,12 +163,13 @@ def replace_table(page: str, name: str, table: str) -> str:
     return form.sub(lambda m: f"{m[1]}{table}\n{m[2]}", page)
 
 
-def tables(runs: Path) -> dict[str, str]:
-    """Those for which there are runs."""
-    out: dict[str, str] = {"fusions": comparison(runs, FUSIONS, "anchor", relative=False),
-                                  "aligners": comparison(runs, ALIGNERS, "stock", relative=True)}
-    if (runs / "default/judged/in_style/score.json").exists():
-        model = {s: read(runs / "default/judged" / s) for s in SETS if (runs / "default/judged" / s / "score.json").exists()}
+def tables(runs: Path, sets: tuple[int, int]) -> dict[str, str]:
+    """Those for which there are whole runs. `sets`: the seed of the sets, and their pictures."""
+    out: dict[str, str] = {"fusions": comparison(runs, sets, FUSIONS, "anchor", relative=False),
+                           "aligners": comparison(runs, sets, ALIGNERS, "stock", relative=True)}
+    folder = judged_folder(runs / "default", *sets)
+    if judged_whole(folder):
+        model = read_all(folder)
         out |= {"accuracy": accuracy_table(model), "captions": caption_table(model)}
     return {name: table for name, table in out.items() if table}
 
@@ -162,10 +177,12 @@ def tables(runs: Path) -> dict[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes the tables of the default model's page.")
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs")
+    parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--page", type=Path, default=HERE.parents[1] / "docs/default_model.md")
     args = parser.parse_args()
     page = args.page.read_text(encoding="utf-8")
-    made = tables(args.runs)
+    made = tables(args.runs, (args.seed, args.images))
     for name, table in made.items():
         page = replace_table(page, name, table)
     args.page.write_text(page, encoding="utf-8")

@@ -6,18 +6,14 @@ import tempfile
 import unittest
 from pathlib import Path
 
-try:
-    import numpy as np
-except ImportError as error:
-    raise unittest.SkipTest("needs NumPy") from error
-
 HERE = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(HERE))
 
 from cost import language, multiplications, tower  # noqa: E402
 from generate import SETS  # noqa: E402
-from report import accuracies, comparison, interval, markdown, read, replace_table, tables  # noqa: E402
+from report import accuracies, comparison, interval, judged_folder, markdown, read, replace_table, tables  # noqa: E402
 
+SETS_OF = (3, 20)
 TEXT = {"hidden_size": 8, "intermediate_size": 6, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": 10}
 
 
@@ -43,7 +39,7 @@ def judged(folder: Path, wrong: set[int], pictures: int = 20) -> None:
 
 def run(runs: Path, name: str, wrong: set[int], settings: dict) -> None:
     for set_name in SETS:
-        judged(runs / name / "judged" / set_name, wrong)
+        judged(judged_folder(runs / name, *SETS_OF) / set_name, wrong)
     (runs / name / "model").mkdir()
     (runs / name / "model/config.json").write_text(json.dumps(settings))
     stage = {"stage": "picture", "milliseconds": {"median": 3.0}}
@@ -90,7 +86,7 @@ class Tables(unittest.TestCase):
         run(self.runs, "anchor-2", set(range(6)), config("anchor"))
         run(self.runs, "default-1", set(range(4)), config())
         run(self.runs, "default-2", set(range(4)), config())
-        table = comparison(self.runs, ("default", "anchor", "augment"), "anchor", relative=False)
+        table = comparison(self.runs, SETS_OF, ("default", "anchor", "augment"), "anchor", relative=False)
         rows = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in table.splitlines()[2:]}
         self.assertEqual(list(rows), ["ftz, vo", "anchor"], "designs without a run have no row")
         self.assertRegex(rows["ftz, vo"][1], r"^0\.900, \+10\.0 \[\+\d\.\d, \+1\d\.\d\]$")
@@ -98,13 +94,16 @@ class Tables(unittest.TestCase):
         self.assertEqual(rows["anchor"][:3], ["2", "0.800", "0.600"])
 
     def test_only_what_was_measured_is_written(self):
-        self.assertEqual(tables(self.runs), {})
+        self.assertEqual(tables(self.runs, SETS_OF), {})
         run(self.runs, "stock-1", set(), config(aligner=None))
         run(self.runs, "default-1", {1}, config())
-        self.assertEqual(list(tables(self.runs)), ["aligners"])
+        self.assertEqual(list(tables(self.runs, SETS_OF)), ["aligners"])
         run(self.runs, "default", {1}, config())
-        made = tables(self.runs)
+        made = tables(self.runs, SETS_OF)
         self.assertEqual(sorted(made), ["accuracy", "aligners"], "nothing was captioned")
+        self.assertEqual(tables(self.runs, (3, 21)), {}, "other sets")
+        (judged_folder(self.runs / "default", *SETS_OF) / "unseen/score.json").unlink()
+        self.assertEqual(list(tables(self.runs, SETS_OF)), ["aligners"], "one set is not done")
         self.assertIn("| read | 20 | 0.950 [", made["accuracy"])
 
     def test_words_around_a_table_stay(self):
