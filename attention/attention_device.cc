@@ -1,7 +1,6 @@
 #include "attention/attention_device.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "attention/attention_plan.h"
 #include "attention/attention_whole_cuda.h"
 #include "attention/device_kv_cuda.h"
+#include "attention/plan_keeper.h"
 #include "attention/var.h"
 #include "core/ops/device_rows.h"
 #include "core/ops/rows_cuda.h"
@@ -66,85 +66,6 @@ cuda::DeviceRule RuleOf(const SegmentPolicy& policy) {
   BINOCLE_CHECK(policy.rule == &VarBySinkShare, "a rule that the device does not know");
   return cuda::DeviceRule::kSinkShare;
 }
-
-bool SameRun(const QueryRun& a, const QueryRun& b) {
-  return a.first_row == b.first_row && a.rows == b.rows && a.first_position == b.first_position &&
-         a.keys == b.keys && a.first_key == b.first_key &&
-         std::ranges::equal(a.pages.first(static_cast<size_t>(PagesFor(a.keys))),
-                            b.pages.first(static_cast<size_t>(PagesFor(b.keys))));
-}
-
-// Layers ask for the same few calls one after the other: the last plans, for as long as they do, with what is uploaded for them.
-class PlanKeeper {
- public:
-  struct Kept {
-    AttentionPlan plan;
-    std::vector<cuda::TilePolicy> policies;
-    std::vector<cuda::SinkPolicy> sink_policies;
-    std::vector<cuda::SinkRow> sink_rows;
-    std::vector<int32_t> sink_pages;
-
-    // Of all runs, one after the other, each up to the page of its last key.
-    std::span<const int32_t> page_table() const { return pages; }
-
-   private:
-    friend PlanKeeper;
-    bool valid = false;
-    int64_t heads = 0, kv_heads = 0, window = 0;
-    Mask mask = Mask::kCausal;
-    std::vector<QueryRun> runs;  // their pages are `pages`; variants and segments are in `effects`
-    std::vector<int32_t> pages;
-    std::vector<std::vector<std::byte>> effects;
-  };
-
-  Kept& PlanFor(const PlanRequest& request) {
-    effects_.clear();
-    for (const QueryRun& run : request.runs) effects_.push_back(EffectOf(run, 0, run.keys));
-    const auto known =
-        std::ranges::find_if(kept_, [&](const Kept& kept) { return IsFor(kept, request); });
-    if (known != kept_.end()) {
-      std::rotate(kept_.begin(), known, known + 1);
-      return kept_.front();
-    }
-    std::rotate(kept_.begin(), kept_.end() - 1, kept_.end());
-    Kept& oldest = kept_.front();
-    oldest.valid = false;
-    PlanAttention(request, oldest.plan);
-    Remember(request, oldest);
-    return oldest;
-  }
-
- private:
-  bool IsFor(const Kept& kept, const PlanRequest& request) const {
-    return kept.valid && kept.heads == request.heads && kept.kv_heads == request.kv_heads &&
-           kept.mask == request.mask && kept.window == request.window &&
-           std::ranges::equal(kept.runs, request.runs, SameRun) && kept.effects == effects_;
-  }
-
-  void Remember(const PlanRequest& request, Kept& kept) {
-    kept.heads = request.heads;
-    kept.kv_heads = request.kv_heads;
-    kept.mask = request.mask;
-    kept.window = request.window;
-    kept.runs.assign(request.runs.begin(), request.runs.end());
-    kept.pages.clear();
-    for (const QueryRun& run : kept.runs)
-      kept.pages.insert(kept.pages.end(), run.pages.begin(),
-                        run.pages.begin() + PagesFor(run.keys));
-    size_t at = 0;
-    for (QueryRun& run : kept.runs) {
-      const auto count = static_cast<size_t>(PagesFor(run.keys));
-      run.pages = std::span<const int32_t>(kept.pages).subspan(at, count);
-      at += count;
-    }
-    kept.effects = effects_;
-    kept.valid = true;
-  }
-
-  // A pass of a decoder asks for two kinds of runs (text, and all), within and outside of an intervention's layers. Latest first.
-  std::array<Kept, 4> kept_;
-  std::vector<std::vector<std::byte>> effects_;  // of the call at hand
-};
 
 // Beside bf16 pages queries are scaled first and then rounded, as the CPU does it: which of the two comes first shows where the scale is no power of two.
 template <typename Element>

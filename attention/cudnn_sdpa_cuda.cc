@@ -4,16 +4,12 @@
 
 #include <optional>
 
+#include "core/backend/cuda/symbols.h"
+
 namespace binocle::cuda {
 namespace {
 
 constexpr size_t kFirstVersion = 91500;
-
-template <typename Function>
-bool Find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
 
 using Four = std::array<int64_t, 4>;
 
@@ -36,15 +32,16 @@ const Cudnn* LoadCudnn() {
     void* library = dlopen("libcudnn.so.9", RTLD_NOW | RTLD_LOCAL);
     if (library == nullptr) return std::nullopt;
     Cudnn c{};
-    const bool whole =
-        Find(library, "cudnnGetVersion", c.version) && Find(library, "cudnnCreate", c.create) &&
-        Find(library, "cudnnDestroy", c.destroy) && Find(library, "cudnnSetStream", c.set_stream) &&
-        Find(library, "cudnnBackendCreateDescriptor", c.make) &&
-        Find(library, "cudnnBackendDestroyDescriptor", c.drop) &&
-        Find(library, "cudnnBackendFinalize", c.finalize) &&
-        Find(library, "cudnnBackendSetAttribute", c.set) &&
-        Find(library, "cudnnBackendGetAttribute", c.get) &&
-        Find(library, "cudnnBackendExecute", c.execute);
+    const bool whole = FindSymbol(library, "cudnnGetVersion", c.version) &&
+                       FindSymbol(library, "cudnnCreate", c.create) &&
+                       FindSymbol(library, "cudnnDestroy", c.destroy) &&
+                       FindSymbol(library, "cudnnSetStream", c.set_stream) &&
+                       FindSymbol(library, "cudnnBackendCreateDescriptor", c.make) &&
+                       FindSymbol(library, "cudnnBackendDestroyDescriptor", c.drop) &&
+                       FindSymbol(library, "cudnnBackendFinalize", c.finalize) &&
+                       FindSymbol(library, "cudnnBackendSetAttribute", c.set) &&
+                       FindSymbol(library, "cudnnBackendGetAttribute", c.get) &&
+                       FindSymbol(library, "cudnnBackendExecute", c.execute);
     if (!whole || c.version() < kFirstVersion) return std::nullopt;
     return c;
   }();

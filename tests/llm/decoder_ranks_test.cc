@@ -14,6 +14,7 @@
 #include "llm/decoder_leader.h"
 #include "llm/layer_share.h"
 #include "llm/llm_config.h"
+#include "tests/llm/decoder_rows.h"
 #include "tests/testing/free_port.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/tensors.h"
@@ -55,28 +56,8 @@ struct RankOfDecoder {
 
 // Logits of the last of `ids`, appended to the sequence.
 TensorView LogitsAfter(RankOfDecoder& m, const std::vector<int32_t>& ids, KvSequence& sequence) {
-  const auto count = static_cast<int64_t>(ids.size());
-  const int64_t first = sequence.Extend(count);
-  std::vector<int32_t> positions, slots;
-  for (int64_t p = first; p < first + count; ++p) {
-    positions.push_back(static_cast<int32_t>(p));
-    slots.push_back(sequence.Slot(p));
-  }
-  const QueryRun run{.first_row = 0,
-                     .rows = count,
-                     .first_position = first,
-                     .keys = first + count,
-                     .pages = sequence.pages()};
-  m.decoder->Embed(m.ex, ids, m.activations->x.view().Rows(0, count));
-  m.decoder->Forward(m.ex,
-                     {.text_rows = count,
-                      .positions = positions,
-                      .slots = slots,
-                      .text_runs = {&run, 1},
-                      .visual_runs = {},
-                      .runs = {&run, 1}},
-                     m.pool, *m.activations);
-  const int64_t row = count - 1;
+  testing::ForwardIds(*m.decoder, m.ex, ids, sequence, m.pool, *m.activations);
+  const int64_t row = std::ssize(ids) - 1;
   m.decoder->Logits(m.ex, {&row, 1}, *m.activations);
   return m.activations->logits.view().Rows(0, 1);
 }

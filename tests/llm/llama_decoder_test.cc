@@ -7,6 +7,7 @@
 #include "core/weight_files.h"
 #include "llm/gguf_config.h"
 #include "llm/llm_config.h"
+#include "tests/llm/decoder_rows.h"
 #include "tests/testing/errors.h"
 #include "tests/testing/golden.h"
 #include "tests/testing/tensors.h"
@@ -44,27 +45,7 @@ struct Loaded {
 
   // Rows of one sequence from ids, appended to it.
   void Forward(const std::vector<int32_t>& ids, KvSequence& sequence) {
-    const auto count = static_cast<int64_t>(ids.size());
-    const int64_t first = sequence.Extend(count);
-    std::vector<int32_t> positions, slots;
-    for (int64_t p = first; p < first + count; ++p) {
-      positions.push_back(static_cast<int32_t>(p));
-      slots.push_back(sequence.Slot(p));
-    }
-    const QueryRun run{.first_row = 0,
-                       .rows = count,
-                       .first_position = first,
-                       .keys = first + count,
-                       .pages = sequence.pages()};
-    decoder->Embed(ex, ids, activations->x.view().Rows(0, count));
-    decoder->Forward(ex,
-                     {.text_rows = count,
-                      .positions = positions,
-                      .slots = slots,
-                      .text_runs = {&run, 1},
-                      .visual_runs = {},
-                      .runs = {&run, 1}},
-                     pool, *activations);
+    testing::ForwardIds(*decoder, ex, ids, sequence, pool, *activations);
   }
   TensorView LogitsOf(int64_t row) {
     decoder->Logits(ex, {&row, 1}, *activations);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/backend/cuda/ranks_cuda.h"
+#include "core/backend/cuda/symbols.h"
 #include "core/error.h"
 
 namespace binocle::cuda {
@@ -48,25 +49,20 @@ struct Nccl {
   const char* (*error_string)(NcclStatus status);
 };
 
-template <typename Function>
-bool Find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
-
 // Null where there is none. Loaded once, and never closed: it has threads.
 const Nccl* FindNccl() {
   static const Nccl* found = []() -> const Nccl* {
     void* library = dlopen("libnccl.so.2", RTLD_NOW | RTLD_LOCAL);
     static Nccl nccl;
-    const bool all = library != nullptr && Find(library, "ncclGetVersion", nccl.get_version) &&
-                     Find(library, "ncclGetUniqueId", nccl.get_unique_id) &&
-                     Find(library, "ncclCommInitRankConfig", nccl.init_rank) &&
-                     Find(library, "ncclCommGetAsyncError", nccl.async_error) &&
-                     Find(library, "ncclAllReduce", nccl.all_reduce) &&
-                     Find(library, "ncclBroadcast", nccl.broadcast) &&
-                     Find(library, "ncclCommAbort", nccl.abort) &&
-                     Find(library, "ncclGetErrorString", nccl.error_string);
+    const bool all = library != nullptr &&
+                     FindSymbol(library, "ncclGetVersion", nccl.get_version) &&
+                     FindSymbol(library, "ncclGetUniqueId", nccl.get_unique_id) &&
+                     FindSymbol(library, "ncclCommInitRankConfig", nccl.init_rank) &&
+                     FindSymbol(library, "ncclCommGetAsyncError", nccl.async_error) &&
+                     FindSymbol(library, "ncclAllReduce", nccl.all_reduce) &&
+                     FindSymbol(library, "ncclBroadcast", nccl.broadcast) &&
+                     FindSymbol(library, "ncclCommAbort", nccl.abort) &&
+                     FindSymbol(library, "ncclGetErrorString", nccl.error_string);
     return all ? &nccl : nullptr;
   }();
   return found;
