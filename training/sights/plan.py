@@ -12,12 +12,16 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from learn import joint  # noqa: F401  its stages join STAGES
+from learn.stages import STAGES
+from nets.number import DEVICE
 from nets.shape import DESIGNS
 
 HERE = Path(__file__).resolve().parent
@@ -68,9 +72,14 @@ def saved_all(runs: Path, step: Step) -> bool:
 
 
 def command(step: Step, runs: Path) -> list[str]:
-    return [sys.executable, str(HERE / "train.py"), "--stage", step.stage, "--steps", str(step.steps), "--ranks",
-            str(step.cores), "--cooldown", str(step.cooldown), "--design", step.design, "--seed", str(step.seed), "--batch",
-            str(step.batch), "--runs", str(runs / step.run), "--parents", str(runs / "default")]
+    if DEVICE == "cpu":
+        shared = ["--ranks", str(step.cores), "--batch", str(step.batch)]
+    else:  # one process trains on the GPU with all ranks' pictures; the machine's cores make them
+        batch = (step.batch or STAGES[step.stage].batch) * step.cores
+        shared = ["--batch", str(batch), "--workers", str(max(1, (os.cpu_count() or 1) * step.cores // CORES))]
+    return [sys.executable, str(HERE / "train.py"), "--stage", step.stage, "--steps", str(step.steps), *shared,
+            "--cooldown", str(step.cooldown), "--design", step.design, "--seed", str(step.seed), "--runs", str(runs / step.run),
+            "--parents", str(runs / "default")]
 
 
 def taken(runs: Path, step: Step) -> bool:

@@ -24,9 +24,11 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from learn.feed import batches
 from learn.flat import FlatModel, Rates
 from learn import joint  # noqa: F401  its stages join STAGES
 from learn.stages import STAGES, Stage, gather
+from nets.number import DEVICE, NUMBER
 from nets.shape import DESIGNS
 
 HERE = Path(__file__).resolve().parent
@@ -42,6 +44,7 @@ class Options:
     cooldown: float
     batch: int
     ranks: int
+    workers: int
     seed: int
     runs: Path
     parents: Path | None
@@ -102,12 +105,13 @@ def prepare(options: Options) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]
         for name in ("out", "fc2", "down"):
             if isinstance(getattr(module, name, None), torch.nn.Linear):
                 torch.nn.init.zeros_(getattr(module, name).weight)
+    stage.to(DEVICE)
     inherited = gather(options.parents or options.runs, type(stage))
     flat = FlatModel(stage)
     flat.load_masters(inherited)
     frozen = {n: p for n, p in stage.named_parameters() if not p.requires_grad}
     for name, p in frozen.items():
-        p.data = inherited[name].bfloat16()
+        p.data = inherited[name].to(DEVICE, NUMBER)
     return stage, flat, frozen
 
 
@@ -115,7 +119,7 @@ def resume(folder: Path, flat: FlatModel) -> dict:
     """Loads state.pt where there is one; the progress so far."""
     if not (folder / "state.pt").exists():
         return {"step": 0, "cpu": 0.0, "wall": 0.0}
-    progress = torch.load(folder / "state.pt")
+    progress = torch.load(folder / "state.pt", map_location="cpu")
     flat.load_state(progress.pop("flat"))
     return progress
 
@@ -154,11 +158,12 @@ def run(rank: int, options: Options, until: int | None = None) -> None:
     log, clocks, saved = Log(folder / "log.jsonl"), Clocks(progress, options.ranks), time.time()
     parent = os.getppid()
     end = until or options.steps
-    for step in range(progress["step"], end):
+    steps = range(progress["step"], end)
+    made = batches(lambda step: stage.make(stream, (step * options.ranks + rank) * size, size, step), steps, options.workers)
+    for step, batch in zip(steps, made):
         if os.getppid() != parent and options.ranks > 1:
             raise SystemExit("the starting process is gone: two runs must never write one folder")
-        batch = stage.make(stream, (step * options.ranks + rank) * size, size, step)
-        loss, report = stage.loss(batch, step)
+        loss, report = stage.loss(batch.to(DEVICE), step)
         loss.backward()
         average_gradients(flat, options.ranks)
         factor = rate_factor(step, options.steps, options.cooldown)
@@ -189,6 +194,7 @@ def parse() -> Options:
     parser.add_argument("--cooldown", type=float, default=0.4, help="share of the steps over which the rate falls to 0")
     parser.add_argument("--batch", type=int, default=0, help="pictures a step and process (0: the stage's own)")
     parser.add_argument("--ranks", type=int, default=1, help="data-parallel processes, one thread each")
+    parser.add_argument("--workers", type=int, default=0, help="processes that make the batches (0: the one that trains)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs/default")
     parser.add_argument("--parents", type=Path, help="the runs whose towers and decoder `join` starts from (RUNS)")

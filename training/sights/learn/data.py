@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from nets.number import NUMBER
 from nets.shape import Design
 from world import VERSION
 from world.render import Sight, look
@@ -79,5 +80,5 @@ def see(stage: str, first: int, size: int, design: Design, towers: tuple[str, ..
             batch.labels[name] = made
     for tower in towers:
         made = np.stack([view(sight.picture, tower, design) for sight, _ in seen])
-        batch.pixels[tower] = torch.from_numpy(made).bfloat16()
+        batch.pixels[tower] = torch.from_numpy(made).to(NUMBER)
     return batch, seen

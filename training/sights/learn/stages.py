@@ -71,5 +71,5 @@ def gather(runs: Path, stage: type[Stage]) -> dict[str, torch.Tensor]:
     """The parents' weights, by name."""
     named: dict[str, torch.Tensor] = {}
     for parent in stage.parents:
-        named.update(torch.load(runs / parent / "weights.pt"))
+        named.update(torch.load(runs / parent / "weights.pt", map_location="cpu"))
     return named

@@ -9,6 +9,7 @@ from pathlib import Path
 import sentencepiece
 import torch
 
+from nets.number import NUMBER
 from world.questions import KIND_ORDER, Question, Turn
 from .labels import letter_code
 from world.pairs import SECOND
@@ -126,7 +127,7 @@ def collate(packs: list[Packed], codes: torch.Tensor) -> Text:
     text = (block[:, :, None] == block[:, None, :]) & torch.ones(t, t, dtype=torch.bool).tril()
     text[:, :, 0] = True  # everybody sees <s>; so does padding, which keeps its rows finite
     allowed = torch.cat(((block != 0)[:, :, None].expand(b, t, visual), text), dim=2)
-    mask = torch.zeros(b, t, visual + t).masked_fill_(~allowed, float("-inf"))[:, None].bfloat16()
+    mask = torch.zeros(b, t, visual + t).masked_fill_(~allowed, float("-inf"))[:, None].to(NUMBER)
 
     def rows(lists, width):
         found = [(i, *entry) for i, entries in enumerate(lists) for entry in entries]

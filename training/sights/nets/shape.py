@@ -75,7 +75,7 @@ def sincos(positions: torch.Tensor, width: int, longest: float = 64.0) -> torch.
     A quarter of the width each for sin x, cos x, sin y, cos y, over wavelengths from 2 to 2/`longest` of the side.
     """
     n = width // 4
-    rates = math.pi * torch.exp(torch.linspace(0, math.log(longest), n))
+    rates = math.pi * torch.exp(torch.linspace(0, math.log(longest), n, device=positions.device))
     x, y = positions[..., :1] * rates, positions[..., 1:] * rates
     return torch.cat((x.sin(), x.cos(), y.sin(), y.cos()), dim=-1)
 
