@@ -6,7 +6,7 @@ namespace binocle {
 
 bool MultipliesInt4Directly(CpuLevel level) {
 #if defined(__x86_64__)
-  return level >= CpuLevel::kVnni;
+  return level >= CpuLevel::kAvx2;
 #else
   static_cast<void>(level);
   return false;
@@ -16,7 +16,8 @@ bool MultipliesInt4Directly(CpuLevel level) {
 void MultiplyInt4Block(CpuLevel level, const Int4Block& block) {
   BINOCLE_CHECK(MultipliesInt4Directly(level), CpuLevelName(level));
 #if defined(__x86_64__)
-  Int4BlockVnni(block);
+  if (level >= CpuLevel::kVnni) return Int4BlockVnni(block);
+  Int4BlockAvx2(block);
 #else
   static_cast<void>(block);
 #endif

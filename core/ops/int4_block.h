@@ -53,6 +53,7 @@ inline Int4Slice Int4PanelFrom(const uint8_t* panel, int64_t depth, int64_t k) {
 // `depth` k of a panel as bytes, [depth / 4][64][4].
 void ExpandInt4(CpuLevel level, const Int4Slice& slice, int64_t depth, int8_t* out);
 
+void Int4BlockAvx2(const Int4Block& block);
 void Int4BlockVnni(const Int4Block& block);
 void ExpandInt4Scalar(const Int4Slice& slice, int64_t depth, int8_t* out);
 void ExpandInt4Avx2(const Int4Slice& slice, int64_t depth, int8_t* out);

@@ -1,5 +1,6 @@
-// Without an instruction for bytes: both sides are widened to 16 bits, whose products of pairs are exact (the shorter way by 8-bit products
-// saturates at 255·127·2).
+// Without an instruction for bytes both sides are widened to 16 bits, whose products of pairs are exact (those of 8 bits saturate at 255·127·2).
+// Bytes widen where they lie: of four k the first and third are the lower halves of 16 bits, the second and fourth the upper ones.
+#include <algorithm>
 #include <cstring>
 
 #include "core/ops/int8_block.h"
@@ -10,44 +11,158 @@
 namespace binocle {
 namespace {
 
-// 16 columns of R rows. An accumulator holds, for four columns, the sums of k % 4 < 2 and of the others side by side.
+// Four k of eight columns, or of a row, eight times.
+struct Widened {
+  __m256i even, odd;
+};
+BINOCLE_AVX2 inline Widened WidenSigned(__m256i bytes) {
+  return {.even = _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8),
+          .odd = _mm256_srai_epi16(bytes, 8)};
+}
+BINOCLE_AVX2 inline Widened WidenUnsigned(__m256i bytes) {
+  return {.even = _mm256_and_si256(bytes, _mm256_set1_epi16(0xFF)),
+          .odd = _mm256_srli_epi16(bytes, 8)};
+}
+BINOCLE_AVX2 inline __m256i AddProducts(__m256i sum, __m256i x, __m256i w) {
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(x, w));
+}
+BINOCLE_AVX2 inline __m256i FourRepeated(const void* four_bytes) {
+  int32_t four;
+  std::memcpy(&four, four_bytes, sizeof four);
+  return _mm256_set1_epi32(four);
+}
+BINOCLE_AVX2 inline __m256i LoadBytes(const void* from) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
+}
+
+// Past the end of a panel there is another one, or nothing is asked for.
+BINOCLE_AVX2 inline void PrefetchLines(const void* from, int64_t lines) {
+  for (int64_t i = 0; i < lines; ++i)
+    _mm_prefetch(static_cast<const char*>(from) + i * 64, _MM_HINT_T0);
+}
+constexpr int64_t kOneRowAhead = 4096;  // bytes
+
+// What an inner loop takes of x: even and odd k of each four.
+constexpr int kMostRows = 6;
+constexpr int64_t kMostDepth = 512;
+struct WideRows {
+  alignas(32) int32_t x[kMostRows][2][kMostDepth / 4];
+};
+
+BINOCLE_AVX2 void WidenRows(const Int8Block& b, int64_t row, int64_t rows, int64_t k, int64_t depth,
+                            WideRows& out) {
+  for (int64_t r = 0; r < rows; ++r) {
+    const uint8_t* x = b.x + (row + r) * b.ldx + k;
+    for (int64_t i = 0; i < depth; i += 32) {
+      const Widened wide = WidenUnsigned(LoadBytes(x + i));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(out.x[r][0] + i / 4), wide.even);
+      _mm256_store_si256(reinterpret_cast<__m256i*>(out.x[r][1] + i / 4), wide.odd);
+    }
+  }
+}
+
+// Weights as they come: what one row takes is read while it is multiplied.
+BINOCLE_AVX2 void OneByteRow(const Int8Block& b) {
+  WideRows x;
+  __m256i acc[8];
+#pragma GCC unroll 8
+  for (int v = 0; v < 8; ++v) acc[v] = b.add ? LoadBytes(b.c + v * 8) : _mm256_setzero_si256();
+  const int8_t* w = b.w;
+  for (int64_t k = 0; k < b.depth; k += kMostDepth) {
+    const int64_t depth = std::min(kMostDepth, b.depth - k);
+    WidenRows(b, 0, 1, k, depth, x);
+    for (int64_t quad = 0; quad < depth / 4; ++quad, w += 256) {
+      PrefetchLines(w + kOneRowAhead, 4);
+      const __m256i even = FourRepeated(&x.x[0][0][quad]), odd = FourRepeated(&x.x[0][1][quad]);
+#pragma GCC unroll 8
+      for (int v = 0; v < 8; ++v) {
+        const Widened wk = WidenSigned(LoadBytes(w + v * 32));
+        acc[v] = AddProducts(AddProducts(acc[v], even, wk.even), odd, wk.odd);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < 8; ++v) _mm256_storeu_si256(reinterpret_cast<__m256i*>(b.c + v * 8), acc[v]);
+}
+
+// For more rows a slab of weights is widened once, and stays in the first cache. While it is multiplied the next one is asked for.
+constexpr int64_t kInt8Slab = 128;  // of k
+struct Int8Slab {
+  alignas(32) int16_t w[2][kInt8Slab / 4][64][2];  // even and odd k of each four
+  WideRows x;
+};
+
+BINOCLE_AVX2 void WidenWeights(const int8_t* w, int64_t depth, Int8Slab& slab) {
+  for (int64_t quad = 0; quad < depth / 4; ++quad) {
+#pragma GCC unroll 8
+    for (int64_t n = 0; n < 64; n += 8) {
+      const Widened wide = WidenSigned(LoadBytes(w + quad * 256 + n * 4));
+      _mm256_store_si256(reinterpret_cast<__m256i*>(slab.w[0][quad][n]), wide.even);
+      _mm256_store_si256(reinterpret_cast<__m256i*>(slab.w[1][quad][n]), wide.odd);
+    }
+  }
+}
+
+// 16 columns of R rows of a slab.
 template <int R>
-BINOCLE_AVX2 inline void Avx2Rows(const Int8Block& b, int64_t row, int64_t column) {
-  const uint8_t* x = b.x + row * b.ldx;
-  __m256i acc[R][4];
-#pragma GCC unroll 2
+BINOCLE_AVX2 inline void Int8SlabRows(const Int8Slab& slab, int64_t depth, int64_t column, bool add,
+                                      int32_t* c) {
+  __m256i acc[R][2];
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) acc[r][v] = _mm256_setzero_si256();
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v)
+      acc[r][v] = add ? LoadBytes(c + r * 64 + v * 8) : _mm256_setzero_si256();
   }
-  const int8_t* w = b.w + column * 4;
-  for (int64_t k = 0; k < b.depth; k += 4, w += 256) {
-    __m256i xk[R];
-#pragma GCC unroll 2
-    for (int r = 0; r < R; ++r) {
-      int32_t four;
-      std::memcpy(&four, x + r * b.ldx + k, sizeof four);
-      xk[r] = _mm256_cvtepu8_epi16(_mm_set1_epi32(four));
-    }
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      const __m256i wk =
-          _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w + 16 * v)));
-#pragma GCC unroll 2
-      for (int r = 0; r < R; ++r)
-        acc[r][v] = _mm256_add_epi32(acc[r][v], _mm256_madd_epi16(xk[r], wk));
+  // One after the other: added up before they reach the sums, products of both would take the registers of these.
+#pragma GCC unroll 1
+  for (int half = 0; half < 2; ++half) {
+#pragma GCC unroll 1
+    for (int64_t quad = 0; quad < depth / 4; ++quad) {
+      const __m256i w0 = LoadBytes(slab.w[half][quad][column]);
+      const __m256i w1 = LoadBytes(slab.w[half][quad][column + 8]);
+#pragma GCC unroll 6
+      for (int r = 0; r < R; ++r) {
+        const __m256i xk = FourRepeated(&slab.x.x[r][half][quad]);
+        acc[r][0] = AddProducts(acc[r][0], xk, w0);
+        acc[r][1] = AddProducts(acc[r][1], xk, w1);
+      }
     }
   }
-#pragma GCC unroll 2
+#pragma GCC unroll 6
   for (int r = 0; r < R; ++r) {
-    auto* c = reinterpret_cast<__m256i*>(b.c + (row + r) * 64 + column);
 #pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) {
-      // hadd leaves columns 0 1 4 5 | 2 3 6 7 of the two vectors of four.
-      const __m256i pairs = _mm256_hadd_epi32(acc[r][2 * v], acc[r][2 * v + 1]);
-      __m256i sum = _mm256_permute4x64_epi64(pairs, 0xD8);
-      if (b.add) sum = _mm256_add_epi32(sum, _mm256_loadu_si256(c + v));
-      _mm256_storeu_si256(c + v, sum);
+    for (int v = 0; v < 2; ++v)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(c + r * 64 + v * 8), acc[r][v]);
+  }
+}
+
+template <int R>
+BINOCLE_AVX2 void Int8SlabBlock(const Int8Block& b, int64_t row, int64_t k, int64_t depth,
+                                Int8Slab& slab) {
+  WidenRows(b, row, R, k, depth, slab.x);
+  const int8_t* next = b.w + (k + kInt8Slab) * 64;
+  for (int64_t column = 0; column < 64; column += 16) {
+    if (b.from_memory && row == 0) PrefetchLines(next + column * kInt8Slab, kInt8Slab / 4);
+    Int8SlabRows<R>(slab, depth, column, b.add || k > 0, b.c + row * 64 + column);
+  }
+}
+
+BINOCLE_AVX2 void ManyByteRows(const Int8Block& b) {
+  Int8Slab slab;
+  for (int64_t k = 0; k < b.depth; k += kInt8Slab) {
+    const int64_t depth = std::min(kInt8Slab, b.depth - k);
+    WidenWeights(b.w + k * 64, depth, slab);
+    int64_t row = 0;
+    for (; row + kMostRows <= b.rows; row += kMostRows)
+      Int8SlabBlock<kMostRows>(b, row, k, depth, slab);
+    switch (b.rows - row) {
+      case 1: Int8SlabBlock<1>(b, row, k, depth, slab); break;
+      case 2: Int8SlabBlock<2>(b, row, k, depth, slab); break;
+      case 3: Int8SlabBlock<3>(b, row, k, depth, slab); break;
+      case 4: Int8SlabBlock<4>(b, row, k, depth, slab); break;
+      case 5: Int8SlabBlock<5>(b, row, k, depth, slab); break;
+      default: break;
     }
   }
 }
@@ -55,11 +170,7 @@ BINOCLE_AVX2 inline void Avx2Rows(const Int8Block& b, int64_t row, int64_t colum
 }  // namespace
 
 BINOCLE_AVX2 void Int8BlockAvx2(const Int8Block& b) {
-  for (int64_t column = 0; column < 64; column += 16) {
-    int64_t row = 0;
-    for (; row + 2 <= b.rows; row += 2) Avx2Rows<2>(b, row, column);
-    if (row < b.rows) Avx2Rows<1>(b, row, column);
-  }
+  b.rows == 1 ? OneByteRow(b) : ManyByteRows(b);
 }
 
 }  // namespace binocle

@@ -25,12 +25,17 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 inline constexpr int64_t kPanel = 64;
 
-// AVX-512's 32 vector registers allow 6 × 4 accumulators; 16 allow 3 × 4.
-#if HWY_TARGET <= HWY_AVX3
 inline constexpr int kPanelRows = 6;
+
+// Vectors of a strip for so many rows. The accumulators, as much of a row of B and an element of A have to fit into the registers: of
+// AVX-512's 32 they take 6·4 + 4 + 1; of 16, 6·2 + 2 + 1 or 2·4 + 4 + 1, and fewer than 8 accumulators would wait for each other.
+constexpr int StripVectors([[maybe_unused]] int rows) {
+#if HWY_TARGET <= HWY_AVX3
+  return 4;
 #else
-inline constexpr int kPanelRows = 3;
+  return rows <= 2 ? 4 : 2;
 #endif
+}
 
 enum class Store { kOverwrite, kAdd };
 
@@ -93,14 +98,15 @@ HWY_INLINE void PanelStrip(const PanelArgs& p, int64_t column) {
 
 template <int R, Store kStore>
 HWY_INLINE void PanelRowsOf(const PanelArgs& p) {
+  constexpr int kMost = StripVectors(R);
   const hn::ScalableTag<float> d;
   const int64_t lanes = static_cast<int64_t>(hn::Lanes(d));
-  for (int64_t column = 0; column < p.columns; column += 4 * lanes) {
-    switch (HWY_MIN(4, (p.columns - column + lanes - 1) / lanes)) {
+  for (int64_t column = 0; column < p.columns; column += kMost * lanes) {
+    switch (HWY_MIN(kMost, (p.columns - column + lanes - 1) / lanes)) {
       case 1: PanelStrip<R, 1, kStore, Columns::kTail>(p, column); break;
       case 2: PanelStrip<R, 2, kStore, Columns::kTail>(p, column); break;
-      case 3: PanelStrip<R, 3, kStore, Columns::kTail>(p, column); break;
-      default: PanelStrip<R, 4, kStore, Columns::kTail>(p, column); break;
+      case 3: PanelStrip<R, HWY_MIN(3, kMost), kStore, Columns::kTail>(p, column); break;
+      default: PanelStrip<R, kMost, kStore, Columns::kTail>(p, column); break;
     }
   }
 }
@@ -117,26 +123,26 @@ HWY_NOINLINE void PanelTail(PanelArgs p, int64_t rows) {
     case 1: PanelRowsOf<1, kStore>(p); break;
     case 2: PanelRowsOf<2, kStore>(p); break;
     case 3: PanelRowsOf<3, kStore>(p); break;
-#if HWY_TARGET <= HWY_AVX3
     case 4: PanelRowsOf<4, kStore>(p); break;
     case 5: PanelRowsOf<5, kStore>(p); break;
-#endif
     default: break;
   }
 }
 
-// What PanelRowsOf does where all strips are of four whole vectors. Without the choices in between the compiler keeps addresses in
+// What PanelRowsOf does where all strips are of whole vectors, as many as fit. Without the choices in between the compiler keeps addresses in
 // registers: 6 % of a product of depth 64.
 template <int R, Store kStore>
 HWY_INLINE void WholeRowsOf(const PanelArgs& p) {
-  const int64_t width = 4 * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>()));
+  constexpr int kVectors = StripVectors(R);
+  const int64_t width = kVectors * static_cast<int64_t>(hn::Lanes(hn::ScalableTag<float>()));
   int64_t column = 0;
-  if constexpr (R == 1 && kPanelRows == 6) {
+  if constexpr (R == 1 && StripVectors(kPanelRows) == 4) {
     // Rows of 128 columns are read in the order of memory, which counts where memory is what bounds.
     for (; column + 2 * width <= p.columns; column += 2 * width)
       PanelStrip<R, 8, kStore, Columns::kWhole>(p, column);
   }
-  for (; column < p.columns; column += width) PanelStrip<R, 4, kStore, Columns::kWhole>(p, column);
+  for (; column < p.columns; column += width)
+    PanelStrip<R, kVectors, kStore, Columns::kWhole>(p, column);
 }
 
 template <Store kStore>
