@@ -104,6 +104,20 @@ class BlockPanel {
     }
   }
 
+  // Without strips, at level kAvx2 at least, at most kDirectRows: features one after the other.
+  void RowByRow(const GroupedRows& x, int64_t rows) {
+    for (int64_t strip = 0; strip < strips_; ++strip)
+      MultiplyRowByRow({.dtype = dtype_,
+                        .scale = panel_.part->scale,
+                        .w = RowsOfStrip(panel_, strip),
+                        .depth = k_,
+                        .x = x,
+                        .rows = rows,
+                        .c = scratch_.sums[0] + strip * kStripWidth,
+                        .ldc = kPanelWidth,
+                        .add = false});
+  }
+
   // Reading the weights is the work: strip after strip, in the order of the file, with the next strip's blocks on their way.
   void FewRows(const GroupedRows& x, int64_t rows) {
     StripRows stored = RowsOfStrip(panel_, 0);
@@ -176,7 +190,9 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
                   Accumulate accumulate) {
   const int64_t rows = x.dim(0);
   if (rows == 0) return;
-  const bool direct = rows <= kDirectRows && ex.cpu_level() >= CpuLevel::kVnni;
+  const bool few = rows <= kDirectRows;
+  const bool direct = few && ex.cpu_level() >= CpuLevel::kVnni;
+  const bool row_by_row = few && !direct && ex.cpu_level() >= CpuLevel::kAvx2;
   if (ex.cpu_level() >= CpuLevel::kAmx && !direct) return LinearBlockTiles(ex, x, w, y, accumulate);
   const GroupedRows rounded = RoundGroups(ex, x);
   ForPanels(ex, {.panels = BlockPanels(w), .rows = rows, .rows_at_once = rows, .panels_at_once = 1},
@@ -190,6 +206,8 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
                 const GroupedRows some = rounded.From(row, 0);
                 if (direct)
                   product.Directly(some, count, task);
+                else if (row_by_row)
+                  product.RowByRow(some, count);
                 else
                   rows <= kFewRows ? product.FewRows(some, count) : product.ManyRows(some, count);
                 FinishBf16(&scratch.sums[0][0],
