@@ -91,23 +91,11 @@ struct DirectProduct {
   RowsAhead::Cursor& ahead;
 };
 
-// At level kVnni at least.
-void MultiplyDirectly(const DirectProduct& product);
-
-// The same where rows lie anywhere and what reads ahead is the processor.
-struct RowProduct {
-  DType dtype;
-  float scale;  // of a and m
-  StripRows w;
-  int64_t depth;  // a multiple of the type's block
-  GroupedRows x;
-  int64_t rows;  // 1 … kDirectRows
-  float* c;      // [rows][16], leading dimension ldc
-  int64_t ldc;
-  bool add;  // to what c holds
-};
-
 // At level kAvx2 at least.
-void MultiplyRowByRow(const RowProduct& product);
+void MultiplyDirectly(CpuLevel level, const DirectProduct& product);
+
+// The versions. Of each the processor has to have the level that its name says.
+void MultiplyDirectlyAvx2(const DirectProduct& product);
+void MultiplyDirectlyVnni(const DirectProduct& product);
 
 }  // namespace binocle

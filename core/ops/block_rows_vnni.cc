@@ -417,7 +417,7 @@ void DirectRowsOf(const DirectProduct& p) {
 
 }  // namespace
 
-void MultiplyDirectly(const DirectProduct& p) {
+void MultiplyDirectlyVnni(const DirectProduct& p) {
   switch (p.rows) {
     case 1: return DirectRowsOf<1>(p);
     case 2: return DirectRowsOf<2>(p);
@@ -428,16 +428,6 @@ void MultiplyDirectly(const DirectProduct& p) {
     case 7: return DirectRowsOf<7>(p);
     default: return DirectRowsOf<8>(p);
   }
-}
-
-}  // namespace binocle
-
-#else
-
-namespace binocle {
-
-void MultiplyDirectly(const DirectProduct& /*product*/) {
-  BINOCLE_CHECK(false, "only x86 has such a level");
 }
 
 }  // namespace binocle

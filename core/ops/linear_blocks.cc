@@ -75,7 +75,7 @@ class BlockPanel {
         strips_(panel.strips()),
         scratch_(scratch) {}
 
-  // Without strips: at level kVnni at least, at most kDirectRows. Rows of 16 features are brought while those before are multiplied; where the thread comes
+  // Without strips: at level kAvx2 at least, at most kDirectRows. Rows of 16 features are brought while those before are multiplied; where the thread comes
   // from elsewhere, at once, and where it leaves, none are brought for others.
   void Directly(const GroupedRows& x, int64_t rows, const PanelTask& task) {
     StripRows stored = RowsOfStrip(panel_, 0);
@@ -89,7 +89,8 @@ class BlockPanel {
       RowsAhead::Cursor ahead = brought.Begin();
       for (int64_t k = 0; k < k_; k += at_once) {
         const int64_t depth = std::min(at_once, k_ - k);
-        MultiplyDirectly({.dtype = dtype_,
+        MultiplyDirectly(level_,
+                         {.dtype = dtype_,
                           .scale = panel_.part->scale,
                           .w = evened.At(StoredBytes(dtype_, k), StoredBytes(dtype_, k + depth)),
                           .depth = depth,
@@ -102,20 +103,6 @@ class BlockPanel {
       }
       stored = next;
     }
-  }
-
-  // Without strips, at level kAvx2 at least, at most kDirectRows: features one after the other.
-  void RowByRow(const GroupedRows& x, int64_t rows) {
-    for (int64_t strip = 0; strip < strips_; ++strip)
-      MultiplyRowByRow({.dtype = dtype_,
-                        .scale = panel_.part->scale,
-                        .w = RowsOfStrip(panel_, strip),
-                        .depth = k_,
-                        .x = x,
-                        .rows = rows,
-                        .c = scratch_.sums[0] + strip * kStripWidth,
-                        .ldc = kPanelWidth,
-                        .add = false});
   }
 
   // Reading the weights is the work: strip after strip, in the order of the file, with the next strip's blocks on their way.
@@ -190,9 +177,7 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
                   Accumulate accumulate) {
   const int64_t rows = x.dim(0);
   if (rows == 0) return;
-  const bool few = rows <= kDirectRows;
-  const bool direct = few && ex.cpu_level() >= CpuLevel::kVnni;
-  const bool row_by_row = few && !direct && ex.cpu_level() >= CpuLevel::kAvx2;
+  const bool direct = rows <= kDirectRows && ex.cpu_level() >= CpuLevel::kAvx2;
   if (ex.cpu_level() >= CpuLevel::kAmx && !direct) return LinearBlockTiles(ex, x, w, y, accumulate);
   const GroupedRows rounded = RoundGroups(ex, x);
   ForPanels(ex, {.panels = BlockPanels(w), .rows = rows, .rows_at_once = rows, .panels_at_once = 1},
@@ -206,8 +191,6 @@ void LinearBlocks(Exec& ex, const TensorView& x, const LinearWeights& w, const T
                 const GroupedRows some = rounded.From(row, 0);
                 if (direct)
                   product.Directly(some, count, task);
-                else if (row_by_row)
-                  product.RowByRow(some, count);
                 else
                   rows <= kFewRows ? product.FewRows(some, count) : product.ManyRows(some, count);
                 FinishBf16(&scratch.sums[0][0],
