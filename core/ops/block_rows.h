@@ -1,4 +1,4 @@
-// Weights in block types for few rows of x: 16 features at a time are multiplied as they come from memory, without a strip between. Same arithmetic as
+// Weights in block types for few rows of x: 16 features (by AVX2 eight, twice) are multiplied as they come from memory, without a strip between. Same arithmetic as
 // block_strip.h, same bits.
 #pragma once
 

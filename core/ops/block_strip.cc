@@ -2,9 +2,6 @@
 
 #include <cmath>
 
-#include "core/error.h"
-#include "core/ops/block_rows.h"
-
 namespace binocle {
 
 void ReadStripScalar(DType dtype, const StripRows& rows, int64_t depth, BlockStrip& out) {
@@ -75,15 +72,6 @@ void MultiplyStrip(CpuLevel level, const StripProduct& product) {
   static_cast<void>(level);
 #endif
   MultiplyStripScalar(product);
-}
-
-void MultiplyDirectly(CpuLevel level, const DirectProduct& product) {
-  BINOCLE_CHECK(level >= CpuLevel::kAvx2, CpuLevelName(level));
-#if defined(__x86_64__)
-  level >= CpuLevel::kVnni ? MultiplyDirectlyVnni(product) : MultiplyDirectlyAvx2(product);
-#else
-  static_cast<void>(product);
-#endif
 }
 
 }  // namespace binocle

@@ -1,7 +1,8 @@
+#include "core/ops/block_strip.h"
+
 #include <cstring>
 
-#include "core/ops/block_strip.h"
-#include "core/simd/x86.h"
+#include "core/ops/block_bits_avx2.h"
 
 #if defined(__x86_64__)
 
@@ -12,40 +13,12 @@ namespace {
 
 constexpr int64_t kHalfWidth = kStripWidth / 2;
 
-BINOCLE_AVX2 inline __m256i BytesOf(int value) {
-  return _mm256_set1_epi8(static_cast<char>(value));
-}
+// Eight rows of a strip.
+struct HalfRows {
+  const uint8_t* const* rows;
 
-// out[j] = bytes [offset + 4·j, offset + 4·j + 4) of eight rows.
-BINOCLE_AVX2 inline void Turn(const uint8_t* const* rows, int64_t offset, __m256i* out) {
-  __m256i z[4];
-  for (int i = 0; i < 4; ++i) {
-    const auto* low = reinterpret_cast<const __m128i*>(rows[i] + offset);
-    const auto* high = reinterpret_cast<const __m128i*>(rows[i + 4] + offset);
-    z[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(low)),
-                                   _mm_loadu_si128(high), 1);
-  }
-  const __m256i t0 = _mm256_unpacklo_epi32(z[0], z[1]), t1 = _mm256_unpackhi_epi32(z[0], z[1]);
-  const __m256i t2 = _mm256_unpacklo_epi32(z[2], z[3]), t3 = _mm256_unpackhi_epi32(z[2], z[3]);
-  out[0] = _mm256_unpacklo_epi64(t0, t2);
-  out[1] = _mm256_unpackhi_epi64(t0, t2);
-  out[2] = _mm256_unpacklo_epi64(t1, t3);
-  out[3] = _mm256_unpackhi_epi64(t1, t3);
-}
-
-// The f16 at `offset` of eight rows.
-BINOCLE_AVX2 inline __m256 HalvesAt(const uint8_t* const* rows, int64_t offset) {
-  int16_t bits[kHalfWidth];
-  for (int i = 0; i < kHalfWidth; ++i) std::memcpy(&bits[i], rows[i] + offset, 2);
-  return _mm256_cvtph_ps(
-      _mm_setr_epi16(bits[0], bits[1], bits[2], bits[3], bits[4], bits[5], bits[6], bits[7]));
-}
-
-BINOCLE_AVX2 inline __m256i WordsAt(const uint8_t* const* rows, int64_t offset) {
-  int32_t bits[kHalfWidth];
-  for (int i = 0; i < kHalfWidth; ++i) std::memcpy(&bits[i], rows[i] + offset, 4);
-  return _mm256_setr_epi32(bits[0], bits[1], bits[2], bits[3], bits[4], bits[5], bits[6], bits[7]);
-}
+  BINOCLE_EIGHT const uint8_t* At(int row, int64_t offset) const { return rows[row] + offset; }
+};
 
 // Eight columns of a strip.
 struct HalfStrip {
@@ -63,41 +36,22 @@ struct HalfStrip {
   }
 };
 
-BINOCLE_AVX2 inline __m256i LowNibbles(__m256i bytes) {
-  return _mm256_and_si256(bytes, BytesOf(15));
-}
-BINOCLE_AVX2 inline __m256i HighNibbles(__m256i bytes) {
-  return LowNibbles(_mm256_srli_epi16(bytes, 4));
-}
-
-BINOCLE_AVX2 void StripOfBytes(const uint8_t* const* rows, int64_t blocks, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfBytes(const HalfRows& rows, int64_t blocks, const HalfStrip& to) {
   for (int64_t b = 0; b < blocks; ++b) {
     const int64_t at = b * 34;
     to.PutFactor(b, HalvesAt(rows, at));
     for (int half = 0; half < 2; ++half) {
       __m256i piece[4];
-      Turn(rows, at + 2 + 16 * half, piece);
+      TurnEight(rows, at + 2 + 16 * half, piece);
       for (int j = 0; j < 4; ++j)
         to.Put(8 * b + 4 * half + j, _mm256_xor_si256(piece[j], BytesOf(0x80)));
     }
   }
 }
 
-// Sixteen where the bits 4·quad … 4·quad + 3 of a lane are set, a byte for each.
-BINOCLE_AVX2 inline __m256i FifthBits(__m256i bits, int quad) {
-  const int byte = quad / 2;
-  const __m256i of_lane = _mm256_add_epi8(_mm256_setr_epi32(0, 0x04040404, 0x08080808, 0x0C0C0C0C,
-                                                            0, 0x04040404, 0x08080808, 0x0C0C0C0C),
-                                          BytesOf(byte));
-  const __m256i chosen =
-      _mm256_set1_epi32(quad % 2 == 0 ? 0x08040201 : static_cast<int>(0x80402010u));
-  const __m256i spread = _mm256_and_si256(_mm256_shuffle_epi8(bits, of_lane), chosen);
-  return _mm256_and_si256(_mm256_cmpeq_epi8(spread, chosen), BytesOf(16));
-}
-
 // q4_0, q4_1, q5_0, q5_1: d, m (of two), fifth bits, nibbles.
 template <bool kShifted, bool kFifth>
-BINOCLE_AVX2 void StripOfNibbles(const uint8_t* const* rows, int64_t blocks, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfNibbles(const HalfRows& rows, int64_t blocks, const HalfStrip& to) {
   constexpr int64_t kFifthAt = kShifted ? 4 : 2;
   constexpr int64_t kNibblesAt = kFifthAt + (kFifth ? 4 : 0);
   for (int64_t b = 0; b < blocks; ++b) {
@@ -105,7 +59,7 @@ BINOCLE_AVX2 void StripOfNibbles(const uint8_t* const* rows, int64_t blocks, con
     to.PutFactor(b, HalvesAt(rows, at));
     if (kShifted) to.PutShift(b, HalvesAt(rows, at + 2));
     __m256i piece[4];
-    Turn(rows, at + kNibblesAt, piece);
+    TurnEight(rows, at + kNibblesAt, piece);
     const __m256i fifth = kFifth ? WordsAt(rows, at + kFifthAt) : _mm256_setzero_si256();
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) {
@@ -120,54 +74,25 @@ BINOCLE_AVX2 void StripOfNibbles(const uint8_t* const* rows, int64_t blocks, con
   }
 }
 
-// Of every byte the bits of `mask` once it is shifted down, moved up by `up`. What comes from the byte above is not in the mask.
-BINOCLE_AVX2 inline __m256i BitsOf(__m256i bytes, int shift, int mask, int up) {
-  const __m256i down = _mm256_srl_epi16(bytes, _mm_cvtsi32_si128(shift));
-  return _mm256_sll_epi16(_mm256_and_si256(down, BytesOf(mask)), _mm_cvtsi32_si128(up));
-}
-
-// The first 16 bytes of q4_k and q5_k: d, e and the factors of eight groups, for which block_types.cc says where their bits are.
-BINOCLE_AVX2 void StripOfPairFactors(const uint8_t* const* rows, const HalfStrip& to) {
-  __m256i head[4];  // d | e, s of the first groups, t of the first groups, and the rest
-  Turn(rows, 0, head);
-  const __m256i halves = _mm256_permute4x64_epi64(
-      _mm256_packus_epi32(_mm256_and_si256(head[0], _mm256_set1_epi32(0xFFFF)),
-                          _mm256_srli_epi32(head[0], 16)),
-      0xD8);
-  const __m256 d = _mm256_cvtph_ps(_mm256_castsi256_si128(halves));
-  const __m256 e = _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1));
-  const __m256i upper_s = _mm256_slli_epi16(BitsOf(head[1], 6, 3, 0), 4);
-  const __m256i upper_t = _mm256_slli_epi16(BitsOf(head[2], 6, 3, 0), 4);
-  const __m256i s[2] = {_mm256_and_si256(head[1], BytesOf(63)),
-                        _mm256_or_si256(LowNibbles(head[3]), upper_s)};
-  const __m256i t[2] = {_mm256_and_si256(head[2], BytesOf(63)),
-                        _mm256_or_si256(HighNibbles(head[3]), upper_t)};
-  const __m256i byte = _mm256_set1_epi32(0xFF);
-  for (int g = 0; g < 8; ++g) {
-    const __m128i shift = _mm_cvtsi32_si128(g % 4 * 8);
-    const __m256i sg = _mm256_and_si256(_mm256_srl_epi32(s[g / 4], shift), byte);
-    const __m256i tg = _mm256_and_si256(_mm256_srl_epi32(t[g / 4], shift), byte);
-    to.PutFactor(g, _mm256_mul_ps(d, _mm256_cvtepi32_ps(sg)));
-    const __m256 m = _mm256_mul_ps(e, _mm256_cvtepi32_ps(tg));
-    to.PutShift(g, _mm256_xor_ps(m, _mm256_set1_ps(-0.0F)));
-  }
-}
-
 template <bool kFifth>
-BINOCLE_AVX2 void StripOfPairs(const uint8_t* const* rows, const HalfStrip& to) {
-  StripOfPairFactors(rows, to);
+BINOCLE_AVX2 void StripOfPairs(const HalfRows& rows, const HalfStrip& to) {
+  const EightFactors factors(rows);
+  for (int g = 0; g < 8; ++g) {
+    to.PutFactor(g, factors.a[g]);
+    to.PutShift(g, factors.m[g]);
+  }
   constexpr int64_t kNibblesAt = kFifth ? 48 : 16;
   for (int half = 0; half < 2; ++half) {  // of every group
     __m256i fifth[4];
-    if (kFifth) Turn(rows, 16 + 16 * half, fifth);
+    if (kFifth) TurnEight(rows, 16 + 16 * half, fifth);
     for (int pair = 0; pair < 4; ++pair) {
       __m256i piece[4];
-      Turn(rows, kNibblesAt + 32 * pair + 16 * half, piece);
+      TurnEight(rows, kNibblesAt + 32 * pair + 16 * half, piece);
       for (int j = 0; j < 4; ++j) {
         __m256i low = LowNibbles(piece[j]), high = HighNibbles(piece[j]);
         if (kFifth) {
-          low = _mm256_or_si256(low, BitsOf(fifth[j], 2 * pair, 1, 4));
-          high = _mm256_or_si256(high, BitsOf(fifth[j], 2 * pair + 1, 1, 4));
+          low = _mm256_or_si256(low, AboveFour(fifth[j], 2 * pair, 1));
+          high = _mm256_or_si256(high, AboveFour(fifth[j], 2 * pair + 1, 1));
         }
         to.Put(16 * pair + 4 * half + j, low);
         to.Put(16 * pair + 8 + 4 * half + j, high);
@@ -176,32 +101,29 @@ BINOCLE_AVX2 void StripOfPairs(const uint8_t* const* rows, const HalfStrip& to) 
   }
 }
 
-BINOCLE_AVX2 void StripOfQ6K(const uint8_t* const* rows, const HalfStrip& to) {
+BINOCLE_AVX2 void StripOfQ6K(const HalfRows& rows, const HalfStrip& to) {
   const __m256 d = HalvesAt(rows, 208);
   __m256i factors[4];
-  Turn(rows, 192, factors);
-  for (int part = 0; part < 16; ++part) {
-    const __m256i up = _mm256_sll_epi32(factors[part / 4], _mm_cvtsi32_si128(24 - part % 4 * 8));
-    to.PutFactor(part, _mm256_mul_ps(d, _mm256_cvtepi32_ps(_mm256_srai_epi32(up, 24))));
-  }
+  TurnEight(rows, 192, factors);
+  for (int part = 0; part < 16; ++part) to.PutFactor(part, FactorOfSixteenth(factors, part, d));
   for (int i = 0; i < 4; ++i) {  // halves of halves of the block: 16 elements of four groups
     const int block_half = i / 2, half = i % 2;
     __m256i low[2][4], high[4];
-    Turn(rows, 64 * block_half + 16 * half, low[0]);
-    Turn(rows, 64 * block_half + 32 + 16 * half, low[1]);
-    Turn(rows, 128 + 32 * block_half + 16 * half, high);
+    TurnEight(rows, 64 * block_half + 16 * half, low[0]);
+    TurnEight(rows, 64 * block_half + 32 + 16 * half, low[1]);
+    TurnEight(rows, 128 + 32 * block_half + 16 * half, high);
     for (int g = 0; g < 4; ++g) {
       for (int j = 0; j < 4; ++j) {
-        const __m256i nibbles = BitsOf(low[g % 2][j], g / 2 * 4, 15, 0);
+        const __m256i both = low[g % 2][j];
+        const __m256i nibbles = g < 2 ? LowNibbles(both) : HighNibbles(both);
         to.Put(32 * block_half + 8 * g + 4 * half + j,
-               _mm256_or_si256(nibbles, BitsOf(high[j], 2 * g, 3, 4)));
+               _mm256_or_si256(nibbles, AboveFour(high[j], 2 * g, 3)));
       }
     }
   }
 }
 
-BINOCLE_AVX2 void ReadHalf(DType dtype, const uint8_t* const* rows, int64_t depth,
-                           const HalfStrip& to) {
+BINOCLE_AVX2 void ReadHalf(DType dtype, const HalfRows& rows, int64_t depth, const HalfStrip& to) {
   const int64_t blocks = depth / UnitOf(dtype).elements;
   switch (dtype) {
     case DType::kQ80: return StripOfBytes(rows, blocks, to);
@@ -219,11 +141,7 @@ BINOCLE_AVX2 void ReadHalf(DType dtype, const uint8_t* const* rows, int64_t dept
 // (u − zero)·b of four k, summed: eight columns. Products of two bytes that are added in 16 bits fit where u has six bits; of eight, |w|·(±b) does.
 template <bool kEight>
 BINOCLE_AVX2 inline __m256i Dot(__m256i sum, __m256i u, __m256i b) {
-  if (kEight) {
-    const __m256i w = _mm256_xor_si256(u, BytesOf(0x80));
-    u = _mm256_abs_epi8(w);
-    b = _mm256_sign_epi8(b, w);
-  }
+  if (kEight) return _mm256_add_epi32(sum, SignedFours(_mm256_xor_si256(u, BytesOf(0x80)), b));
   const __m256i pairs = _mm256_maddubs_epi16(u, b);
   return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
@@ -299,7 +217,7 @@ BINOCLE_AVX2 void AllRowsAvx2(const StripProduct& p) {
 
 void ReadStripAvx2(DType dtype, const StripRows& rows, int64_t depth, BlockStrip& out) {
   for (int64_t column = 0; column < kStripWidth; column += kHalfWidth)
-    ReadHalf(dtype, rows.row + column, depth, {.strip = out, .column = column});
+    ReadHalf(dtype, {.rows = rows.row + column}, depth, {.strip = out, .column = column});
 }
 
 void MultiplyStripAvx2(const StripProduct& p) {

@@ -1,6 +1,6 @@
-// A panel of four bits as it is, without an instruction for bytes. Products of q and x, added in pairs, are at most 15·127·2, and 16 bits keep the
-// eight pairs of a group that fall to one half of a lane: begun at −8·Σx they end within 16·8·127. What is above 16 bits on the way is lost and
-// comes back. One product of pairs then takes both halves times the group's factor.
+// A panel of four bits as it is, without an instruction for bytes. Products of q and x are added in pairs, in 16 bits, over a whole group: begun at −8·Σx,
+// a sum holds (q − 8)·x of the k that were taken and −8·x of the others at any time, 16 numbers of at most 8·127. One product of pairs then takes both
+// halves of 32 bits times the group's factor.
 #include <cstring>
 
 #include "core/ops/int4_block.h"
@@ -21,12 +21,12 @@ BINOCLE_AVX2 inline __m256i OffsetOf(const int8_t* x) {
   return _mm256_sub_epi16(_mm256_setzero_si256(), _mm256_slli_epi16(sums, 3));
 }
 
-// Of 16 factors, which both halves of the vector have, the first or last eight: each in both halves of its lane.
-BINOCLE_AVX2 inline __m256i FactorsFrom(__m256i sixteen, bool upper_eight) {
+// Of 16 factors, which both halves of the vector have, eight from the first column on (0 or 8): each in both halves of its 32 bits.
+BINOCLE_AVX2 inline __m256i EightFactorsFrom(__m256i sixteen, int first_column) {
   const __m256i first = _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1,  //
                                          4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
-  const __m256i eight = _mm256_set1_epi16(8);
-  return _mm256_shuffle_epi8(sixteen, upper_eight ? _mm256_add_epi8(first, eight) : first);
+  const __m256i moved = _mm256_set1_epi16(static_cast<int16_t>(first_column));
+  return _mm256_shuffle_epi8(sixteen, _mm256_add_epi8(first, moved));
 }
 
 // One group's products of R rows with eight columns, before its factors. `w` is the first of four pieces of 32 bytes, 256 apart.
@@ -49,6 +49,9 @@ BINOCLE_AVX2 inline void AddGroup(const uint8_t* w, const int8_t* x, int64_t ldx
   }
 }
 
+// Asked for meanwhile: TinyLlama-1.1B decodes at 84 to 95 % of a Zen 3's read rate with 2 to 8 groups, at 61 % without.
+constexpr int64_t kGroupsAhead = 4;
+
 template <int R>
 BINOCLE_AVX2 void Int4RowsAvx2(const Int4Block& b, int64_t row) {
   const int8_t* x = b.x + row * b.ldx;
@@ -61,6 +64,11 @@ BINOCLE_AVX2 void Int4RowsAvx2(const Int4Block& b, int64_t row) {
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) offsets[r] = OffsetOf(x + r * b.ldx + k);
     for (int sixteen = 0; sixteen < 4; ++sixteen) {
+#pragma GCC unroll 4
+      for (int j = 0; j < 4; ++j)
+        _mm_prefetch(reinterpret_cast<const char*>(w + kGroupsAhead * kInt4WeightBytes + j * 256 +
+                                                   sixteen * 64),
+                     _MM_HINT_T0);
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(m + sixteen % 2 * 16));
       const __m128i shifted = sixteen < 2 ? bytes : _mm_srli_epi16(bytes, 4);
       const __m256i factors =
@@ -72,7 +80,7 @@ BINOCLE_AVX2 void Int4RowsAvx2(const Int4Block& b, int64_t row) {
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) sums[r] = offsets[r];
         AddGroup<R>(w + column * 4, x + k, b.ldx, sums);
-        const __m256i of_eight = FactorsFrom(factors, eight == 1);
+        const __m256i of_eight = EightFactorsFrom(factors, 8 * eight);
 #pragma GCC unroll 4
         for (int r = 0; r < R; ++r) {
           auto* to = reinterpret_cast<__m256i*>(c + r * 64 + column);

@@ -1,6 +1,6 @@
 // The product with weights in blocks, which stay in the file, by rows of x that are rounded first. One copy of the weights, the mapped file, serves one row
-// and many: few rows as blocks come from memory (block_rows.h); many by tiles (linear_block_tiles.cc); at levels that have neither, a strip of 16 features
-// and 256 k is read into the thread's scratch as bytes (5.5 KiB) and multiplied at once by all rows.
+// and many: few rows as blocks come from memory (block_rows.h); many by tiles (linear_block_tiles.cc); and else, a strip of 16 features and 256 k
+// is read into the thread's scratch as bytes (5.5 KiB) and multiplied at once by all rows.
 #include <algorithm>
 
 #include "core/ops/block_rows.h"

@@ -2,8 +2,8 @@
 //
 //   c[r, 0…64) (+)= Σ_k a[r, k] · b[k, 0…64)        r < R, k < depth
 //
-// Each element is one chain of multiply-adds in ascending k from zero. R × 4 accumulators live in registers; per k that is 4 loads
-// of B and R broadcasts for 4R multiply-adds. Serves Linear (panels of W), and attention twice (panels of Kᵀ, panels of V).
+// Each element is one chain of multiply-adds in ascending k from zero. R × V accumulators live in registers; per k that is V loads
+// of B and R broadcasts for R·V multiply-adds. Serves Linear (panels of W), and attention twice (panels of Kᵀ, panels of V).
 // Rows of B are read in whole vectors, so they must be readable up to the used columns rounded up to 16.
 //
 // Include after hwy/highway.h, once per target (Highway's foreach_target pattern).
@@ -28,7 +28,7 @@ inline constexpr int64_t kPanel = 64;
 inline constexpr int kPanelRows = 6;
 
 // Vectors of a strip for so many rows. The accumulators, as much of a row of B and an element of A have to fit into the registers: of
-// AVX-512's 32 they take 6·4 + 4 + 1; of 16, 6·2 + 2 + 1 or 2·4 + 4 + 1, and fewer than 8 accumulators would wait for each other.
+// AVX-512's 32 they take 6·4 + 4 + 1; of 16, 6·2 + 2 + 1. One row or two take four vectors there, for few accumulators wait for each other.
 constexpr int StripVectors([[maybe_unused]] int rows) {
 #if HWY_TARGET <= HWY_AVX3
   return 4;

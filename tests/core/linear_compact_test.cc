@@ -266,6 +266,34 @@ TEST(CompactLinear, TheLongestSumsDoNotOverflow) {
   }
 }
 
+// Sums of a group of four bits in 16 bits: −8·15 and 7·15 are the largest weights, and signs that agree within each half of four k, or nowhere.
+TEST(CompactLinear, TheLargestSumsOfFourBitsFit) {
+  const int64_t k = 512;
+  Tensor x = Tensor::F32({5, k}), weight = Tensor::F32({3, k});
+  for (int64_t i = 0; i < k; ++i) {
+    const float halves = i % 4 < 2 ? 1.0F : -1.0F;
+    for (int64_t r = 0; r < 5; ++r)
+      x.row(r)[i] = r == 0   ? 1.0F
+                    : r == 1 ? -1.0F
+                    : r == 2 ? halves
+                    : r == 3 ? -halves
+                             : i % 2 * 2.0F - 1;
+    weight.row(0)[i] = -120;
+    weight.row(1)[i] = 105;
+    weight.row(2)[i] = i % 4 < 2 ? -120.0F : 105.0F;
+  }
+  const LinearWeights packed = Pack(weight, {}, WeightKind::kInt4);
+  const Tensor want = Product(x, packed, CpuLevel::kScalar);
+  EXPECT_NEAR(want.row(1)[0], 120 * k, 0.1 * 120 * k);
+  for (const CpuLevel level : CpuLevels()) {
+    if (level > BestCpuLevel()) continue;
+    for (int64_t rows = 1; rows <= 5; ++rows)
+      EXPECT_TRUE(
+          SameBits(Product(x.view().Rows(0, rows), packed, level), want.view().Rows(0, rows)))
+          << CpuLevelName(level) << ", " << rows << " rows";
+  }
+}
+
 TEST(CompactWeights, WhatTheKindCanExpressIsKept) {
   Numbers numbers(7);
   Tensor weight = Tensor::F32({70, 96});

@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from learn.data import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from nets.shape import DESIGNS, Design, TowerShape
@@ -155,17 +155,53 @@ def processors(design: Design) -> dict:
     return {"anchor": anchor} if design.uses == ("anchor",) else {"anchor": anchor, "augment": augment}
 
 
-def tensors_of(weights: Weights, design: Design) -> Weights:
+def parts_of(weights: Weights, design: Design) -> Weights:
+    """The directory's tensors: views of the weights, and what is none of them."""
     out = {**bridge_tensors(weights), **llama_tensors(weights, design)}
     if "anchor" in design.uses:
         out |= clip_tensors(weights, design.anchor)
     if "augment" in design.uses:
         out |= dino_tensors(weights, design.augment, "augment" if "anchor" in design.uses else "anchor")
-    return {name: t.detach().bfloat16().contiguous().clone() for name, t in out.items()}
+    return out
+
+
+def tensors_of(weights: Weights, design: Design) -> Weights:
+    return {name: t.detach().bfloat16().contiguous().clone() for name, t in parts_of(weights, design).items()}
+
+
+def rest_of(weights: Weights, design: Design) -> Weights:
+    """What only training needs, rounded likewise: the heads and the oracle."""
+    exported = places_of({n: t.shape for n, t in weights.items()}, design)[1]
+    return {n: t.detach().bfloat16().contiguous().clone() for n, t in weights.items() if n not in exported}
+
+
+def places_of(shapes: dict[str, torch.Size], design: Design) -> tuple[Weights, dict[str, slice]]:
+    """For each element of each exported tensor its place among all weights laid end to end, -1 where it is none of them; and the
+    places of each weight that is exported."""
+    at, laid, slices = 0, {}, {}
+    for name, shape in shapes.items():
+        slices[name] = slice(at, at + shape.numel())
+        laid[name] = torch.arange(at + 1, at + 1 + shape.numel()).view(shape)
+        at += shape.numel()
+    parts = {name: t.long() - 1 for name, t in parts_of(laid, design).items()}
+    seen = torch.zeros(at, dtype=torch.bool)
+    for t in parts.values():
+        seen[t[t >= 0]] = True
+    return parts, {name: place for name, place in slices.items() if seen[place].all()}
+
+
+def read_back(tensors: Weights, shapes: dict[str, torch.Size], design: Design) -> Weights:
+    """The weights that a directory's tensors came from: what `export` did, undone."""
+    parts, exported = places_of(shapes, design)
+    flat = torch.zeros(sum(shape.numel() for shape in shapes.values()))
+    for name, place in parts.items():
+        known = place >= 0
+        flat[place[known]] = tensors[name].float()[known]
+    return {name: flat[place].view(shapes[name]) for name, place in exported.items()}
 
 
 def export(weights: Weights, out: Path, design: Design, name: str) -> int:
-    """Writes everything but the tokenizer; returns the parameter count."""
+    """Writes everything but the tokenizer and what training goes on from; returns the parameter count."""
     tensors = tensors_of(weights, design)
     out.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out / "model.safetensors.new", metadata={"format": "pt"})
@@ -187,6 +223,11 @@ def export_run(weights: Weights, out: Path, design: Design, name: str, tokenizer
     return count
 
 
+def trained(model: Path, rest: Path, shapes: dict[str, torch.Size], design: Design) -> Weights:
+    """The weights of an exported model and of what was kept beside it, to train on from."""
+    return {**load_file(rest), **read_back(load_file(model / "model.safetensors"), shapes, design)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Writes a Binocle model directory.")
     parser.add_argument("--weights", type=Path, required=True)
@@ -194,8 +235,12 @@ def main() -> None:
     parser.add_argument("--design", choices=sorted(DESIGNS), default="default")
     parser.add_argument("--name", default="binocle-sights")
     parser.add_argument("--tokenizer", type=Path, default=Path(__file__).resolve().parent / "tokenizer")
+    parser.add_argument("--rest", type=Path, help="a file for the weights that only training needs, to train on from (train.py --model)")
     args = parser.parse_args()
-    count = export_run(torch.load(args.weights), args.out, DESIGNS[args.design], args.name, args.tokenizer)
+    weights, design = torch.load(args.weights), DESIGNS[args.design]
+    count = export_run(weights, args.out, design, args.name, args.tokenizer)
+    if args.rest:
+        save_file(rest_of(weights, design), args.rest)
     print(f"{count / 1e6:.2f} M parameters in {args.out}")
 
 

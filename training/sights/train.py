@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import time
@@ -48,6 +49,8 @@ class Options:
     seed: int
     runs: Path
     parents: Path | None
+    model: Path | None
+    rest: Path | None
     tokenizer: Path
 
     @property
@@ -97,6 +100,15 @@ def words_of(options: Options):
     return Words(options.tokenizer)
 
 
+def weights_to_begin_with(options: Options, stage: Stage) -> dict[str, torch.Tensor]:
+    """Those of the parents, or of a whole model, whose answers count from the first step."""
+    if not options.model:
+        return gather(options.parents or options.runs, type(stage))
+    from export import trained
+    stage.ALIGN = 0
+    return trained(options.model, options.rest, {n: p.shape for n, p in stage.named_parameters()}, stage.design)
+
+
 def prepare(options: Options) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]]:
     """The stage with its parents' weights, its flat parameters, and what stays frozen."""
     torch.manual_seed(options.seed)
@@ -106,7 +118,7 @@ def prepare(options: Options) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]
             if isinstance(getattr(module, name, None), torch.nn.Linear):
                 torch.nn.init.zeros_(getattr(module, name).weight)
     stage.to(DEVICE)
-    inherited = gather(options.parents or options.runs, type(stage))
+    inherited = weights_to_begin_with(options, stage)
     flat = FlatModel(stage)
     flat.load_masters(inherited)
     frozen = {n: p for n, p in stage.named_parameters() if not p.requires_grad}
@@ -155,6 +167,8 @@ def run(rank: int, options: Options, until: int | None = None) -> None:
     progress = resume(folder, flat)
     size = options.batch or stage.batch
     stream = options.stage if not options.seed else f"{options.stage} seed {options.seed}"
+    if options.model:  # scenes that it has not been shown
+        stream += f" from {hashlib.sha256((options.model / 'model.safetensors').read_bytes()).hexdigest()}"
     log, clocks, saved = Log(folder / "log.jsonl"), Clocks(progress, options.ranks), time.time()
     parent = os.getppid()
     end = until or options.steps
@@ -199,7 +213,12 @@ def parse() -> Options:
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs/default")
     parser.add_argument("--parents", type=Path, help="the runs whose towers and decoder `join` starts from (RUNS)")
     parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer/tokenizer.model")
-    return Options(**vars(parser.parse_args()))
+    parser.add_argument("--model", type=Path, help="a directory of export.py that `join` goes on from, in place of parents")
+    parser.add_argument("--rest", type=Path, help="what export.py --rest wrote beside it")
+    options = Options(**vars(parser.parse_args()))
+    if (options.model is None) != (options.rest is None) or (options.model and options.stage != "join"):
+        parser.error("--model and --rest go together, and with --stage join")
+    return options
 
 
 def claim(folder: Path):

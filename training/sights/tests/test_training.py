@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import train  # noqa: E402
 from answer import Model  # noqa: E402
-from export import export, tensors_of  # noqa: E402
+from export import export, read_back, rest_of, tensors_of  # noqa: E402
 from learn import joint  # noqa: E402
 from learn.data import view  # noqa: E402
 from learn.text import Packed, Words, append_question, collate  # noqa: E402
@@ -90,7 +90,7 @@ class Resuming(unittest.TestCase):
     def weights(self, folder: str, *until: int, workers: int = 0):
         """Of a small decoder after runs that end at the given steps."""
         for steps in until:
-            options = train.Options("decoder", 3, "small", 0.5, 2, 1, workers, 0, Path(folder), None, TOKENIZER)
+            options = train.Options("decoder", 3, "small", 0.5, 2, 1, workers, 0, Path(folder), None, None, None, TOKENIZER)
             options.folder.mkdir(parents=True, exist_ok=True)
             train.run(0, options, until=steps)
         return torch.load(Path(folder) / "decoder/weights.pt")
@@ -109,6 +109,18 @@ class Export(unittest.TestCase):
         stage = joint.JoinStage(DESIGNS["default"], Words(TOKENIZER))
         tensors = tensors_of(dict(stage.named_parameters()), DESIGNS["default"])
         self.assertLessEqual(sum(t.numel() for t in tensors.values()) * 2, 32 * 2 ** 20)
+
+    def test_a_directory_is_read_back(self):
+        words = Words(TOKENIZER)
+        for name in DESIGNS:
+            with self.subTest(name):
+                design = small(name)
+                weights = {n: p.detach() for n, p in shaken(design, words).named_parameters()}
+                shapes = {n: t.shape for n, t in weights.items()}
+                again = {**rest_of(weights, design), **read_back(tensors_of(weights, design), shapes, design)}
+                self.assertEqual(again.keys(), weights.keys())
+                for key, tensor in weights.items():
+                    self.assertTrue(torch.equal(again[key].float(), tensor.bfloat16().float()), key)
 
     def test_logits_agree(self):
         words, design = Words(TOKENIZER), small("default")
