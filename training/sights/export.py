@@ -241,6 +241,7 @@ def main() -> None:
     count = export_run(weights, args.out, design, args.name, args.tokenizer)
     if args.rest:
         save_file(rest_of(weights, design), args.rest)
+        args.rest.chmod(0o644)  # save_file leaves it private
     print(f"{count / 1e6:.2f} M parameters in {args.out}")
 
 
