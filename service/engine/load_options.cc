@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <set>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -120,13 +121,17 @@ KindsByName ParseKinds(const std::string& compute, const std::string& by_part) {
   const WeightKind others = kind == WeightKind::kInt4 ? WeightKind::kInt8 : kind;
   for (const ComputePart& part : ComputeParts())
     SetKind(part.name, part.name == "language" ? kind : others, kinds);
+  std::set<std::string> named;
   for (size_t begin = 0; begin < by_part.size();) {
     const size_t end = std::min(by_part.find(',', begin), by_part.size());
     const std::string item = by_part.substr(begin, end - begin);
     const size_t equals = item.find('=');
     if (equals == std::string::npos)
       ThrowOption("compute_parts", "has ", Printable(item, 40), ", expected PART=KIND, …");
-    SetKind(item.substr(0, equals), ParseKind(item.substr(equals + 1), "compute_parts"), kinds);
+    const std::string part = item.substr(0, equals);
+    if (!named.insert(part).second)
+      ThrowOption("compute_parts", "names ", Printable(part, 40), " twice, expected once");
+    SetKind(part, ParseKind(item.substr(equals + 1), "compute_parts"), kinds);
     begin = end + 1;
   }
   return kinds;

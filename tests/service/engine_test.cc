@@ -332,6 +332,9 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
               HasSubstr("INVALID_ARGUMENT: compute_parts names nose"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision"}); }),
               HasSubstr("INVALID_ARGUMENT: compute_parts has vision"));
+  EXPECT_THAT(
+      ErrorOf([] { Engine::Load(kModel, {.compute_parts = "head=f32,vision=int8,head=int8"}); }),
+      HasSubstr("INVALID_ARGUMENT: compute_parts names head twice, expected once"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute = "f64"}); }),
               HasSubstr("INVALID_ARGUMENT: compute"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.threads = -1}); }), HasSubstr("threads is -1"));
