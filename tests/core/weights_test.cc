@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/convert.h"
 #include "tests/testing/errors.h"
 #include "tests/testing/tensors.h"
 
@@ -148,6 +149,30 @@ TEST(Weights, ABlockWithAScaleThatIsNotFiniteIsFound) {
                         b.Linear({{"net", 2}}, 64, Bias::kAbsent, "");
                       }),
               HasSubstr("1 not finite: net.weight element 96"));
+}
+
+// Long tensors are looked through by their bits, 4,096 at a time, and what is left by values.
+TEST(Weights, ANumberThatIsNotFiniteIsFoundWhereverItIs) {
+  constexpr int64_t kCount = 3 * 4096 + 77;
+  for (const DType dtype : {DType::kF32, DType::kF16, DType::kBF16}) {
+    const float largest = dtype == DType::kF16 ? 65504.0F : 3.0e38F;
+    for (const int64_t at : {int64_t{0}, int64_t{4095}, int64_t{4096}, int64_t{9000}, kCount - 1}) {
+      for (const float wrong : {INFINITY, -INFINITY, NAN, -NAN, largest, -largest}) {
+        TensorSet set;
+        Tensor numbers(dtype, {kCount}, "numbers");
+        const std::vector<float> rest(kCount, -0.5F);
+        WriteFromF32(rest.data(), kCount, dtype, numbers.view().data());
+        WriteFromF32(&wrong, 1, dtype,
+                     static_cast<char*>(numbers.view().data()) + at * DTypeSize(dtype));
+        set.Add("numbers", std::move(numbers));
+        const std::string error =
+            ErrorOf(set, {}, [](WeightBinder& b) { b.F32("numbers", {kCount}, ""); });
+        const std::string found = "1 not finite: numbers element " + std::to_string(at);
+        EXPECT_EQ(error.find(found) != std::string::npos, !std::isfinite(wrong))
+            << DTypeName(dtype) << " " << wrong << " at " << at << ": " << error;
+      }
+    }
+  }
 }
 
 TEST(Weights, ATensorInTwoFilesIsAnError) {
