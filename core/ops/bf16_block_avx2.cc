@@ -22,11 +22,6 @@ BINOCLE_AVX2 inline __m256i LoadPairs(const Bf16* from) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
 }
 
-// Of what lies behind a panel, mostly the next one, some lines are asked for as well.
-BINOCLE_AVX2 inline void PrefetchBf16Lines(const Bf16* from, int64_t lines) {
-  for (int64_t i = 0; i < lines; ++i)
-    _mm_prefetch(reinterpret_cast<const char*>(from + i * 32), _MM_HINT_T0);
-}
 constexpr int64_t kOneBf16RowAhead = 2048;  // elements: as far as int8_block_avx2.cc
 
 // What an inner loop takes of x, as f32. Six rows of two vectors' columns are what sixteen registers hold.
@@ -61,7 +56,7 @@ BINOCLE_AVX2 void OneBf16Row(const Bf16Block& b) {
     x.depth = std::min(kMostBf16Depth, b.depth - k);
     WidenBf16Rows(b, 0, k, x);
     for (int64_t i = 0; i < x.depth; i += 2, w += 128) {
-      if (b.from_memory) PrefetchBf16Lines(w + kOneBf16RowAhead, 4);
+      if (b.from_memory) PrefetchLines(w + kOneBf16RowAhead, 4);
       const __m256 first = _mm256_broadcast_ss(x.x[0] + i);
       const __m256 second = _mm256_broadcast_ss(x.x[0] + i + 1);
 #pragma GCC unroll 8
@@ -128,7 +123,7 @@ BINOCLE_AVX2 void Bf16SlabBlock(const Bf16Block& b, int64_t row, int64_t k, Bf16
   WidenBf16Rows(b, row, k, slab.x);
   const Bf16* next = b.w + (k + kBf16Slab) * 64;
   for (int64_t column = 0; column < 64; column += 16) {
-    if (b.from_memory && row == 0) PrefetchBf16Lines(next + column * kBf16Slab, kBf16Slab / 2);
+    if (b.from_memory && row == 0) PrefetchLines(next + column * kBf16Slab, kBf16Slab / 2);
     Bf16SlabRows<R>(slab, column, b.add || k > 0, b.c + row * b.ldc + column, b.ldc);
   }
 }

@@ -35,11 +35,6 @@ BINOCLE_AVX2 inline __m256i LoadBytes(const void* from) {
   return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
-// Of what lies behind a panel, mostly the next one, some lines are asked for as well.
-BINOCLE_AVX2 inline void PrefetchLines(const void* from, int64_t lines) {
-  for (int64_t i = 0; i < lines; ++i)
-    _mm_prefetch(static_cast<const char*>(from) + i * 64, _MM_HINT_T0);
-}
 // Bytes. With 1 to 4 KiB a Zen 3 reads at the machine's rate, without at 75 %.
 constexpr int64_t kOneRowAhead = 4096;
 
