@@ -38,6 +38,9 @@ struct QueryRun {
   std::span<const int32_t> pages{};  // of this sequence
   int64_t first_key =
       0;  // keys before it count for nothing, and are finite as all are: one segment of the keys
+  // Where the last picture before the run ends, or 0: whole pages before it may be other sequences' too. A GPU begins a part of the keys there, so that
+  // those pages are in parts that all of them have.
+  int64_t shared_end = 0;
   ScoreVariant variant{};
   const SegmentPolicy* segments = nullptr;  // nullptr: weights stay as the softmax made them
 };

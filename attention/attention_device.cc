@@ -115,7 +115,8 @@ class Call {
     const bool content = HasSegments();
     const int64_t width = int64_t{shape_.heads} * shape_.head_dim;
     cuda::AttentionOut direct{out_, lse_, nullptr, nullptr}, parts{};
-    const int64_t part_floats = plan_.part_rows * (width + shape_.heads);
+    // Kernels store pairs and fours of floats.
+    const int64_t part_floats = (plan_.part_rows * (width + shape_.heads) + 63) / 64 * 64;
     auto* memory = cuda_.Get<float>(Scratch::kParts, content ? 2 * part_floats : part_floats);
     parts.out = memory;
     parts.lse = memory + plan_.part_rows * width;

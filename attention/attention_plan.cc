@@ -67,7 +67,7 @@ void AddDirect(const PlanRequest& request, int64_t run_index, int64_t rows_per_t
   }
 }
 
-std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut, int64_t part_keys) {
+std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t shared_end, int64_t part_keys) {
   std::vector<KeyPart> parts;
   const auto add = [&](int64_t from, int64_t to) {
     for (int64_t first = from; first < to; first += part_keys) {
@@ -75,7 +75,7 @@ std::vector<KeyPart> PartsOf(const KeyInterval& seen, int64_t cut, int64_t part_
       if (part.first < part.end) parts.push_back(part);
     }
   };
-  const int64_t own = PageFloor(std::min(cut, seen.end));
+  const int64_t own = PageFloor(std::min(shared_end, seen.end));
   add(0, own);
   add(own, seen.end);
   // A row that sees nothing still gets a result: O = 0, LSE = −∞.
@@ -103,11 +103,10 @@ class PartsPlan {
 
   void Add(int64_t run_index) {
     const QueryRun& run = request_.runs[static_cast<size_t>(run_index)];
-    const int64_t cut = request_.cuts.empty() ? 0 : request_.cuts[static_cast<size_t>(run_index)];
     for (int64_t r = 0; r < run.rows; ++r) {
       const auto q_row = static_cast<int32_t>(run.first_row + r);
-      const std::vector<KeyPart> parts =
-          PartsOf(SeenBy(request_.mask, request_.window, run, r), cut, PartKeys(request_.kv_heads));
+      const std::vector<KeyPart> parts = PartsOf(SeenBy(request_.mask, request_.window, run, r),
+                                                 run.shared_end, PartKeys(request_.kv_heads));
       std::vector<cuda::RowParts>& merges = run.segments == nullptr ? plan_.merges : with_segments_;
       merges.push_back({.out_row = q_row,
                         .first_part = static_cast<int32_t>(plan_.part_rows),

@@ -2,12 +2,14 @@
 //
 //   runs of many rows     blocks of rows, longest first, straight into the results
 //   runs of a few rows    (decode) their keys in parts of PartKeys, each a tile of its own, so that one row occupies many multiprocessors; parts
-//                         over the same pages are one tile for the rows of all runs that see them whole, under policies that are equal there, so
-//                         that a picture that many sequences share is read once, VAR or not. Merged by MergeParts
-// Where parts begin depends on the run alone: at multiples of PartKeys, counted from its first page and, once more, from its cut. So no result
-// depends on what else is in the call.
+//                         over the same pages are one tile for as many rows of runs that see them whole as a tile has (kTileRows over the query
+//                         heads of a kv head), under policies that are equal there, so that a picture that many sequences share is read once for
+//                         all of them, VAR or not. Merged by MergeParts
+// Where parts begin depends on the run alone: at multiples of PartKeys, counted from its first page and, once more, from the page in which its
+// shared_end is. So no result depends on what else is in the call.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -51,8 +53,6 @@ struct PlanRequest {
   int64_t kv_heads = 0;
   Mask mask = Mask::kCausal;
   int64_t window = 0;
-  // Per run the position where its last picture ends, or empty: whole pages before it may be others' too.
-  std::span<const int64_t> cuts{};
 };
 
 // Keys of a part: fewer where there are few kv heads, so that the parts of one sequence occupy a device. By the model alone, never by the batch, so that a
@@ -62,6 +62,13 @@ constexpr int64_t PartKeys(int64_t kv_heads) {
 }
 // Runs of fewer (rows × query heads of a kv head) are cut into parts.
 inline constexpr int64_t kDirectRows = 16;
+// What memory for parts is counted by: the most rows of a run that is cut into them, and the most parts of a row that sees `keys`.
+constexpr int64_t MostRowsInParts(int64_t heads, int64_t kv_heads) {
+  return std::max<int64_t>(1, (kDirectRows - 1) / (heads / kv_heads));
+}
+constexpr int64_t MostParts(int64_t keys, int64_t kv_heads) {
+  return keys / PartKeys(kv_heads) + 2;
+}
 // In TilePlan: policy of plain runs, and of run r the one at 1 + r.
 inline constexpr int32_t kPlainPolicy = 0;
 

@@ -7,7 +7,7 @@ namespace {
 
 bool SameRun(const QueryRun& a, const QueryRun& b) {
   return a.first_row == b.first_row && a.rows == b.rows && a.first_position == b.first_position &&
-         a.keys == b.keys && a.first_key == b.first_key &&
+         a.keys == b.keys && a.first_key == b.first_key && a.shared_end == b.shared_end &&
          std::ranges::equal(a.pages.first(static_cast<size_t>(PagesFor(a.keys))),
                             b.pages.first(static_cast<size_t>(PagesFor(b.keys))));
 }

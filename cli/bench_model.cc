@@ -9,6 +9,7 @@
 #include "binocle/bench_speed.h"
 #include "cli/bench_commands.h"
 #include "cli/commands.h"
+#include "cli/device_note.h"
 #include "cli/flags.h"
 #include "cli/output.h"
 
@@ -37,6 +38,7 @@ Json ToJson(const StageSpeed& s) {
           {"milliseconds", SpreadJson(s.milliseconds)},
           {"tokens_per_second", SpreadJson(s.tokens_per_second)},
           {"gigabytes_per_second", s.gigabytes_per_second},
+          {"read_gigabytes_per_second", s.read_gigabytes_per_second},
           {"read_share", s.read_share},
           {"ops", ops}};
 }
@@ -45,6 +47,7 @@ Json ToJson(const SpeedBench& b) {
   Json stages = Json::array();
   for (const StageSpeed& s : b.stages) stages.push_back(ToJson(s));
   return {{"model", b.model},
+          {"device", b.device},
           {"compute", b.compute},
           {"cpu_level", b.cpu_level},
           {"threads", b.threads},
@@ -63,11 +66,12 @@ void PrintStage(const StageSpeed& s) {
   std::string name = s.stage;
   if (s.stage == "decode" || s.stage == "questions") name += " × " + std::to_string(s.batch);
   if (s.visual_tokens > 0) name += ", " + std::to_string(s.visual_tokens);
-  std::printf("%-14s %9.2f ms  %.2f-%.2f  first %9.2f ms  %9.1f tokens/s", name.c_str(),
+  std::printf("%-15s %9.2f ms  %.2f-%.2f  first %9.2f ms  %9.1f tokens/s", name.c_str(),
               s.milliseconds.median, s.milliseconds.lower, s.milliseconds.upper,
               s.first_milliseconds, s.tokens_per_second.median);
   if (s.gigabytes_per_second > 0)
-    std::printf("  %.1f GB/s, %.0f %% of reading", s.gigabytes_per_second, 100 * s.read_share);
+    std::printf("  %.1f GB/s, %.0f %% of reading's %.1f", s.gigabytes_per_second,
+                100 * s.read_share, s.read_gigabytes_per_second);
   std::printf("\n   ");
   for (const OpShare& op : s.ops)
     std::printf(" %s %.2f (%.0f %%)", op.op.c_str(), op.milliseconds, 100 * op.share);
@@ -75,8 +79,8 @@ void PrintStage(const StageSpeed& s) {
 }
 
 void Print(const SpeedBench& b) {
-  std::printf("%s, %s, %s, %lld threads, %lld rounds\n", b.model.c_str(), b.compute.c_str(),
-              b.cpu_level.c_str(), static_cast<long long>(b.threads),
+  std::printf("%s, %s, %s, %s, %lld threads, %lld rounds\n", b.model.c_str(), b.device.c_str(),
+              b.compute.c_str(), b.cpu_level.c_str(), static_cast<long long>(b.threads),
               static_cast<long long>(b.rounds));
   std::printf("load %.0f ms, weights %.2f GB, plan %.2f GB\n", b.load_milliseconds,
               static_cast<double>(b.weight_bytes) / 1e9,
@@ -91,7 +95,9 @@ void RunSpeed(const SpeedFlags& flags) {
   SpeedBenchOptions options = flags.options;
   if (isatty(STDERR_FILENO))
     options.on_step = [](const std::string& what) { std::cerr << what << std::endl; };
-  const SpeedBench bench = BenchSpeed(flags.model.Path(), flags.model.Options(), options);
+  const EngineOptions engine = flags.model.Options();
+  const SpeedBench bench = BenchSpeed(flags.model.Path(), engine, options);
+  TellDeviceNote(bench.device_note, engine.device);
   if (flags.json) {
     std::cout << Line(ToJson(bench)) << '\n';
   } else {

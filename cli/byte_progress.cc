@@ -10,7 +10,9 @@
 namespace binocle::cli {
 
 ByteProgress::ByteProgress(std::string what)
-    : what_(std::move(what)), terminal_(isatty(STDERR_FILENO) != 0) {}
+    : what_(std::move(what)),
+      terminal_(isatty(STDERR_FILENO) != 0),
+      interrupt_({SIGINT, SIGTERM, SIGHUP}) {}
 
 void ByteProgress::Show(int64_t done, int64_t total) {
   if (InterruptFlag::raised()) {

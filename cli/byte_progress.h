@@ -1,5 +1,5 @@
-// How far a file that is being written is: a line on stderr where that is a terminal. Ctrl-C meanwhile ends the writing, so that what is
-// half written goes.
+// How far a file that is being written is: a line on stderr where that is a terminal. Ctrl-C meanwhile ends the writing, as do SIGTERM and SIGHUP, so
+// that what is half written goes.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@ class ByteProgress {
   ByteProgress(const ByteProgress&) = delete;
   ByteProgress& operator=(const ByteProgress&) = delete;
 
-  // Throws CANCELLED after Ctrl-C.
+  // Throws CANCELLED after one of them.
   void Show(int64_t done, int64_t total);
   void Finish();
 
@@ -24,7 +24,7 @@ class ByteProgress {
   std::string what_;
   bool terminal_;
   int percent_ = -1;  // on the line
-  InterruptFlag interrupt_;
+  const InterruptFlag interrupt_;
 };
 
 }  // namespace binocle::cli

@@ -6,6 +6,7 @@
 
 #include "binocle/error.h"
 #include "cli/commands.h"
+#include "cli/device_note.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
 #include "cli/output.h"
@@ -84,8 +85,10 @@ void AddInspect(CLI::App& app) {
       throw UsageError{"--model is " + flags->model.model + " and the path is " + flags->path +
                        ", expected one model"};
     }
-    const ModelInfo info = Engine::Inspect(flags->path.empty() ? flags->model.Path() : flags->path,
-                                           flags->model.PlannedOptions());
+    const EngineOptions options = flags->model.PlannedOptions();
+    const ModelInfo info =
+        Engine::Inspect(flags->path.empty() ? flags->model.Path() : flags->path, options);
+    TellDeviceNote(info.device_note, options.device);
     if (flags->json) {
       std::cout << Line(ModelJson(info)) << std::endl;
     } else {

@@ -1,7 +1,5 @@
 #include "cli/interrupt.h"
 
-#include <csignal>
-
 namespace binocle::cli {
 namespace {
 
@@ -10,20 +8,36 @@ volatile std::sig_atomic_t g_interrupted = 0;
 
 void OnInterrupt(int) { g_interrupted = 1; }
 
-void Install(void (*handler)(int)) {
+void Install(int signal, void (*handler)(int)) {
   struct sigaction action {};
   action.sa_handler = handler;
   sigemptyset(&action.sa_mask);
-  sigaction(SIGINT, &action, nullptr);  // no SA_RESTART: a read at the prompt returns
+  sigaction(signal, &action, nullptr);  // no SA_RESTART: a read at the prompt returns
+}
+
+bool IsIgnored(int signal) {
+  struct sigaction action {};
+  sigaction(signal, nullptr, &action);
+  return action.sa_handler == SIG_IGN;
 }
 
 }  // namespace
 
-InterruptFlag::InterruptFlag() {
+InterruptFlag::InterruptFlag() : InterruptFlag({SIGINT}) {}
+
+InterruptFlag::InterruptFlag(std::vector<int> signals) {
   Clear();
-  Install(OnInterrupt);
+  for (const int signal : signals) {
+    if (signal != SIGINT && IsIgnored(signal)) continue;
+    Install(signal, OnInterrupt);
+    taken_.push_back(signal);
+  }
 }
-InterruptFlag::~InterruptFlag() { Install(SIG_DFL); }
+
+InterruptFlag::~InterruptFlag() {
+  for (const int signal : taken_) Install(signal, SIG_DFL);
+}
+
 bool InterruptFlag::raised() { return g_interrupted != 0; }
 void InterruptFlag::Clear() { g_interrupted = 0; }
 

@@ -1,18 +1,26 @@
 // Ctrl-C as a flag that running work looks at.
 #pragma once
 
+#include <csignal>
+#include <vector>
+
 namespace binocle::cli {
 
 // While it lives, SIGINT sets a flag and does not end the program.
 class InterruptFlag {
  public:
   InterruptFlag();
+  // So do these signals. Others than SIGINT stay ignored where they are, as nohup has it.
+  explicit InterruptFlag(std::vector<int> signals);
   ~InterruptFlag();
   InterruptFlag(const InterruptFlag&) = delete;
   InterruptFlag& operator=(const InterruptFlag&) = delete;
 
   static bool raised();
   static void Clear();
+
+ private:
+  std::vector<int> taken_;
 };
 
 }  // namespace binocle::cli

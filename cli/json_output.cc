@@ -102,6 +102,7 @@ Json ModelJson(const ModelInfo& info) {
           {"composite_layers", info.composite_layers},
           {"aligner", info.aligner},
           {"conversation", info.conversation},
+          {"device", info.device},
           {"parts", parts},
           {"memory",
            {{"file_bytes", info.file_bytes},

@@ -2,19 +2,14 @@
 
 #include <csignal>
 #include <cstdlib>
-#include <iostream>
 
 #include "cli/commands.h"
+#include "cli/device_note.h"
 #include "cli/process_variables.h"
 
 namespace binocle::cli {
 
 namespace {
-
-void TellNote(const ModelInfo& info, const EngineOptions& options) {
-  if (info.device_note.empty()) return;
-  std::cerr << "binocle: --device " + options.device + ": " + info.device_note + '\n';
-}
 
 // Launchers pass signals to all processes. Rank 0 ends what is under way as it should, and the others with it; a second signal is for those that are to end now.
 void EndAtTheSecond(int) {
@@ -25,7 +20,8 @@ void EndAtTheSecond(int) {
 
 void Follow(const std::string& path, const EngineOptions& options) {
   // Before it meets the others: of those who have no GPU one that has is none.
-  if (options.device != "cpu") TellNote(Engine::Inspect(path, options), options);
+  if (options.device != "cpu")
+    TellDeviceNote(Engine::Inspect(path, options).device_note, options.device);
   Engine::Follow(path, options, [] {
     std::signal(SIGINT, EndAtTheSecond);
     std::signal(SIGTERM, EndAtTheSecond);
@@ -53,7 +49,7 @@ Engine LoadEngine(const std::string& path, const EngineOptions& options) {
       throw Followed{};
     }
     Engine engine = Engine::Load(path, options);
-    TellNote(engine.info(), options);
+    TellDeviceNote(engine.info().device_note, options.device);
     return engine;
   } catch (const Error& error) {
     if (options.tensor_parallel.ranks > 1) TellAddress(error, options.tensor_parallel);

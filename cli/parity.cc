@@ -12,6 +12,7 @@
 
 #include "binocle/engine.h"
 #include "cli/commands.h"
+#include "cli/device_note.h"
 #include "cli/flags.h"
 #include "cli/json_output.h"
 #include "cli/output.h"
@@ -96,8 +97,7 @@ void CompareAndPrint(const ParityFlags& flags) {
     };
   }
   const ParityReport report = CompareWithDump(flags.model, flags.dump, options);
-  if (!report.device_note.empty())
-    std::cerr << "binocle: --device " << options.device << ": " << report.device_note << '\n';
+  TellDeviceNote(report.device_note, options.device);
   const ParityStage* first = report.first_difference();
   if (flags.json) {
     std::cout << Line(ReportJson(report)) << '\n';

@@ -99,7 +99,7 @@ EngineOptions WithRoom(const ModelToServe& model) {
   const int64_t budget = options.memory_limit > 0
                              ? options.memory_limit - (info.planned_bytes - info.kv_bytes)
                              : Engine::MachineMemory() / 4 / RanksHere(options.tensor_parallel);
-  const int64_t fits = budget / std::max<int64_t>(info.kv_bytes / least, 1);
+  const int64_t fits = budget / info.kv_group_bytes * kKvGroupTokens;
   options.kv_tokens = std::max(least, std::min(fits, options.max_sequences * info.context_tokens));
   return options;
 }

@@ -1,8 +1,10 @@
 #include "core/machine_rates.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <span>
 #include <vector>
 
 #include "core/simd/tiles.h"
@@ -31,13 +33,41 @@ uint64_t SumOf(const uint64_t* words, int64_t count) {
 
 #if defined(__x86_64__)
 
-BINOCLE_AVX512 uint64_t SumWide(const uint64_t* words, int64_t count) {
+// How far ahead a line is asked for, by those that ask. The processor's own guesses stop at the end of a page of 4 KiB, and some give up sooner.
+constexpr int64_t kWordsAhead = 128;
+
+template <bool kAsk>
+BINOCLE_AVX2 uint64_t SumAvx2(const uint64_t* words, int64_t count) {
+  __m256i sums[4] = {_mm256_setzero_si256(), _mm256_setzero_si256(), _mm256_setzero_si256(),
+                     _mm256_setzero_si256()};
+  for (int64_t i = 0; i + 16 <= count; i += 16) {
+    if constexpr (kAsk) {
+      __builtin_prefetch(words + i + kWordsAhead, 0, 0);
+      __builtin_prefetch(words + i + kWordsAhead + 8, 0, 0);
+    }
+#pragma GCC unroll 4
+    for (int lane = 0; lane < 4; ++lane) {
+      const auto* from = reinterpret_cast<const __m256i*>(words + i + 4 * lane);
+      sums[lane] = _mm256_add_epi64(sums[lane], _mm256_loadu_si256(from));
+    }
+  }
+  alignas(32) uint64_t lanes[4];
+  _mm256_store_si256(
+      reinterpret_cast<__m256i*>(lanes),
+      _mm256_add_epi64(_mm256_add_epi64(sums[0], sums[1]), _mm256_add_epi64(sums[2], sums[3])));
+  return lanes[0] + lanes[1] + lanes[2] + lanes[3];
+}
+
+template <bool kAsk>
+BINOCLE_AVX512 uint64_t SumAvx512(const uint64_t* words, int64_t count) {
   __m512i sums[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
                      _mm512_setzero_si512()};
   for (int64_t i = 0; i + 32 <= count; i += 32) {
 #pragma GCC unroll 4
-    for (int lane = 0; lane < 4; ++lane)
+    for (int lane = 0; lane < 4; ++lane) {
+      if constexpr (kAsk) __builtin_prefetch(words + i + kWordsAhead + 8 * lane, 0, 0);
       sums[lane] = _mm512_add_epi64(sums[lane], _mm512_loadu_si512(words + i + 8 * lane));
+    }
   }
   return static_cast<uint64_t>(_mm512_reduce_add_epi64(
       _mm512_add_epi64(_mm512_add_epi64(sums[0], sums[1]), _mm512_add_epi64(sums[2], sums[3]))));
@@ -128,6 +158,20 @@ double RateOf(Exec& ex, double (*dots)(float, float*)) {
 
 #endif
 
+using WayToSum = uint64_t (*)(const uint64_t*, int64_t);
+
+std::span<const WayToSum> WaysToSum(CpuLevel level) {
+#if defined(__x86_64__)
+  static constexpr WayToSum kAvx512[] = {SumAvx512<false>, SumAvx512<true>};
+  static constexpr WayToSum kAvx2[] = {SumAvx2<false>, SumAvx2<true>};
+  if (level >= CpuLevel::kAvx512) return kAvx512;
+  if (level >= CpuLevel::kAvx2) return kAvx2;
+#endif
+  static_cast<void>(level);
+  static constexpr WayToSum kPlain[] = {SumOf};
+  return kPlain;
+}
+
 }  // namespace
 
 ReadRate::ReadRate(Exec& ex, int64_t bytes) : ex_(ex), buffer_(bytes) {
@@ -137,22 +181,19 @@ ReadRate::ReadRate(Exec& ex, int64_t bytes) : ex_(ex), buffer_(bytes) {
 }
 
 double ReadRate::Measure() {
-  std::atomic<uint64_t> sum{0};
-  const int64_t words = buffer_.size() / 8;
-  const double seconds = SecondsOf([&] {
-    ex_.ParallelRanges(words, 1 << 17, [&](int64_t begin, int64_t end) {
-      const auto* from = static_cast<const uint64_t*>(buffer_.data()) + begin;
-#if defined(__x86_64__)
-      if (ex_.cpu_level() >= CpuLevel::kAvx512) {
-        sum += SumWide(from, end - begin);
-        return;
-      }
-#endif
-      sum += SumOf(from, end - begin);
+  // Which of the ways is quicker is the processor's, and the hour's: the rate is what memory gives to the quickest.
+  double best = 0;
+  for (const WayToSum sum_of : WaysToSum(ex_.cpu_level())) {
+    std::atomic<uint64_t> sum{0};
+    const double seconds = SecondsOf([&] {
+      ex_.ParallelRanges(buffer_.size() / 8, 1 << 17, [&](int64_t begin, int64_t end) {
+        sum += sum_of(static_cast<const uint64_t*>(buffer_.data()) + begin, end - begin);
+      });
     });
-  });
-  BINOCLE_CHECK(sum.load() != 0, "the buffer holds ones");
-  return static_cast<double>(buffer_.size()) / seconds;
+    BINOCLE_CHECK(sum.load() != 0, "the buffer holds ones");
+    best = std::max(best, static_cast<double>(buffer_.size()) / seconds);
+  }
+  return best;
 }
 
 double MeasureBf16Rate(Exec& ex) {

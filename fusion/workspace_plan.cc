@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "attention/attention.h"
+#include "attention/attention_plan.h"
 
 namespace binocle {
 namespace {
@@ -62,7 +63,8 @@ int64_t WorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int thre
 }
 
 // Of CudaBackend::Scratch each grows to the most that an op asks for, and by half of it.
-int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int64_t sequences) {
+int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int64_t sequences,
+                             int64_t context) {
   constexpr int64_t kProducts = int64_t{32} << 20;
   const ModelConfig& c = model.config();
   const int64_t q_width = c.text.heads * c.text.head_dim;
@@ -86,9 +88,13 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
     whole = std::max(whole, tokens * (shape.width * 2 + shape.heads * 4) + 256);
   }
   sums = of_bytes ? std::min(sums, kDeviceSumsBytes) : 0;
-  const int64_t parts = sequences * (c.text.max_positions / 256 + 2);
-  const int64_t scratch =
-      rows + hidden + expanded + sums + queries + whole + parts * (q_width + c.text.heads) * 4;
+  const int64_t of_row = (q_width + c.text.heads) * 4;  // what attention says, and its LSE
+  const int64_t parts =
+      std::min(decoder_rows, sequences * MostRowsInParts(c.text.heads, c.text.kv_heads)) *
+      MostParts(context, c.text.kv_heads);
+  // Twice where VAR tells what the content of a picture gives: the plan does not know who will ask for it.
+  const int64_t attention = 2 * parts * of_row + decoder_rows * of_row;
+  const int64_t scratch = rows + hidden + expanded + sums + queries + whole + attention;
   return scratch * 3 / 2 + kProducts + PictureBytes(c);
 }
 

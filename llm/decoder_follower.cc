@@ -87,6 +87,7 @@ class Follower {
       const int64_t most = c_.decoder.max_positions();
       run.first_position = order.Take(0, most - run.rows, "the first position of a run");
       run.keys = order.Take(run.first_position + run.rows, Slots(), "the keys of a run");
+      run.shared_end = order.Take(0, run.keys, "where a run's last picture ends");
       pass.pages.push_back(TakePages(order, run.keys));
       if (i + 1 == pass.text_runs && row != pass.text_rows) EndAt("text rows without a run");
     }

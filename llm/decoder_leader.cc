@@ -75,7 +75,8 @@ void DecoderLeader::Forward(const DecoderBatch& batch, const std::function<void(
   order.Put(std::ssize(batch.text_runs));
   order.Put(std::ssize(batch.runs));
   for (const QueryRun& run : batch.runs) {
-    for (const int64_t number : {run.first_row, run.rows, run.first_position, run.keys})
+    for (const int64_t number :
+         {run.first_row, run.rows, run.first_position, run.keys, run.shared_end})
       order.Put(number);
     order.PutList(run.pages);
   }

@@ -10,8 +10,13 @@
 
 namespace binocle {
 
-// tokens[t] ← what samplers[t] would choose of logits [T, V], of ids below `usable`, for Sampler::Take. Samplers forget (Sampler::forgets). Waits for the device.
+struct DeviceChoice {
+  const Sampler* sampler = nullptr;     // nullptr: nobody asks for this row's token
+  std::span<const uint64_t> allowed{};  // a bit per id that may come; empty: all may
+};
+
+// tokens[t] ← what choices[t] would choose of logits [T, V], of ids below `usable`, for Sampler::Take. Waits for the device.
 void SampleOnDevice(Exec& ex, const TensorView& logits, int32_t usable,
-                    std::span<const Sampler* const> samplers, std::span<int32_t> tokens);
+                    std::span<const DeviceChoice> choices, std::span<int32_t> tokens);
 
 }  // namespace binocle

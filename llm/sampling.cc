@@ -31,6 +31,11 @@ void CheckLogit(float logit, size_t id) {
   Throw(Code::kInternal, "every logit is -inf: no token is possible");
 }
 
+void SetBit(size_t id, std::span<uint64_t> words) { words[id / 64] |= uint64_t{1} << id % 64; }
+bool HasBit(size_t id, std::span<const uint64_t> words) {
+  return (words[id / 64] >> id % 64 & 1) != 0;
+}
+
 // The finaliser of SplitMix64 (Steele, Lea, Flood 2014).
 uint64_t Mix(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
@@ -78,13 +83,18 @@ Sampler::Sampler(const SamplingParams& params, int32_t usable)
     : params_(params), usable_(static_cast<size_t>(usable)) {
   CheckSamplingParams(params);
   BINOCLE_CHECK(usable > 0, usable);
-  observed_.resize(usable_);
+  observed_.resize((usable_ + 63) / 64);
   if (params_.temperature > 0.0) candidates_.reserve(usable_);
+}
+
+std::span<const uint64_t> Sampler::observed() const {
+  if (params_.repetition_penalty == 1.0) return {};
+  return observed_;
 }
 
 void Sampler::Observe(std::span<const int32_t> ids) {
   for (const int32_t id : ids) {
-    if (id >= 0 && static_cast<size_t>(id) < usable_) observed_[static_cast<size_t>(id)] = true;
+    if (id >= 0 && static_cast<size_t>(id) < usable_) SetBit(static_cast<size_t>(id), observed_);
   }
 }
 
@@ -106,7 +116,7 @@ int32_t Sampler::Sample(std::span<const float> logits) {
 
 void Sampler::Chosen(int32_t id) {
   ++step_;
-  observed_[static_cast<size_t>(id)] = true;
+  SetBit(static_cast<size_t>(id), observed_);
 }
 
 double Sampler::NextUniform() const { return UniformAt(params_.seed, step_); }
@@ -124,7 +134,7 @@ int32_t Sampler::Take(int32_t chosen) {
 // In f32, like the reference, so that greedy choices agree to the last bit.
 float Sampler::Penalised(float logit, size_t id) const {
   CheckLogit(logit, id);
-  if (!observed_[id] || params_.repetition_penalty == 1.0) return logit;
+  if (params_.repetition_penalty == 1.0 || !HasBit(id, observed_)) return logit;
   const auto penalty = static_cast<float>(params_.repetition_penalty);
   return logit < 0.0F ? logit * penalty : logit / penalty;
 }

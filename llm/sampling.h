@@ -41,9 +41,9 @@ class Sampler {
   // logits: one row of the vocabulary, at least `usable` long. Throws INTERNAL for NaN, +∞ or nothing but −∞.
   int32_t Sample(std::span<const float> logits);
 
-  // The same on a GPU (llm/device_sampling.h), where what was observed does not matter: what it takes, and what becomes of its choice. Throws as Sample does.
-  bool forgets() const { return params_.repetition_penalty == 1.0; }
+  // The same on a GPU (llm/device_sampling.h): what it takes, and what becomes of its choice. Throws as Sample does.
   const SamplingParams& params() const { return params_; }
+  std::span<const uint64_t> observed() const;  // a bit per id; empty where no penalty asks for it
   double NextUniform() const;
   int32_t Take(int32_t chosen);
 
@@ -66,7 +66,7 @@ class Sampler {
   SamplingParams params_;
   size_t usable_;
   uint64_t step_ = 0;
-  std::vector<bool> observed_;
+  std::vector<uint64_t> observed_;  // a bit per id
   std::vector<Candidate> candidates_;
 };
 

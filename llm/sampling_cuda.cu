@@ -273,10 +273,9 @@ __global__ void __launch_bounds__(kSampleThreads)
     SampleKernel(const BINOCLE_GRID_CONSTANT SampleWork work) {
   BINOCLE_SHARED(SampleScratch, scratch, [1]);
   const int row = static_cast<int>(blockIdx.x);
-  uint64_t* observed = work.observed[row];
   const SampleRow sampler{work.logits + int64_t{row} * work.vocabulary,
                           work.params[row],
-                          observed,
+                          work.observed[row],
                           work.allowed[row],
                           work.usable,
                           scratch[0]};
@@ -286,7 +285,6 @@ __global__ void __launch_bounds__(kSampleThreads)
   if (id >= 0 && sampler.params.temperature > 0) id = sampler.Draw(best);
   if (threadIdx.x != 0) return;
   work.ids[row] = id;
-  if (id >= 0 && observed != nullptr) observed[id / 64] |= uint64_t{1} << (id % 64);
 }
 
 }  // namespace

@@ -23,14 +23,14 @@ struct SampleParams {
 };
 
 struct SampleWork {
-  const float* logits;             // [T, V]
-  int32_t rows;                    // T
-  int32_t vocabulary;              // V
-  int32_t usable;                  // ids below
-  const SampleParams* params;      // [T]
-  uint64_t* const* observed;       // [T]: a bit per id, or null; the token that comes out is added
-  const uint64_t* const* allowed;  // [T]: a bit per id that may come, or null
-  int32_t* ids;                    // [T] out: the token, or one of the below
+  const float* logits;              // [T, V]
+  int32_t rows;                     // T
+  int32_t vocabulary;               // V
+  int32_t usable;                   // ids below
+  const SampleParams* params;       // [T]
+  const uint64_t* const* observed;  // [T]: a bit per id that the penalty is for, or null
+  const uint64_t* const* allowed;   // [T]: a bit per id that may come, or null
+  int32_t* ids;                     // [T] out: the token, or one of the below
 };
 inline constexpr int32_t kBrokenLogits = -1;     // NaN or +∞
 inline constexpr int32_t kNothingPossible = -2;  // nothing but −∞

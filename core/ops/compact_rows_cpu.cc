@@ -1,7 +1,9 @@
 #include "core/ops/compact_rows.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "core/ops/compact_rows_cpu.cc"
@@ -56,6 +58,35 @@ void PairRowsBf16(const float* even, const float* odd, int64_t count, Bf16* out)
   }
 }
 
+// The larger magnitude of each lane, compared as whole numbers: they are in the order of the magnitudes, and NaN is above infinity, where a
+// maximum of floats forgets it.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V LargerMagnitude(D d, V a, V b) {
+  const hn::RebindToSigned<D> di;
+  return hn::BitCast(d, hn::Max(hn::BitCast(di, a), hn::BitCast(di, hn::Abs(b))));
+}
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE float LargestMagnitude(D /*d*/, V lanes) {
+  const hn::RebindToSigned<D> di;
+  const int32_t bits = hn::GetLane(hn::MaxOfLanes(di, hn::BitCast(di, lanes)));
+  float largest;
+  std::memcpy(&largest, &bits, sizeof(largest));
+  return largest;
+}
+
+// What bytes are multiplied by, and what that is undone with.
+struct ByteScale {
+  float inverse;
+  float scale;
+};
+HWY_INLINE ByteScale ByteScaleOf(float largest) {
+  // Bytes have no NaN: the scale has it, and so have all results of the row.
+  if (!std::isfinite(largest)) return {0.0F, std::numeric_limits<float>::quiet_NaN()};
+  // Below, 127/largest is infinite. Such rows, and rows of zeros, are zeros.
+  if (largest <= 1e-35F) return {0.0F, 0.0F};
+  return {127.0F / largest, largest / 127.0F};
+}
+
 float RowBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
   const CompactF d;
   const hn::Rebind<uint8_t, CompactF> d8;
@@ -66,11 +97,13 @@ float RowBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
   for (int64_t i = whole; i < k; ++i) tail[i - whole] = x[i];
   auto largest = hn::Abs(hn::Load(d, tail));
   for (int64_t i = 0; i < whole; i += lanes)
-    largest = hn::Max(largest, hn::Abs(hn::LoadU(d, x + i)));
-  const float max = hn::GetLane(hn::MaxOfLanes(d, largest));
-  // Below, 127/max is infinite. Such rows, and rows of zeros, are zeros.
-  const bool small = !(max > 1e-35F);
-  const auto inverse = hn::Set(d, small ? 0.0F : 127.0F / max);
+    largest = LargerMagnitude(d, largest, hn::LoadU(d, x + i));
+  const ByteScale to = ByteScaleOf(LargestMagnitude(d, largest));
+  if (to.inverse == 0) {
+    std::fill(out, out + padded, static_cast<uint8_t>(kByteOffset));
+    return to.scale;
+  }
+  const auto inverse = hn::Set(d, to.inverse);
   const auto offset = hn::Set(di, kByteOffset);
   const auto bytes = [&](hn::Vec<CompactF> v) {
     return hn::DemoteTo(d8, hn::Add(hn::NearestInt(hn::Mul(v, inverse)), offset));
@@ -82,7 +115,7 @@ float RowBytes(const float* x, int64_t k, int64_t padded, uint8_t* out) {
     std::copy_n(last, k - whole, out + whole);
   }
   std::fill(out + k, out + padded, static_cast<uint8_t>(kByteOffset));
-  return small ? 0.0F : max / 127.0F;
+  return to.scale;
 }
 
 void GroupsOfRow(const float* x, int64_t k, const RowGroups& to) {
@@ -96,15 +129,15 @@ void GroupsOfRow(const float* x, int64_t k, const RowGroups& to) {
     const float* from = x + g * kGroup;
     auto largest = hn::Zero(d);
     for (int64_t i = 0; i < kGroup; i += lanes)
-      largest = hn::Max(largest, hn::Abs(hn::LoadU(d, from + i)));
-    const float max = hn::GetLane(hn::MaxOfLanes(d, largest));
-    const float factor = max > 1e-35F ? 127.0F / max : 0.0F;  // as in RowBytes
-    int8_t bytes[kGroup];
-    int32_t sums[2];
-    for (int64_t half = 0; half < 2; ++half) {
+      largest = LargerMagnitude(d, largest, hn::LoadU(d, from + i));
+    const ByteScale scaled = ByteScaleOf(LargestMagnitude(d, largest));
+    int8_t bytes[kGroup] = {};
+    int32_t sums[2] = {};
+    for (int64_t half = 0; half < 2 && scaled.inverse > 0; ++half) {
       auto sum = hn::Zero(di);
       for (int64_t i = half * kGroup / 2; i < (half + 1) * kGroup / 2; i += lanes) {
-        const auto whole = hn::NearestInt(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)));
+        const auto whole =
+            hn::NearestInt(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, scaled.inverse)));
         sum = hn::Add(sum, whole);
         hn::StoreU(hn::DemoteTo(d8, whole), d8, bytes + i);
       }
@@ -113,9 +146,8 @@ void GroupsOfRow(const float* x, int64_t k, const RowGroups& to) {
     for (int64_t quad = 0; quad < kGroup / 4; ++quad)
       std::memcpy(to.out + (g * kGroup / 4 + quad) * to.rows * 4, bytes + quad * 4, 4);
     if (to.sums != nullptr) std::copy_n(sums, 2, to.sums + 2 * g);
-    const float scale = factor > 0 ? max / 127.0F : 0.0F;
-    to.scales[g * to.step] = scale;
-    to.shifts[g * to.step] = scale * static_cast<float>(sums[0] + sums[1]);
+    to.scales[g * to.step] = scaled.scale;
+    to.shifts[g * to.step] = scaled.scale * static_cast<float>(sums[0] + sums[1]);
   }
 }
 

@@ -3,7 +3,7 @@
 //   c[r, n] (+)= Σ_k x[r, k]·w[k, n]      x unsigned, w signed, c int32; n < 64
 //
 // Activations are unsigned because the instructions want it: they are stored with 128 added, and 128·Σ_k w[k, n] is taken off afterwards
-// (core/ops/linear_int8.cc). Panels lie as [depth / 4][64][4]: a vector holds four k of 16 columns, and sixteen such rows are a tile.
+// (core/ops/linear_compact.cc). Panels lie as [depth / 4][64][4]: a vector holds four k of 16 columns, and sixteen such rows are a tile.
 #pragma once
 
 #include <cstdint>

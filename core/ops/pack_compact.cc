@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kMostInt8 = 127;
 constexpr int kMostFactor = 15;
+constexpr float kLeastScale = 1e-37F;
 
 // One output feature: column n of a panel.
 struct Column {
@@ -33,10 +34,13 @@ void PackBf16(const Column& c, Bf16* panel) {
     panel[k / 2 * 128 + c.n * 2 + k % 2] = Bf16FromF32(c.row[k]);
 }
 
+// 1 / scale; 0 where it is infinite: such rows, and rows of zeros, are zeros.
+float Inverse(float scale) { return scale > kLeastScale ? 1 / scale : 0.0F; }
+
 // Returns the scale; *sum = Σ w.
 float PackInt8(const Column& c, int8_t* panel, int32_t* sum) {
   const float scale = Largest(c.row, c.depth) / kMostInt8;
-  const float inverse = scale > 0 ? 1 / scale : 0.0F;
+  const float inverse = Inverse(scale);
   *sum = 0;
   for (int64_t k = 0; k < c.depth; ++k) {
     const auto w = static_cast<int>(std::nearbyint(c.row[k] * inverse));
@@ -67,7 +71,7 @@ float SquaredError(const float* w, float step) {
 // lose less by a finer step that clips it.
 int BestFactor(const float* w, float scale) {
   const float largest = Largest(w, kInt4Group);
-  if (largest == 0 || scale == 0) return 0;
+  if (largest == 0 || scale <= kLeastScale) return 0;
   const int holds = std::clamp(static_cast<int>(std::ceil(largest / (7 * scale))), 1, kMostFactor);
   int best = holds;
   float least = std::numeric_limits<float>::max();
@@ -91,7 +95,7 @@ float PackInt4(const Column& c, uint8_t* panel, int32_t* sum) {
     const int m = BestFactor(c.row + k, scale);
     const int shift = c.n < 32 ? 0 : 4;
     factors = static_cast<uint8_t>(factors | m << shift);
-    const float inverse = m == 0 ? 0.0F : 1 / (scale * static_cast<float>(m));
+    const float inverse = Inverse(scale * static_cast<float>(m));
     for (int64_t i = 0; i < kInt4Group; ++i) {
       const int q = Nearest4(c.row[k + i], inverse);
       *sum += q * m;

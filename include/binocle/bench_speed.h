@@ -37,7 +37,8 @@ struct OpShare {
 //   prefill      prompt_tokens of text
 //   decode       a token of each of `batch` sequences that have prompt_tokens behind them
 //   picture      a picture and text_tokens, from pixels to the first token's logits
-//   picture_again  the same picture known: its tokens, and where all layers are composite its keys and values, are there
+//   picture_again  the same behind other text: the picture's tokens, and where all layers are composite its keys and values, are there
+//   second_question  another question about the picture: everything up to its end is there, as the engine's prefix index has it
 // and for each of visual_tokens, with that many rows of noise in a picture's place, whatever the model:
 //   language_stock, language_composite   them and text_tokens through the language model to the first token's logits, in turns: all layers stock,
 //                                        or all composite with the aligner vo
@@ -51,12 +52,16 @@ struct StageSpeed {
   Spread milliseconds;
   Spread tokens_per_second;
   double gigabytes_per_second = 0;  // decode: weights read once per step, over the median
-  double read_share = 0;            // decode: of the read rate of the same round, median
+  double read_gigabytes_per_second =
+      0;                  // decode: what memory gave to reading alone between the rounds, median
+  double read_share = 0;  // decode: the one over the other
   std::vector<OpShare> ops;
 };
 
 struct SpeedBench {
   std::string model;
+  std::string device;  // ModelInfo's, as are the next two
+  std::string device_note;
   std::string compute;
   std::string cpu_level;  // "amx", …
   int64_t threads = 0;
@@ -64,7 +69,7 @@ struct SpeedBench {
   double load_milliseconds = 0;
   int64_t weight_bytes = 0;   // allocated or mapped, what a token of text reads
   int64_t planned_bytes = 0;  // ModelInfo::planned_bytes
-  Spread read_rate;           // bytes per second
+  Spread read_rate;           // bytes per second, beside decoding, whatever the batch
   Spread f32_rate, bf16_rate,
       int8_rate;  // operations per second; 0 where the level has no such instruction
   std::vector<StageSpeed> stages;

@@ -24,6 +24,9 @@ struct TensorInfo {
   std::vector<int64_t> shape;
 };
 
+// Room for keys and values is taken by as many tokens.
+inline constexpr int64_t kKvGroupTokens = 1024;
+
 struct ModelInfo {
   std::string name;
   std::string family;  // "binocle", "llava"
@@ -38,7 +41,7 @@ struct ModelInfo {
   std::string aligner;    // of composite layers
   std::vector<int64_t> composite_layers;
   std::string
-      compute;  // "f32", "bf16", "int8", "int4", "blocks": EngineOptions::compute, or as the model is packed
+      compute;  // "f32", "bf16", "int8", "int4", "blocks": of the language model's layers; each part's is among its properties
   std::string device;       // "cpu", "cuda:0": where the model runs
   std::string device_note;  // why it is the CPU where a GPU was asked for; else empty
   std::string fusion;
@@ -47,6 +50,7 @@ struct ModelInfo {
   int64_t file_bytes = 0;  // tensors as stored; mapped, not copied
   int64_t kv_bytes =
       0;  // keys and values of a request and of the one it may be paired with, at full context
+  int64_t kv_group_bytes = 0;  // of kKvGroupTokens, where EngineOptions::kv_tokens asks for more
   // What ops pass on and threads have for themselves, at most, and a picture on its way.
   int64_t workspace_bytes = 0;
   // weights + activations + kv + workspace: what a request at full context may touch, beside the program itself.

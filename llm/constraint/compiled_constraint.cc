@@ -100,14 +100,19 @@ int64_t ConstraintBytes(const Constraint& constraint) {
   return bytes;
 }
 
-void ConstrainedAnswer::Restrict(std::span<float> logits) const {
+std::shared_ptr<const TokenMask> ConstrainedAnswer::Allowed() const {
   const TokenAutomaton& tokens = constraint_->tokens();
-  const auto usable = static_cast<size_t>(tokens.vocabulary().usable());
-  BINOCLE_CHECK(logits.size() >= usable, logits.size(), " logits, expected at least ", usable);
-  const std::shared_ptr<const TokenMask> mask = tokens.Mask(at_);
+  std::shared_ptr<const TokenMask> mask = tokens.Mask(at_);
   if (!mask->text && !tokens.Accepting(at_)) tokens.ThrowDeadEnd(at_);
   if (ended_ || (!mask->text && !mask->end))
     Throw(Code::kInternal, "the constrained answer is complete already");
+  return mask;
+}
+
+void ConstrainedAnswer::Restrict(std::span<float> logits) const {
+  const auto usable = static_cast<size_t>(constraint_->tokens().vocabulary().usable());
+  BINOCLE_CHECK(logits.size() >= usable, logits.size(), " logits, expected at least ", usable);
+  const std::shared_ptr<const TokenMask> mask = Allowed();
   constexpr float kNever = -std::numeric_limits<float>::infinity();
   for (size_t w = 0; w < mask->words.size(); ++w) {
     const uint64_t word = mask->words[w];

@@ -65,6 +65,9 @@ class ConstrainedAnswer {
   // logits: at least `usable` long.
   void Restrict(std::span<float> logits) const;
 
+  // The ids that Restrict leaves, a bit each, for as long as it is held. Throws as Restrict does.
+  std::shared_ptr<const TokenMask> Allowed() const;
+
   // Takes a token that Restrict left. Throws INTERNAL for any other, and changes nothing then.
   void Push(int32_t token);
 

@@ -145,10 +145,12 @@ class Speed {
     step("prefill");
     out.stages.push_back(Prefill());
     ReadRate read(ex_);
+    std::vector<double> rates;
     for (const int64_t batch : options_.batches) {
       step(internal::Concat("decode, ", batch, " at once"));
-      out.stages.push_back(Decode(batch, read, out));
+      out.stages.push_back(Decode(batch, read, rates));
     }
+    out.read_rate = SpreadOf(rates);
     if (model_.config().takes_pictures()) {
       step("picture");
       Picture(out);
@@ -241,8 +243,8 @@ class Speed {
     }
   }
 
-  // Sequences of the same prompt, each with keys and values of its own.
-  StageSpeed Decode(int64_t batch, ReadRate& read, SpeedBench& out) {
+  // Sequences of the same prompt, each with keys and values of its own. Read rates measured in between are added to `all_rates`.
+  StageSpeed Decode(int64_t batch, ReadRate& read, std::vector<double>& all_rates) {
     const ExpandedPrompt prompt = TextPrompt(text_, options_.prompt_tokens);
     Sequences sequences;
     for (int64_t b = 0; b < batch; ++b) {
@@ -260,8 +262,9 @@ class Speed {
     const double bytes = static_cast<double>(MatrixBytes(model_.decoder().weights()));
     const double per_second = bytes * 1000 / stage.milliseconds.median;
     stage.gigabytes_per_second = per_second / 1e9;
-    stage.read_share = per_second / MedianOf(rates);
-    out.read_rate = SpreadOf(rates);
+    stage.read_gigabytes_per_second = MedianOf(rates) / 1e9;
+    stage.read_share = stage.gigabytes_per_second / stage.read_gigabytes_per_second;
+    all_rates.insert(all_rates.end(), rates.begin(), rates.end());
     return stage;
   }
 
@@ -269,8 +272,9 @@ class Speed {
     const ModelPixels pixels = NoisyPixels();
     const int64_t tokens = pixels.plan.tokens;
     const ExpandedPrompt prompt = PicturePrompt(tokens);
+    const int64_t behind = prompt.images[0].first_position + tokens;
     SharedImage known;
-    StageTimes first(ex_), again(ex_);
+    StageTimes first(ex_), again(ex_), second(ex_);
     for (int64_t round = 0; round <= options_.rounds; ++round) {
       {
         RunningSequence sequence(pool_);
@@ -281,10 +285,14 @@ class Speed {
       }
       RunningSequence sequence(pool_);
       again.Time([&] { Ask(prompt, known, sequence); });
+      sequence.kv.Truncate(behind);
+      sequence.computed = behind;
+      second.Time([&] { Ask(prompt, known, sequence); });
     }
-    const int64_t rows = options_.text_tokens + tokens;
+    const int64_t rows = std::ssize(prompt.ids);
     out.stages.push_back(first.Result("picture", 1, rows, 1));
     out.stages.push_back(again.Result("picture_again", 1, rows, 1));
+    out.stages.push_back(second.Result("second_question", 1, rows - behind, 1));
   }
 
   ExpandedPrompt PicturePrompt(int64_t visual) const {
@@ -399,6 +407,8 @@ SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
   const SpeedBenchOptions fitted = Fitted(bench, info);
   Speed speed(ex, std::move(checked), rows, fitted);
   SpeedBench out{.model = path,
+                 .device = info.device,
+                 .device_note = info.device_note,
                  .compute = info.compute,
                  .cpu_level = std::string(CpuLevelName(ex.cpu_level())),
                  .threads = ex.threads(),

@@ -117,7 +117,8 @@ class Pass {
                      .rows = piece.end - piece.begin,
                      .first_position = piece.begin,
                      .keys = piece.end,
-                     .pages = kv.pages()});
+                     .pages = kv.pages(),
+                     .shared_end = SharedEnd(sequences_[s].tokens.prompt, piece.begin)});
     images_.push_back(piece.image);
     of_runs_.push_back(s);
     watches_.push_back(sequences_[s].sequence.watch.get());
@@ -195,6 +196,15 @@ class Pass {
 };
 
 }  // namespace
+
+int64_t SharedEnd(const ExpandedPrompt& prompt, int64_t begin) {
+  int64_t shared = 0;
+  for (const ImageSpan& image : prompt.images) {
+    const int64_t end = image.first_position + image.tokens;
+    if (end <= begin) shared = end;
+  }
+  return shared;
+}
 
 int64_t RowsIn(const SequenceTokens& tokens, int64_t begin, int64_t end) {
   if (begin >= end) return 0;

@@ -60,6 +60,9 @@ int64_t EndWithin(const SequenceTokens& tokens, int64_t begin, int64_t rows);
 // Whether some of the rows are visual. Those of one pass are under one plan.
 bool HasVisualRows(const SequenceRows& rows);
 
+// QueryRun::shared_end of rows from position `begin` on: where the last picture before them ends, or 0.
+int64_t SharedEnd(const ExpandedPrompt& prompt, int64_t begin);
+
 // Computes them. Sequences that are computed to their end get a row of activations.logits each, in order; of a model on a GPU also of
 // activations.device_logits, or of those alone. All rows together are at most activations.max_rows, sequences at most activations.max_logit_rows.
 enum class LogitsTo : uint8_t { kHost, kStay };

@@ -47,8 +47,7 @@ SequenceTokens Lane::main_tokens() const {
 bool Lane::only_samples() const {
   const GenerationOptions& g = request.asked().generation;
   const RequestHooks& hooks = request.hooks;
-  return !request.paired() && !constrained && g.logprobs == 0 && g.n == 1 && !hooks.logits &&
-         !hooks.scoring && sampler.forgets();
+  return !request.paired() && g.logprobs == 0 && g.n == 1 && !hooks.logits && !hooks.scoring;
 }
 
 SequenceTokens Lane::other_tokens() const {

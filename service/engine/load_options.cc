@@ -81,6 +81,11 @@ void SetKind(std::string_view part, WeightKind kind, KindsByName& kinds) {
               ", expected vision, fusion, projector, language or head");
 }
 
+const char* OptionWithBlocks(const EngineOptions& options) {
+  if (options.compute == "blocks") return "compute";
+  return options.compute_parts.find("=blocks") != std::string::npos ? "compute_parts" : nullptr;
+}
+
 ModelOverrides ParseOverrides(const EngineOptions& options) {
   ModelOverrides overrides{.kinds = ParseKinds(options.compute, options.compute_parts)};
   if (!options.fusion.empty()) {
@@ -122,12 +127,13 @@ KindsByName ParseKinds(const std::string& compute, const std::string& by_part) {
   for (const ComputePart& part : ComputeParts())
     SetKind(part.name, part.name == "language" ? kind : others, kinds);
   std::set<std::string> named;
-  for (size_t begin = 0; begin < by_part.size();) {
+  for (size_t begin = 0; !by_part.empty() && begin <= by_part.size();) {
     const size_t end = std::min(by_part.find(',', begin), by_part.size());
     const std::string item = by_part.substr(begin, end - begin);
     const size_t equals = item.find('=');
-    if (equals == std::string::npos)
-      ThrowOption("compute_parts", "has ", Printable(item, 40), ", expected PART=KIND, …");
+    if (equals == std::string::npos || equals + 1 == item.size())
+      ThrowOption("compute_parts", "has ", item.empty() ? "an empty entry" : Printable(item, 40),
+                  ", expected PART=KIND, …");
     const std::string part = item.substr(0, equals);
     if (!named.insert(part).second)
       ThrowOption("compute_parts", "names ", Printable(part, 40), " twice, expected once");
@@ -183,7 +189,8 @@ LoadOptions ParseLoadOptions(const EngineOptions& options) {
           .kv_tokens = options.kv_tokens,
           .memory_limit = options.memory_limit,
           .cuda = device.cuda,
-          .device_note = std::move(device.note)};
+          .device_note = std::move(device.note),
+          .asks_for_blocks = OptionWithBlocks(options)};
 }
 
 Exec MakeExec(const LoadOptions& load) {

@@ -18,8 +18,9 @@ struct LoadOptions {
   int64_t max_sequences = 2;
   int64_t kv_tokens = 0;
   int64_t memory_limit = 0;
-  std::optional<int32_t> cuda;  // the GPU; nothing: the CPU
-  std::string device_note;      // why it is the CPU where a GPU was asked for
+  std::optional<int32_t> cuda;            // the GPU; nothing: the CPU
+  std::string device_note;                // why it is the CPU where a GPU was asked for
+  const char* asks_for_blocks = nullptr;  // the option that does; nullptr: none
 };
 
 // The CPU with the threads that were asked for, and the GPU.

@@ -9,6 +9,10 @@
 namespace binocle {
 namespace {
 
+static_assert(kKvGroupTokens == KvPool::kPageGroup * kPageTokens);
+
+constexpr std::string_view kLanguageLayers = "language_model.model.layers.";
+
 using Properties = std::vector<std::pair<std::string, std::string>>;
 
 Properties TowerProperties(const TowerConfig& tower) {
@@ -68,6 +72,14 @@ void DescribeAttention(const ModelConfig& c, ModelInfo& info) {
   if (composite > 0) info.aligner = AlignerName(c.layers.aligner);
 }
 
+// Of a part's matrices, however they came to it: by options, as packed, or by what has no other.
+std::string KindNames(const WeightPlan& plan) {
+  std::string names;
+  for (const auto& [kind, depth] : plan.deepest)
+    names += (names.empty() ? "" : ", ") + std::string(WeightKindName(kind));
+  return names;
+}
+
 void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info) {
   const ModelConfig& c = model.config();
   const auto add = [&](const std::string& name, std::string type, Properties properties) {
@@ -75,6 +87,7 @@ void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info)
     if (const auto it = model.plan().weights.find(name); it != model.plan().weights.end()) {
       part.parameters = it->second.parameters;
       part.weight_bytes = it->second.bytes;
+      part.properties.emplace_back("compute", KindNames(it->second));
     }
     if (const auto it = model.plan().activations.find(name); it != model.plan().activations.end())
       part.activation_bytes = it->second;
@@ -91,14 +104,11 @@ void AddParts(const CheckedModel& model, int64_t decoder_bytes, ModelInfo& info)
 }
 
 // Whoever asks for blocks means those of the file, and would not notice that it has none.
-void CheckHasBlocks(const CheckedModel& model, const KindsByName& kinds) {
-  const auto asks = [](const KindsByName::Entry& entry) {
-    return entry.kind == WeightKind::kBlocks;
-  };
-  if (std::none_of(kinds.entries.begin(), kinds.entries.end(), asks)) return;
+void CheckHasBlocks(const CheckedModel& model, const char* option) {
+  if (option == nullptr) return;
   for (const auto& [name, view] : model.tensors().tensors())
     if (IsBlockType(view.dtype())) return;
-  ThrowOption("compute", "asks for blocks, but ", model.directory().string(),
+  ThrowOption(option, "asks for blocks, but ", model.directory().string(),
               " has none (GGUF's Q8_0, Q4_0, Q4_K, …), expected f32, bf16, int8 or int4");
 }
 
@@ -129,7 +139,7 @@ int64_t PoolPages(const ModelConfig& config, const LoadOptions& options) {
 }
 
 ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
-  CheckHasBlocks(model, options.overrides.kinds);
+  CheckHasBlocks(model, options.asks_for_blocks);
   const ModelConfig& c = model.config();
   ModelInfo info{.name = c.name, .family = c.family, .path = model.directory().string()};
   info.device = options.cuda ? internal::Concat("cuda:", *options.cuda) : "cpu";
@@ -164,9 +174,13 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& options) {
   info.kv_bytes =
       KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, PoolPages(c, options),
                     c.text.kv_dtype, options.cuda ? Device::kCuda : Device::kCpu);
-  info.workspace_bytes =
-      options.cuda ? DeviceWorkspaceBytes(model, BufferRows(c, options), options.max_sequences)
-                   : WorkspaceBytes(model, BufferRows(c, options), options.threads);
+  info.kv_group_bytes =
+      KvPool::Bytes(c.text.layers, c.text.kv_heads, c.text.head_dim, KvPool::kPageGroup,
+                    c.text.kv_dtype, options.cuda ? Device::kCuda : Device::kCpu);
+  info.workspace_bytes = options.cuda
+                             ? DeviceWorkspaceBytes(model, BufferRows(c, options),
+                                                    options.max_sequences, info.context_tokens)
+                             : WorkspaceBytes(model, BufferRows(c, options), options.threads);
   info.planned_bytes = info.kv_bytes + info.workspace_bytes;
   for (const PartInfo& part : info.parts) {
     info.planned_bytes += part.weight_bytes + part.activation_bytes;
@@ -186,9 +200,8 @@ ModelInfo Summarize(const CheckedModel& model, const LoadOptions& load,
                     const EngineOptions& options) {
   if (model.packed()) CheckPackedKind(*model.packed(), options);
   ModelInfo info = Summarize(model, load);
-  info.compute = model.packed()            ? *model.packed()
-                 : options.compute.empty() ? "f32"
-                                           : options.compute;
+  info.compute =
+      model.packed() ? *model.packed() : WeightKindName(load.overrides.kinds.Of(kLanguageLayers));
   return info;
 }
 

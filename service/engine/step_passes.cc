@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "core/ops/elementwise.h"
 #include "llm/device_sampling.h"
 
 namespace binocle {
@@ -44,24 +45,40 @@ void StepPasses::Run() {
 
 void StepPasses::Run(const Pass& pass) {
   const Tensor& on_device = m_.activations.device_logits;
-  const bool samples =
-      !on_device.empty() && !pass.ends.empty() &&
-      std::ranges::all_of(pass.ends, [](const End& end) { return end.lane->only_samples(); });
+  const bool samples = !on_device.empty() && std::ranges::any_of(pass.ends, [](const End& end) {
+    return end.lane->only_samples();
+  });
   ForwardRows(m_.forward(), pass.rows, samples ? LogitsTo::kStay : LogitsTo::kHost);
-  if (samples) return Sample(pass);
+  if (samples) Sample(pass);
   for (size_t i = 0; i < pass.ends.size(); ++i) {
-    const float* row = m_.activations.logits.row(static_cast<int64_t>(i));
-    pass.ends[i].logits->assign(row, row + m_.activations.logits.dim(1));
+    if (samples && pass.ends[i].lane->only_samples()) continue;
+    const auto row = static_cast<int64_t>(i);
+    const TensorView logits = m_.activations.logits.view().Rows(row, row + 1);
+    if (samples) CopyRows(m_.exec, on_device.view().Rows(row, row + 1), logits);
+    pass.ends[i].logits->assign(logits.f32(), logits.f32() + logits.dim(1));
   }
 }
 
+// The tokens of those that want no more; others' rows go along and are nobody's.
 void StepPasses::Sample(const Pass& pass) {
-  std::vector<const Sampler*> samplers;
-  for (const End& end : pass.ends) samplers.push_back(&end.lane->sampler);
-  std::vector<int32_t> tokens(samplers.size());
+  std::vector<DeviceChoice> choices;
+  std::vector<std::shared_ptr<const TokenMask>> masks;  // held while they are read
+  for (const End& end : pass.ends) {
+    DeviceChoice& choice = choices.emplace_back();
+    Lane& lane = *end.lane;
+    if (!lane.only_samples() || lane.request.ended()) continue;
+    try {
+      if (lane.constrained) choice.allowed = masks.emplace_back(lane.constrained->Allowed())->words;
+      choice.sampler = &lane.sampler;
+    } catch (const Error& error) {  // a dead end, which is this request's alone
+      lane.request.Fail(error);
+    }
+  }
+  std::vector<int32_t> tokens(choices.size());
   SampleOnDevice(m_.exec, m_.activations.device_logits.view().Rows(0, std::ssize(tokens)),
-                 m_.model.tokenizer().vocabulary_size(), samplers, tokens);
-  for (size_t i = 0; i < tokens.size(); ++i) pass.ends[i].lane->sampled = tokens[i];
+                 m_.model.tokenizer().vocabulary_size(), choices, tokens);
+  for (size_t i = 0; i < tokens.size(); ++i)
+    if (choices[i].sampler != nullptr) pass.ends[i].lane->sampled = tokens[i];
 }
 
 }  // namespace binocle

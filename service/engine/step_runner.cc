@@ -348,7 +348,7 @@ void StepRunner::Choose(Lane& lane) {
     for (const TokenLogProb& p : LogProbs(lane.logits.main, usable, g.logprobs))
       step.push_back({.id = p.id, .value = p.value});
   }
-  if (lane.constrained) lane.constrained->Restrict(lane.logits.main);
+  if (lane.constrained && !lane.sampled) lane.constrained->Restrict(lane.logits.main);
   const int32_t token = lane.sampled ? lane.sampler.Take(*std::exchange(lane.sampled, std::nullopt))
                                      : lane.sampler.Sample(lane.logits.main);
   request.times.Record(lane.tokens.empty());

@@ -96,7 +96,13 @@ class BadCommandLines(BadInput):
         if json.loads(asked.stdout)["device"] != "cpu":
             self.skipTest("there is a GPU")
         self.assertEqual(json.loads(asked.stdout)["token_ids"], json.loads(plain.stdout)["token_ids"])
-        self.assertRegex(asked.stderr, r"^binocle: --device cuda: .+: running on the CPU\n$")
+        said = r"^binocle: --device cuda: .+: running on the CPU\n$"
+        self.assertRegex(asked.stderr, said)
+        for command in (["inspect", "--json", "--model", LLAVA], ["bench", "model", "--json", "--model", LLAVA, "--rounds", "1", "--decode-tokens", "1", "--batch", "1"]):
+            with self.subTest(command[0]):
+                told = run(*command, "--device", "cuda", seconds=60)
+                self.assertEqual((told.status, json.loads(told.stdout)["device"]), (0, "cpu"))
+                self.assertRegex(told.stderr, said)
 
     def test_options_that_contradict_each_other_are_refused(self):
         rows = [["--attention", "stock", "--composite-layers", "0-1"], ["--prompt-format", "raw", "--system", "Be brief."],

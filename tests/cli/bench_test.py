@@ -30,7 +30,7 @@ class Model(unittest.TestCase):
         self.assertEqual((bench["compute"], bench["rounds"]), ("int8", 2))
         self.assertEqual([(s["stage"], s["batch"], s["visual_tokens"], s["tokens"]) for s in bench["stages"]],
                          [("encode", 1, 0, 144), ("prefill", 1, 0, 40), ("decode", 1, 0, 1), ("decode", 3, 0, 3), ("picture", 1, 0, 208),
-                          ("picture_again", 1, 0, 208), ("language_stock", 1, 20, 84), ("language_composite", 1, 20, 84), ("questions", 1, 20, 1),
+                          ("picture_again", 1, 0, 208), ("second_question", 1, 0, 63), ("language_stock", 1, 20, 84), ("language_composite", 1, 20, 84), ("questions", 1, 20, 1),
                           ("questions", 3, 20, 3)])
         for stage in bench["stages"]:
             with self.subTest(stage["stage"]):
@@ -40,6 +40,8 @@ class Model(unittest.TestCase):
                 self.assertAlmostEqual(sum(op["milliseconds"] for op in stage["ops"]), times["median"], delta=1e-6 * times["median"])
                 self.assertIn("linear", [op["op"] for op in stage["ops"]])
                 self.assertEqual(stage["gigabytes_per_second"] > 0, stage["stage"] == "decode")
+                if stage["stage"] == "decode":
+                    self.assertAlmostEqual(stage["read_share"] * stage["read_gigabytes_per_second"], stage["gigabytes_per_second"])
 
     def test_composite_layers_leave_visual_rows_out_of_the_ffn(self):
         ops = {stage["stage"]: {op["op"]: op["calls"] for op in stage["ops"]} for stage in self.stages("--visual-tokens", "20")["stages"]}

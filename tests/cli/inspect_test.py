@@ -12,7 +12,7 @@ class Inspecting(Answers):
             with self.subTest(name):
                 info = self.fine("inspect", "--json", "--model", GOLDEN / name).json
                 self.assertEqual(list(info), ["name", "family", "path", "parameters", "vocabulary", "context_tokens", "image_tokens", "image_token_id", "fusion", "attention",
-                                              "composite_layers", "aligner", "conversation", "parts", "memory", "tensors"])
+                                              "composite_layers", "aligner", "conversation", "device", "parts", "memory", "tensors"])
                 self.assertEqual(info["parameters"], sum(part["parameters"] for part in info["parts"]))
                 sizes = [math.prod(tensor["shape"]) for tensor in info["tensors"]]
                 widths = {"f32": 4, "f16": 2, "bf16": 2}
@@ -38,6 +38,18 @@ class Inspecting(Answers):
     def test_the_plan_follows_the_limits(self):
         plans = [self.fine("inspect", "--json", LLAVA, *options).json["memory"]["kv_bytes"] for options in ([], ["--context-tokens", "64"])]
         self.assertEqual(plans[0], 8 * plans[1])
+
+    def test_each_part_tells_how_its_matrices_are_kept(self):
+        def kinds(*options):
+            return {part["name"]: part["properties"]["compute"] for part in self.fine("inspect", "--json", *options).json["parts"]}
+
+        self.assertEqual(set(kinds(FTZ).values()), {"f32"})
+        want = {"anchor": "bf16, int8", "augment": "bf16, int8", "fusion": "int8", "projector": "f32", "language_model": "int8, int4"}
+        options = ("--compute", "int4", "--compute-parts", "projector=f32")
+        self.assertEqual(kinds(FTZ, *options), want)
+        packed = self.folder / "packed"
+        self.fine("quantize", "--model", FTZ, "--out", packed, *options)
+        self.assertEqual(kinds(packed), want)
 
     def test_people_get_a_page_with_the_tensors_on_request(self):
         info = self.fine("inspect", "--json", FTZ).json

@@ -49,16 +49,23 @@ class MakingRandomModels(Answers):
                 self.assertEqual(result.stderr.count("\n"), 1)
         self.assertEqual(os.listdir(self.folder), [])
 
-    def test_ctrl_c_leaves_nothing(self):
-        if SANITIZED:
-            self.skipTest("takes gigabytes to be slow enough")
+    def stopped_by(self, *signals):
+        """The line on stderr of a run that these came to while it wrote."""
         process = subprocess.Popen([program(), "make-random", "--preset", "tinyllama-1.1b", "--out", self.folder / "out"], stderr=subprocess.PIPE, text=True)
         while not list(self.folder.glob("out.part/*.safetensors.part")):
             self.assertIsNone(process.poll())
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        self.assertIn("CANCELLED", process.communicate()[1])
-        self.assertEqual(os.listdir(self.folder), [])
+        for each in signals:
+            process.send_signal(each)
+        return process.communicate()[1]
+
+    def test_ctrl_c_and_whoever_ends_jobs_leave_nothing(self):
+        if SANITIZED:
+            self.skipTest("takes gigabytes to be slow enough")
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(each):
+                self.assertIn("CANCELLED", self.stopped_by(each))
+                self.assertEqual(os.listdir(self.folder), [])
 
 
 if __name__ == "__main__":

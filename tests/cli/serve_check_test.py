@@ -32,6 +32,13 @@ class Check(Checking):
         names = [line.split(":")[0] for line in self.content("--model", LLAVA, "--model", f"b={FTZ}")]
         self.assertEqual(names, ["llava", "b"])
 
+    def test_a_limit_that_the_plan_fits_is_enough_whatever_else_fits(self):
+        plan = run("inspect", "--json", LLAVA).json["memory"]["planned_bytes"]
+        for more in (0, 1, 1_000_000, 5_000_000, 20_000_000, 100_000_000):
+            with self.subTest(more=more):
+                self.content("--model", LLAVA, "--memory-limit", str(plan + more))
+        self.refused("RESOURCE_EXHAUSTED: .*", "--model", LLAVA, "--memory-limit", str(plan - 1))
+
     def test_configurations_in_both_languages(self):
         yaml = self.write("serve.yaml", f"listen: 127.0.0.1:0\nhttp: none\nmax_sequences: 3\nmodels:\n  - name: a\n    path: {LLAVA}\n    context_tokens: 256\n  - path: {FTZ}\n")
         json = self.write("serve.json", f'{{"model": ["c={LLAVA}", "{FTZ}"], "max_images": 3, "allow_files": []}}')

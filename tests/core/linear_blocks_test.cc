@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <tuple>
 
 #include "core/convert.h"
@@ -95,6 +96,35 @@ INSTANTIATE_TEST_SUITE_P(All, BlockLinear,
                            return std::string(DTypeName(std::get<0>(test.param))) + "_" +
                                   std::string(CpuLevelName(std::get<1>(test.param)));
                          });
+
+TEST_P(BlockLinear, WhatIsNotFiniteIsSoInEveryResultOfItsRow) {
+  constexpr int64_t kBroken = 2;
+  const int64_t k = 512;
+  Numbers numbers(7);
+  const Tensor stored = RandomBlocks(dtype(), {70, k}, numbers);
+  const LinearWeights w = InBlocks({{.weight = stored}});
+  for (const int64_t rows : {int64_t{3}, int64_t{40}}) {
+    const Tensor clean = RandomTensor({rows, k}, numbers);
+    const Tensor want = BlockProduct(clean, w, level());
+    for (const float broken :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      for (const int64_t at : {int64_t{0}, int64_t{37}, k - 1}) {
+        Tensor x = Tensor::F32({rows, k});
+        std::copy_n(clean.f32(), rows * k, x.f32());
+        x.row(kBroken)[at] = broken;
+        const Tensor y = BlockProduct(x, w, level());
+        for (int64_t r = 0; r < rows; ++r) {
+          if (r != kBroken) {
+            EXPECT_TRUE(SameBits(y.view().Rows(r, r + 1), want.view().Rows(r, r + 1))) << r;
+            continue;
+          }
+          for (int64_t n = 0; n < w.n; ++n)
+            ASSERT_FALSE(std::isfinite(y.row(r)[n])) << broken << " at " << at << ", column " << n;
+        }
+      }
+    }
+  }
+}
 
 TEST_P(BlockLinear, AStripHoldsTheElementsBitForBit) {
   Numbers numbers(1);

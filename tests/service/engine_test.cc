@@ -331,7 +331,13 @@ TEST(EngineLoad, OverridesChangeTheModelOrAreRefused) {
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "nose=int8"}); }),
               HasSubstr("INVALID_ARGUMENT: compute_parts names nose"));
   EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision"}); }),
-              HasSubstr("INVALID_ARGUMENT: compute_parts has vision"));
+              HasSubstr("INVALID_ARGUMENT: compute_parts has vision, expected PART=KIND"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision="}); }),
+              HasSubstr("INVALID_ARGUMENT: compute_parts has vision=, expected PART=KIND"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision=bf16,"}); }),
+              HasSubstr("INVALID_ARGUMENT: compute_parts has an empty entry, expected PART=KIND"));
+  EXPECT_THAT(ErrorOf([] { Engine::Load(kModel, {.compute_parts = "vision=blocks"}); }),
+              HasSubstr("INVALID_ARGUMENT: compute_parts asks for blocks, but"));
   EXPECT_THAT(
       ErrorOf([] { Engine::Load(kModel, {.compute_parts = "head=f32,vision=int8,head=int8"}); }),
       HasSubstr("INVALID_ARGUMENT: compute_parts names head twice, expected once"));

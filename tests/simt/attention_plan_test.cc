@@ -24,9 +24,12 @@ struct Runs {
     }
     for (size_t r = 0; r < runs.size(); ++r) runs[r].pages = pages[r];
   }
-  AttentionPlan Plan(int64_t heads, int64_t kv_heads, std::span<const int64_t> cuts = {}) const {
+  AttentionPlan Plan(int64_t heads, int64_t kv_heads,
+                     std::span<const int64_t> shared_ends = {}) const {
+    std::vector<QueryRun> all = runs;
+    for (size_t r = 0; r < shared_ends.size(); ++r) all[r].shared_end = shared_ends[r];
     AttentionPlan plan;
-    PlanAttention({.runs = runs, .heads = heads, .kv_heads = kv_heads, .cuts = cuts}, plan);
+    PlanAttention({.runs = all, .heads = heads, .kv_heads = kv_heads}, plan);
     return plan;
   }
   std::vector<std::vector<int32_t>> pages;
@@ -73,7 +76,7 @@ TEST(AttentionPlan, LongTilesOfARunComeFirst) {
   EXPECT_EQ(plan.part_rows, 0);
 }
 
-TEST(AttentionPlan, PartsBeginAnewAtTheCut) {
+TEST(AttentionPlan, PartsBeginAnewWhereWhatIsSharedEnds) {
   const Runs runs({{1, 600}});
   const AttentionPlan plan = runs.Plan(16, 16, std::vector<int64_t>{400});
   std::set<int32_t> begins;
@@ -93,14 +96,14 @@ TEST(AttentionPlan, SharedPagesAreATileForAsManyRowsAsFit) {
     runs.pages[r][1] = 1;
     runs.runs[r].pages = runs.pages[r];
   }
-  const std::vector<int64_t> cuts(70, 128);
+  const std::vector<int64_t> shared_ends(70, 128);
   const auto over_first_page = [](const AttentionPlan& plan) {
     return std::count_if(
         plan.parts.tiles.begin(), plan.parts.tiles.end(),
         [](const cuda::AttentionTile& tile) { return tile.rows > 0 && tile.first_key == 0; });
   };
-  EXPECT_EQ(over_first_page(runs.Plan(2, 2, cuts)), 2);
-  EXPECT_EQ(over_first_page(runs.Plan(4, 2, cuts)), 3);
+  EXPECT_EQ(over_first_page(runs.Plan(2, 2, shared_ends)), 2);
+  EXPECT_EQ(over_first_page(runs.Plan(4, 2, shared_ends)), 3);
 }
 
 TEST(AttentionPlan, MasksAreAskedForWhereSomeRowDoesNotSeeAll) {

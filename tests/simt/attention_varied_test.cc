@@ -318,16 +318,17 @@ TEST(Composite, TextRowsAreRightAndNoVisualQueryIsRead) {
   }
 }
 
-// Five sequences that begin with the same three pages, a picture's, and go on by themselves, one row each.
+// Five sequences that begin with the same three pages, a picture's, and go on by themselves, one row each. The picture ends within the fourth page.
 struct SharedPicture : Problem {
   static constexpr int64_t kSequences = 5;
-  SharedPicture()
-      : Problem({.heads = 6, .kv_heads = 2, .d = 64, .kv_dtype = DType::kBF16},
-                {{1, 200}, {1, 193}, {1, 256}, {1, 257}, {1, 230}}, 9) {
+  explicit SharedPicture(int64_t heads = 6, int64_t kv_heads = 2)
+      : Problem({.heads = heads, .kv_heads = kv_heads, .d = 64, .kv_dtype = DType::kBF16},
+                {{1, 220}, {1, 213}, {1, 256}, {1, 257}, {1, 230}}, 9) {
     for (size_t r = 0; r < kSequences; ++r) {
       pages.emplace_back(runs[r].pages.begin(), runs[r].pages.end());
       std::copy_n(pages[0].begin(), 3, pages[r].begin());
       runs[r].pages = pages[r];
+      runs[r].shared_end = 211;
     }
   }
   AttentionArgs causal_args() const { return args(Mask::kCausal); }
@@ -336,10 +337,10 @@ struct SharedPicture : Problem {
 
 // Whether each key and value of the picture's pages was read so often, and each number of them.
 void ExpectReadsOfThePicture(const SharedPicture& p, const DeviceProblem<Bf16>& device,
-                             uint32_t times) {
+                             uint32_t times, int64_t kv_heads = 2) {
   if (!simt::IsChecked()) return;  // reads are counted in the other one
   for (const int32_t page : std::span(p.pages[0]).first(3)) {
-    for (int64_t head = 0; head < 2; ++head) {
+    for (int64_t head = 0; head < kv_heads; ++head) {
       for (int64_t column = 0; column < kPageTokens; ++column) {
         for (int64_t i = 0; i < 64; ++i) {
           const size_t at = device.KvIndex(page, head, column, i);
@@ -351,21 +352,23 @@ void ExpectReadsOfThePicture(const SharedPicture& p, const DeviceProblem<Bf16>& 
   }
 }
 
+// Of one page, of two and of four to a part: what is left of the picture is a part of its own, shorter than the rest.
 TEST(Decode, AKeyAndValueOfASharedPictureIsReadOnceForAllSequences) {
-  const SharedPicture p;
-  const std::vector<int64_t> cuts(5, 192);
-  AttentionPlan plan;
-  PlanAttention({.runs = p.runs, .heads = 6, .kv_heads = 2, .cuts = cuts}, plan);
-  DeviceProblem<Bf16> device(p, p.causal_args());
-  device.keys.CountReads();
-  device.values.CountReads();
-  device.Solve(plan, {cuda::TilePolicy{}}, Tiles);
-  EXPECT_TRUE(NoReports());
-  ExpectReadsOfThePicture(p, device, 1);
-  Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
-  AttentionRef(p.causal_args(), want, want_lse);
-  EXPECT_TRUE(Within(device.out.span(), want, kBf16Out, "out"));
-  EXPECT_TRUE(Within(device.lse.span(), want_lse, kLse, "lse"));
+  for (const auto& [heads, kv_heads] : {std::pair<int64_t, int64_t>{6, 2}, {8, 8}, {16, 16}}) {
+    const SharedPicture p(heads, kv_heads);
+    AttentionPlan plan;
+    PlanAttention({.runs = p.runs, .heads = heads, .kv_heads = kv_heads}, plan);
+    DeviceProblem<Bf16> device(p, p.causal_args());
+    device.keys.CountReads();
+    device.values.CountReads();
+    device.Solve(plan, {cuda::TilePolicy{}}, Tiles);
+    EXPECT_TRUE(NoReports());
+    ExpectReadsOfThePicture(p, device, 1, kv_heads);
+    Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+    AttentionRef(p.causal_args(), want, want_lse);
+    EXPECT_TRUE(Within(device.out.span(), want, kBf16Out, "out"));
+    EXPECT_TRUE(Within(device.lse.span(), want_lse, kLse, "lse"));
+  }
 }
 
 // Under a policy as well, while all say the same of the picture.
@@ -391,17 +394,12 @@ TEST(Decode, APictureIsReadOnceUnderEqualGains) {
 
 TEST(Decode, ARowDoesNotDependOnWhoSharesItsPicture) {
   const SharedPicture p;
-  const std::vector<int64_t> cuts(5, 192);
   AttentionPlan plan;
-  PlanAttention({.runs = p.runs, .heads = 6, .kv_heads = 2, .cuts = cuts}, plan);
+  PlanAttention({.runs = p.runs, .heads = 6, .kv_heads = 2}, plan);
   DeviceProblem<Bf16> together(p, p.causal_args());
   together.Solve(plan, {cuda::TilePolicy{}}, Tiles);
   for (size_t r = 0; r < SharedPicture::kSequences; ++r) {
-    PlanAttention({.runs = std::span(p.runs).subspan(r, 1),
-                   .heads = 6,
-                   .kv_heads = 2,
-                   .cuts = {cuts.data(), 1}},
-                  plan);
+    PlanAttention({.runs = std::span(p.runs).subspan(r, 1), .heads = 6, .kv_heads = 2}, plan);
     DeviceProblem<Bf16> alone(p, p.causal_args());
     alone.Solve(plan, {cuda::TilePolicy{}}, Tiles);
     for (size_t i = r * 6 * 64; i < (r + 1) * 6 * 64; ++i)

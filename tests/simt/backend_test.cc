@@ -1,6 +1,8 @@
 // What is between ops and the CUDA module, with the emulator for a device.
 #include <gtest/gtest.h>
 
+#include "attention/attention.h"
+#include "attention/var.h"
 #include "core/backend/cuda_backend.h"
 #include "core/ops/elementwise.h"
 #include "llm/decoder_leader.h"
@@ -24,6 +26,51 @@ TEST(DeviceOps, AreThoseOfTheHost) {
   EXPECT_GT(found.size(), 100U);
   for (const testing::DeviceDifference& difference : found)
     EXPECT_TRUE(difference.within()) << difference.what << " is off by " << difference.off;
+}
+
+// Parts of an odd number of rows times an odd number of heads lie before what is stored in pairs and fours of floats.
+TEST(DeviceOps, ContentOfAnOddNumberOfHeads) {
+  constexpr int64_t kDim = 64;
+  Exec host(1), gpu = OnTheGpu();
+  for (const int64_t heads : {3, 9, 15}) {
+    for (const int64_t keys : {60, 150}) {
+      Numbers numbers(1);
+      const Tensor q = RandomTensor({1, heads * kDim}, numbers);
+      const Tensor k = RandomTensor({keys, 3 * kDim}, numbers);
+      std::vector<uint8_t> classes(static_cast<size_t>(keys), kVisualKey);
+      classes[0] = kSinkKey;
+      const auto attended = [&](Exec& ex) {
+        KvPool pool(1, 3, kDim, 4, DType::kBF16, ex.place());
+        KvSequence sequence(pool);
+        sequence.Extend(keys);
+        std::vector<int32_t> slots;
+        for (int64_t p = 0; p < keys; ++p) slots.push_back(sequence.Slot(p));
+        const Tensor rows = ToPlace(ex, k.Clone());
+        WriteKv(ex, rows, rows, slots, pool.layer(0));
+        const SegmentPolicy var{.classes = classes,
+                                .rule = &VarByContentShare,
+                                .params = {.p = 0.6F, .rho = 0.1F, .mass = 0.1F}};
+        const QueryRun run{.rows = 1,
+                           .first_position = keys - 1,
+                           .keys = keys,
+                           .pages = sequence.pages(),
+                           .segments = &var};
+        Tensor out = Tensor::F32({1, heads * kDim}, "out", ex.place());
+        Tensor lse = Tensor::F32({1, heads}, "lse", ex.place());
+        Attention(
+            ex,
+            {.q = ToPlace(ex, q.Clone()), .kv = pool.layer(0), .runs = {&run, 1}, .scale = 0.125F},
+            out, lse);
+        Tensor on_host = Tensor::F32({1, heads * kDim});
+        CopyRows(ex, out, on_host);
+        ex.Wait();
+        return on_host;
+      };
+      const Tensor want = attended(host), got = attended(gpu);
+      for (int64_t i = 0; i < heads * kDim; ++i)
+        ASSERT_NEAR(got.f32()[i], want.f32()[i], 2e-2) << heads << " heads, " << keys << " keys";
+    }
+  }
 }
 
 // A pass only waits on a device until somebody flushes. What cannot begin then takes sums with it that the other ranks wait for.

@@ -7,6 +7,7 @@
 
 #include "simt_module.h"
 #include "tests/service/answers.h"
+#include "tests/service/ticket.h"
 #include "tests/testing/errors.h"
 #include "tests/testing/test_engine.h"
 
@@ -130,6 +131,29 @@ TEST(EmulatedEngine, SamplesAsTheHostDoes) {
       EXPECT_EQ(device.Generate(request).answers[0].token_ids, want);
     }
   }
+}
+
+// Penalties and constraints are the device's as well: what comes over is tokens, also where another answer of the same steps has its logits come.
+TEST(EmulatedEngine, OnlyWhoLooksAtLogitsHasThemCome) {
+  const std::string model = BINOCLE_TEST_DATA "/llava";
+  Engine host = Engine::Load(model, {});
+  Engine device = testing::LoadEngine(model, {});
+  Request sampled = Question(12);
+  sampled.generation.temperature = 1;
+  sampled.generation.repetition_penalty = 1.3;
+  sampled.constraint = Regex{"[a-z ]{4,40}"};
+  const auto want = host.Generate(sampled).answers[0].token_ids;
+  TheSimtDevices() = {};
+  EXPECT_EQ(device.Generate(sampled).answers[0].token_ids, want);
+  EXPECT_EQ(TheSimtDevices().read_bytes, 4 * std::ssize(want));
+  Request looking = Question(12);
+  looking.generation.logprobs = 3;
+  const Response alone = host.Generate(looking);
+  testing::Ticket first(device, looking), second(device, sampled);
+  const Response beside = first.Wait();
+  EXPECT_EQ(beside.answers[0].token_ids, alone.answers[0].token_ids);
+  EXPECT_NEAR(beside.answers[0].logprobs[5][2].value, alone.answers[0].logprobs[5][2].value, 1e-3);
+  EXPECT_EQ(second.Wait().answers[0].token_ids, want);
 }
 
 }  // namespace

@@ -49,13 +49,14 @@ std::vector<float> TiedLogits(size_t count, Numbers& numbers) {
 }
 
 int32_t SampleOnDevice(const std::vector<float>& logits, int32_t usable, const SamplingParams& p,
-                       uint64_t step, uint64_t* observed, const uint64_t* allowed) {
+                       uint64_t step, const uint64_t* observed, const uint64_t* allowed) {
   const simt::Array<float> device_logits("logits", logits);
   const simt::Array<cuda::SampleParams> params(
       "params", std::vector<cuda::SampleParams>{
                     {p.temperature, static_cast<int32_t>(p.top_k), p.top_p, p.min_p,
                      static_cast<float>(p.repetition_penalty), UniformAt(p.seed, step)}});
-  const simt::Array<uint64_t*> device_observed("observed", std::vector<uint64_t*>{observed});
+  const simt::Array<const uint64_t*> device_observed("observed",
+                                                     std::vector<const uint64_t*>{observed});
   const simt::Array<const uint64_t*> device_allowed("allowed",
                                                     std::vector<const uint64_t*>{allowed});
   const simt::Array<int32_t> ids("ids", 1);
@@ -71,14 +72,14 @@ TEST_P(DeviceSampling, ChoosesWhatTheCpuChooses) {
   SamplingParams params = GetParam().params;
   params.seed = 42;
   Sampler sampler(params, kUsable);
-  const auto observed =
-      simt::Array<uint64_t>::Writable("observed ids", std::vector<uint64_t>(16, 0));
   Numbers numbers(1);
   for (uint64_t step = 0; step < 12; ++step) {
     const std::vector<float> logits = TiedLogits(1000, numbers);
-    const int32_t want = sampler.Sample(logits);
-    const int32_t got = SampleOnDevice(logits, kUsable, params, step, observed.data(), nullptr);
-    ASSERT_EQ(got, want) << GetParam().name << ", step " << step;
+    const auto seen = sampler.observed();
+    const simt::Array<uint64_t> observed("observed ids", {seen.begin(), seen.end()});
+    const int32_t got = SampleOnDevice(logits, kUsable, params, step,
+                                       seen.empty() ? nullptr : observed.data(), nullptr);
+    ASSERT_EQ(got, sampler.Sample(logits)) << GetParam().name << ", step " << step;
   }
 }
 

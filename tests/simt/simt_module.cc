@@ -147,6 +147,7 @@ const CudaModule kSimtModule = {
     .read =
         [](void* opened, void* to, const void* from, size_t bytes, CudaModule::Take, void*) {
           ++TheSimtDevices().reads;
+          TheSimtDevices().read_bytes += static_cast<int64_t>(bytes);
           const DeviceMemory::Opening opening(Of(opened));
           std::memcpy(to, from, bytes);
           return true;

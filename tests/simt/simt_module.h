@@ -16,7 +16,8 @@ struct SimtDevices {
   bool broken = false;  // no run succeeds
   bool lost = false;    // and none ever will
   int64_t runs = 0;
-  int64_t reads = 0;         // each of which waits
+  int64_t reads = 0;  // each of which waits
+  int64_t read_bytes = 0;
   int64_t runs_of_keys = 0;  // that could be graphs
   int64_t repeated = 0;      // of these, whose key had been there before
 };

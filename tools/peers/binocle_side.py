@@ -6,7 +6,7 @@ import tempfile
 
 from peers.turns import peak_of
 
-STAGES = ("encode", "prefill", "decode", "picture", "picture_again")
+STAGES = ("encode", "prefill", "decode", "picture", "picture_again", "second_question")
 MACHINE = ("read_rate", "f32_rate", "bf16_rate", "int8_rate")
 
 

@@ -8,7 +8,8 @@ STAGES = {
     "decode": ("decode after {prompt_tokens}", "tokens/s"),
     "encode": ("picture through towers and projector", "s"),
     "picture": ("picture + {text_tokens} text tokens to the first token", "s"),
-    "picture_again": ("the same picture again", "s"),
+    "picture_again": ("the same picture behind other text", "s"),
+    "second_question": ("another question about the picture", "s"),
 }
 RATES = {
     "read_rate": "read {median:.1f} [{lower:.1f}–{upper:.1f}] GB/s",
