@@ -13,9 +13,14 @@ class ReadRate {
   explicit ReadRate(Exec& ex, int64_t bytes = int64_t{1} << 30);
   double Measure();
 
+  using WayToSum = uint64_t (*)(const uint64_t* words, int64_t count);
+
  private:
+  double RateOf(WayToSum sum_of);
+
   Exec& ex_;
   AlignedBuffer buffer_;
+  WayToSum sum_of_ = nullptr;
 };
 
 // Multiplications and additions per second of the level's dot products in registers (at kAmx: in tiles): bfloat16 from kBf16 on, bytes from kVnni
