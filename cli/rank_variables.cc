@@ -52,6 +52,10 @@ TensorParallel ChooseRank(int64_t ranks) {
     TensorParallel found{.ranks = ranks, .rank = place->index};
     if (const auto address = Variable("MASTER_ADDR")) found.address = *address;
     found.port = number("MASTER_PORT", found.port);
+    const int64_t most = PortIsTaken() ? 65534 : 65535;
+    if (found.port < 1 || found.port > most)
+      throw UsageError{"MASTER_PORT is " + std::to_string(found.port) + ", expected 1 to " +
+                       std::to_string(most)};
     if (PortIsTaken()) ++found.port;
     // srun may say PMI's rank, and which of its node's tasks this is under its own name alone.
     found.local_rank = number(launcher.local_rank, number("SLURM_LOCALID", 0));

@@ -127,6 +127,8 @@ class TensorParallel(Ranked):
         status, _, err = rank.end()
         self.assertEqual(status, 2)
         self.assertIn("--tensor-parallel is 2 and WORLD_SIZE is 4, expected the same", err)
+        status, _, err = self.rank(0, 2, 99999, ["ask", "--model", LLAVA, "--tensor-parallel", "2", "Hi"]).end()
+        self.assertEqual((status, err), (2, "INVALID_ARGUMENT: MASTER_PORT is 99999, expected 1 to 65535\n"))
         three = run("inspect", LLAVA, "--tensor-parallel", "3")
         self.assertEqual(three.status, 2)
         self.assertIn("--tensor-parallel is 3, expected a divisor of the 4 heads", three.stderr)
