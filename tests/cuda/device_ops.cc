@@ -392,6 +392,11 @@ std::vector<DeviceDifference> CompareDeviceOps(Exec& host, Exec& gpu) {
       }
     }
   }
+  // Kernels of few rows go over a row in turns of 512 or 1,024 numbers.
+  for (const WeightKind kind : {WeightKind::kInt8, WeightKind::kInt4})
+    for (const auto& [rows, depth] :
+         {std::pair<int64_t, int64_t>{3, 520}, {16, 1100}, {2, 2112}, {1, 4160}})
+      CompareProducts(d, kind, rows, depth);
   CompareRowOps(d);
   CompareMoves(d);
   CompareWholeAttention(d);

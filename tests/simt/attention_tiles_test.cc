@@ -92,6 +92,12 @@ TEST_P(AttentionKernels, RowsEqualTheExplicitMatrixInBothTypesCausalAndNot) {
   ExpectEqualsTheMatrix<Bf16>(p, p.args(Mask::kCausal), kF32Out, Rows<Bf16>);
 }
 
+// Wider than any kernel of tiles, and than AttendRows' block has threads; a tile of more pages than its block has warps.
+TEST(AttentionRows, OfWideHeadsOverManyPagesEqualTheExplicitMatrix) {
+  const Problem p = MakeProblem({2, 1, 160, {{8, 330}, {1, 70}}}, DType::kF32, 18);
+  ExpectEqualsTheMatrix<float>(p, p.args(Mask::kCausal), kF32Out, Rows<float>);
+}
+
 TEST(AttentionTiles, MultiplyByTheScaleThatTheyGet) {
   Problem p = MakeProblem({4, 2, 80, {{20, 70}, {1, 90}}}, DType::kBF16, 15);
   testing::RoundQueries(p);

@@ -296,47 +296,58 @@ FewBits MakeInt4(int64_t features, int64_t depth, Numbers& numbers) {
   return w;
 }
 
-class DeviceBytes : public ::testing::TestWithParam<int64_t> {};
-INSTANTIATE_TEST_SUITE_P(Rows, DeviceBytes, ::testing::Values(1, 3, 16));
+struct BytesShape {
+  int64_t rows, depth;
+};
+class DeviceBytes : public ::testing::TestWithParam<BytesShape> {};
+// A lane has 16 bytes at a time, or 32 half bytes: a warp comes again after 512, or 1,024, and a block of RowsAsBytes after 256.
+INSTANTIATE_TEST_SUITE_P(Shapes, DeviceBytes,
+                         ::testing::Values(BytesShape{1, 192}, BytesShape{3, 192},
+                                           BytesShape{16, 192}, BytesShape{3, 520},
+                                           BytesShape{16, 1100}, BytesShape{2, 2112},
+                                           BytesShape{1, 4160}));
 
 // y as the CPU has it, bit for bit: whole numbers, then fma(sum, scale·row scale, y) + bias.
-void ExpectProduct(int64_t rows, FewBits w, bool four_bits, cuda::Add add) {
-  constexpr int64_t kFeatures = 9, kDepth = 192;
+void ExpectProduct(const BytesShape& shape, FewBits w, bool four_bits, cuda::Add add) {
+  constexpr int64_t kFeatures = 9;
+  const auto [rows, depth] = shape;
+  const int64_t padded = cuda::PaddedByteDepth(depth);
   const bool adds = add == cuda::Add::kYes;  // and has a bias
   Numbers numbers(8);
   for (int64_t n = 0; n < kFeatures; ++n) {
     w.scale.push_back(numbers.Normal(0.01F));
     w.bias.push_back(numbers.Normal());
   }
-  const Tensor x = RandomTensor({rows, kDepth}, numbers),
+  const Tensor x = RandomTensor({rows, depth}, numbers),
                y = RandomTensor({rows, kFeatures}, numbers);
   const auto device_x = OnDevice("x", x);
-  const simt::Array<int8_t> bytes("bytes", static_cast<size_t>(rows * kDepth));
+  const simt::Array<int8_t> bytes("bytes", static_cast<size_t>(rows * padded));
   const simt::Array<float> scales("scales", static_cast<size_t>(rows));
-  const simt::Array<int32_t> sums("sums", static_cast<size_t>(rows * kDepth / 32));
+  const simt::Array<int32_t> sums("sums", static_cast<size_t>(rows * padded / 32));
   const cuda::ByteRows byte_rows{bytes.data(), scales.data(), sums.data()};
-  cuda::RowsAsBytes({device_x.data(), kDepth, static_cast<int32_t>(rows), kDepth, byte_rows},
-                    nullptr);
+  cuda::RowsAsBytes(
+      {device_x.data(), depth, static_cast<int32_t>(rows), static_cast<int32_t>(depth), byte_rows},
+      nullptr);
   const simt::Array<uint8_t> q("q", w.q), factors("factors", w.factors);
   const simt::Array<float> scale("scale", w.scale), bias("bias", w.bias);
   const cuda::DeviceBytes weights{q.data(),     four_bits ? factors.data() : nullptr,
                                   scale.data(), adds ? bias.data() : nullptr,
-                                  kFeatures,    kDepth};
+                                  kFeatures,    static_cast<int32_t>(padded)};
   const auto out = InAndOut("y", y);
   cuda::MultiplyBytes({byte_rows, static_cast<int32_t>(rows), weights, add, out.data(), kFeatures},
                       nullptr);
   for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
-  std::vector<uint8_t> want_bytes(kDepth);
+  std::vector<uint8_t> want_bytes(static_cast<size_t>(padded));
   for (int64_t r = 0; r < rows; ++r) {
-    const float row_scale = RowAsBytes(x.row(r), kDepth, kDepth, want_bytes.data());
+    const float row_scale = RowAsBytes(x.row(r), depth, padded, want_bytes.data());
     ASSERT_EQ(scales[static_cast<size_t>(r)], row_scale);
-    for (int64_t k = 0; k < kDepth; ++k)
-      ASSERT_EQ(bytes[static_cast<size_t>(r * kDepth + k)],
+    for (int64_t k = 0; k < padded; ++k)
+      ASSERT_EQ(bytes[static_cast<size_t>(r * padded + k)],
                 want_bytes[static_cast<size_t>(k)] - kByteOffset);
     for (int64_t n = 0; n < kFeatures; ++n) {
       int64_t sum = 0;
-      for (int64_t k = 0; k < kDepth; ++k)
-        sum += w.values[static_cast<size_t>(n * kDepth + k)] *
+      for (int64_t k = 0; k < padded; ++k)
+        sum += w.values[static_cast<size_t>(n * padded + k)] *
                (want_bytes[static_cast<size_t>(k)] - kByteOffset);
       float want = std::fma(static_cast<float>(sum), w.scale[static_cast<size_t>(n)] * row_scale,
                             adds ? y.row(r)[n] : 0.0F);
@@ -396,14 +407,16 @@ TEST(ManyRowsOfBytes, AreAsFewToTheBit) {
 
 TEST_P(DeviceBytes, ProductsWithEightBitsAreExactSums) {
   Numbers numbers(7);
-  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false, cuda::Add::kYes);
-  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false, cuda::Add::kNo);
+  const FewBits w = MakeInt8(9, cuda::PaddedByteDepth(GetParam().depth), numbers);
+  ExpectProduct(GetParam(), w, false, cuda::Add::kYes);
+  ExpectProduct(GetParam(), w, false, cuda::Add::kNo);
 }
 
 TEST_P(DeviceBytes, ProductsWithFourBitsAreExactSums) {
   Numbers numbers(7);
-  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true, cuda::Add::kYes);
-  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true, cuda::Add::kNo);
+  const FewBits w = MakeInt4(9, cuda::PaddedByteDepth(GetParam().depth), numbers);
+  ExpectProduct(GetParam(), w, true, cuda::Add::kYes);
+  ExpectProduct(GetParam(), w, true, cuda::Add::kNo);
 }
 
 TEST(DeviceBytesAtOddAddresses, AreRefused) {

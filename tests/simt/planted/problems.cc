@@ -195,7 +195,8 @@ void Sampling(const PlantedKernels& kernels, Outcome& outcome) {
 }
 
 void Compact(const PlantedKernels& kernels, Outcome& outcome) {
-  constexpr int32_t kRows = 5, kFeatures = 7, kDepth = 192;
+  // A warp's lanes come again after 512 weights of a byte, and after 1,024 of four bits.
+  constexpr int32_t kRows = 5, kFeatures = 7, kDepth = 1152;
   testing::Numbers numbers(7);
   const Tensor x = testing::RandomTensor({kRows, kDepth}, numbers);
   std::vector<uint8_t> q(size_t{kFeatures} * kDepth), factors(size_t{kFeatures} * kDepth / 64);
