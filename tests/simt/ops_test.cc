@@ -447,6 +447,31 @@ TEST(DeviceBytesOfZeros, HaveScaleZero) {
   EXPECT_EQ(sums[1], 0);
 }
 
+// 127 over the largest number of such a row is infinite; rows that are all but zero are zeros, as on the CPU.
+TEST(DeviceBytesOfTinyRows, AreThoseOfTheCpu) {
+  constexpr int32_t kDepth = 64;
+  const std::vector<float> largest = {1e-34F, 2e-35F, 9e-36F, 1e-38F, 1e-44F};
+  std::vector<float> values;
+  for (const float most : largest)
+    for (int i = 0; i < kDepth; ++i) values.push_back(most * static_cast<float>(i % 7 - 3) / 3);
+  const simt::Array<float> x("x", values);
+  const simt::Array<int8_t> bytes("bytes", values.size());
+  const simt::Array<float> scales("scales", largest.size());
+  const simt::Array<int32_t> sums("sums", values.size() / 32);
+  const auto rows = static_cast<int32_t>(largest.size());
+  cuda::RowsAsBytes({x.data(), kDepth, rows, kDepth, {bytes.data(), scales.data(), sums.data()}},
+                    nullptr);
+  for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
+  std::vector<uint8_t> want(kDepth);
+  for (size_t r = 0; r < largest.size(); ++r) {
+    const float scale = RowAsBytes(values.data() + r * kDepth, kDepth, kDepth, want.data());
+    EXPECT_EQ(scales[r], scale) << r;
+    EXPECT_EQ(scale > 0, r < 2) << r;
+    for (size_t k = 0; k < kDepth; ++k)
+      ASSERT_EQ(bytes[r * kDepth + k], want[k] - kByteOffset) << r << ' ' << k;
+  }
+}
+
 // Rows of 100 numbers, 110 apart: padded with zeros to 128, and a number that is not finite spoils its own row alone.
 TEST(DeviceBytesOfOddRows, ArePadded) {
   constexpr int32_t kRows = 2, kDepth = 100, kPadded = 128;

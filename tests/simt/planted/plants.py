@@ -62,6 +62,7 @@ PLANTS = [
     ("gains_of_signed_scores", VARIED, "rows[i / 2].gain * fabsf(x)", "rows[i / 2].gain * x", "numbers"),
     ("classes_of_the_neighbour", VARIED, "(i % 2 * 8) & 0xFF", "((i + 1) % 2 * 8) & 0xFF", "numbers"),
     ("sinks_that_are_not_seen", SINKS, "    if (key < row.first_key || key >= row.end_key) continue;\n", "", "numbers"),
+    ("without_the_sink_it_needs", SINKS, "sinks.needs_visual_sink && sinks.sink_counts[1] == 0;", "false;", "numbers"),
     ("gain_of_the_whole_output", SINKS, "(gains.content - 1) * m.content *", "(gains.content - 1) *", "numbers"),
     ("rotated_backwards", KV, "{low * c - high * s, high * c + low * s}", "{low * c + high * s, high * c - low * s}", "numbers"),
     ("queries_not_scaled", KV, "Store(to + half, work.scale * pair.high)", "Store(to + half, pair.high)", "numbers"),
@@ -80,6 +81,7 @@ PLANTS = [
     ("every_other_turn_of_bytes", COMPACT, "chunk < chunks; chunk += kWarp", "chunk < chunks; chunk += 2 * kWarp", "numbers"),
     ("every_other_turn_of_halves", COMPACT, "group < groups; group += kWarp)", "group < groups; group += 2 * kWarp)", "numbers"),
     ("every_other_turn_of_a_row", COMPACT, "group += kByteThreads / kWarp)", "group += 2 * kByteThreads / kWarp)", "uninitialised"),
+    ("scales_without_end", COMPACT, "most > kLeastMaximum &&", "most > 0 &&", "numbers"),
     ("maximum_without_a_barrier", COMPACT, "= value;\n  __syncthreads();\n  for (int w", "= value;\n  for (int w", "race"),
     ("sum_without_a_barrier", OPS, "= value;\n  __syncthreads();\n  float sum", "= value;\n  float sum", "race"),
     ("squares_with_the_mean", OPS, "(x[i] - mean) * (x[i] - mean)", "x[i] * x[i]", "numbers"),
@@ -112,8 +114,9 @@ SOME = {
     "refill_without_barrier", "waits_for_too_little", "tail_one_too_long", "wrong_lane_of_maximum", "output_not_rescaled",
     "copies_one_key_more", "values_not_transposed", "rows_off_the_chunks", "returns_from_the_warp", "writes_absent_rows",
     "heads_of_the_first_group", "barrier_for_some", "merges_one_part_again", "weights_without_a_fence", "scores_of_unseen_keys",
-    "content_not_rescaled", "classes_of_the_neighbour", "sinks_that_are_not_seen", "rotated_backwards", "slots_of_one_page",
-    "ties_by_the_last_id", "scan_without_a_barrier", "bytes_cut_off", "every_other_turn_of_bytes", "every_other_turn_of_halves", "maximum_without_a_barrier", "squares_with_the_mean",
+    "content_not_rescaled", "classes_of_the_neighbour", "sinks_that_are_not_seen", "without_the_sink_it_needs", "rotated_backwards", "slots_of_one_page",
+    "ties_by_the_last_id", "scan_without_a_barrier", "bytes_cut_off", "every_other_turn_of_bytes", "every_other_turn_of_halves",
+    "maximum_without_a_barrier", "squares_with_the_mean",
     "one_number_more", "counts_overwritten", "sinks_of_the_own_warp_twice",
 }
 
