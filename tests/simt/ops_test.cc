@@ -94,6 +94,40 @@ TEST_P(DeviceRows, NormsEqualTheReference) {
   ExpectNorms<Bf16>(GetParam());
 }
 
+// Heads that are a part of longer rows, a size for each number of a head: the rest of a row is as it was.
+template <typename Out>
+void ExpectHeadNorms() {
+  constexpr int32_t kRows = 3, kHeads = 2, kWidth = 24, kStride = 67, kFirst = 5;
+  Numbers numbers(12);
+  const Tensor x = RandomTensor({kRows, kStride}, numbers),
+               heads = Tensor::F32({kRows * kHeads, kWidth});
+  for (int64_t h = 0; h < kRows * kHeads; ++h)
+    std::copy_n(x.row(h / kHeads) + kFirst + h % kHeads * kWidth, kWidth, heads.row(h));
+  const RmsNormWeights norm{RandomTensor({kWidth}, numbers)};
+  const Tensor normed = heads.Clone();
+  RmsNormRef(heads, norm, normed);
+  const auto device_x = OnDevice("x", x), weight = OnDevice("weight", norm.weight);
+  const simt::Array<Out> out = simt::Array<Out>::Writable("out", std::vector<Out>(kRows * kStride));
+  cuda::Norm({.x = device_x.data() + kFirst,
+              .weight = weight.data(),
+              .bias = nullptr,
+              .epsilon = 1e-5F,
+              .rows = kRows,
+              .width = kWidth,
+              .heads = kHeads,
+              .stride = kStride},
+             out.data() + kFirst, nullptr);
+  const Tensor want = Tensor::F32({kRows, kStride});
+  for (int64_t h = 0; h < kRows * kHeads; ++h)
+    std::copy_n(normed.row(h), kWidth, want.row(h / kHeads) + kFirst + h % kHeads * kWidth);
+  ExpectNear(out, want, "rms norm of heads");
+}
+
+TEST(DeviceHeads, HaveNormsOfTheirOwn) {
+  ExpectHeadNorms<float>();
+  ExpectHeadNorms<Bf16>();
+}
+
 TEST_P(DeviceRows, ActivationsEqualTheReference) {
   Numbers numbers(4);
   const auto& [rows, width] = GetParam();
@@ -117,6 +151,10 @@ TEST_P(DeviceRows, ActivationsEqualTheReference) {
   cuda::SiluMul({device_gate_up.data(), static_cast<int32_t>(rows), static_cast<int32_t>(width)},
                 out.data(), nullptr);
   ExpectNear(out, want, "silu mul");
+  const simt::Array<Bf16> rounded("rounded", device_x.size());
+  cuda::SiluMul({device_gate_up.data(), static_cast<int32_t>(rows), static_cast<int32_t>(width)},
+                rounded.data(), nullptr);
+  ExpectNear(rounded, want, "silu mul");
 }
 
 TEST_P(DeviceRows, SumsAndEmbeddingsAreThoseOfRows) {
@@ -152,6 +190,14 @@ TEST_P(DeviceRows, SumsAndEmbeddingsAreThoseOfRows) {
   std::copy_n(y.row(rows - 1), width, rows_of_y.row(0));
   std::copy_n(y.row(0), width, rows_of_y.row(2));
   ExpectNear(embedded, rows_of_y, "embedding");
+  std::vector<Bf16> rounded;
+  for (int64_t i = 0; i < rows * width; ++i) rounded.push_back(Bf16FromF32(y.f32()[i]));
+  const simt::Array<Bf16> table("rounded y", rounded);
+  const simt::Array<float> of_rounded("embedded", static_cast<size_t>(4 * width));
+  cuda::EmbeddingRows({ids.data(), 4, static_cast<int32_t>(width)}, table.data(), of_rounded.data(),
+                      nullptr);
+  for (size_t i = 0; i < of_rounded.size(); ++i)
+    ASSERT_EQ(of_rounded[i], F32FromBf16(Bf16FromF32(rows_of_y.f32()[i]).bits)) << i;
 }
 
 TEST(DeviceRope, EqualsTheCpu) {
