@@ -127,15 +127,23 @@ def text_at(strings, offset):
 
 
 def short_name(mangled):
-    """AttendTilesKernel<128, false> of _ZN7binocle4cuda17AttendTilesKernelILi128ELb0EE…"""
-    at = mangled.index("Kernel")
-    base = re.search(r"\d+([A-Za-z]+Kernel)$", mangled[:at + 6]).group(1)
-    rest, arguments = mangled[at + 6:], []
+    """AttendTiles<128, false> of _ZN7binocle4cuda17AttendTilesKernelILi128ELb0EE…: the last name of the path, without Kernel, and its arguments. What is no
+    such name stays as it is, as one of C."""
+    start = re.match(r"_ZN?K?", mangled)
+    if not start:
+        return mangled
+    base, at = None, start.end()
+    while length := re.match(r"L?(\d+)", mangled[at:]):  # L: of its file alone
+        at += length.end()
+        base, at = mangled[at:at + int(length.group(1))], at + int(length.group(1))
+    if not base:
+        return mangled
+    rest, arguments = mangled[at:], []
     if rest.startswith("I"):
         for value in re.findall(r"Li(\d+)E|Lb([01])E|(INS_4Bf16E|NS_4Bf16E|NS0_4Bf16E|S1_)|(?<=I)(f)E", rest.split("EvN")[0] + "E"):
             number, boolean, bf16, f32 = value
             arguments.append(number or (["false", "true"][int(boolean)] if boolean else "bf16" if bf16 else "f32"))
-    return base[:-len("Kernel")] + (f"<{', '.join(arguments)}>" if arguments else "")
+    return base.removesuffix("Kernel") + (f"<{', '.join(arguments)}>" if arguments else "")
 
 
 def dynamic_shared(name):
@@ -161,7 +169,7 @@ def threads_of(elf, mangled):
 def occupancy(arch, registers, threads, shared):
     """Blocks that a multiprocessor has room for."""
     limits = MULTIPROCESSORS[arch]
-    of_warp = (registers * 32 + 255) // 256 * 256
+    of_warp = max(1, (registers * 32 + 255) // 256) * 256
     warps = (threads + 31) // 32
     return min(limits.registers // (of_warp * warps), limits.threads // (warps * 32), limits.blocks,
                limits.shared // (shared + SHARED_OF_A_BLOCK))
@@ -176,14 +184,13 @@ def kernels_of(library, nvdisasm):
         for section, header in elf.sections:
             if not section.startswith(".text."):
                 continue
+            # Also functions that were not inlined, whose registers are their callers'.
             mangled = section[len(".text."):]
-            if "Kernel" not in mangled:
-                continue
             name = short_name(mangled)
             fixed = sum(h[5] for n, h in elf.sections if n == ".nv.shared." + mangled)
             # From sm_90 on what the system takes is in the section.
             fixed = max(0, fixed - SHARED_OF_A_BLOCK) if arch >= 90 else fixed
-            registers, shared = registers_of[mangled], fixed + dynamic_shared(name)
+            registers, shared = registers_of.get(mangled, 0), fixed + dynamic_shared(name)
             blocks = occupancy(arch, registers, threads_of(elf, mangled), shared)
             found.append(Kernel(name, arch, registers, frames.get(mangled, 0), shared, blocks, inner_loop(code.get(mangled))))
     if not found:

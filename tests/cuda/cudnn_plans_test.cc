@@ -1,8 +1,10 @@
 // What cuDNN says to the attention that we ask of it, without a GPU: it is told of a device, chooses engines for the graph, and generates their
 // kernels to see whether they fit. Finishing a plan loads them, which takes a driver. The description has what an H100's handle would have.
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -53,9 +55,19 @@ WholeShape Tower(int32_t runs, int32_t rows, int32_t keys, int32_t heads, int32_
   return {runs, rows, keys, pages, heads, heads, head_dim, kv_row, int64_t{heads} * head_dim};
 }
 
+// Why there is nothing to ask, or nothing.
+std::string WhyNot() {
+  if (LoadCudnn() == nullptr) return "no libcudnn.so.9 from 9.15 on";
+  // Engines that generate their kernels ask the driver's library for their limits, if only the toolkit's stub of it; without one none fits.
+  if (dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL) == nullptr)
+    return "no libcuda.so.1; ctest has the toolkit's stub on LD_LIBRARY_PATH (tests/driver of the "
+           "build)";
+  return "";
+}
+
 TEST(CudnnPlans, EnginesTakeTowersAndCrossAttention) {
+  if (const std::string why = WhyNot(); !why.empty()) GTEST_SKIP() << why;
   const Cudnn* cudnn = LoadCudnn();
-  if (cudnn == nullptr) GTEST_SKIP() << "no libcudnn.so.9 from 9.15 on";
   EXPECT_GE(Engines(*cudnn, Tower(5, 577, 577, 16, 64, 64)), 1)
       << "CLIP ViT-L/14 at 336, a picture in tiles";
   EXPECT_GE(Engines(*cudnn, Tower(1, 729, 729, 16, 72, 80)), 1)
@@ -64,8 +76,8 @@ TEST(CudnnPlans, EnginesTakeTowersAndCrossAttention) {
 }
 
 TEST(CudnnPlans, ASizeThatTensorCoresDoNotTakeHasNone) {
+  if (const std::string why = WhyNot(); !why.empty()) GTEST_SKIP() << why;
   const Cudnn* cudnn = LoadCudnn();
-  if (cudnn == nullptr) GTEST_SKIP() << "no libcudnn.so.9 from 9.15 on";
   EXPECT_EQ(Engines(*cudnn, Tower(1, 577, 577, 16, 68, 80)), 0);
 }
 

@@ -162,6 +162,13 @@ TEST(AttentionPlan, SharedPagesAreATileUnderPoliciesThatAreEqualThere) {
     runs.runs[r].variant = KeyGain{r == 9 ? other_gain : gain, {}};
   }
   EXPECT_EQ(shared_tiles(), 5) << "two gains";
+  const std::vector<float> factors(16, 1), other_factors(16, -1);
+  runs.runs[7].variant = KeyGain{gain, factors};
+  EXPECT_EQ(shared_tiles(), 6) << "a gain by head as well";
+  runs.runs[8].variant = KeyGain{gain, other_factors};
+  EXPECT_EQ(shared_tiles(), 6) << "another one";
+  runs.runs[8].variant = KeyGain{gain, factors};
+  EXPECT_EQ(shared_tiles(), 5);
 }
 
 // Classes that the device alone knows are the same where the sequences were one.

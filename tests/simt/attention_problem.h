@@ -29,15 +29,14 @@ enum class ScaledBy : uint8_t { kOp, kKernel };
 template <typename Element>
 class DeviceProblem {
  public:
-  DeviceProblem(const Problem& problem, const AttentionArgs& args, ScaledBy by = ScaledBy::kOp,
-                int64_t spare_pages = 120)
+  DeviceProblem(const Problem& problem, const AttentionArgs& args, ScaledBy by = ScaledBy::kOp)
       : heads_(problem.heads),
         kv_heads_(args.kv.kv_heads),
         d_(problem.d),
         scale_(sizeof(Element) == 4 || by == ScaledBy::kKernel ? args.scale : 1),
         q("q", static_cast<size_t>(problem.q.dim(0) * heads_ * d_)),
-        keys("keys", PageElements(spare_pages)),
-        values("values", PageElements(spare_pages)),
+        keys("keys", PageElements(args)),
+        values("values", PageElements(args)),
         out("out", static_cast<size_t>(problem.q.dim(0) * heads_ * d_)),
         lse("lse", static_cast<size_t>(problem.q.dim(0) * heads_)),
         content_out("content out", out.size()),
@@ -88,7 +87,11 @@ class DeviceProblem {
   }
 
  private:
-  size_t PageElements(int64_t pages) const {
+  // As far as the last page that is somebody's.
+  size_t PageElements(const AttentionArgs& args) const {
+    int64_t pages = 0;
+    for (const QueryRun& run : args.runs)
+      for (const int32_t page : run.pages) pages = std::max<int64_t>(pages, page + 1);
     return static_cast<size_t>(pages * kv_heads_ * kPageTokens *
                                cuda::DeviceKvRow(static_cast<int>(d_)));
   }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "attention/attention_ref.h"
+#include "attention/attention_scores_cuda-inl.h"
 #include "core/error.h"
 #include "simt/runtime.h"
 #include "tests/simt/attention_problem.h"
@@ -92,6 +93,12 @@ TEST_P(AttentionKernels, RowsEqualTheExplicitMatrixInBothTypesCausalAndNot) {
   ExpectEqualsTheMatrix<Bf16>(p, p.args(Mask::kCausal), kF32Out, Rows<Bf16>);
 }
 
+// Wider than any kernel of tiles, and than AttendRows' block has threads; a tile of more pages than its block has warps.
+TEST(AttentionRows, OfWideHeadsOverManyPagesEqualTheExplicitMatrix) {
+  const Problem p = MakeProblem({2, 1, 160, {{8, 330}, {1, 70}}}, DType::kF32, 18);
+  ExpectEqualsTheMatrix<float>(p, p.args(Mask::kCausal), kF32Out, Rows<float>);
+}
+
 TEST(AttentionTiles, MultiplyByTheScaleThatTheyGet) {
   Problem p = MakeProblem({4, 2, 80, {{20, 70}, {1, 90}}}, DType::kBF16, 15);
   testing::RoundQueries(p);
@@ -105,6 +112,44 @@ TEST(AttentionTiles, MultiplyByTheScaleThatTheyGet) {
   device.Solve(plan, {cuda::TilePolicy{}}, Tiles);
   EXPECT_TRUE(NoReports());
   EXPECT_TRUE(Within(device.lse.span(), want_lse, kLse, "lse"));
+}
+
+// A pool of 20 GB has more numbers than 2³¹. Pages are said to be so far behind the first, and the first so far in front of them, as nobody looks there.
+constexpr int32_t kFar = 300000;
+
+template <typename Element>
+const Element* FarInFront(const Element* pages, const cuda::AttentionShape& shape) {
+  return reinterpret_cast<const Element*>(reinterpret_cast<uintptr_t>(pages) -
+                                          int64_t{kFar} * shape.kv_heads * kPageTokens *
+                                              shape.kv_row * sizeof(Element));
+}
+
+template <typename Element, typename Attend>
+void ExpectFarPagesAreAsNearOnes(DType dtype, double tolerance, const Attend& attend) {
+  const Problem p = MakeProblem({4, 2, 64, {{20, 150}, {1, 300}}}, dtype, 19);
+  ExpectEqualsTheMatrix<Element>(
+      p, p.args(Mask::kCausal), tolerance, [&](cuda::AttentionWork<Element> work) {
+        int32_t count = 0;
+        for (int32_t t = 0; t < work.tile_count; ++t)
+          count = std::max(count, work.tiles[t].first_page + work.tiles[t].pages);
+        std::vector<int32_t> pages(work.pages, work.pages + count);
+        for (int32_t& page : pages) page += kFar;
+        work.pages = pages.data();
+        work.kv.keys = FarInFront(work.kv.keys, work.shape);
+        work.kv.values = FarInFront(work.kv.values, work.shape);
+        attend(work);
+      });
+}
+
+TEST(AttentionKernel, PagesMayBeMoreThanTwoToThe31NumbersApart) {
+  constexpr cuda::AttentionShape kShape{.kv_heads = 2, .kv_row = 64};
+  const auto at = [&](int page) {
+    const float* none = nullptr;
+    return reinterpret_cast<uintptr_t>(cuda::InPage(none, kShape, page, 1, 5));
+  };
+  ASSERT_EQ(at(kFar) - at(0), uintptr_t{kFar} * 2 * 64 * 64 * sizeof(float));
+  ExpectFarPagesAreAsNearOnes<float>(DType::kF32, kF32Out, Rows<float>);
+  ExpectFarPagesAreAsNearOnes<Bf16>(DType::kBF16, kBf16Out, Tiles);
 }
 
 // A query of NaN has scores of NaN and nothing else: its row says so, and does not look like one that saw no key. Its neighbours are as they were.

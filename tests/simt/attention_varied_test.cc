@@ -124,10 +124,13 @@ struct VarResult {
   std::vector<float> plain, out, masses, gains, lse;
 };
 
+// Whether the rule is for prompts with visual sinks alone.
+enum class Needs : uint8_t { kNothing, kVisualSink };
+
 template <typename Element, typename Attend>
 VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarParams& params,
-                       const Attend& attend) {
-  const std::vector<uint8_t> classes = PromptClasses();
+                       const Attend& attend, const std::vector<uint8_t>& classes = PromptClasses(),
+                       Needs needs = Needs::kVisualSink) {
   const std::vector<int32_t> sinks = SinksOf(classes);
   const auto visual = static_cast<int32_t>(std::ranges::count(classes, kVisualKey | kSinkKey));
   const simt::Array<uint8_t> device_classes("classes", InWholePages(classes));
@@ -157,8 +160,8 @@ VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarP
       "pages", std::vector<int32_t>(p.runs[0].pages.begin(), p.runs[0].pages.end()));
   const simt::Array<cuda::TilePolicy> device_policies("policies", policies);
   const simt::Array<cuda::SinkPolicy> sink_policies(
-      "sink policies",
-      std::vector<cuda::SinkPolicy>{{device_sinks.data(), counts.data(), true, rule, params}});
+      "sink policies", std::vector<cuda::SinkPolicy>{{device_sinks.data(), counts.data(),
+                                                      needs == Needs::kVisualSink, rule, params}});
   const simt::Array<float> masses("masses", rows.size() * 18), gains("gains", rows.size() * 12);
   cuda::RedistributeSinks(
       cuda::SinkWork<Element>{.shape = device.shape(),
@@ -241,6 +244,24 @@ TEST_P(Variants, MassesAreThoseOfTheMatrix) {
       }
     }
   }
+}
+
+// The text's sinks alone may be what is taken from, or nothing is, as the rule has it.
+TEST_P(Variants, VarThatNeedsAVisualSinkChangesNoBitWithoutOne) {
+  VariedProblem p(GetParam(), DType::kBF16, PlainScore{});
+  std::vector<uint8_t> classes = PromptClasses();
+  const SegmentPolicy policy{.classes = classes};
+  p.runs[0].segments = &policy;
+  for (uint8_t& c : classes) c = c == (kVisualKey | kSinkKey) ? kVisualKey : c;
+  VarParams params = kPaper;
+  params.mass = 0.01F;
+  const auto changed = [&](Needs needs) {
+    const VarResult got =
+        SolveWithVar<Bf16>(p, cuda::DeviceRule::kContentShare, params, Tiles, classes, needs);
+    return HeadsThatDiffer(got.plain, got.out, p.d);
+  };
+  EXPECT_EQ(changed(Needs::kVisualSink), 0);
+  EXPECT_GT(changed(Needs::kNothing), 0);
 }
 
 TEST_P(Variants, VarThatTakesNothingChangesNoBit) {

@@ -88,6 +88,30 @@ TEST(WholeAttention, TakesALibrarysResults) {
   }
 }
 
+// More heads, and numbers, than a block has threads.
+TEST(WholeAttention, TakesAsManyHeadsAsThereAre) {
+  constexpr int32_t kManyHeads = 300, kNarrow = 8, kFewRows = 2;
+  std::vector<Bf16> numbers(size_t{kFewRows} * kManyHeads * kNarrow);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = Bf16FromF32(static_cast<float>(i % 251));
+  std::vector<float> by_head(size_t{kFewRows} * kManyHeads);
+  for (size_t i = 0; i < by_head.size(); ++i) by_head[i] = static_cast<float>(i);
+  const simt::Array<Bf16> out("a library's out", numbers);
+  const simt::Array<float> lse("a library's lse", by_head);
+  const simt::Array<float> taken("out", numbers.size()), taken_lse("lse", by_head.size());
+  FakeLibrary library(true);
+  cuda::AttendWhole({.tiles = {.shape = {.heads = kManyHeads, .head_dim = kNarrow},
+                               .result = {.out = taken.data(), .lse = taken_lse.data()}},
+                     .runs = 1,
+                     .rows = kFewRows,
+                     .out = out.data(),
+                     .lse = lse.data()},
+                    &library, nullptr);
+  EXPECT_TRUE(NoReports());
+  for (size_t i = 0; i < numbers.size(); ++i) ASSERT_EQ(taken[i], static_cast<float>(i % 251)) << i;
+  for (size_t i = 0; i < by_head.size(); ++i)
+    ASSERT_EQ(taken_lse[i], static_cast<float>(i % kManyHeads * kFewRows + i / kManyHeads)) << i;
+}
+
 TEST(WholeAttention, RunsAsTilesWhereTheLibraryHasNothing) {
   Whole whole(false);
   EXPECT_TRUE(NoReports());

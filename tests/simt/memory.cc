@@ -14,8 +14,8 @@ namespace simt {
 namespace {
 
 constexpr size_t kArena = size_t{1} << 29;
-constexpr size_t kUnit = 256;         // buffers begin at multiples and are at least one apart
-constexpr size_t kSharedGranule = 2;  // as Region's
+constexpr size_t kUnit = 256;  // buffers begin at multiples and are at least one apart
+constexpr size_t kSharedGranule = 2, kWatchedGranule = 2;  // as Region's
 constexpr size_t kSharedArena = size_t{1} << 20;
 constexpr size_t kFixedShared = kSharedArena / 2;  // where arrays of fixed size begin
 constexpr std::ptrdiff_t kMostReportsOfAKind = 4;  // one fault is met by many threads
@@ -91,6 +91,20 @@ void Memory::Free(Region& region) {
   delete &region;
 }
 
+Region& Memory::Watch(std::string name, const void* begin, size_t bytes) {
+  watched_.push_back(std::make_unique<Region>(
+      Region{.begin = reinterpret_cast<uintptr_t>(begin),
+             .bytes = bytes,
+             .name = std::move(name),
+             .cells = std::vector<Cell>(bytes / kWatchedGranule + 1, Cell{.initialised = true}),
+             .reads = {}}));
+  return *watched_.back();
+}
+
+void Memory::Forget(const Region& region) {
+  std::erase_if(watched_, [&](const auto& watched) { return watched.get() == &region; });
+}
+
 void* Memory::Shared(const void* tag, size_t bytes, const char* name) {
   for (size_t i = 0; i < shared_tags_.size(); ++i)
     if (shared_tags_[i] == tag) return reinterpret_cast<void*>(shared_regions_[i].begin);
@@ -147,7 +161,9 @@ Region* Memory::Find(uintptr_t address, size_t bytes, const char* what) {
     for (Region& r : shared_regions_)
       if (address - r.begin < RoundUp(r.bytes, kUnit)) region = &r;
   } else {
-    return nullptr;
+    for (const auto& watched : watched_)
+      if (address - watched->begin < watched->bytes) region = watched.get();
+    if (region == nullptr) return nullptr;
   }
   if (region != nullptr && address - region->begin + bytes <= region->bytes) return region;
   const std::string where = region == nullptr ? "where no buffer is"

@@ -94,6 +94,40 @@ TEST_P(DeviceRows, NormsEqualTheReference) {
   ExpectNorms<Bf16>(GetParam());
 }
 
+// Heads that are a part of longer rows, a size for each number of a head: the rest of a row is as it was.
+template <typename Out>
+void ExpectHeadNorms() {
+  constexpr int32_t kRows = 3, kHeads = 2, kWidth = 24, kStride = 67, kFirst = 5;
+  Numbers numbers(12);
+  const Tensor x = RandomTensor({kRows, kStride}, numbers),
+               heads = Tensor::F32({kRows * kHeads, kWidth});
+  for (int64_t h = 0; h < kRows * kHeads; ++h)
+    std::copy_n(x.row(h / kHeads) + kFirst + h % kHeads * kWidth, kWidth, heads.row(h));
+  const RmsNormWeights norm{RandomTensor({kWidth}, numbers)};
+  const Tensor normed = heads.Clone();
+  RmsNormRef(heads, norm, normed);
+  const auto device_x = OnDevice("x", x), weight = OnDevice("weight", norm.weight);
+  const simt::Array<Out> out = simt::Array<Out>::Writable("out", std::vector<Out>(kRows * kStride));
+  cuda::Norm({.x = device_x.data() + kFirst,
+              .weight = weight.data(),
+              .bias = nullptr,
+              .epsilon = 1e-5F,
+              .rows = kRows,
+              .width = kWidth,
+              .heads = kHeads,
+              .stride = kStride},
+             out.data() + kFirst, nullptr);
+  const Tensor want = Tensor::F32({kRows, kStride});
+  for (int64_t h = 0; h < kRows * kHeads; ++h)
+    std::copy_n(normed.row(h), kWidth, want.row(h / kHeads) + kFirst + h % kHeads * kWidth);
+  ExpectNear(out, want, "rms norm of heads");
+}
+
+TEST(DeviceHeads, HaveNormsOfTheirOwn) {
+  ExpectHeadNorms<float>();
+  ExpectHeadNorms<Bf16>();
+}
+
 TEST_P(DeviceRows, ActivationsEqualTheReference) {
   Numbers numbers(4);
   const auto& [rows, width] = GetParam();
@@ -117,6 +151,10 @@ TEST_P(DeviceRows, ActivationsEqualTheReference) {
   cuda::SiluMul({device_gate_up.data(), static_cast<int32_t>(rows), static_cast<int32_t>(width)},
                 out.data(), nullptr);
   ExpectNear(out, want, "silu mul");
+  const simt::Array<Bf16> rounded("rounded", device_x.size());
+  cuda::SiluMul({device_gate_up.data(), static_cast<int32_t>(rows), static_cast<int32_t>(width)},
+                rounded.data(), nullptr);
+  ExpectNear(rounded, want, "silu mul");
 }
 
 TEST_P(DeviceRows, SumsAndEmbeddingsAreThoseOfRows) {
@@ -152,6 +190,14 @@ TEST_P(DeviceRows, SumsAndEmbeddingsAreThoseOfRows) {
   std::copy_n(y.row(rows - 1), width, rows_of_y.row(0));
   std::copy_n(y.row(0), width, rows_of_y.row(2));
   ExpectNear(embedded, rows_of_y, "embedding");
+  std::vector<Bf16> rounded;
+  for (int64_t i = 0; i < rows * width; ++i) rounded.push_back(Bf16FromF32(y.f32()[i]));
+  const simt::Array<Bf16> table("rounded y", rounded);
+  const simt::Array<float> of_rounded("embedded", static_cast<size_t>(4 * width));
+  cuda::EmbeddingRows({ids.data(), 4, static_cast<int32_t>(width)}, table.data(), of_rounded.data(),
+                      nullptr);
+  for (size_t i = 0; i < of_rounded.size(); ++i)
+    ASSERT_EQ(of_rounded[i], F32FromBf16(Bf16FromF32(rows_of_y.f32()[i]).bits)) << i;
 }
 
 TEST(DeviceRope, EqualsTheCpu) {
@@ -296,47 +342,58 @@ FewBits MakeInt4(int64_t features, int64_t depth, Numbers& numbers) {
   return w;
 }
 
-class DeviceBytes : public ::testing::TestWithParam<int64_t> {};
-INSTANTIATE_TEST_SUITE_P(Rows, DeviceBytes, ::testing::Values(1, 3, 16));
+struct BytesShape {
+  int64_t rows, depth;
+};
+class DeviceBytes : public ::testing::TestWithParam<BytesShape> {};
+// A lane has 16 bytes at a time, or 32 half bytes: a warp comes again after 512, or 1,024, and a block of RowsAsBytes after 256.
+INSTANTIATE_TEST_SUITE_P(Shapes, DeviceBytes,
+                         ::testing::Values(BytesShape{1, 192}, BytesShape{3, 192},
+                                           BytesShape{16, 192}, BytesShape{3, 520},
+                                           BytesShape{16, 1100}, BytesShape{2, 2112},
+                                           BytesShape{1, 4160}));
 
 // y as the CPU has it, bit for bit: whole numbers, then fma(sum, scale·row scale, y) + bias.
-void ExpectProduct(int64_t rows, FewBits w, bool four_bits, cuda::Add add) {
-  constexpr int64_t kFeatures = 9, kDepth = 192;
+void ExpectProduct(const BytesShape& shape, FewBits w, bool four_bits, cuda::Add add) {
+  constexpr int64_t kFeatures = 9;
+  const auto [rows, depth] = shape;
+  const int64_t padded = cuda::PaddedByteDepth(depth);
   const bool adds = add == cuda::Add::kYes;  // and has a bias
   Numbers numbers(8);
   for (int64_t n = 0; n < kFeatures; ++n) {
     w.scale.push_back(numbers.Normal(0.01F));
     w.bias.push_back(numbers.Normal());
   }
-  const Tensor x = RandomTensor({rows, kDepth}, numbers),
+  const Tensor x = RandomTensor({rows, depth}, numbers),
                y = RandomTensor({rows, kFeatures}, numbers);
   const auto device_x = OnDevice("x", x);
-  const simt::Array<int8_t> bytes("bytes", static_cast<size_t>(rows * kDepth));
+  const simt::Array<int8_t> bytes("bytes", static_cast<size_t>(rows * padded));
   const simt::Array<float> scales("scales", static_cast<size_t>(rows));
-  const simt::Array<int32_t> sums("sums", static_cast<size_t>(rows * kDepth / 32));
+  const simt::Array<int32_t> sums("sums", static_cast<size_t>(rows * padded / 32));
   const cuda::ByteRows byte_rows{bytes.data(), scales.data(), sums.data()};
-  cuda::RowsAsBytes({device_x.data(), kDepth, static_cast<int32_t>(rows), kDepth, byte_rows},
-                    nullptr);
+  cuda::RowsAsBytes(
+      {device_x.data(), depth, static_cast<int32_t>(rows), static_cast<int32_t>(depth), byte_rows},
+      nullptr);
   const simt::Array<uint8_t> q("q", w.q), factors("factors", w.factors);
   const simt::Array<float> scale("scale", w.scale), bias("bias", w.bias);
   const cuda::DeviceBytes weights{q.data(),     four_bits ? factors.data() : nullptr,
                                   scale.data(), adds ? bias.data() : nullptr,
-                                  kFeatures,    kDepth};
+                                  kFeatures,    static_cast<int32_t>(padded)};
   const auto out = InAndOut("y", y);
   cuda::MultiplyBytes({byte_rows, static_cast<int32_t>(rows), weights, add, out.data(), kFeatures},
                       nullptr);
   for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
-  std::vector<uint8_t> want_bytes(kDepth);
+  std::vector<uint8_t> want_bytes(static_cast<size_t>(padded));
   for (int64_t r = 0; r < rows; ++r) {
-    const float row_scale = RowAsBytes(x.row(r), kDepth, kDepth, want_bytes.data());
+    const float row_scale = RowAsBytes(x.row(r), depth, padded, want_bytes.data());
     ASSERT_EQ(scales[static_cast<size_t>(r)], row_scale);
-    for (int64_t k = 0; k < kDepth; ++k)
-      ASSERT_EQ(bytes[static_cast<size_t>(r * kDepth + k)],
+    for (int64_t k = 0; k < padded; ++k)
+      ASSERT_EQ(bytes[static_cast<size_t>(r * padded + k)],
                 want_bytes[static_cast<size_t>(k)] - kByteOffset);
     for (int64_t n = 0; n < kFeatures; ++n) {
       int64_t sum = 0;
-      for (int64_t k = 0; k < kDepth; ++k)
-        sum += w.values[static_cast<size_t>(n * kDepth + k)] *
+      for (int64_t k = 0; k < padded; ++k)
+        sum += w.values[static_cast<size_t>(n * padded + k)] *
                (want_bytes[static_cast<size_t>(k)] - kByteOffset);
       float want = std::fma(static_cast<float>(sum), w.scale[static_cast<size_t>(n)] * row_scale,
                             adds ? y.row(r)[n] : 0.0F);
@@ -396,14 +453,16 @@ TEST(ManyRowsOfBytes, AreAsFewToTheBit) {
 
 TEST_P(DeviceBytes, ProductsWithEightBitsAreExactSums) {
   Numbers numbers(7);
-  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false, cuda::Add::kYes);
-  ExpectProduct(GetParam(), MakeInt8(9, 192, numbers), false, cuda::Add::kNo);
+  const FewBits w = MakeInt8(9, cuda::PaddedByteDepth(GetParam().depth), numbers);
+  ExpectProduct(GetParam(), w, false, cuda::Add::kYes);
+  ExpectProduct(GetParam(), w, false, cuda::Add::kNo);
 }
 
 TEST_P(DeviceBytes, ProductsWithFourBitsAreExactSums) {
   Numbers numbers(7);
-  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true, cuda::Add::kYes);
-  ExpectProduct(GetParam(), MakeInt4(9, 192, numbers), true, cuda::Add::kNo);
+  const FewBits w = MakeInt4(9, cuda::PaddedByteDepth(GetParam().depth), numbers);
+  ExpectProduct(GetParam(), w, true, cuda::Add::kYes);
+  ExpectProduct(GetParam(), w, true, cuda::Add::kNo);
 }
 
 TEST(DeviceBytesAtOddAddresses, AreRefused) {
@@ -432,6 +491,31 @@ TEST(DeviceBytesOfZeros, HaveScaleZero) {
   EXPECT_EQ(scales[0], 0);
   EXPECT_EQ(bytes[63], 0);
   EXPECT_EQ(sums[1], 0);
+}
+
+// 127 over the largest number of such a row is infinite; rows that are all but zero are zeros, as on the CPU.
+TEST(DeviceBytesOfTinyRows, AreThoseOfTheCpu) {
+  constexpr int32_t kDepth = 64;
+  const std::vector<float> largest = {1e-34F, 2e-35F, 9e-36F, 1e-38F, 1e-44F};
+  std::vector<float> values;
+  for (const float most : largest)
+    for (int i = 0; i < kDepth; ++i) values.push_back(most * static_cast<float>(i % 7 - 3) / 3);
+  const simt::Array<float> x("x", values);
+  const simt::Array<int8_t> bytes("bytes", values.size());
+  const simt::Array<float> scales("scales", largest.size());
+  const simt::Array<int32_t> sums("sums", values.size() / 32);
+  const auto rows = static_cast<int32_t>(largest.size());
+  cuda::RowsAsBytes({x.data(), kDepth, rows, kDepth, {bytes.data(), scales.data(), sums.data()}},
+                    nullptr);
+  for (const simt::Report& report : simt::TakeReports()) ADD_FAILURE() << report.message;
+  std::vector<uint8_t> want(kDepth);
+  for (size_t r = 0; r < largest.size(); ++r) {
+    const float scale = RowAsBytes(values.data() + r * kDepth, kDepth, kDepth, want.data());
+    EXPECT_EQ(scales[r], scale) << r;
+    EXPECT_EQ(scale > 0, r < 2) << r;
+    for (size_t k = 0; k < kDepth; ++k)
+      ASSERT_EQ(bytes[r * kDepth + k], want[k] - kByteOffset) << r << ' ' << k;
+  }
 }
 
 // Rows of 100 numbers, 110 apart: padded with zeros to 128, and a number that is not finite spoils its own row alone.

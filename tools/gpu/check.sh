@@ -1,43 +1,89 @@
 #!/bin/bash
-# Everything that a GPU has to say, in one call of less than ten minutes: builds with a compiler, CMake and the CUDA toolkit alone, checks ops and a model
-# against the host, sanitizes a run where the tool is there, and times LLaVA-1.5-7B's shape, beside PyTorch where that is.
+# Everything that a GPU has to say, in one call of less than ten minutes: builds with a compiler, CMake and the CUDA toolkit alone, checks ops and models
+# against the host, times LLaVA-1.5-7B's shape, beside PyTorch where that is, and sanitizes with the time that is left.
 #
 #   tools/gpu/check.sh [FOLDER]       FOLDER: where the reports go (default: build/gpu-report)
+#
+# Exits 1 where a part failed, was not through in its time, or found no GPU; the last lines say what became of each. A ratio that is missed is no failure.
+# To try the script itself without a GPU: GPU_CHECK=build/dev/bin/simt_gpu_check SPEED=small tools/gpu/check.sh
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/gpu-report}
 mkdir -p "$out"
-nvcc=$(command -v nvcc || ls /usr/local/cuda*/bin/nvcc 2>/dev/null | head -n 1)
-[ -n "$nvcc" ] || { echo "no nvcc on PATH nor below /usr/local" && exit 1; }
-
-nvidia-smi | tee "$out/device.txt"
-cmake -S . -B build/gpu -DCMAKE_BUILD_TYPE=Release -DBINOCLE_ENGINE=OFF -DBINOCLE_SERVICE=OFF -DBINOCLE_ONEDNN=OFF -DBINOCLE_HIGHWAY=OFF \
-  -DBINOCLE_TESTS=OFF -DBINOCLE_CUDA=ON -DBINOCLE_UNITY=ON -DCMAKE_CUDA_COMPILER="$nvcc" -DCMAKE_CUDA_ARCHITECTURES=native >"$out/build.txt" 2>&1 &&
-  cmake --build build/gpu --parallel "$(nproc)" --target gpu_check >>"$out/build.txt" 2>&1 || { tail -n 40 "$out/build.txt" && exit 1; }
-
+: >"$out/summary.txt"
+end=$((SECONDS + ${CHECK_SECONDS:-590}))
 status=0
-for part in ops model; do
-  build/gpu/bin/gpu_check $part 2>&1 | tee "$out/$part.txt"
-  [ "${PIPESTATUS[0]}" -eq 0 ] || status=1
-done
-sanitizer=$(command -v compute-sanitizer || ls "$(dirname "$nvcc")/compute-sanitizer" 2>/dev/null)
+
+say() {
+  echo "$*" | tee -a "$out/summary.txt"
+}
+
+finish() {
+  echo "== what became of it" && cat "$out/summary.txt"
+  exit "$status"
+}
+
+# part NAME SECONDS COMMAND …: prints what the command prints, into $out/NAME.txt as well, for so long at most and not past the end. `timeout` leads a group of
+# processes and ends all of it.
+part() {
+  local name=$1 seconds=$2 code left=$((end - SECONDS))
+  shift 2
+  [ "$seconds" -le "$left" ] || seconds=$left
+  if [ "$seconds" -lt 1 ]; then
+    say "$name: skipped, the time is up"
+    status=1
+    return 1
+  fi
+  timeout --kill-after=5 "$seconds" "$@" 2>&1 | tee "$out/$name.txt"
+  code=${PIPESTATUS[0]}
+  case $code in
+    0) say "$name: ok" ;;
+    77) say "$name: skipped, $(sed -n 's/^skipped: //p' "$out/$name.txt" | tail -n 1)" ;;
+    124 | 137) say "$name: not through in $seconds s" ;;
+    *) say "$name: FAILED, status $code" ;;
+  esac
+  [ "$code" -eq 0 ] || status=1
+  return "$code"
+}
+
+build() {
+  local nvcc
+  nvcc=$(command -v nvcc || ls /usr/local/cuda*/bin/nvcc 2>/dev/null | head -n 1)
+  [ -n "$nvcc" ] || { echo "no nvcc on PATH nor below /usr/local" && return 1; }
+  cmake -S . -B build/gpu -DCMAKE_BUILD_TYPE=Release -DBINOCLE_ENGINE=OFF -DBINOCLE_SERVICE=OFF -DBINOCLE_ONEDNN=OFF -DBINOCLE_HIGHWAY=OFF \
+    -DBINOCLE_TESTS=OFF -DBINOCLE_CUDA=ON -DBINOCLE_UNITY=ON -DCMAKE_CUDA_COMPILER="$nvcc" -DCMAKE_CUDA_ARCHITECTURES=native &&
+    cmake --build build/gpu --parallel "$(nproc)" --target gpu_check
+}
+
+command -v nvidia-smi >/dev/null && nvidia-smi | tee "$out/device.txt"
+check=${GPU_CHECK:-}
+if [ -z "$check" ]; then
+  check=build/gpu/bin/gpu_check
+  export -f build
+  part build 300 bash -c build >/dev/null || { tail -n 40 "$out/build.txt" && finish; }
+fi
+
+part ops 60 "$check" ops
+part model 60 "$check" model
+part speed 150 "$check" "${SPEED:-speed}"
+if python3 -c 'import torch, transformers; assert torch.cuda.is_available()' 2>/dev/null; then
+  part peer 150 python3 tools/gpu/peer.py
+  python3 tools/gpu/ratios.py "$out/speed.txt" "$out/peer.txt" | tee -a "$out/summary.txt"
+else
+  say "peer: skipped, there is no PyTorch with transformers that sees the GPU"
+fi
+grep ', asked ' "$out/speed.txt" >>"$out/summary.txt"
+
+sanitizer=$(command -v compute-sanitizer || ls "$(dirname "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")/compute-sanitizer" 2>/dev/null)
+runs=("memcheck ops" "racecheck ops" "memcheck model" "initcheck model")
 if [ -n "$sanitizer" ]; then
-  for run in "memcheck ops" "memcheck model" "racecheck ops" "initcheck model"; do
-    read -r tool part <<<"$run"
-    timeout 60 "$sanitizer" --tool "$tool" --error-exitcode 9 build/gpu/bin/gpu_check "$part" >"$out/$tool-$part.txt" 2>&1
-    case $? in
-      0) echo "$run: nothing" ;;
-      124) echo "$run: not through in 60 s" ;;
-      *) tail -n 20 "$out/$tool-$part.txt" && status=1 ;;
-    esac
+  # What is left, shared: a run that needs less leaves more to those behind it.
+  for i in "${!runs[@]}"; do
+    read -r tool what <<<"${runs[$i]}"
+    part "$tool-$what" $(((end - SECONDS) / (${#runs[@]} - i))) "$sanitizer" --tool "$tool" --error-exitcode 9 "$check" "$what" >/dev/null ||
+      tail -n 20 "$out/$tool-$what.txt"
   done
 else
-  echo "sanitizer: skipped, there is no compute-sanitizer"
+  say "sanitizer: skipped, there is no compute-sanitizer"
 fi
-build/gpu/bin/gpu_check speed 2>&1 | tee "$out/speed.txt" || status=1
-if python3 -c 'import torch, transformers; assert torch.cuda.is_available()' 2>/dev/null; then
-  timeout 200 python3 tools/gpu/peer.py 2>&1 | tee "$out/peer.txt"
-else
-  echo "peer: skipped, there is no PyTorch with transformers that sees the GPU"
-fi
-exit $status
+finish

@@ -1,6 +1,7 @@
 """The static gate on kernels made up here: what it lets pass, and what it says of the rest."""
 
 import os
+import struct
 import sys
 import tempfile
 import unittest
@@ -12,6 +13,28 @@ from cuda_static import Kernel  # noqa: E402
 
 def kernel(name="AttendTiles<64, false>", arch=90, registers=128, stack=0, shared=36864, blocks=4, mix=None):
     return Kernel(name, arch, registers, stack, shared, blocks, mix)
+
+
+def cubin(functions, arch=90):
+    """An image as nvcc's: of each function (its name, registers or None, bytes of stack) its code's section and its attributes."""
+    names, symbols, info = b"\0", [b"\0" * 24], b""
+    for index, (name, registers, stack) in enumerate(functions, 1):
+        symbols.append(struct.pack("<IBBHQQ", len(names), 2, 0, 0, 0, 0))
+        names += name.encode() + b"\0"
+        for attribute, value in ((cuda_static.REGISTER_COUNT, registers), (cuda_static.FRAME_SIZE, stack)):
+            if value is not None:
+                info += struct.pack("<BBHII", 4, attribute, 8, index, value)
+    bodies = [("", 0, b"", 0), (".symtab", 2, b"".join(symbols), 2), (".strtab", 3, names, 0), (".nv.info", 1, info, 0)]
+    bodies += [(".text." + name, 1, b"\0" * 16, 0) for name, _, _ in functions]
+    titles = b"\0" + b"".join(name.encode() + b"\0" for name, _, _, _ in bodies) + b".shstrtab\0"
+    bodies.append((".shstrtab", 3, titles, 0))
+    content, headers = b"\0" * 64, b""
+    for name, kind, body, link in bodies:
+        headers += struct.pack("<IIQQQQIIQQ", titles.index(name.encode() + b"\0"), kind, 0, 0, len(content), len(body), link, 0, 1, 0)
+        content += body
+    start = struct.pack("<4s12sHHIQQQIHHHHHH", b"\x7fELF", b"\x02\x01" + b"\0" * 10, 2, cuda_static.CUDA_MACHINE, 1, 0, 0, len(content), arch << 8, 64, 56, 0,
+                        64, len(bodies), len(bodies) - 1)
+    return start + content[64:] + headers
 
 
 class GateTest(unittest.TestCase):
@@ -54,6 +77,22 @@ class GateTest(unittest.TestCase):
         self.assertEqual(list(cuda_static.problems(self.library, [kernel(registers=129)], None)), [])
         self.assertEqual(len(list(cuda_static.problems(self.library, [kernel(stack=8)], None))), 1)
 
+    def kernels_of(self, *functions):
+        with open(self.library, "wb") as file:
+            file.write(b"a library around it " + cubin(functions))
+        return cuda_static.kernels_of(self.library, None)
+
+    def test_every_kernel_is_looked_at_whatever_its_name(self):
+        kernels = self.kernels_of(("_Z7SpillerPKfPf", 32, 256), ("_ZN7binocle4cuda11Norm2KernelEv", 40, 0), ("plain_c", 16, 0))
+        self.assertEqual([(k.name, k.registers, k.stack) for k in kernels], [("Norm2", 40, 0), ("Spiller", 32, 256), ("plain_c", 16, 0)])
+        cuda_static.write(kernels, self.document)
+        self.assertEqual(self.problems(kernels), ["Spiller on sm_90: a stack frame of 256 bytes, expected none: registers are spilled"])
+
+    def test_functions_that_kernels_call_spill_no_less(self):
+        kernels = self.kernels_of(("_ZN7binocle4cuda10NormKernelEv", 40, 0), ("_ZN7binocleL6helperEf", None, 8))
+        cuda_static.write(kernels, self.document)
+        self.assertEqual(self.problems(kernels), ["helper on sm_90: a stack frame of 8 bytes, expected none: registers are spilled"])
+
     def test_what_fits_nowhere_is_refused(self):
         kernels = [kernel(shared=300000, blocks=0)]
         cuda_static.write(kernels, self.document)
@@ -70,6 +109,10 @@ class ReadingTest(unittest.TestCase):
         self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda17AttendTilesKernelILi128ELb0EEEvNS0_13AttentionWorkINS_4Bf16EEE"), "AttendTiles<128, false>")
         self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda12_GLOBAL__N_110NormKernelIfEEvNS0_8NormWorkEPT_"), "Norm<f32>")
         self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda12_GLOBAL__N_116MergePartsKernelENS0_9MergeWorkE"), "MergeParts")
+        self.assertEqual(cuda_static.short_name("_ZN7binocle4cuda12_GLOBAL__N_111Norm2KernelILb1EEEv"), "Norm2<true>")
+        self.assertEqual(cuda_static.short_name("_Z7SpillerPKfPf"), "Spiller")
+        self.assertEqual(cuda_static.short_name("_ZN7binocleL6helperEf"), "helper")
+        self.assertEqual(cuda_static.short_name("memset_32"), "memset_32")
 
     def test_occupancy_is_the_least_of_the_limits(self):
         self.assertEqual(cuda_static.occupancy(90, 168, 128, 0), 3)  # registers

@@ -151,8 +151,9 @@ cudaGraphExec_t OpenedDevice::Capture(const CudaRun& run) {
   bool captured = true;
   try {
     RunSteps(run);
-  } catch (const Error&) {
-    captured = false;  // a step that no graph can have; it tells again when it runs by itself
+  } catch (...) {
+    // A step that no graph can have, or that found no memory: it tells again when it runs by itself. Whatever it was, a stream may not be left capturing.
+    captured = false;
   }
   cudaGraph_t graph = nullptr;
   captured = cudaStreamEndCapture(stream_, &graph) == cudaSuccess && captured;

@@ -56,11 +56,13 @@ PLANTS = [
     ("weights_overwritten", ROWS, "    __syncwarp();\n  }\n};", "  }\n};", "race"),
     ("queries_before_they_are_there", ROWS, "    __syncthreads();\n    RowState", "    RowState", "race"),
     ("merges_before_all_left", ROWS, "lane, parts[warp]);\n    __syncthreads();\n    const int64_t at", "lane, parts[warp]);\n    const int64_t at", "race"),
+    ("every_other_page_of_a_warp", ROWS, "page < tile.pages; page += kRowWarps)", "page < tile.pages; page += 2 * kRowWarps)", "numbers"),
     ("scores_of_unseen_keys", ROWS, "key < row.first_key || key >= row.end_key", "key < row.first_key", "uninitialised"),
     ("content_not_rescaled", VARIED, "        content_sum[0] *= factor[0];\n", "", "numbers"),
     ("gains_of_signed_scores", VARIED, "rows[i / 2].gain * fabsf(x)", "rows[i / 2].gain * x", "numbers"),
     ("classes_of_the_neighbour", VARIED, "(i % 2 * 8) & 0xFF", "((i + 1) % 2 * 8) & 0xFF", "numbers"),
     ("sinks_that_are_not_seen", SINKS, "    if (key < row.first_key || key >= row.end_key) continue;\n", "", "numbers"),
+    ("without_the_sink_it_needs", SINKS, "sinks.needs_visual_sink && sinks.sink_counts[1] == 0;", "false;", "numbers"),
     ("gain_of_the_whole_output", SINKS, "(gains.content - 1) * m.content *", "(gains.content - 1) *", "numbers"),
     ("rotated_backwards", KV, "{low * c - high * s, high * c + low * s}", "{low * c + high * s, high * c - low * s}", "numbers"),
     ("queries_not_scaled", KV, "Store(to + half, work.scale * pair.high)", "Store(to + half, pair.high)", "numbers"),
@@ -76,6 +78,10 @@ PLANTS = [
     ("offset_forgotten", COMPACT, "-8 * work.x.group_sums[at]", "0 * work.x.group_sums[at]", "numbers"),
     ("factor_of_the_next_group", COMPACT, "+ group / 2] >> (group % 2 * 4)", "+ group / 2] >> ((group + 1) % 2 * 4)", "numbers"),
     ("features_past_the_last", COMPACT, "int64_t{Smaller(first + f, work.w.features - 1)} * chunks", "int64_t{first + f} * chunks", "out of bounds"),
+    ("every_other_turn_of_bytes", COMPACT, "chunk < chunks; chunk += kWarp", "chunk < chunks; chunk += 2 * kWarp", "numbers"),
+    ("every_other_turn_of_halves", COMPACT, "group < groups; group += kWarp)", "group < groups; group += 2 * kWarp)", "numbers"),
+    ("every_other_turn_of_a_row", COMPACT, "group += kByteThreads / kWarp)", "group += 2 * kByteThreads / kWarp)", "uninitialised"),
+    ("scales_without_end", COMPACT, "most > kLeastMaximum &&", "most > 0 &&", "numbers"),
     ("maximum_without_a_barrier", COMPACT, "= value;\n  __syncthreads();\n  for (int w", "= value;\n  for (int w", "race"),
     ("sum_without_a_barrier", OPS, "= value;\n  __syncthreads();\n  float sum", "= value;\n  float sum", "race"),
     ("squares_with_the_mean", OPS, "(x[i] - mean) * (x[i] - mean)", "x[i] * x[i]", "numbers"),
@@ -105,16 +111,19 @@ def write(name, root, out):
 
 
 SOME = {
-    "no_plant", "refill_without_barrier", "waits_for_too_little", "tail_one_too_long", "wrong_lane_of_maximum", "output_not_rescaled",
+    "refill_without_barrier", "waits_for_too_little", "tail_one_too_long", "wrong_lane_of_maximum", "output_not_rescaled",
     "copies_one_key_more", "values_not_transposed", "rows_off_the_chunks", "returns_from_the_warp", "writes_absent_rows",
     "heads_of_the_first_group", "barrier_for_some", "merges_one_part_again", "weights_without_a_fence", "scores_of_unseen_keys",
-    "content_not_rescaled", "classes_of_the_neighbour", "sinks_that_are_not_seen", "rotated_backwards", "slots_of_one_page",
-    "ties_by_the_last_id", "scan_without_a_barrier", "bytes_cut_off", "maximum_without_a_barrier", "squares_with_the_mean",
+    "content_not_rescaled", "classes_of_the_neighbour", "sinks_that_are_not_seen", "without_the_sink_it_needs", "rotated_backwards", "slots_of_one_page",
+    "ties_by_the_last_id", "scan_without_a_barrier", "bytes_cut_off", "every_other_turn_of_bytes", "every_other_turn_of_halves",
+    "maximum_without_a_barrier", "squares_with_the_mean",
     "one_number_more", "counts_overwritten", "sinks_of_the_own_warp_twice",
 }
 
 
 def main():
+    if unknown := SOME - {plant[0] for plant in PLANTS}:
+        sys.exit(f"SOME names plants that do not exist: {', '.join(sorted(unknown))}")
     if sys.argv[1:] in (["list"], ["some"]):
         for name, (source, library), _, _, found_by in PLANTS:
             if sys.argv[1] == "list" or name in SOME:

@@ -90,24 +90,33 @@ void Varied(const PlantedKernels& kernels, Outcome& outcome) {
       counts("sink counts", std::vector<int32_t>{static_cast<int32_t>(sinks.size()),
                                                  static_cast<int32_t>(sinks.size())}),
       pages("pages", std::vector<int32_t>(p.runs[0].pages.begin(), p.runs[0].pages.end()));
-  const simt::Array<cuda::SinkRow> device_rows("sink rows", rows);
   const simt::Array<cuda::TilePolicy> device_policies("policies", policies);
+  // A second one that nothing may change: it asks for visual sinks, and is told of none.
+  const simt::Array<int32_t> no_visual_ones(
+      "other sink counts", std::vector<int32_t>{static_cast<int32_t>(sinks.size()), 0});
   const simt::Array<cuda::SinkPolicy> sink_policies(
-      "sink policies", std::vector<cuda::SinkPolicy>{{device_sinks.data(), counts.data(), false,
-                                                      cuda::DeviceRule::kContentShare, params}});
-  kernels.sinks({.shape = device.shape(),
-                 .q = device.q.data(),
-                 .q_stride = 4 * 64,
-                 .kv = {device.keys.data(), device.values.data()},
-                 .rows = device_rows.data(),
-                 .count = 18,
-                 .pages = pages.data(),
-                 .policies = device_policies.data(),
-                 .sink_policies = sink_policies.data(),
-                 .result = {device.out.data(), device.lse.data(), device.content_out.data(),
-                            device.content_lse.data()},
-                 .masses = nullptr,
-                 .gains = nullptr});
+      "sink policies",
+      std::vector<cuda::SinkPolicy>{
+          {device_sinks.data(), counts.data(), false, cuda::DeviceRule::kContentShare, params},
+          {device_sinks.data(), no_visual_ones.data(), true, cuda::DeviceRule::kContentShare,
+           params}});
+  for (const int32_t policy_of_sinks : {1, 0}) {
+    for (cuda::SinkRow& row : rows) row.sink_policy = policy_of_sinks;
+    const simt::Array<cuda::SinkRow> device_rows("sink rows", rows);
+    kernels.sinks({.shape = device.shape(),
+                   .q = device.q.data(),
+                   .q_stride = 4 * 64,
+                   .kv = {device.keys.data(), device.values.data()},
+                   .rows = device_rows.data(),
+                   .count = 18,
+                   .pages = pages.data(),
+                   .policies = device_policies.data(),
+                   .sink_policies = sink_policies.data(),
+                   .result = {device.out.data(), device.lse.data(), device.content_out.data(),
+                              device.content_lse.data()},
+                   .masses = nullptr,
+                   .gains = nullptr});
+  }
   outcome.right = Within(device.out.span(), want, 2 * kBf16Out, "out") &&
                   Within(device.lse.span(), want_lse, kLse, "lse");
 }
@@ -195,9 +204,11 @@ void Sampling(const PlantedKernels& kernels, Outcome& outcome) {
 }
 
 void Compact(const PlantedKernels& kernels, Outcome& outcome) {
-  constexpr int32_t kRows = 5, kFeatures = 7, kDepth = 192;
+  // A warp's lanes come again after 512 weights of a byte, and after 1,024 of four bits.
+  constexpr int32_t kRows = 5, kFeatures = 7, kDepth = 1152;
   testing::Numbers numbers(7);
   const Tensor x = testing::RandomTensor({kRows, kDepth}, numbers);
+  for (int64_t i = 0; i < kDepth; ++i) x.row(kRows - 1)[i] *= 1e-37F;  // all but zero
   std::vector<uint8_t> q(size_t{kFeatures} * kDepth), factors(size_t{kFeatures} * kDepth / 64);
   for (uint8_t& byte : q) byte = static_cast<uint8_t>(numbers.Int(0, 255));
   for (uint8_t& byte : factors) byte = static_cast<uint8_t>(numbers.Int(0, 255));

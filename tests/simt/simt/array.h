@@ -63,4 +63,22 @@ class Array {
   Region* region_;
 };
 
+// Counts, in checked builds, how often kernels read memory that is not the emulator's own: a module's (simt_module.h).
+class WatchedReads {
+ public:
+  WatchedReads(std::string name, const void* begin, size_t bytes)
+      : region_(Memory::Instance().Watch(std::move(name), begin, bytes)) {
+    region_.reads.assign(region_.cells.size(), 0);
+  }
+  ~WatchedReads() { Memory::Instance().Forget(region_); }
+  WatchedReads(const WatchedReads&) = delete;
+  WatchedReads& operator=(const WatchedReads&) = delete;
+
+  // Of the two bytes at `offset`.
+  uint32_t At(size_t offset) const { return region_.reads[offset / region_.granule]; }
+
+ private:
+  Region& region_;
+};
+
 }  // namespace simt

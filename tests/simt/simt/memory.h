@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -80,6 +81,9 @@ class Memory {
   // Buffers from now on begin so many bytes past a multiple of 256, as pieces of a larger one do. Less than 256.
   void SetOffset(size_t bytes) { offset_ = bytes; }
   void Free(Region& region);
+  // Memory that is not the arena's, all of which has a value: accesses to it are held against a shadow from here on, until it is forgotten.
+  Region& Watch(std::string name, const void* begin, size_t bytes);
+  void Forget(const Region& region);
 
   // A block's shared memory. `tag` tells the arrays of a kernel apart.
   void* Shared(const void* tag, size_t bytes, const char* name);
@@ -112,6 +116,7 @@ class Memory {
   size_t offset_ = 0;
   int64_t live_buffers_ = 0;
   std::vector<Region*> units_;  // of every kUnit bytes of the arena
+  std::vector<std::unique_ptr<Region>> watched_;
   std::vector<Region> shared_regions_;
   std::vector<const void*> shared_tags_;
   size_t shared_used_ = 0;  // of the arrays of fixed size, with gaps
