@@ -37,18 +37,18 @@ Keywords KeywordsOf(std::string_view type) {
 }
 
 // A schema and where it is.
-struct Place {
+struct SchemaPlace {
   const OrderedJson& schema;
   std::string pointer;  // "#/properties/colour"
 
   bool Has(std::string_view key) const { return schema.contains(std::string(key)); }
   const OrderedJson& At(std::string_view key) const { return schema.at(std::string(key)); }
-  Place Under(std::string_view key, const OrderedJson& child) const {
+  SchemaPlace Under(std::string_view key, const OrderedJson& child) const {
     std::string escaped;
     for (const char c : key) escaped += c == '~' ? "~0" : c == '/' ? "~1" : std::string(1, c);
     return {child, pointer + "/" + escaped};
   }
-  Place Child(std::string_view key) const { return Under(key, At(key)); }
+  SchemaPlace Child(std::string_view key) const { return Under(key, At(key)); }
 
   template <typename... Parts>
   [[noreturn]] void Invalid(const Parts&... parts) const {
@@ -71,16 +71,16 @@ class Compiler {
   }
 
  private:
-  State Value(State from, const Place& place);
-  State Composed(State from, const Place& place);
-  State Reference(State from, const Place& place);
-  State Typed(State from, const Place& place);
-  State OfType(State from, const Place& place, std::string_view type);
-  State String(State from, const Place& place);
-  State Integer(State from, const Place& place);
-  State Array(State from, const Place& place);
-  State Object(State from, const Place& place);
-  State Literals(State from, const Place& place);
+  State Value(State from, const SchemaPlace& place);
+  State Composed(State from, const SchemaPlace& place);
+  State Reference(State from, const SchemaPlace& place);
+  State Typed(State from, const SchemaPlace& place);
+  State OfType(State from, const SchemaPlace& place, std::string_view type);
+  State String(State from, const SchemaPlace& place);
+  State Integer(State from, const SchemaPlace& place);
+  State Array(State from, const SchemaPlace& place);
+  State Object(State from, const SchemaPlace& place);
+  State Literals(State from, const SchemaPlace& place);
   State Literal(State from, const OrderedJson& value);
 
   State Quoted(State from, const RegexNode& inside) {
@@ -104,7 +104,7 @@ std::string Quote(std::string_view text) {
   return OrderedJson(std::string(text)).dump(-1, ' ', false);
 }
 
-void CheckKeywords(const Place& place, const Keywords& allowed) {
+void CheckKeywords(const SchemaPlace& place, const Keywords& allowed) {
   for (const auto& [key, value] : place.schema.items()) {
     const auto is_key = [&k = key](std::string_view known) { return known == k; };
     if (std::none_of(std::begin(kAnnotations), std::end(kAnnotations), is_key) &&
@@ -117,7 +117,7 @@ void CheckKeywords(const Place& place, const Keywords& allowed) {
 }
 
 // A count that a keyword gives.
-int CountOr(const Place& place, std::string_view key, int fallback) {
+int CountOr(const SchemaPlace& place, std::string_view key, int fallback) {
   if (!place.Has(key)) return fallback;
   const OrderedJson& value = place.At(key);
   constexpr int kMost = 1'000'000'000;
@@ -128,7 +128,7 @@ int CountOr(const Place& place, std::string_view key, int fallback) {
 }
 
 // The types of `type`, none where it is absent.
-std::vector<std::string> TypesOf(const Place& place) {
+std::vector<std::string> TypesOf(const SchemaPlace& place) {
   constexpr std::string_view kTypes[] = {"null",   "boolean", "integer", "number",
                                          "string", "array",   "object"};
   if (!place.Has("type")) return {};
@@ -146,7 +146,7 @@ std::vector<std::string> TypesOf(const Place& place) {
   return JsonTypes(place.schema);
 }
 
-State Compiler::Value(State from, const Place& place) {
+State Compiler::Value(State from, const SchemaPlace& place) {
   if (place.schema.is_boolean()) {
     if (place.schema.get<bool>()) place.Unimplemented("a schema that accepts everything");
     place.Invalid("the schema false accepts nothing");
@@ -165,7 +165,7 @@ State Compiler::Value(State from, const Place& place) {
   return end;
 }
 
-State Compiler::Reference(State from, const Place& place) {
+State Compiler::Reference(State from, const SchemaPlace& place) {
   CheckKeywords(place, {"$ref"});
   const OrderedJson& reference = place.At("$ref");
   if (!reference.is_string()) place.Invalid("$ref is no string");
@@ -182,10 +182,10 @@ State Compiler::Reference(State from, const Place& place) {
   return end;
 }
 
-State Compiler::Composed(State from, const Place& place) {
+State Compiler::Composed(State from, const SchemaPlace& place) {
   const char* key = place.Has("anyOf") ? "anyOf" : "oneOf";
   CheckKeywords(place, {key});
-  const Place list = place.Child(key);
+  const SchemaPlace list = place.Child(key);
   if (!list.schema.is_array() || list.schema.empty())
     list.Invalid("expected a list of at least one schema");
   const State end = nfa_.NewState();
@@ -203,7 +203,7 @@ State Compiler::Composed(State from, const Place& place) {
 }
 
 // The values of enum or const, those that `type` allows.
-State Compiler::Literals(State from, const Place& place) {
+State Compiler::Literals(State from, const SchemaPlace& place) {
   const char* key = place.Has("const") ? "const" : "enum";
   CheckKeywords(place, {key, "type"});
   std::vector<const OrderedJson*> values;
@@ -241,7 +241,7 @@ State Compiler::Literal(State from, const OrderedJson& value) {
   return nfa_.AddText(at, object ? "}" : "]");
 }
 
-State Compiler::Typed(State from, const Place& place) {
+State Compiler::Typed(State from, const SchemaPlace& place) {
   const std::vector<std::string> types = TypesOf(place);
   if (types.empty()) {
     CheckKeywords(place, {});
@@ -257,7 +257,7 @@ State Compiler::Typed(State from, const Place& place) {
   return end;
 }
 
-State Compiler::OfType(State from, const Place& place, std::string_view type) {
+State Compiler::OfType(State from, const SchemaPlace& place, std::string_view type) {
   if (type == "null") return nfa_.AddText(from, "null");
   if (type == "integer") return Integer(from, place);
   if (type == "string") return String(from, place);
@@ -275,7 +275,7 @@ State Compiler::OfType(State from, const Place& place, std::string_view type) {
   return end;
 }
 
-State Compiler::String(State from, const Place& place) {
+State Compiler::String(State from, const SchemaPlace& place) {
   const bool length = place.Has("minLength") || place.Has("maxLength");
   if (length + place.Has("pattern") + place.Has("format") > 1)
     place.Unimplemented("more than one of pattern, format and the lengths");
@@ -303,7 +303,7 @@ State Compiler::String(State from, const Place& place) {
 }
 
 // The integers within the bounds that are written at all.
-State Compiler::Integer(State from, const Place& place) {
+State Compiler::Integer(State from, const SchemaPlace& place) {
   int64_t low = -kMaxJsonInteger;
   int64_t high = kMaxJsonInteger;
   const auto bound = [&](std::string_view key) {
@@ -330,10 +330,10 @@ State Compiler::Integer(State from, const Place& place) {
   return nfa_.AddRegex(from, JsonInteger(low, high));
 }
 
-State Compiler::Array(State from, const Place& place) {
+State Compiler::Array(State from, const SchemaPlace& place) {
   if (!place.Has("items") && !place.Has("prefixItems"))
     place.Unimplemented("an array without \"items\" and \"prefixItems\"");
-  const Place prefix = place.Has("prefixItems") ? place.Child("prefixItems") : place;
+  const SchemaPlace prefix = place.Has("prefixItems") ? place.Child("prefixItems") : place;
   const size_t fixed = place.Has("prefixItems") ? prefix.schema.size() : 0;
   if (place.Has("prefixItems") && (!prefix.schema.is_array() || fixed == 0))
     prefix.Invalid("expected a list of at least one schema");
@@ -365,9 +365,9 @@ State Compiler::Array(State from, const Place& place) {
 
 // Properties in the schema's order. `bare` is the state before any of them, `filled` the one after some; both lead to the next
 // property, so that what follows is there once however many were left out.
-State Compiler::Object(State from, const Place& place) {
+State Compiler::Object(State from, const SchemaPlace& place) {
   if (!place.Has("properties")) place.Unimplemented("an object without \"properties\"");
-  const Place properties = place.Child("properties");
+  const SchemaPlace properties = place.Child("properties");
   if (!properties.schema.is_object()) properties.Invalid("expected an object of schemas");
   if (place.Has("additionalProperties") && place.At("additionalProperties") != OrderedJson(false))
     place.Unimplemented("\"additionalProperties\" other than false");
