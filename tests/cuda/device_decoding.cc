@@ -1,3 +1,8 @@
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
 #include "attention/segments.h"
 #include "core/ops/activation.h"
 #include "core/ops/device_rows.h"
@@ -78,7 +83,7 @@ void CompareActivations(Devices& d) {
   }
 }
 
-// Every filter; the tokens themselves.
+// Every filter, a penalty and a constraint; the tokens themselves.
 void CompareSampling(Devices& d) {
   constexpr int32_t kVocabulary = 5000;
   Numbers numbers(18);
@@ -87,15 +92,27 @@ void CompareSampling(Devices& d) {
       {.temperature = 1, .seed = 1},
       {.temperature = 1, .top_k = 20, .top_p = 0.9, .seed = 2},
       {.temperature = 1.5, .min_p = 0.05, .seed = 3},
-      {.temperature = 0.8, .top_p = 0.5, .seed = 4}};
+      {.temperature = 0.8, .top_p = 0.5, .seed = 4},
+      {.temperature = 1.2, .repetition_penalty = 1.4, .seed = 5},
+      {.temperature = 2, .seed = 6}};
   const Tensor logits = RandomTensor({std::ssize(params), kVocabulary}, numbers, 3);
   std::vector<Sampler> samplers;
   for (const SamplingParams& one : params) samplers.emplace_back(one, kVocabulary - 3);
-  std::vector<const Sampler*> asked;
-  for (const Sampler& sampler : samplers) asked.push_back(&sampler);
+  std::vector<int32_t> prompt(kVocabulary / 2);
+  std::iota(prompt.begin(), prompt.end(), 0);
+  samplers[5].Observe(prompt);
+  // Every third id for the last.
+  std::vector<uint64_t> allowed((kVocabulary + 63) / 64);
+  for (size_t id = 0; id < kVocabulary; id += 3) allowed[id / 64] |= uint64_t{1} << id % 64;
+  std::vector<DeviceChoice> asked;
+  for (const Sampler& sampler : samplers) asked.push_back({.sampler = &sampler});
+  asked.back().allowed = allowed;
   std::vector<int32_t> tokens(params.size());
   SampleOnDevice(d.gpu, d.On(logits), kVocabulary - 3, asked, tokens);
   double differ = 0;
+  float* last = logits.row(std::ssize(params) - 1);
+  for (int64_t id = 0; id < kVocabulary; ++id)
+    if (id % 3 != 0) last[id] = -std::numeric_limits<float>::infinity();
   for (size_t t = 0; t < params.size(); ++t)
     differ +=
         samplers[t].Sample({logits.row(static_cast<int64_t>(t)), kVocabulary}) == tokens[t] ? 0 : 1;
