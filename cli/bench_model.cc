@@ -96,8 +96,9 @@ void RunSpeed(const SpeedFlags& flags) {
   if (isatty(STDERR_FILENO))
     options.on_step = [](const std::string& what) { std::cerr << what << std::endl; };
   const EngineOptions engine = flags.model.Options();
+  if (engine.device != "cpu")
+    TellDeviceNote(Engine::Inspect(flags.model.Path(), engine).device_note, engine.device);
   const SpeedBench bench = BenchSpeed(flags.model.Path(), engine, options);
-  TellDeviceNote(bench.device_note, engine.device);
   if (flags.json) {
     std::cout << Line(ToJson(bench)) << '\n';
   } else {

@@ -25,7 +25,7 @@ bool IsIgnored(int signal) {
 
 InterruptFlag::InterruptFlag() : InterruptFlag({SIGINT}) {}
 
-InterruptFlag::InterruptFlag(std::vector<int> signals) {
+InterruptFlag::InterruptFlag(std::initializer_list<int> signals) {
   Clear();
   for (const int signal : signals) {
     if (signal != SIGINT && IsIgnored(signal)) continue;

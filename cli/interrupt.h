@@ -2,6 +2,7 @@
 #pragma once
 
 #include <csignal>
+#include <initializer_list>
 #include <vector>
 
 namespace binocle::cli {
@@ -11,7 +12,7 @@ class InterruptFlag {
  public:
   InterruptFlag();
   // So do these signals. Others than SIGINT stay ignored where they are, as nohup has it.
-  explicit InterruptFlag(std::vector<int> signals);
+  explicit InterruptFlag(std::initializer_list<int> signals);
   ~InterruptFlag();
   InterruptFlag(const InterruptFlag&) = delete;
   InterruptFlag& operator=(const InterruptFlag&) = delete;

@@ -89,8 +89,12 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
   }
   sums = of_bytes ? std::min(sums, kDeviceSumsBytes) : 0;
   const int64_t of_row = (q_width + c.text.heads) * 4;  // what attention says, and its LSE
+  // Text between two pictures is a run of its own.
+  const int64_t runs =
+      sequences *
+      (1 + (c.takes_pictures() ? context / std::max<int64_t>(1, c.visual_tokens()) : 0));
   const int64_t parts =
-      std::min(decoder_rows, sequences * MostRowsInParts(c.text.heads, c.text.kv_heads)) *
+      std::min(decoder_rows, runs * MostRowsInParts(c.text.heads, c.text.kv_heads)) *
       MostParts(context, c.text.kv_heads);
   // Twice where VAR tells what the content of a picture gives: the plan does not know who will ask for it.
   const int64_t attention = 2 * parts * of_row + decoder_rows * of_row;

@@ -26,7 +26,7 @@ enum class OrderKind : int64_t {
 
 class Order {
  public:
-  static constexpr int64_t kVersion = 2;
+  static constexpr int64_t kVersion = 3;
 
   explicit Order(OrderKind kind) { Put(static_cast<int64_t>(kind)); }
   // The next one of rank 0, whenever it comes. Throws UNAVAILABLE as Communicator does.

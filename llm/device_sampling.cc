@@ -10,14 +10,14 @@ namespace binocle {
 namespace {
 
 cuda::SampleParams ParamsOf(const DeviceChoice& choice, int32_t usable) {
-  if (choice.sampler == nullptr) return {0, 0, 1, 0, 1, 0};
-  const SamplingParams& p = choice.sampler->params();
+  const bool asked = choice.sampler != nullptr;
+  const SamplingParams p = asked ? choice.sampler->params() : SamplingParams{};
   return {.temperature = p.temperature,
           .top_k = static_cast<int32_t>(std::min<int64_t>(p.top_k, usable)),
           .top_p = p.top_p,
           .min_p = p.min_p,
           .repetition_penalty = static_cast<float>(p.repetition_penalty),
-          .uniform = choice.sampler->NextUniform()};
+          .uniform = asked ? choice.sampler->NextUniform() : 0};
 }
 
 const uint64_t* UploadBits(CudaBackend& cuda, std::span<const uint64_t> bits) {

@@ -41,7 +41,8 @@ class Sampler {
   // logits: one row of the vocabulary, at least `usable` long. Throws INTERNAL for NaN, +∞ or nothing but −∞.
   int32_t Sample(std::span<const float> logits);
 
-  // The same on a GPU (llm/device_sampling.h): what it takes, and what becomes of its choice. Throws as Sample does.
+  // The same on a GPU (llm/device_sampling.h): what it takes, and what becomes of its choice. Throws as Sample does, and for a NaN or +∞ of a
+  // token that a constraint forbids as well.
   const SamplingParams& params() const { return params_; }
   std::span<const uint64_t> observed() const;  // a bit per id; empty where no penalty asks for it
   double NextUniform() const;

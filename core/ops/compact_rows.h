@@ -2,8 +2,8 @@
 //
 //   bytes   s = max_k |x_k| / 127     b_k = round(x_k / s) + 128, ties to even     x_k ≈ s·(b_k − 128)
 //
-// A row of zeros has s = 0, one with an infinity or NaN has s = NaN. The scale is a row's own, so a row does not depend on the others. Beside weights in blocks (block_strip.h) every 32 k have a
-// scale, and bytes have no offset.
+// A row of zeros has s = 0, one with an infinity or NaN has s = NaN. The scale is a row's own, so a row does not depend on the others.
+// Beside weights in blocks (block_strip.h) every 32 k have a scale, and bytes have no offset.
 #pragma once
 
 #include <cstdint>

@@ -62,12 +62,12 @@ void PairRowsBf16(const float* even, const float* odd, int64_t count, Bf16* out)
 // maximum of floats forgets it.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V LargerMagnitude(D d, V a, V b) {
-  const hn::RebindToSigned<D> di;
+  const hn::Rebind<int32_t, D> di;
   return hn::BitCast(d, hn::Max(hn::BitCast(di, a), hn::BitCast(di, hn::Abs(b))));
 }
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE float LargestMagnitude(D /*d*/, V lanes) {
-  const hn::RebindToSigned<D> di;
+  const hn::Rebind<int32_t, D> di;
   const int32_t bits = hn::GetLane(hn::MaxOfLanes(di, hn::BitCast(di, lanes)));
   float largest;
   std::memcpy(&largest, &bits, sizeof(largest));

@@ -34,7 +34,7 @@ void PackBf16(const Column& c, Bf16* panel) {
     panel[k / 2 * 128 + c.n * 2 + k % 2] = Bf16FromF32(c.row[k]);
 }
 
-// 1 / scale; 0 where it is infinite: such rows, and rows of zeros, are zeros.
+// 1 / scale; 0 where it is infinite or next to it: such rows, and rows of zeros, are zeros.
 float Inverse(float scale) { return scale > kLeastScale ? 1 / scale : 0.0F; }
 
 // Returns the scale; *sum = Σ w.

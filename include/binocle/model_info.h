@@ -24,7 +24,7 @@ struct TensorInfo {
   std::vector<int64_t> shape;
 };
 
-// Room for keys and values is taken by as many tokens.
+// EngineOptions::kv_tokens counts in steps of so many: room for keys and values is rounded up to whole ones, but where all of it is less.
 inline constexpr int64_t kKvGroupTokens = 1024;
 
 struct ModelInfo {
@@ -50,7 +50,7 @@ struct ModelInfo {
   int64_t file_bytes = 0;  // tensors as stored; mapped, not copied
   int64_t kv_bytes =
       0;  // keys and values of a request and of the one it may be paired with, at full context
-  int64_t kv_group_bytes = 0;  // of kKvGroupTokens, where EngineOptions::kv_tokens asks for more
+  int64_t kv_group_bytes = 0;  // keys and values of kKvGroupTokens positions
   // What ops pass on and threads have for themselves, at most, and a picture on its way.
   int64_t workspace_bytes = 0;
   // weights + activations + kv + workspace: what a request at full context may touch, beside the program itself.

@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "core/ops/elementwise.h"
 #include "llm/device_sampling.h"
+#include "service/engine/error_of.h"
 
 namespace binocle {
 
@@ -50,12 +51,23 @@ void StepPasses::Run(const Pass& pass) {
   });
   ForwardRows(m_.forward(), pass.rows, samples ? LogitsTo::kStay : LogitsTo::kHost);
   if (samples) Sample(pass);
-  for (size_t i = 0; i < pass.ends.size(); ++i) {
-    if (samples && pass.ends[i].lane->only_samples()) continue;
-    const auto row = static_cast<int64_t>(i);
-    const TensorView logits = m_.activations.logits.view().Rows(row, row + 1);
-    if (samples) CopyRows(m_.exec, on_device.view().Rows(row, row + 1), logits);
-    pass.ends[i].logits->assign(logits.f32(), logits.f32() + logits.dim(1));
+  CopyLogits(pass, samples);
+}
+
+// To those that look at them: from the first of these to the last at once, where they have stayed on the device.
+void StepPasses::CopyLogits(const Pass& pass, bool stayed) {
+  const auto looks = [&](const End& end) { return !stayed || !end.lane->only_samples(); };
+  const auto first = std::ranges::find_if(pass.ends, looks) - pass.ends.begin();
+  const auto last = std::find_if(pass.ends.rbegin(), pass.ends.rend(), looks);
+  const auto end = pass.ends.rend() - last;
+  if (first >= end) return;
+  const TensorView logits = m_.activations.logits;
+  if (stayed)
+    CopyRows(m_.exec, m_.activations.device_logits.view().Rows(first, end),
+             logits.Rows(first, end));
+  for (auto i = first; i < end; ++i) {
+    const End& one = pass.ends[static_cast<size_t>(i)];
+    if (looks(one)) one.logits->assign(logits.row(i), logits.row(i) + logits.dim(1));
   }
 }
 
@@ -67,11 +79,14 @@ void StepPasses::Sample(const Pass& pass) {
     DeviceChoice& choice = choices.emplace_back();
     Lane& lane = *end.lane;
     if (!lane.only_samples() || lane.request.ended()) continue;
-    try {
+    // A dead end, or no memory for a mask: this request's alone.
+    const auto error = ErrorOf([&] {
       if (lane.constrained) choice.allowed = masks.emplace_back(lane.constrained->Allowed())->words;
+    });
+    if (error) {
+      lane.request.Fail(*error);
+    } else {
       choice.sampler = &lane.sampler;
-    } catch (const Error& error) {  // a dead end, which is this request's alone
-      lane.request.Fail(error);
     }
   }
   std::vector<int32_t> tokens(choices.size());

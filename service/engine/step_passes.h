@@ -36,6 +36,7 @@ class StepPasses {
   Pass& PassFor(const SequenceRows& rows);
   void Run(const Pass& pass);
   void Sample(const Pass& pass);
+  void CopyLogits(const Pass& pass, bool stayed);
 
   const LoadedModel& m_;
   std::vector<Pass> passes_;

@@ -49,14 +49,14 @@ class MakingRandomModels(Answers):
                 self.assertEqual(result.stderr.count("\n"), 1)
         self.assertEqual(os.listdir(self.folder), [])
 
-    def stopped_by(self, *signals):
-        """The line on stderr of a run that these came to while it wrote."""
-        process = subprocess.Popen([program(), "make-random", "--preset", "tinyllama-1.1b", "--out", self.folder / "out"], stderr=subprocess.PIPE, text=True)
+    def stopped_by(self, each):
+        """The line on stderr of a run that this signal came to while it wrote, in whatever job it runs: nohup's ignore SIGHUP."""
+        process = subprocess.Popen([program(), "make-random", "--preset", "tinyllama-1.1b", "--out", self.folder / "out"], stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))
         while not list(self.folder.glob("out.part/*.safetensors.part")):
             self.assertIsNone(process.poll())
             time.sleep(0.01)
-        for each in signals:
-            process.send_signal(each)
+        process.send_signal(each)
         return process.communicate()[1]
 
     def test_ctrl_c_and_whoever_ends_jobs_leave_nothing(self):

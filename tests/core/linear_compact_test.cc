@@ -115,6 +115,23 @@ INSTANTIATE_TEST_SUITE_P(All, CompactLinear,
                                   std::string(CpuLevelName(std::get<1>(test.param)));
                          });
 
+// Weights next to nothing, whose scale has no inverse, are nothing.
+TEST_P(CompactLinear, WeightsNextToNothingAreFinite) {
+  Numbers numbers(8);
+  const Tensor x = RandomTensor({3, 65}, numbers);
+  const Tensor weight = RandomTensor({4, 65}, numbers);
+  for (int64_t k = 0; k < 65; ++k) {
+    weight.row(1)[k] *= 1e-37F;
+    weight.row(2)[k] *= 1e-44F;
+  }
+  const Tensor y = Product(x, Pack(weight, {}, kind()), level());
+  for (int64_t r = 0; r < 3; ++r) {
+    EXPECT_NEAR(y.row(r)[1], 0, 1e-34) << r;
+    EXPECT_EQ(y.row(r)[2], kind() == WeightKind::kBf16 ? y.row(r)[2] : 0.0F) << r;
+    EXPECT_GT(std::fabs(y.row(r)[0]), 1e-3) << r;
+  }
+}
+
 // Bytes have no NaN and no infinity: a row that has one has no result, and says so.
 TEST_P(CompactLinear, WhatIsNotFiniteIsSoInEveryResultOfItsRow) {
   constexpr int64_t kBroken = 2;

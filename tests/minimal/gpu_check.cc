@@ -80,6 +80,7 @@ double OffOf(const Tensor& got, const Tensor& want) {
   double most = 0, off = 0;
   for (int64_t i = 0; i < want.view().elements(); ++i) {
     most = std::max(most, std::abs(static_cast<double>(want.f32()[i])));
+    if (std::isnan(want.f32()[i]) != std::isnan(got.f32()[i])) return INFINITY;
     off = std::max(off, std::abs(static_cast<double>(want.f32()[i]) - got.f32()[i]));
   }
   return off / most;

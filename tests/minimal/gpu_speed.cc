@@ -22,7 +22,7 @@ enum class Passes : uint8_t { kRepeated, kNew };
 
 // Milliseconds, the median of several calls after one that does not count.
 double Median(Exec& ex, Passes passes, const std::function<void()>& body) {
-  static float different = 1;
+  float different = 1;
   const Tensor mark = Tensor::F32({1, 1}, "mark", ex.place());
   std::vector<double> times;
   for (int round = 0; round <= kRounds; ++round) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <future>
 #include <thread>
 
 #include "simt_module.h"
@@ -149,11 +150,28 @@ TEST(EmulatedEngine, OnlyWhoLooksAtLogitsHasThemCome) {
   Request looking = Question(12);
   looking.generation.logprobs = 3;
   const Response alone = host.Generate(looking);
-  testing::Ticket first(device, looking), second(device, sampled);
-  const Response beside = first.Wait();
+  TheSimtDevices() = {};
+  device.Generate(looking);
+  const int64_t of_looking = TheSimtDevices().read_bytes;
+  TheSimtDevices() = {};
+  // The engine waits in the first one's beginning until both are there, so that they take their steps together.
+  std::promise<void> both_are_there;
+  std::promise<Response> answered;
+  const Submission first = device.Submit(
+      looking,
+      {.on_started = [&](const Started&) { both_are_there.get_future().wait(); },
+       .on_delta = {},
+       .on_finished = [&](Response r) { answered.set_value(std::move(r)); },
+       .on_error = [&](const Error& e) { answered.set_exception(std::make_exception_ptr(e)); }});
+  testing::Ticket second(device, sampled);
+  both_are_there.set_value();
+  const Response beside = answered.get_future().get();
   EXPECT_EQ(beside.answers[0].token_ids, alone.answers[0].token_ids);
   EXPECT_NEAR(beside.answers[0].logprobs[5][2].value, alone.answers[0].logprobs[5][2].value, 1e-3);
   EXPECT_EQ(second.Wait().answers[0].token_ids, want);
+  EXPECT_GT(TheSimtDevices().read_bytes, of_looking);
+  EXPECT_LT(TheSimtDevices().read_bytes, of_looking + 16 * std::ssize(want))
+      << "tokens of both rows";
 }
 
 }  // namespace

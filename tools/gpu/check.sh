@@ -10,6 +10,7 @@ set -uo pipefail
 cd "$(dirname "$0")/../.."
 out=${1:-build/gpu-report}
 mkdir -p "$out"
+rm -f "$out"/*.txt
 : >"$out/summary.txt"
 end=$((SECONDS + ${CHECK_SECONDS:-590}))
 status=0
@@ -68,11 +69,11 @@ part model 60 "$check" model
 part speed 150 "$check" "${SPEED:-speed}"
 if python3 -c 'import torch, transformers; assert torch.cuda.is_available()' 2>/dev/null; then
   part peer 150 python3 tools/gpu/peer.py
-  python3 tools/gpu/ratios.py "$out/speed.txt" "$out/peer.txt" | tee -a "$out/summary.txt"
+  [ ! -f "$out/speed.txt" ] || [ ! -f "$out/peer.txt" ] || python3 tools/gpu/ratios.py "$out/speed.txt" "$out/peer.txt" | tee -a "$out/summary.txt"
 else
   say "peer: skipped, there is no PyTorch with transformers that sees the GPU"
 fi
-grep ', asked ' "$out/speed.txt" >>"$out/summary.txt"
+[ ! -f "$out/speed.txt" ] || grep ', asked ' "$out/speed.txt" >>"$out/summary.txt"
 
 sanitizer=$(command -v compute-sanitizer || ls "$(dirname "$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)")/compute-sanitizer" 2>/dev/null)
 runs=("memcheck ops" "racecheck ops" "memcheck model" "initcheck model")

@@ -115,6 +115,10 @@ Vec1U32 ShiftLeft(Vec1U32 v) {
 }
 inline Vec1 BitCast(Tag, Vec1U32 v) { return {std::bit_cast<float>(v.raw)}; }
 inline Vec1U32 BitCast(ScalableTag<uint32_t>, Vec1 v) { return {std::bit_cast<uint32_t>(v.raw)}; }
+inline Vec1 BitCast(Tag, Vec1I32 v) { return {std::bit_cast<float>(v.raw)}; }
+inline Vec1I32 BitCast(ScalableTag<int32_t>, Vec1 v) { return {std::bit_cast<int32_t>(v.raw)}; }
+inline Vec1I32 Max(Vec1I32 a, Vec1I32 b) { return {HWY_MAX(a.raw, b.raw)}; }
+inline Vec1I32 MaxOfLanes(ScalableTag<int32_t>, Vec1I32 v) { return v; }
 inline Vec1U32 Add(Vec1U32 a, Vec1U32 b) { return {a.raw + b.raw}; }
 inline Vec1U32 And(Vec1U32 a, Vec1U32 b) { return {a.raw & b.raw}; }
 inline Vec1U32 Or(Vec1U32 a, Vec1U32 b) { return {a.raw | b.raw}; }
