@@ -60,8 +60,7 @@ struct StageSpeed {
 
 struct SpeedBench {
   std::string model;
-  std::string device;  // ModelInfo's, as are the next two
-  std::string device_note;
+  std::string device;  // ModelInfo's, as is the next
   std::string compute;
   std::string cpu_level;  // "amx", …
   int64_t threads = 0;

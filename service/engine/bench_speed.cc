@@ -408,7 +408,6 @@ SpeedBench BenchSpeed(const std::string& path, const EngineOptions& options,
   Speed speed(ex, std::move(checked), rows, fitted);
   SpeedBench out{.model = path,
                  .device = info.device,
-                 .device_note = info.device_note,
                  .compute = info.compute,
                  .cpu_level = std::string(CpuLevelName(ex.cpu_level())),
                  .threads = ex.threads(),

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 #include <ostream>
 #include <tuple>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "core/ops/int8_block.h"
 #include "core/ops/linear.h"
 #include "core/ops/swiglu.h"
+#include "tests/core/broken_row.h"
 #include "tests/testing/tensors.h"
 
 namespace binocle {
@@ -134,32 +134,12 @@ TEST_P(CompactLinear, WeightsNextToNothingAreFinite) {
 
 // Bytes have no NaN and no infinity: a row that has one has no result, and says so.
 TEST_P(CompactLinear, WhatIsNotFiniteIsSoInEveryResultOfItsRow) {
-  constexpr int64_t kBroken = 2;
+  Numbers numbers(7);
+  const LinearWeights w =
+      Pack(RandomTensor({70, 131}, numbers), RandomTensor({70}, numbers), kind());
   for (const int64_t rows : {int64_t{5}, int64_t{40}}) {
-    Numbers numbers(7);
-    const int64_t k = 131;
-    const LinearWeights w =
-        Pack(RandomTensor({70, k}, numbers), RandomTensor({70}, numbers), kind());
-    const Tensor clean = RandomTensor({rows, k}, numbers);
-    const Tensor want = Product(clean, w, level());
-    for (const float broken :
-         {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN(),
-          -std::numeric_limits<float>::infinity()}) {
-      for (const int64_t at : {int64_t{0}, int64_t{37}, k - 1}) {
-        Tensor x = Tensor::F32({rows, k});
-        std::copy_n(clean.f32(), rows * k, x.f32());
-        x.row(kBroken)[at] = broken;
-        const Tensor y = Product(x, w, level());
-        for (int64_t r = 0; r < rows; ++r) {
-          if (r != kBroken) {
-            EXPECT_TRUE(SameBits(y.view().Rows(r, r + 1), want.view().Rows(r, r + 1))) << r;
-            continue;
-          }
-          for (int64_t n = 0; n < w.n; ++n)
-            ASSERT_FALSE(std::isfinite(y.row(r)[n])) << broken << " at " << at << ", column " << n;
-        }
-      }
-    }
+    testing::ExpectABrokenRowBreaksAlone(RandomTensor({rows, 131}, numbers),
+                                         [&](const Tensor& x) { return Product(x, w, level()); });
   }
 }
 

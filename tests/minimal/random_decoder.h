@@ -11,6 +11,7 @@
 #include "core/weights.h"
 #include "llm/llama_decoder.h"
 #include "llm/sequence_watch.h"
+#include "tests/llm/decoder_rows.h"
 #include "tests/testing/numbers.h"
 
 namespace binocle {
@@ -104,32 +105,20 @@ class RandomDecoder {
   void ForwardPicture(KvSequence& sequence, LayerKind kind, SequenceWatch* watch = nullptr) {
     const LayerPlan plan{.kinds = std::vector(static_cast<size_t>(config_.layers), kind)};
     sequence.Extend(kText + kVisual);
-    std::vector<int32_t> positions, slots, ids;
+    std::vector<int32_t> ids;
     for (int64_t i = 0; i < kText + kVisual; ++i)
       ids.push_back(static_cast<int32_t>(i * 17 % config_.vocabulary));
-    const auto add = [&](int64_t begin, int64_t end) {
-      const QueryRun run{.first_row = std::ssize(positions),
-                         .rows = end - begin,
-                         .first_position = begin,
-                         .keys = end,
-                         .pages = sequence.pages()};
-      for (int64_t p = begin; p < end; ++p) {
-        positions.push_back(static_cast<int32_t>(p));
-        slots.push_back(sequence.Slot(p));
-      }
-      return run;
-    };
-    const std::vector<QueryRun> runs = {add(0, 1), add(1 + kVisual, kText + kVisual),
-                                        add(1, 1 + kVisual)};
+    const testing::PictureRows rows =
+        testing::RowsAroundPicture(sequence, 1, kVisual, kText + kVisual);
     BatchWatch hooks(ex_, {watch, watch}, {watch});
     decoder_->Embed(ex_, ids, activations_->x.view().Rows(0, std::ssize(ids)));
     decoder_->Forward(ex_,
                       {.text_rows = kText,
-                       .positions = positions,
-                       .slots = slots,
-                       .text_runs = std::span(runs).first(2),
-                       .visual_runs = std::span(runs).subspan(2),
-                       .runs = runs,
+                       .positions = rows.positions,
+                       .slots = rows.slots,
+                       .text_runs = rows.text_runs(),
+                       .visual_runs = rows.visual_runs(),
+                       .runs = rows.runs,
                        .hooks = watch == nullptr ? nullptr : &hooks,
                        .plan = &plan},
                       pool_, *activations_);

@@ -9,6 +9,7 @@
 #include "llm/llama_decoder.h"
 #include "simt/array.h"
 #include "simt/runtime.h"
+#include "tests/llm/decoder_rows.h"
 #include "tests/llm/rank_with_orders.h"
 
 namespace binocle {
@@ -45,21 +46,8 @@ class QueriesOfAPass {
     const LayerPlan plan{.kinds = {first, second}, .aligner = Aligner::kVoFfn};
     KvSequence sequence(pool_);
     sequence.Extend(kRows);
-    std::vector<int32_t> positions, slots;
-    const auto run = [&](int64_t begin, int64_t end) {
-      const QueryRun made{.first_row = std::ssize(positions),
-                          .rows = end - begin,
-                          .first_position = begin,
-                          .keys = end,
-                          .pages = sequence.pages()};
-      for (int64_t p = begin; p < end; ++p) {
-        positions.push_back(static_cast<int32_t>(p));
-        slots.push_back(sequence.Slot(p));
-      }
-      return made;
-    };
-    const std::vector<QueryRun> runs = {run(0, kBefore), run(kBefore + kPicture, kRows),
-                                        run(kBefore, kBefore + kPicture)};
+    const testing::PictureRows rows =
+        testing::RowsAroundPicture(sequence, kBefore, kPicture, kRows);
     const std::vector<int32_t> ids(kRows, 7);
     decoder_->Embed(ex_, ids, activations_->x.view().Rows(0, kRows));
     // Beside bf16 pages the kernels of attention have their queries from a buffer that nothing else reads.
@@ -69,11 +57,11 @@ class QueriesOfAPass {
     const simt::WatchedReads reads("queries", q.view().data(), static_cast<size_t>(q.bytes()));
     decoder_->Forward(ex_,
                       {.text_rows = kText,
-                       .positions = positions,
-                       .slots = slots,
-                       .text_runs = std::span(runs).first(2),
-                       .visual_runs = std::span(runs).subspan(2),
-                       .runs = runs,
+                       .positions = rows.positions,
+                       .slots = rows.slots,
+                       .text_runs = rows.text_runs(),
+                       .visual_runs = rows.visual_runs(),
+                       .runs = rows.runs,
                        .plan = &plan},
                       pool_, *activations_);
     ex_.Wait();
