@@ -23,6 +23,7 @@ step_deps() {
 }
 
 fonts_log=$(mktemp)
+asan_log=$(mktemp)
 wait_for_fonts() {
   [ -n "${fonts:-}" ] || { $DEPS --training && return; }
   wait "$fonts" || { cat "$fonts_log" && return 1; }
@@ -104,21 +105,21 @@ step_cuda() {
     echo "cuda: skipped, no nvcc where the build looked"
     return
   fi
+  local nvcc version other=() mix=()
   [ -x build/ptx/bin/python ] || python3 -m venv build/ptx
-  if ! build/ptx/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tools/ptx/requirements.txt; then
-    echo "cuda: skipped, nvdisasm and numpy cannot be had"
-    return
+  if build/ptx/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tools/ptx/requirements.txt; then
+    build/ptx/bin/python -B tools/tests/ptx_test.py
+    mix=(--nvdisasm "$(find build/ptx -name nvdisasm -type f | head -n 1)")
+  else
+    echo "cuda: the interpreter and the loops' mix skipped, nvdisasm and numpy cannot be had"
   fi
-  build/ptx/bin/python -B tools/tests/ptx_test.py
-  local nvcc version other=()
   nvcc=$(sed -n 's/^CMAKE_CUDA_COMPILER:[^=]*=//p' build/dev/CMakeCache.txt)
   version=$("$nvcc" --version | sed -n 's/.*release \([0-9.]*\),.*/\1/p')
   if ! grep -q "stands for nvcc $version\." docs/cuda.md; then
     echo "cuda: the static table skipped, it stands for another compiler than nvcc $version; spills are not"
     other=(--other-compiler)
   fi
-  tools/cuda_static.py check build/dev/lib/libbinocle_cuda.so docs/cuda.md "${other[@]}" \
-    --nvdisasm "$(find build/ptx -name nvdisasm -type f | head -n 1)"
+  tools/cuda_static.py check build/dev/lib/libbinocle_cuda.so docs/cuda.md "${other[@]}" "${mix[@]}"
 }
 
 # The kernels of CUDA are compiled in the dev build. What this one is for is that it compiles; optimising would take most of its time.
@@ -134,10 +135,19 @@ step_install() { tools/test_install.sh build/dev; }
 step_asan() { GTEST_FILTER=-*OfManyLongRows* asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
 step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_all_fuzzers[@]/#/fuzz_}"; }
 
+# In parts side by side, for the longest program takes longer than all others.
 asan() {
   configure_and_build asan "$@"
-  local tests=("${@%_test}")
-  ctest --test-dir build/asan -j "$JOBS" -R "^($(IFS='|'; echo "${tests[*]}"))\$" --output-on-failure --no-tests=error
+  local tests=("${@%_test}") pattern part pids=() failed=0
+  pattern="^($(IFS='|'; echo "${tests[*]}"))\$"
+  for ((part = 0; part < JOBS; ++part)); do
+    GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$part ctest --test-dir build/asan -R "$pattern" --output-on-failure --no-tests=error >"$asan_log.$part" 2>&1 &
+    pids+=($!)
+  done
+  for part in "${pids[@]}"; do wait "$part" || failed=1; done
+  cat "$asan_log".*
+  rm -f "$asan_log".*
+  return "$failed"
 }
 
 # A quarter of a minute at random for what comes over the network and for weights files, all at a time; what fails leaves its input behind. Those of the network are

@@ -16,6 +16,8 @@ using SteadyClock = std::chrono::steady_clock;
 
 // For a stranger's hello; a rank sends its own at once.
 constexpr std::chrono::seconds kToSayHello{5};
+// After this part of the time to meet, ten seconds of five minutes, whoever watches is told who is waited for.
+constexpr int kToWonder = 30;
 // Who comes beyond them is turned away.
 constexpr size_t kMostGuests = 256;
 
@@ -33,6 +35,7 @@ class Reception {
       : meeting_(meeting),
         listening_(TcpSocket::Listen(meeting.address, meeting.port)),
         until_(SteadyClock::now() + meeting.to_meet),
+        wonders_at_(SteadyClock::now() + meeting.to_meet / kToWonder),
         ranks_(static_cast<size_t>(meeting.size)) {}
 
   std::vector<TcpSocket> AwaitAll() {
@@ -40,6 +43,7 @@ class Reception {
       Wait();
       const SteadyClock::time_point now = SteadyClock::now();
       if (now >= until_) EndLate();
+      if (now >= wonders_at_) SayWhoIsAwaited();
       if (guests_.size() < kMostGuests) {
         TcpSocket guest = listening_.Accept(now);
         if (guest.open())
@@ -60,14 +64,28 @@ class Reception {
     Throw(Code::kUnavailable, "tensor_parallel: ", parts...);
   }
 
-  [[noreturn]] void EndLate() const {
+  // "1, 3"
+  std::string Missing() const {
     std::string missing;
     for (int64_t rank = 1; rank < meeting_.size; ++rank)
       if (!ranks_[static_cast<size_t>(rank)].open())
         missing += (missing.empty() ? "" : ", ") + std::to_string(rank);
+    return missing;
+  }
+
+  [[noreturn]] void EndLate() const {
     End("of ", meeting_.size, " ranks these did not come to ", PlaceOf(meeting_), " within ",
-        meeting_.to_meet.count() / 1000, " s: ", missing,
+        meeting_.to_meet.count() / 1000, " s: ", Missing(),
         turned_away_.empty() ? "" : "; the last that was turned away was ", turned_away_);
+  }
+
+  // Once.
+  void SayWhoIsAwaited() {
+    wonders_at_ = until_;
+    if (meeting_.note)
+      meeting_.note(internal::Concat("tensor_parallel: of ", meeting_.size,
+                                     " ranks these have not come to ", PlaceOf(meeting_),
+                                     " yet: ", Missing()));
   }
 
   void TurnAway(const std::string& whom) {
@@ -83,7 +101,7 @@ class Reception {
     if (guests_.size() < kMostGuests) sockets.push_back(&listening_);
     for (const TcpSocket& rank : ranks_)
       if (rank.open()) sockets.push_back(&rank);
-    SteadyClock::time_point next = until_;
+    SteadyClock::time_point next = std::min(until_, wonders_at_);
     for (const Guest& guest : guests_) {
       sockets.push_back(&guest.socket);
       next = std::min(next, guest.until);
@@ -143,6 +161,7 @@ class Reception {
   const Meeting& meeting_;
   const TcpSocket listening_;
   const SteadyClock::time_point until_;
+  SteadyClock::time_point wonders_at_;
   std::vector<TcpSocket> ranks_;
   int64_t there_ = 0;  // beside rank 0
   std::list<Guest> guests_;

@@ -297,6 +297,54 @@ void CompareWholeAttention(Devices& d) {
   d.Expect("its LSE, of a tower", Off(d.gpu, device_lse, lse), 2e-4);
 }
 
+// Two sequences that share nothing: a prompt over as many pages as a picture and a question are, and steps of both under VAR.
+void CompareSequencesApart(Devices& d) {
+  constexpr int64_t kHeads = 6, kDim = 64, kLong = 680, kShort = 140, kRows = 22;
+  Numbers numbers(16);
+  const Tensor q = RandomTensor({kRows, kHeads * kDim}, numbers);
+  const Tensor k = RandomTensor({kLong + kShort, 2 * kDim}, numbers),
+               v = RandomTensor({kLong + kShort, 2 * kDim}, numbers);
+  const Tensor device_q = d.On(q), device_k = d.On(k), device_v = d.On(v);
+  std::vector<uint8_t> classes(kLong, kVisualKey);
+  for (const size_t key : {0, 30, 110, 135}) classes[key] |= kSinkKey;
+  Side host(d.host, DType::kBF16, kDim), gpu(d.gpu, DType::kBF16, kDim);
+  const auto run = [&](Side& side, const TensorView& queries, const TensorView& keys,
+                       const TensorView& values, const TensorView& out, const TensorView& lse) {
+    const SegmentPolicy var{.classes = classes,
+                            .rule = &VarByContentShare,
+                            .params = {.p = 0.6F, .rho = 0.1F, .mass = 0.1F}};
+    std::vector<int32_t> slots;
+    for (const int64_t count : {kLong, kShort}) {
+      side.sequences.emplace_back(side.pool);
+      side.sequences.back().Extend(count);
+      for (int64_t p = 0; p < count; ++p) slots.push_back(side.sequences.back().Slot(p));
+    }
+    WriteKv(side.ex, keys, values, slots, side.pool.layer(0));
+    const auto of = [&](size_t s, int64_t first_row, int64_t rows, int64_t count) {
+      return QueryRun{.first_row = first_row,
+                      .rows = rows,
+                      .first_position = count - rows,
+                      .keys = count,
+                      .pages = side.sequences[s].pages()};
+    };
+    std::vector<QueryRun> runs = {of(0, 0, 20, kLong), of(0, 20, 1, kLong), of(1, 21, 1, kShort)};
+    runs[1].segments = runs[2].segments = &var;
+    Attention(side.ex,
+              {.q = queries,
+               .kv = side.pool.layer(0),
+               .runs = runs,
+               .mask = Mask::kCausal,
+               .scale = 0.2F},
+              out, lse);
+  };
+  const Tensor want = Tensor::F32({kRows, kHeads * kDim}), lse = Tensor::F32({kRows, kHeads});
+  const Tensor got = d.Empty({kRows, kHeads * kDim}), device_lse = d.Empty({kRows, kHeads});
+  run(host, q, k, v, want, lse);
+  run(gpu, device_q, device_k, device_v, got, device_lse);
+  d.Expect("attention of sequences apart", Off(d.gpu, got, want), 2e-2);
+  d.Expect("its LSE, of sequences apart", Off(d.gpu, device_lse, lse), 2e-4);
+}
+
 // Rotated, written and attended over: what a decoder's layer asks for, whose queries are rounded on the way where pages are.
 void CompareRopeKv(Devices& d, DType dtype) {
   constexpr int64_t kHeads = 6, kDim = 24, kRows = 20;
@@ -381,6 +429,7 @@ std::vector<DeviceDifference> CompareDeviceOps(Exec& host, Exec& gpu) {
   CompareRowOps(d);
   CompareMoves(d);
   CompareWholeAttention(d);
+  CompareSequencesApart(d);
   CompareSumsOfColumns(d);
   for (const DType dtype : {DType::kF32, DType::kBF16})
     for (const int64_t dim : {24, 32, 160}) CompareAttention(d, dtype, dim);

@@ -20,24 +20,45 @@ constexpr int kRounds = 7;
 // Whether a pass comes again, as a step of decoding does, and is a graph from the third round on; or is one that never was, as a prompt's and a picture's.
 enum class Passes : uint8_t { kRepeated, kNew };
 
-// Milliseconds, the median of several calls after one that does not count.
-double Median(Exec& ex, Passes passes, const std::function<void()>& body) {
+using Body = std::function<void()>;
+
+// Milliseconds.
+double Once(Exec& ex, const Body& body) {
+  ex.Wait();
+  const auto start = std::chrono::steady_clock::now();
+  body();
+  ex.Wait();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+// Medians of several calls after one that does not count, in turns.
+std::vector<double> Medians(Exec& ex, const std::vector<Body>& bodies) {
+  std::vector<std::vector<double>> times(bodies.size());
+  for (int round = 0; round <= kRounds; ++round) {
+    for (size_t i = 0; i < bodies.size(); ++i) {
+      const double ms = Once(ex, bodies[i]);
+      if (round > 0) times[i].push_back(ms);
+    }
+  }
+  std::vector<double> medians;
+  for (std::vector<double>& of_body : times) {
+    std::sort(of_body.begin(), of_body.end());
+    medians.push_back(of_body[of_body.size() / 2]);
+  }
+  return medians;
+}
+
+double Median(Exec& ex, Passes passes, const Body& body) {
+  if (passes == Passes::kRepeated) return Medians(ex, {body}).front();
+  // A command of another factor: so no two passes are equal.
   float different = 1;
   const Tensor mark = Tensor::F32({1, 1}, "mark", ex.place());
-  std::vector<double> times;
-  for (int round = 0; round <= kRounds; ++round) {
-    ex.Wait();
-    const auto start = std::chrono::steady_clock::now();
-    // A command of another factor: so no two passes are equal.
-    if (passes == Passes::kNew) ScaleRows(ex, mark, different += 1);
-    body();
-    ex.Wait();
-    const std::chrono::duration<double, std::milli> passed =
-        std::chrono::steady_clock::now() - start;
-    if (round > 0) times.push_back(passed.count());
-  }
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
+  return Medians(ex, {[&] {
+                   ScaleRows(ex, mark, different += 1);
+                   body();
+                 }})
+      .front();
 }
 
 // What is timed; the small one is for trying the program itself.
@@ -139,13 +160,14 @@ void DecodingUnderVar(Exec& gpu, RandomDecoder& decoder) {
                        .images = {{.first_position = 1, .tokens = kVisual}}});
   KvSequence sequence = decoder.Sequence();
   decoder.ForwardPicture(sequence, LayerKind::kStock, &watch);
-  const auto step = [&](const std::vector<SequenceWatch*>& watches) {
-    return Median(gpu, Passes::kRepeated, [&] {
+  const auto step = [&](const std::vector<SequenceWatch*>& watches) -> Body {
+    return [&, watches] {
       sequence.Truncate(kVisual + kText);
       decoder.Forward({&sequence}, {{9}}, watches);
-    });
+    };
   };
-  const double plain = step({}), with_var = step({&watch});
+  const std::vector<double> medians = Medians(gpu, {step({}), step({&watch})});
+  const double plain = medians[0], with_var = medians[1];
   std::printf("decode bf16  with VAR : %8.3f ms, without %.3f ms\n", with_var, plain);
   PrintRatio("VAR on beside off", with_var / plain, 0, 1.03);
 }

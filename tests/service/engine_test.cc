@@ -365,6 +365,12 @@ TEST(EngineLoad, APlanMustFitTheLimitOrElseTheMachine) {
   EXPECT_GT(Engine::MachineMemory(), int64_t{64} << 20);
 }
 
+// Where there is no such device the engine is on the CPU, and every other test would pass.
+TEST(EngineLoad, IsWhereTestsSay) {
+  const Engine engine = testing::LoadEngine(kModel, {});
+  EXPECT_EQ(engine.info().device, testing::TestDevice()) << engine.info().device_note;
+}
+
 TEST(EngineLoad, InspectTellsWhatLoadingWillFind) {
   const ModelInfo plan = Engine::Inspect(kModel, {.device = testing::TestDevice()});
   const Engine engine = testing::LoadEngine(kModel, {});

@@ -56,7 +56,12 @@ INSTANTIATE_TEST_SUITE_P(Models, WithInterventions,
 
 TEST_P(WithInterventions, OffIsOffToTheBit) {
   Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
+  const Response first = engine.Generate(Question());
+  // On a GPU products of other numbers of rows round otherwise (ADR 0019), and what is cached is no row: with the same cached, off is off to the bit there too.
   const Response plain = engine.Generate(Question());
+  if (testing::TestDevice() == "cpu") {
+    EXPECT_TRUE(SameAnswer(plain, first));
+  }
   Interventions release = Var(1), nothing;
   release.var->compat = VarOptions::Compat::kRelease;
   nothing.modulate = ModulationOptions{.alpha = 0, .beta = 0, .layers = Layers{0, 2}};

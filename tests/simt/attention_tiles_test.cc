@@ -99,6 +99,16 @@ TEST(AttentionRows, OfWideHeadsOverManyPagesEqualTheExplicitMatrix) {
   ExpectEqualsTheMatrix<float>(p, p.args(Mask::kCausal), kF32Out, Rows<float>);
 }
 
+// As many pages of a tile as a picture of 576 tokens and a question are.
+TEST(AttentionTiles, OfManyPagesEqualTheExplicitMatrix) {
+  const Problem p = MakeProblem({2, 1, 64, {{20, 680}}}, DType::kBF16, 20);
+  const AttentionArgs args = p.args(Mask::kCausal);
+  AttentionPlan plan;
+  PlanAttention(RequestOf(p, args), plan);
+  ASSERT_GT(plan.direct.tiles.at(0).pages, 8);
+  ExpectEqualsTheMatrix<Bf16>(p, args, kBf16Out, Tiles);
+}
+
 TEST(AttentionTiles, MultiplyByTheScaleThatTheyGet) {
   Problem p = MakeProblem({4, 2, 80, {{20, 70}, {1, 90}}}, DType::kBF16, 15);
   testing::RoundQueries(p);

@@ -31,12 +31,16 @@ struct VariedShape {
   int64_t rows, d;
 };
 
-// A prompt of 70 + 130 + 20 tokens, the last 30 rows or the last one ask.
+// A prompt of 70 + 130 + 20 tokens, of which the last 30 rows or the last one ask, and the last row of another one that long: other pages, the same
+// policies.
 struct VariedProblem : Problem {
   VariedProblem(const VariedShape& shape, DType dtype, const ScoreVariant& variant)
-      : Problem({.heads = 6, .kv_heads = 2, .d = shape.d, .kv_dtype = dtype}, {{shape.rows, 220}},
-                5) {
-    runs[0].variant = variant;
+      : Problem({.heads = 6, .kv_heads = 2, .d = shape.d, .kv_dtype = dtype},
+                {{shape.rows, 220}, {1, 220}}, 5) {
+    for (QueryRun& run : runs) run.variant = variant;
+  }
+  void SetSegments(const SegmentPolicy& policy) {
+    for (QueryRun& run : runs) run.segments = &policy;
   }
   AttentionArgs causal_args() const { return args(Mask::kCausal); }
   AttentionPlan plan() const {
@@ -69,7 +73,7 @@ void ExpectVariedEqualsTheMatrix(const VariedProblem& p, const cuda::TilePolicy&
   Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
   AttentionRef(p.causal_args(), want, want_lse);
   DeviceProblem<Element> device(p, p.causal_args());
-  device.Solve(p.plan(), {cuda::TilePolicy{}, policy}, attend);
+  device.Solve(p.plan(), {cuda::TilePolicy{}, policy, policy}, attend);
   EXPECT_TRUE(NoReports());
   EXPECT_TRUE(Within(device.out.span(), want, tolerance, "out"));
   EXPECT_TRUE(Within(device.lse.span(), want_lse, kLse, "lse"));
@@ -122,6 +126,7 @@ std::vector<int32_t> SinksOf(const std::vector<uint8_t>& classes) {
 // What VAR made of a problem.
 struct VarResult {
   std::vector<float> plain, out, masses, gains, lse;
+  std::vector<float> content_out, content_lse;  // of the keys that are visual and no sinks
 };
 
 // Whether the rule is for prompts with visual sinks alone.
@@ -137,27 +142,32 @@ VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarP
   const simt::Array<int32_t> device_sinks("sinks", sinks);
   const simt::Array<int32_t> counts(
       "sink counts", std::vector<int32_t>{static_cast<int32_t>(sinks.size()), visual});
-  const std::vector<cuda::TilePolicy> policies = {cuda::TilePolicy{},
-                                                  {.classes = device_classes.data()}};
+  const cuda::TilePolicy with_classes{.classes = device_classes.data()};
+  const std::vector<cuda::TilePolicy> policies = {cuda::TilePolicy{}, with_classes, with_classes};
   const AttentionArgs args = p.causal_args();
   DeviceProblem<Element> device(p, args);
   device.Solve(p.plan(), policies, attend);
   VarResult result;
   result.plain.assign(device.out.span().begin(), device.out.span().end());
+  result.content_out.assign(device.content_out.span().begin(), device.content_out.span().end());
+  result.content_lse.assign(device.content_lse.span().begin(), device.content_lse.span().end());
   std::vector<cuda::SinkRow> rows;
-  for (int32_t r = 0; r < p.runs[0].rows; ++r) {
-    const auto end = static_cast<int32_t>(p.runs[0].first_position + r + 1);
-    rows.push_back({.q_row = r,
-                    .out_row = r,
-                    .first_key = 0,
-                    .end_key = end,
-                    .first_page = 0,
-                    .policy = 1,
-                    .sink_policy = 0});
+  std::vector<int32_t> page_list;
+  for (const QueryRun& run : p.runs) {
+    for (int64_t r = 0; r < run.rows; ++r) {
+      const auto row = static_cast<int32_t>(run.first_row + r);
+      rows.push_back({.q_row = row,
+                      .out_row = row,
+                      .first_key = 0,
+                      .end_key = static_cast<int32_t>(run.first_position + r + 1),
+                      .first_page = static_cast<int32_t>(page_list.size()),
+                      .policy = 1,
+                      .sink_policy = 0});
+    }
+    page_list.insert(page_list.end(), run.pages.begin(), run.pages.end());
   }
   const simt::Array<cuda::SinkRow> device_rows("sink rows", rows);
-  const simt::Array<int32_t> pages(
-      "pages", std::vector<int32_t>(p.runs[0].pages.begin(), p.runs[0].pages.end()));
+  const simt::Array<int32_t> pages("pages", page_list);
   const simt::Array<cuda::TilePolicy> device_policies("policies", policies);
   const simt::Array<cuda::SinkPolicy> sink_policies(
       "sink policies", std::vector<cuda::SinkPolicy>{{device_sinks.data(), counts.data(),
@@ -206,7 +216,7 @@ void ExpectVarEqualsTheMatrix(DType dtype, const VariedShape& shape, double tole
         std::tuple{&VarBySinkShare, cuda::DeviceRule::kSinkShare, kRelease}}) {
     VariedProblem p(shape, dtype, PlainScore{});
     SegmentPolicy policy{.classes = classes, .rule = rule, .params = params};
-    p.runs[0].segments = &policy;
+    p.SetSegments(policy);
     Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
     AttentionRef(p.causal_args(), want, want_lse);
     const VarResult got = SolveWithVar<Element>(p, device_rule, params, attend);
@@ -229,21 +239,51 @@ TEST_P(Variants, MassesAreThoseOfTheMatrix) {
   VariedProblem p(GetParam(), DType::kBF16, PlainScore{});
   const std::vector<uint8_t> classes = PromptClasses();
   SegmentPolicy measured{.classes = classes};
-  p.runs[0].segments = &measured;
+  p.SetSegments(measured);
   const VarResult got = SolveWithVar<Bf16>(p, cuda::DeviceRule::kMeasure, {}, Tiles);
   EXPECT_EQ(HeadsThatDiffer(got.plain, got.out, p.d), 0) << "measuring changes nothing";
   const uint8_t of[3] = {kVisualKey, kVisualKey | kSinkKey, kSinkKey};
-  for (int64_t row = 0; row < GetParam().rows; ++row) {
-    for (int64_t head = 0; head < 6; ++head) {
-      double lse = 0;
-      const std::vector<double> weights = WeightsRef(p.causal_args(), p.runs[0], row, head, &lse);
-      for (size_t c = 0; c < 3; ++c) {
-        double mass = 0;
-        for (size_t j = 0; j < weights.size(); ++j) mass += classes[j] == of[c] ? weights[j] : 0;
-        EXPECT_NEAR(got.masses[static_cast<size_t>((row * 6 + head) * 3) + c], mass, 1e-5);
+  for (const QueryRun& run : p.runs) {
+    for (int64_t row = 0; row < run.rows; ++row) {
+      for (int64_t head = 0; head < 6; ++head) {
+        double lse = 0;
+        const std::vector<double> weights = WeightsRef(p.causal_args(), run, row, head, &lse);
+        const auto at = static_cast<size_t>((run.first_row + row) * 6 + head);
+        for (size_t c = 0; c < 3; ++c) {
+          double mass = 0;
+          for (size_t j = 0; j < weights.size(); ++j) mass += classes[j] == of[c] ? weights[j] : 0;
+          EXPECT_NEAR(got.masses[3 * at + c], mass, 1e-5);
+          if (c == 0) {
+            EXPECT_NEAR(got.content_lse[at], lse + std::log(mass), kLse);
+          }
+        }
       }
     }
   }
+}
+
+// What VAR gives weight to: the result over the visual keys that are no sinks, alone. In VAR's own result a small weight hides what is wrong with it.
+template <typename Element, typename Attend>
+void ExpectContentEqualsTheMatrix(const VariedShape& shape, DType dtype, double tolerance,
+                                  const Attend& attend) {
+  VariedProblem p(shape, dtype, PlainScore{});
+  const std::vector<uint8_t> classes = PromptClasses();
+  std::vector<float> bias(220, 0);
+  for (size_t j = 0; j < bias.size(); ++j) bias[j] = classes[j] == kVisualKey ? 0 : -INFINITY;
+  Tensor want = p.out.Clone(), want_lse = p.lse.Clone();
+  for (QueryRun& run : p.runs) run.variant = KeyBias{bias};
+  AttentionRef(p.causal_args(), want, want_lse);
+  for (QueryRun& run : p.runs) run.variant = PlainScore{};
+  SegmentPolicy measured{.classes = classes};
+  p.SetSegments(measured);
+  const VarResult got = SolveWithVar<Element>(p, cuda::DeviceRule::kMeasure, {}, attend);
+  EXPECT_TRUE(Within(got.content_out, want, tolerance, "content out"));
+  EXPECT_TRUE(Within(got.content_lse, want_lse, kLse, "content lse"));
+}
+
+TEST_P(Variants, ContentIsTheResultOverItsKeysAlone) {
+  ExpectContentEqualsTheMatrix<float>(GetParam(), DType::kF32, kF32Out, Rows);
+  ExpectContentEqualsTheMatrix<Bf16>(GetParam(), DType::kBF16, kBf16Out, Tiles);
 }
 
 // The text's sinks alone may be what is taken from, or nothing is, as the rule has it.
@@ -251,7 +291,7 @@ TEST_P(Variants, VarThatNeedsAVisualSinkChangesNoBitWithoutOne) {
   VariedProblem p(GetParam(), DType::kBF16, PlainScore{});
   std::vector<uint8_t> classes = PromptClasses();
   const SegmentPolicy policy{.classes = classes};
-  p.runs[0].segments = &policy;
+  p.SetSegments(policy);
   for (uint8_t& c : classes) c = c == (kVisualKey | kSinkKey) ? kVisualKey : c;
   VarParams params = kPaper;
   params.mass = 0.01F;
@@ -268,7 +308,7 @@ TEST_P(Variants, VarThatTakesNothingChangesNoBit) {
   VariedProblem p(GetParam(), DType::kBF16, PlainScore{});
   const std::vector<uint8_t> classes = PromptClasses();
   const SegmentPolicy policy{.classes = classes};
-  p.runs[0].segments = &policy;
+  p.SetSegments(policy);
   VarParams nothing = kPaper;
   nothing.p = 0;
   const VarResult got = SolveWithVar<Bf16>(p, cuda::DeviceRule::kContentShare, nothing, Tiles);

@@ -34,6 +34,32 @@ Request Question(int64_t tokens) {
   return request;
 }
 
+// cuBLASLt's workspace (core/ops/gemm_cuda.cu), which products of the emulator do without.
+constexpr int64_t kForProducts = int64_t{32} << 20;
+
+// The plan that --memory-limit is held against, beside what is taken of the device while requests fill its context.
+TEST(EmulatedEngine, TakesNoMoreMemoryThanIsPlanned) {
+  for (const char* model : {"/binocle_vo", "/llava"}) {
+    for (const int64_t sequences : {2, 16}) {
+      const EngineOptions options{.device = "cuda:0", .max_sequences = sequences};
+      TheSimtDevices() = {};
+      Engine engine = Engine::Load(BINOCLE_TEST_DATA + std::string(model), options);
+      const ModelInfo info = engine.info();
+      Request request =
+          testing::Raw("Look: <image> What is there?", {testing::Scene("61x83")}, 100);
+      request.generation.n = sequences;
+      request.generation.temperature = 1;
+      request.interventions.var = VarOptions{
+          .p = 0.6, .rho = 0.2, .tau = 2.2, .mass = 0.1, .layers = Layers{0, 2}, .dims = {1, 4}};
+      engine.Generate(request);
+      const int64_t planned = info.planned_bytes - kForProducts;
+      EXPECT_LE(TheSimtDevices().most_bytes, planned);
+      EXPECT_GE(TheSimtDevices().most_bytes, planned * 6 / 10)
+          << "who plans too much refuses too much";
+    }
+  }
+}
+
 // Steps of decoding ask for the same commands as the ones before, but where a sequence gets a page or a part of its keys more.
 TEST(EmulatedEngine, StepsOfDecodingComeAgain) {
   Engine engine = testing::LoadEngine(BINOCLE_TEST_DATA "/binocle_vo", {});

@@ -1,8 +1,11 @@
 // Sampling on the device chooses what the CPU's Sampler chooses, whatever the filters.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "llm/sampling.h"
 #include "llm/sampling_cuda.h"
@@ -114,6 +117,85 @@ TEST(DeviceSampling, ChoosesAmongWhatAConstraintAllows) {
               sampler.Sample(masked));
 }
 
+// Any filters together, with an answer so far and a constraint or without: each filter has to count what those before it left, in scores after the penalty.
+struct RandomCase {
+  std::vector<float> logits;
+  int32_t usable;
+  SamplingParams params;
+  std::vector<int32_t> seen;
+  std::vector<uint64_t> allowed;  // none: all
+
+  explicit RandomCase(Numbers& numbers) {
+    const auto one_of = [&](auto... values) {
+      const std::array made{values...};
+      return made[static_cast<size_t>(numbers.Int(0, std::ssize(made) - 1))];
+    };
+    usable = one_of(1, 2, 31, 64, 65, 300, 700);
+    logits = std::vector<float>(static_cast<size_t>(usable) + 3, 50);  // rows that no token has
+    const float mean = one_of(-4.0F, 0.0F, 4.0F), step = one_of(1.0F, 0.01F);
+    for (int32_t id = 0; id < usable; ++id)
+      logits[static_cast<size_t>(id)] = mean + std::round(numbers.Normal(2) / step) * step;
+    params = {.temperature = one_of(0.0, 0.5, 1.0, 3.0),
+              .top_k = one_of(0, 0, 1, 3, 40, 5000),
+              .top_p = one_of(1.0, 1.0, 0.9, 0.5, 0.05),
+              .min_p = one_of(0.0, 0.0, 0.05, 0.5, 1.0),
+              .repetition_penalty = one_of(1.0, 1.3, 5.0),
+              .seed = numbers.Bits()};
+    for (int32_t id = 0; id < usable; ++id)
+      if (numbers.Uniform() < 0.4) seen.push_back(id);
+    // Those that a penalty moves most must be among the seen, or it decides nothing.
+    const auto most = std::max_element(logits.begin(), logits.begin() + usable);
+    seen.push_back(static_cast<int32_t>(most - logits.begin()));
+    const double density = one_of(0.0, 0.02, 0.5);
+    if (density == 0) return;
+    allowed.assign((logits.size() + 63) / 64, ~uint64_t{0} << 63);  // also of ids that no token has
+    for (int32_t id = 0; id < usable; ++id)
+      if (numbers.Uniform() < density || id == usable / 2)
+        allowed[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
+  }
+
+  std::vector<float> Masked() const {
+    std::vector<float> masked = logits;
+    for (size_t id = 0; id < masked.size() && !allowed.empty(); ++id)
+      if ((allowed[id / 64] >> (id % 64) & 1) == 0) masked[id] = kImpossible;
+    return masked;
+  }
+};
+
+TEST(DeviceSampling, OfAnyFiltersTogetherChoosesWhatTheCpuChooses) {
+  Numbers numbers(6);
+  int64_t after_filters = 0;
+  for (int i = 0; i < 120; ++i) {
+    const RandomCase c(numbers);
+    Sampler sampler(c.params, c.usable);
+    sampler.Observe(c.seen);
+    const auto bits = sampler.observed();
+    const simt::Array<uint64_t> observed("observed ids", {bits.begin(), bits.end()});
+    const simt::Array<uint64_t> allowed("allowed ids", c.allowed);
+    const int32_t got =
+        SampleOnDevice(c.logits, c.usable, c.params, 0, bits.empty() ? nullptr : observed.data(),
+                       c.allowed.empty() ? nullptr : allowed.data());
+    ASSERT_EQ(got, sampler.Sample(c.Masked())) << "case " << i;
+    after_filters += c.params.temperature > 0 && !c.allowed.empty() && c.params.top_k > 1 ? 1 : 0;
+  }
+  EXPECT_GT(after_filters, 15);
+}
+
+// Of two equal tokens one has half of the weight, and that is less than a hair more than half asks for.
+TEST(DeviceSampling, TopPIsReachedAndNotNearly) {
+  std::vector<float> logits(70, kImpossible);
+  logits[5] = logits[9] = 1;
+  const SamplingParams params{.temperature = 1, .top_p = 0.5 + std::ldexp(1.0, -42), .seed = 3};
+  Sampler sampler(params, 70);
+  std::set<int32_t> chosen;
+  for (uint64_t step = 0; step < 12; ++step) {
+    const int32_t id = SampleOnDevice(logits, 70, params, step, nullptr, nullptr);
+    ASSERT_EQ(id, sampler.Sample(logits)) << step;
+    chosen.insert(id);
+  }
+  EXPECT_EQ(chosen.size(), 2);
+}
+
 // −0 and 0 are equal logits, of which the lowest id counts, and as many tokens of top-k.
 TEST(DeviceSampling, ZerosOfBothSignsAreEqual) {
   std::vector<float> logits(70, -3.0F);
@@ -138,6 +220,9 @@ TEST(DeviceSampling, SaysWhenLogitsAreBroken) {
   EXPECT_EQ(SampleOnDevice(logits, 70, {}, 0, nullptr, nullptr), cuda::kBrokenLogits);
   logits[69] = std::numeric_limits<float>::infinity();
   EXPECT_EQ(SampleOnDevice(logits, 70, {}, 0, nullptr, nullptr), cuda::kBrokenLogits);
+  // Of a token that is forbidden, too: what a model made of the others is not to be trusted.
+  const simt::Array<uint64_t> allowed("allowed ids", std::vector<uint64_t>{1, 0});
+  EXPECT_EQ(SampleOnDevice(logits, 70, {}, 0, nullptr, allowed.data()), cuda::kBrokenLogits);
   EXPECT_EQ(SampleOnDevice(std::vector<float>(70, kImpossible), 70, {}, 0, nullptr, nullptr),
             cuda::kNothingPossible);
 }

@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 #include <exception>
 #include <map>
@@ -53,6 +54,9 @@ class DeviceMemory {
       return nullptr;
     }
     sizes_[memory] = bytes;
+    taken_ += bytes;
+    TheSimtDevices().most_bytes =
+        std::max(TheSimtDevices().most_bytes, static_cast<int64_t>(taken_));
     const Opening opening(*this);
     std::memset(memory, 0, bytes);
     return memory;
@@ -61,6 +65,7 @@ class DeviceMemory {
     const auto found = sizes_.find(static_cast<std::byte*>(memory));
     BINOCLE_CHECK(found != sizes_.end(), "memory that was not taken");
     free_[found->second].push_back(found->first);
+    taken_ -= found->second;
     sizes_.erase(found);
   }
   size_t left() const { return kDeviceBytes - used_; }
@@ -79,7 +84,8 @@ class DeviceMemory {
 
  private:
   std::byte* begin_ = nullptr;
-  size_t used_ = 0;
+  size_t used_ = 0;                                 // as far as something ever was
+  size_t taken_ = 0;                                // and is now
   std::map<size_t, std::vector<std::byte*>> free_;  // by size
   std::map<std::byte*, size_t> sizes_;
 };

@@ -20,6 +20,7 @@ struct SimtDevices {
   int64_t read_bytes = 0;
   int64_t runs_of_keys = 0;  // that could be graphs
   int64_t repeated = 0;      // of these, whose key had been there before
+  int64_t most_bytes = 0;    // of a device's memory, taken at a time
 };
 SimtDevices& TheSimtDevices();
 

@@ -1,6 +1,7 @@
-// Where tests run models: on the CPU, or on what a program's main says, as tests/simt does.
+// Where tests run models: on the CPU, or on what a program says before its tests begin, as tests/simt does, or BINOCLE_TEST_DEVICE, as tools/gpu does.
 #pragma once
 
+#include <cstdlib>
 #include <string>
 #include <utility>
 
@@ -8,9 +9,11 @@
 
 namespace binocle::testing {
 
-// "cpu" unless somebody has set another one before the tests begin.
 inline std::string& TestDevice() {
-  static std::string device = "cpu";
+  static std::string device = [] {
+    const char* wanted = std::getenv("BINOCLE_TEST_DEVICE");
+    return wanted == nullptr ? "cpu" : wanted;
+  }();
   return device;
 }
 

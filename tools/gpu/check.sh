@@ -1,14 +1,17 @@
 #!/bin/bash
 # Everything that a GPU has to say, in one call of less than ten minutes: builds with a compiler, CMake and the CUDA toolkit alone, checks ops and models
-# against the host, times LLaVA-1.5-7B's shape, beside PyTorch where that is, and sanitizes with the time that is left.
+# against the host, runs the golden models where pack_goldens.sh has packed them, times LLaVA-1.5-7B's shape, beside PyTorch where that is, and sanitizes
+# with the time that is left.
 #
 #   tools/gpu/check.sh [FOLDER]       FOLDER: where the reports go (default: build/gpu-report)
 #
 # Exits 1 where a part failed, was not through in its time, or found no GPU; the last lines say what became of each. A ratio that is missed is no failure.
 # To try the script itself without a GPU: GPU_CHECK=build/dev/bin/simt_gpu_check SPEED=small tools/gpu/check.sh
 set -uo pipefail
+out=${1:-}
+[ -z "$out" ] || out=$(realpath -m "$out")
 cd "$(dirname "$0")/../.."
-out=${1:-build/gpu-report}
+out=${out:-build/gpu-report}
 mkdir -p "$out"
 rm -f "$out"/*.txt
 : >"$out/summary.txt"
@@ -61,14 +64,20 @@ check=${GPU_CHECK:-}
 if [ -z "$check" ]; then
   check=build/gpu/bin/gpu_check
   export -f build
-  part build 300 bash -c build >/dev/null || { tail -n 40 "$out/build.txt" && finish; }
+  part build 220 bash -c build >/dev/null || { tail -n 40 "$out/build.txt" && finish; }
 fi
 
-part ops 60 "$check" ops
-part model 60 "$check" model
-part speed 150 "$check" "${SPEED:-speed}"
+# With these limits all have their time, whatever those before them took.
+part ops 40 "$check" ops
+part model 40 "$check" model
+if [ -f build/gpu-goldens.tar.gz ]; then
+  part goldens 60 tools/gpu/goldens.sh
+else
+  say "goldens: skipped, there is no build/gpu-goldens.tar.gz (tools/gpu/pack_goldens.sh)"
+fi
+part speed 120 "$check" "${SPEED:-speed}"
 if python3 -c 'import torch, transformers; assert torch.cuda.is_available()' 2>/dev/null; then
-  part peer 150 python3 tools/gpu/peer.py
+  part peer 110 python3 tools/gpu/peer.py
   [ ! -f "$out/speed.txt" ] || [ ! -f "$out/peer.txt" ] || python3 tools/gpu/ratios.py "$out/speed.txt" "$out/peer.txt" | tee -a "$out/summary.txt"
 else
   say "peer: skipped, there is no PyTorch with transformers that sees the GPU"
