@@ -19,7 +19,7 @@ function(binocle_compile_options target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(BINOCLE_UNITY)
-    # Sixteen files at a time fill GCC's heap, which it would search for garbage again and again: a tenth of its time.
+    # Sixteen files at a time fill GCC's heap, which it would search for garbage again and again: a sixth of GCC 12's time, for a quarter more memory (1.1 GB at most).
     target_compile_options(${target} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:--param=ggc-min-expand=300;--param=ggc-min-heapsize=1048576>)
   endif()
   if(BINOCLE_SANITIZE)
@@ -35,11 +35,11 @@ function(binocle_compile_options target)
   endif()
 endfunction()
 
-# binocle_unrolled(FILE …): kernels that are written out for every number of rows. Under AddressSanitizer checks that are calls halve what they take to compile.
-function(binocle_unrolled)
+# binocle_asan_by_calls(FILE …): for kernels that are written out for every number of rows. Checks that are calls halve what they take to compile under
+# AddressSanitizer.
+function(binocle_asan_by_calls)
   if(BINOCLE_SANITIZE MATCHES address AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
-    set_source_files_properties(${ARGN} PROPERTIES
-      COMPILE_OPTIONS --param=asan-instrumentation-with-call-threshold=0 SKIP_UNITY_BUILD_INCLUSION ON)
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS --param=asan-instrumentation-with-call-threshold=0)
   endif()
 endfunction()
 

@@ -4,6 +4,7 @@
 
 #include "attention/attention.h"
 #include "attention/attention_plan.h"
+#include "core/ops/gemm_cuda.h"
 
 namespace binocle {
 namespace {
@@ -65,7 +66,6 @@ int64_t WorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int thre
 // Of CudaBackend::Scratch each grows to the most that an op asks for, and by half of it.
 int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, int64_t sequences,
                              int64_t context) {
-  constexpr int64_t kProducts = int64_t{32} << 20;
   const ModelConfig& c = model.config();
   const int64_t q_width = c.text.heads * c.text.head_dim;
   const int64_t widest = std::max({c.text.ff_width, c.text.width, q_width});
@@ -99,7 +99,7 @@ int64_t DeviceWorkspaceBytes(const CheckedModel& model, int64_t decoder_rows, in
   // Twice where VAR tells what the content of a picture gives: the plan does not know who will ask for it.
   const int64_t attention = 2 * parts * of_row + decoder_rows * of_row;
   const int64_t scratch = rows + hidden + expanded + sums + queries + whole + attention;
-  return scratch * 3 / 2 + kProducts + PictureBytes(c);
+  return scratch * 3 / 2 + cuda::kProductWorkspaceBytes + PictureBytes(c);
 }
 
 }  // namespace binocle

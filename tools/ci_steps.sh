@@ -23,7 +23,6 @@ step_deps() {
 }
 
 fonts_log=$(mktemp)
-asan_log=$(mktemp)
 wait_for_fonts() {
   [ -n "${fonts:-}" ] || { $DEPS --training && return; }
   wait "$fonts" || { cat "$fonts_log" && return 1; }
@@ -135,18 +134,23 @@ step_install() { tools/test_install.sh build/dev; }
 step_asan() { GTEST_FILTER=-*OfManyLongRows* asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
 step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_all_fuzzers[@]/#/fuzz_}"; }
 
-# In parts side by side, for the longest program takes longer than all others.
+# Each of GoogleTest's programs in parts side by side, for the longest takes longer than all others.
 asan() {
   configure_and_build asan "$@"
-  local tests=("${@%_test}") pattern part pids=() failed=0
-  pattern="^($(IFS='|'; echo "${tests[*]}"))\$"
-  for ((part = 0; part < JOBS; ++part)); do
-    GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$part ctest --test-dir build/asan -R "$pattern" --output-on-failure --no-tests=error >"$asan_log.$part" 2>&1 &
-    pids+=($!)
+  local bin=$PWD/build/asan/bin logs=$PWD/build/asan/logs program part pid pids=() others=() failed=0
+  rm -rf "$logs" && mkdir -p "$logs"
+  for program in "$@"; do
+    [[ $program == *_test ]] || { others+=("$program") && continue; }
+    for ((part = 0; part < JOBS; ++part)); do
+      GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$part "$bin/$program" --gtest_brief=1 >"$logs/$program.$part" 2>&1 &
+      pids+=($!)
+    done
+    for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
+    pids=()
+    cat "$logs/$program".*
+    grep -q '^\[  PASSED  \] [1-9]' "$logs/$program".* || { echo "$program: no test passed" && failed=1; }
   done
-  for part in "${pids[@]}"; do wait "$part" || failed=1; done
-  cat "$asan_log".*
-  rm -f "$asan_log".*
+  ctest --test-dir build/asan -j "$JOBS" -R "^($(IFS='|'; echo "${others[*]}"))\$" --output-on-failure --no-tests=error || failed=1
   return "$failed"
 }
 

@@ -15,9 +15,6 @@
 namespace binocle::cuda {
 namespace {
 
-// As much as Hopper's kernels ask for.
-constexpr size_t kProductWorkspace = size_t{32} << 20;
-
 // A product as cuBLASLt is asked for it: what it keeps an algorithm for.
 struct ProductShape {
   cudaDataType_t type;    // of x and w
@@ -158,7 +155,7 @@ class Products {
   void Run(const Product& p, const ProductShape& shape, const Operands& of, Stream stream) {
     CheckLt(cublasLtMatmul(handle_, p.description.get(), of.one, of.w, p.w.get(), of.x, p.x.get(),
                            of.sum, of.y, p.y.get(), of.y, p.y.get(), &p.algorithm, workspace_,
-                           kProductWorkspace, static_cast<cudaStream_t>(stream)),
+                           size_t{kProductWorkspaceBytes}, static_cast<cudaStream_t>(stream)),
             shape);
   }
 
@@ -188,7 +185,7 @@ class Products {
     cublasLtMatmulPreference_t raw = nullptr;
     CheckLt(cublasLtMatmulPreferenceCreate(&raw), shape);
     const Preference preference(raw);
-    Prefer(raw, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, kProductWorkspace, shape);
+    Prefer(raw, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, size_t{kProductWorkspaceBytes}, shape);
     Prefer(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, shape.w_alignment, shape);
     Prefer(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, shape.x_alignment, shape);
     Prefer(raw, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, shape.y_alignment, shape);
@@ -214,7 +211,7 @@ Products* NewProducts() {
   cublasLtHandle_t handle = nullptr;
   if (cublasLtCreate(&handle) != CUBLAS_STATUS_SUCCESS) return nullptr;
   void* workspace = nullptr;
-  if (cudaMalloc(&workspace, kProductWorkspace) != cudaSuccess) {
+  if (cudaMalloc(&workspace, size_t{kProductWorkspaceBytes}) != cudaSuccess) {
     cublasLtDestroy(handle);
     return nullptr;
   }

@@ -30,6 +30,9 @@ inline constexpr CudaCommand<GemmWork> kGemm{"gemm"};
 // sums [T, sums_stride] ← Σ_k x[t, k]·w[n, k] in whole numbers, on tensor cores (SumBytesWork, core/ops/compact_cuda.h). N a multiple of 4.
 inline constexpr CudaCommand<SumBytesWork> kGemmBytes{"gemm bytes"};
 
+// As much as Hopper's kernels ask for.
+inline constexpr int64_t kProductWorkspaceBytes = int64_t{32} << 20;
+
 // cuBLASLt's handle, its workspace, and the algorithm that its heuristics gave for each shape. Null: it cannot be had.
 Products* NewProducts();
 void DeleteProducts(Products* products);

@@ -42,6 +42,10 @@ JoinedRanks::JoinedRanks(Exec& exec, Communicator* communicator) {
   exec.set_communicator(communicator);
 }
 
+// As the terms below count them.
+static_assert(static_cast<int>(WeightKind::kF32) == 0 && static_cast<int>(WeightKind::kBf16) == 1 &&
+              static_cast<int>(WeightKind::kInt8) == 2 && static_cast<int>(WeightKind::kInt4) == 3);
+
 std::vector<OrderTerm> TermsOf(const CheckedModel& checked, const LoadOptions& load) {
   const ModelConfig& config = checked.config();
   const LlamaConfig& c = config.text;

@@ -153,7 +153,8 @@ VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarP
   result.content_lse.assign(device.content_lse.span().begin(), device.content_lse.span().end());
   std::vector<cuda::SinkRow> rows;
   std::vector<int32_t> page_list;
-  for (const QueryRun& run : p.runs) {
+  for (size_t i = 0; i < p.runs.size(); ++i) {
+    const QueryRun& run = p.runs[i];
     for (int64_t r = 0; r < run.rows; ++r) {
       const auto row = static_cast<int32_t>(run.first_row + r);
       rows.push_back({.q_row = row,
@@ -161,7 +162,7 @@ VarResult SolveWithVar(const VariedProblem& p, cuda::DeviceRule rule, const VarP
                       .first_key = 0,
                       .end_key = static_cast<int32_t>(run.first_position + r + 1),
                       .first_page = static_cast<int32_t>(page_list.size()),
-                      .policy = 1,
+                      .policy = static_cast<int32_t>(1 + i),
                       .sink_policy = 0});
     }
     page_list.insert(page_list.end(), run.pages.begin(), run.pages.end());

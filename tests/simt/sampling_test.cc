@@ -148,9 +148,10 @@ struct RandomCase {
     seen.push_back(static_cast<int32_t>(most - logits.begin()));
     const double density = one_of(0.0, 0.02, 0.5);
     if (density == 0) return;
-    allowed.assign((logits.size() + 63) / 64, ~uint64_t{0} << 63);  // also of ids that no token has
-    for (int32_t id = 0; id < usable; ++id)
-      if (numbers.Uniform() < density || id == usable / 2)
+    // Rows that no token has are allowed, and are not to come out.
+    allowed.assign((logits.size() + 63) / 64, 0);
+    for (int32_t id = 0; id < static_cast<int32_t>(logits.size()); ++id)
+      if (numbers.Uniform() < density || id == usable / 2 || id >= usable)
         allowed[static_cast<size_t>(id) / 64] |= uint64_t{1} << (id % 64);
   }
 
@@ -164,7 +165,7 @@ struct RandomCase {
 
 TEST(DeviceSampling, OfAnyFiltersTogetherChoosesWhatTheCpuChooses) {
   Numbers numbers(6);
-  int64_t after_filters = 0;
+  int64_t of_some_allowed = 0;
   for (int i = 0; i < 120; ++i) {
     const RandomCase c(numbers);
     Sampler sampler(c.params, c.usable);
@@ -176,9 +177,9 @@ TEST(DeviceSampling, OfAnyFiltersTogetherChoosesWhatTheCpuChooses) {
         SampleOnDevice(c.logits, c.usable, c.params, 0, bits.empty() ? nullptr : observed.data(),
                        c.allowed.empty() ? nullptr : allowed.data());
     ASSERT_EQ(got, sampler.Sample(c.Masked())) << "case " << i;
-    after_filters += c.params.temperature > 0 && !c.allowed.empty() && c.params.top_k > 1 ? 1 : 0;
+    of_some_allowed += c.params.temperature > 0 && !c.allowed.empty() && c.params.top_k > 1 ? 1 : 0;
   }
-  EXPECT_GT(after_filters, 15);
+  EXPECT_GT(of_some_allowed, 15);
 }
 
 // Of two equal tokens one has half of the weight, and that is less than a hair more than half asks for.
