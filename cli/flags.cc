@@ -230,14 +230,17 @@ std::optional<PromptFormat> ParsePromptFormat(const std::string& name) {
 
 int64_t ParseBytes(const std::string& text, const std::string& option) {
   const auto fail = [&] { Refuse(option, text, "bytes such as 512M or 4GiB"); };
+  // Digits and a point: what else std::stod takes (0x40, 1e9, blanks) is more often a slip.
+  const size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
   size_t used = 0;
   double number = 0;
   try {
-    number = std::stod(text, &used);
+    number = std::stod(text.substr(0, end), &used);
   } catch (const std::exception&) {
     fail();
   }
-  std::string unit = text.substr(used);
+  if (used != end) fail();
+  std::string unit = text.substr(end);
   if (unit.ends_with("iB")) {
     unit.resize(unit.size() - 2);
   } else if (unit.ends_with("B")) {

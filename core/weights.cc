@@ -1,6 +1,7 @@
 #include "core/weights.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -14,9 +15,15 @@
 namespace binocle {
 namespace {
 
-constexpr std::string_view kPackedPrefix = "packed.";
 constexpr int64_t kPopulateBytes = int64_t{1} << 20;  // at least, by a thread at a time
 constexpr uintptr_t kPackedAlignment = 64;  // within the file, whose mapping begins with a page
+
+bool IsShapeOf(const TensorView& stored, int64_t n, int64_t k) {
+  std::array<int32_t, 2> shape;
+  if (stored.dtype() != DType::kI32 || stored.bytes() != sizeof shape) return false;
+  std::memcpy(shape.data(), stored.data(), sizeof shape);
+  return shape[0] == n && shape[1] == k;
+}
 
 // How many problems of one kind an error line spells out.
 constexpr size_t kListed = 6;
@@ -51,27 +58,6 @@ std::string NameOf(const std::string& name, const TensorView& stored) {
 }
 
 }  // namespace
-
-std::string PackedName(std::string_view asked, WeightKind kind) {
-  return internal::Concat(kPackedPrefix, asked, ".", WeightKindName(kind));
-}
-
-int64_t PackedBytes(int64_t n, int64_t k, Bias bias, WeightKind kind) {
-  const int64_t panels = (n + kPanelWidth - 1) / kPanelWidth;
-  return CompactBytes(n, k, kind) + (bias == Bias::kPresent ? panels * kPanelWidth * 4 : 0);
-}
-
-bool IsPackedUnder(std::string_view name, std::string_view asked_prefix) {
-  return name.starts_with(kPackedPrefix) &&
-         name.substr(kPackedPrefix.size()).starts_with(asked_prefix);
-}
-
-std::optional<WeightKind> KindOfPackedName(std::string_view name) {
-  if (!name.starts_with(kPackedPrefix)) return std::nullopt;
-  for (const WeightKind kind : PackedKinds())
-    if (name.ends_with(WeightKindName(kind))) return kind;
-  return std::nullopt;
-}
 
 struct WeightBinder::State {
   const TensorSet* tensors;
@@ -368,9 +354,16 @@ std::optional<LinearWeights> WeightBinder::Packed(std::string_view name,
             "compute ", WeightKindName(kind));
     state_->used.insert(stored_name);
     CountDepth(name, k, kind);
+    const std::string shape_name = PackedShapeName(asked, kind);
+    state_->used.insert(shape_name);
     if (state_->checking) {
       const int64_t bytes = PackedBytes(n, k, bias, kind);
-      if (found->dtype() != DType::kU8 || found->bytes() != bytes) {
+      const TensorView* shape = state_->tensors->Find(shape_name);
+      if (shape != nullptr && !IsShapeOf(*shape, n, k)) {
+        state_->mis_shaped.push_back(internal::Concat(stored_name,
+                                                      " was packed with another shape (",
+                                                      shape_name, "), expected ", n, " × ", k));
+      } else if (found->dtype() != DType::kU8 || found->bytes() != bytes) {
         state_->mis_shaped.push_back(internal::Concat(
             stored_name, " is ", DTypeName(found->dtype()), " ", found->shape().ToString(),
             ", expected u8 [", bytes, "] (", n, " × ", k, " as ", WeightKindName(kind), ")"));

@@ -33,6 +33,9 @@ enum class Bias : uint8_t { kAbsent, kPresent };
 std::string PackedName(std::string_view asked,
                        WeightKind kind);  // "packed.language_model.lm_head.int8"
 int64_t PackedBytes(int64_t n, int64_t k, Bias bias, WeightKind kind);
+// Beside it, since bytes are those of whole panels and do not tell: i32 [2], n and k. Files of older versions have none.
+std::string PackedShapeName(std::string_view asked,
+                            WeightKind kind);  // "packed_shape.language_model.lm_head.int8"
 // The kind in such a name; nothing where it is another tensor's.
 std::optional<WeightKind> KindOfPackedName(std::string_view name);
 // Whether it is that of a matrix asked for by a name that begins so: "anchor.".

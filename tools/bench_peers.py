@@ -76,7 +76,24 @@ def make_random(program, preset, dtype, out):
     subprocess.run(call, check=True, stdout=sys.stderr)
 
 
+def check_program(program):
+    if not (program.is_file() and os.access(program, os.X_OK)):
+        sys.exit(f"bench_peers: --binocle is {program}, expected a program")
+
+
+def read_record(path):
+    """What `run` wrote."""
+    try:
+        record = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        sys.exit(f"bench_peers: {path}: {error}")
+    if not isinstance(record, dict) or "turns" not in record:
+        sys.exit(f"bench_peers: {path} has no turns, expected what `run --json` wrote")
+    return record
+
+
 def setup(args):
+    check_program(args.binocle)
     work = Work(args.work)
     work.folder.mkdir(parents=True, exist_ok=True)
     if not work.python.exists():
@@ -187,6 +204,9 @@ def take_turn(record, kind, round_, side):
 
 
 def run(args):
+    check_program(args.binocle)
+    if not args.json.parent.is_dir():
+        sys.exit(f"bench_peers: --json is {args.json}, expected a file in a folder that is there")
     work = Work(args.work)
     keys = ("threads", "rounds", "calls", "prompt_tokens", "text_tokens", "decode_tokens", "kinds")
     plan = {key: getattr(args, key) for key in keys}
@@ -270,7 +290,7 @@ def parse():
 def main():
     args = parse()
     if args.do == "table":
-        write_tables([json.loads(file.read_text()) for file in args.files], args)
+        write_tables([read_record(file) for file in args.files], args)
     elif args.do == "setup":
         setup(args)
     else:

@@ -1,6 +1,7 @@
 #include "fusion/convert/quantize.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -14,6 +15,7 @@ namespace binocle {
 namespace {
 
 using MatricesByName = std::map<std::string, const AskedMatrix*>;
+using ShapesByName = std::map<std::string, std::array<int32_t, 2>>;
 
 // Tensors as they are, but for those that packed ones take the place of.
 std::vector<NewTensor> KeptTensors(const TensorSet& tensors, const ModelMatrices& model) {
@@ -62,12 +64,16 @@ QuantizeReport QuantizeDirectory(Exec& ex, const std::string& from, const std::s
   const ModelMatrices model = ListModelMatrices(checked);
   std::vector<NewTensor> tensors = KeptTensors(checked.tensors(), model);
   MatricesByName matrices;
+  ShapesByName shapes;
   for (const AskedMatrix& matrix : model.matrices) {
     const std::string name = PackedName(matrix.name, matrix.kind);
     if (!matrices.emplace(name, &matrix).second) continue;
     tensors.push_back({.name = name,
                        .dtype = DType::kU8,
                        .shape = {PackedBytes(matrix.n, matrix.k, matrix.bias, matrix.kind)}});
+    const std::string shape_name = PackedShapeName(matrix.name, matrix.kind);
+    shapes[shape_name] = {static_cast<int32_t>(matrix.n), static_cast<int32_t>(matrix.k)};
+    tensors.push_back({.name = shape_name, .dtype = DType::kI32, .shape = {2}});
   }
   QuantizeReport report{
       .path = out, .matrices = std::ssize(matrices), .tensors = std::ssize(tensors)};
@@ -85,6 +91,8 @@ QuantizeReport QuantizeDirectory(Exec& ex, const std::string& from, const std::s
         };
         if (const auto it = matrices.find(tensor.name); it != matrices.end())
           return WritePacked(ex, *it->second, tell);
+        if (const auto it = shapes.find(tensor.name); it != shapes.end())
+          return tell({reinterpret_cast<const char*>(it->second.data()), sizeof it->second});
         const TensorView& stored = *checked.tensors().Find(tensor.name);
         tell({static_cast<const char*>(stored.data()), static_cast<size_t>(stored.bytes())});
       });

@@ -58,7 +58,7 @@ class BadCommandLines(BadInput):
             "--n": ["0", "-1", "65", "1000000000", "two", "010"], "--logprobs": ["-1", "100000", "all"], "--threads": ["-1", "1025", "3000000000", "99999999999999999999", "two"],
             "--context-tokens": ["-1", "99999999999", "x"], "--prefill-chunk-tokens": ["0", "-1", "65537", "nan"], "--max-images": ["-1", "5000"],
             "--max-image-bytes": ["0", "-1", "1e30", "99999999999999"], "--max-image-pixels": ["0", "-1", "99999999999999"],
-            "--memory-limit": ["nan", "-1", "0", "lots", "1X", "1e99", "inf", "5 apples"], "--prompt-format": ["html"],
+            "--memory-limit": ["nan", "-1", "0", "lots", "1X", "1e99", "inf", "5 apples", "0x40", "1e9", " 64M", "1.5.M"], "--prompt-format": ["html"],
             "--fusion": ["glue", "ftz"], "--attention": ["linear"], "--aligner": ["glue"], "--device": ["tpu"], "--compute": ["f8"],
             "--composite-layers": ["5-1", "0-99", "-1", "x", "1-", "0-99999999999999999999", "1,", "1,,2", "0-1,1", "2,1-99", "1 2"],
         }

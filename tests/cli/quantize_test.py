@@ -131,6 +131,18 @@ class Quantizing(Answers):
         self.assertIn(f"{name} scale 0", self.damaged(model, infinite))
         self.assertIn("missing", self.damaged(model, missing))
 
+    def test_other_widths_than_those_it_was_packed_with_are_refused(self):
+        """Panels are padded, so the bytes of a slightly narrower matrix are as many."""
+        model = self.packed(FTZ, "int8")
+        path = model / "config.json"
+        before = path.read_text()
+        width = json.loads(before)["text_config"]["intermediate_size"]
+        path.write_text(before.replace(f'"intermediate_size": {width}', f'"intermediate_size": {width - 2}', 1))
+        result = run("ask", "--model", model, "What?")
+        path.write_text(before)
+        self.assertEqual(result.status, 1, result.stdout)
+        self.assertIn("was packed with another shape", result.stderr)
+
 
 if __name__ == "__main__":
     main()
