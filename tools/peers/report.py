@@ -11,6 +11,8 @@ STAGES = {
     "picture_again": ("the same picture behind other text", "s"),
     "second_question": ("another question about the picture", "s"),
 }
+# What a side takes for these that keeps nothing of a picture: all of it once more.
+ALL_AGAIN = {"picture_again": "picture", "second_question": "picture"}
 RATES = {
     "read_rate": "read {median:.1f} [{lower:.1f}–{upper:.1f}] GB/s",
     "f32_rate": "f32 {median:.0f}",
@@ -50,6 +52,8 @@ def summary(turns):
         stages = {}
         for stage in STAGES:
             theirs = seconds_by_round(turns, name, stage)
+            if not theirs:
+                theirs = seconds_by_round(turns, name, ALL_AGAIN.get(stage))
             if not theirs:
                 continue
             stages[stage] = {"seconds": spread(theirs.values())}
