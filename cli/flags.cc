@@ -230,17 +230,12 @@ std::optional<PromptFormat> ParsePromptFormat(const std::string& name) {
 
 int64_t ParseBytes(const std::string& text, const std::string& option) {
   const auto fail = [&] { Refuse(option, text, "bytes such as 512M or 4GiB"); };
-  // Digits and a point: what else std::stod takes (0x40, 1e9, blanks) is more often a slip.
-  const size_t end = std::min(text.find_first_not_of("0123456789."), text.size());
-  size_t used = 0;
+  // Digits and a point: 0x40, 1e9 and blanks are more often a slip than a size.
   double number = 0;
-  try {
-    number = std::stod(text.substr(0, end), &used);
-  } catch (const std::exception&) {
-    fail();
-  }
-  if (used != end) fail();
-  std::string unit = text.substr(end);
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data(), end, number, std::chars_format::fixed);
+  if (parsed.ec != std::errc()) fail();
+  std::string unit(parsed.ptr, end);
   if (unit.ends_with("iB")) {
     unit.resize(unit.size() - 2);
   } else if (unit.ends_with("B")) {

@@ -142,7 +142,7 @@ asan() {
   for program in "$@"; do
     [[ $program == *_test ]] || { others+=("$program") && continue; }
     for ((part = 0; part < JOBS; ++part)); do
-      GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$part "$bin/$program" --gtest_brief=1 >"$logs/$program.$part" 2>&1 &
+      GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$part timeout 900 "$bin/$program" --gtest_brief=1 >"$logs/$program.$part" 2>&1 &
       pids+=($!)
     done
     for pid in "${pids[@]}"; do wait "$pid" || failed=1; done
