@@ -99,7 +99,7 @@ void PrintDimensions(const SinkCalibration& found) {
   }
 }
 
-void Sinks(const CalibrateFlags& flags) {
+void RunSinks(const CalibrateFlags& flags) {
   const std::string path = flags.Out("sink_dims.json");
   CheckNewFile(path, flags.may_overwrite());
   const SinkCalibration found = Run(flags, CalibrateSinks);
@@ -115,7 +115,7 @@ void Sinks(const CalibrateFlags& flags) {
   FlushOutput();
 }
 
-void Heads(const CalibrateFlags& flags) {
+void RunHeads(const CalibrateFlags& flags) {
   const std::array<double, 2> clip = ParseClip(flags.clip);
   const std::string path = flags.Out("head_sensitivity.json");
   CheckNewFile(path, flags.may_overwrite());
@@ -165,7 +165,7 @@ void PrintProposal(const CompositeCalibration& found, const std::string& aligner
 }
 
 // --aligner is of the layers that become composite, not of a model that may have none yet.
-void Composite(const CalibrateFlags& flags) {
+void RunComposite(const CalibrateFlags& flags) {
   CompositeOptions options = flags.composite;
   EngineOptions load = flags.model.Options();
   if (!(options.budget >= 0 && options.budget <= 100)) {
@@ -232,7 +232,7 @@ void AddCalibrate(CLI::App& app) {
       "sinks", "The dimensions by which attention sinks are known, for --var");
   const auto sink_flags = std::make_shared<CalibrateFlags>();
   AddCommon(*sinks, *sink_flags, "sink_dims.json");
-  sinks->callback([sink_flags] { Sinks(*sink_flags); });
+  sinks->callback([sink_flags] { RunSinks(*sink_flags); });
 
   CLI::App* heads = command->add_subcommand(
       "heads", "How sensitive each head is to pictures, for --modulate heads=calibrated");
@@ -241,7 +241,7 @@ void AddCalibrate(CLI::App& app) {
   heads->add_option("--clip", head_flags->clip, "LOW,HIGH: factors are kept within")
       ->check(NotEmpty("--clip", "LOW,HIGH"))
       ->capture_default_str();
-  heads->callback([head_flags] { Heads(*head_flags); });
+  heads->callback([head_flags] { RunHeads(*head_flags); });
 
   CLI::App* composite = command->add_subcommand(
       "composite", "Which layers may have composite attention, for --composite-layers");
@@ -253,7 +253,7 @@ void AddCalibrate(CLI::App& app) {
                    "the answers' tokens")
       ->check(IsReal("--budget"))
       ->capture_default_str();
-  composite->callback([composite_flags] { Composite(*composite_flags); });
+  composite->callback([composite_flags] { RunComposite(*composite_flags); });
 }
 
 }  // namespace binocle::cli

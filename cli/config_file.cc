@@ -24,15 +24,15 @@ std::string At(const std::string& path, const YAML::Mark& mark) {
   throw UsageError{At(path, node.Mark()) + message};
 }
 
-constexpr const char* kExpected = ", expected a text, number, truth value or list";
+constexpr const char* kExpectedValue = ", expected a text, number, truth value or list";
 constexpr const char* kLeaveOut = " (leave the line out for the default)";
 
 std::string ScalarOf(const std::string& path, const std::string& key, const YAML::Node& node) {
   if (!node.IsScalar()) {
     const char* found = node.IsNull() ? "null" : node.IsMap() ? "a mapping" : "a list";
-    Fail(path, node, key + " is " + found + kExpected);
+    Fail(path, node, key + " is " + found + kExpectedValue);
   }
-  if (node.Scalar().empty()) Fail(path, node, key + " is empty" + kExpected + kLeaveOut);
+  if (node.Scalar().empty()) Fail(path, node, key + " is empty" + kExpectedValue + kLeaveOut);
   return node.Scalar();
 }
 
@@ -96,7 +96,8 @@ bool Give(const std::string& path, const std::string& key, const YAML::Node& nod
   const bool one = option.get_items_expected_max() <= 1 &&
                    option.get_multi_option_policy() != CLI::MultiOptionPolicy::TakeAll;
   // `tokens: []` must not open the server either. Of an option that may come several times it is none.
-  if (values.empty() && one) Fail(path, node, key + " is an empty list" + kExpected + kLeaveOut);
+  if (values.empty() && one)
+    Fail(path, node, key + " is an empty list" + kExpectedValue + kLeaveOut);
   if (node.IsSequence() && one) Fail(path, node, key + " is a list, expected one value");
   if (option.count() > 0) return false;  // the command line goes first
   const bool flag = option.get_expected_min() == 0;
@@ -154,7 +155,8 @@ std::map<std::string, std::string> ConfigMap::Apply(CLI::App& command,
     const std::string key = ScalarOf(path_, "a key", entry.first);
     if (!seen.insert(key).second) Fail(path_, entry.first, key + " comes twice");
     // A mistake, or a variable that was not set: `tokens:` must not open the server to everybody.
-    if (entry.second.IsNull()) Fail(path_, entry.first, key + " is null" + kExpected + kLeaveOut);
+    if (entry.second.IsNull())
+      Fail(path_, entry.first, key + " is null" + kExpectedValue + kLeaveOut);
     if (std::find(taken.begin(), taken.end(), key) != taken.end()) continue;
     std::string name = key;
     std::replace(name.begin(), name.end(), '_', '-');

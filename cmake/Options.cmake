@@ -36,8 +36,15 @@ if(CCACHE_PROGRAM AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 # A kernel is compiled once per target of Highway's. x86 machines with SSSE3 and without SSE4 are from 2006; under sanitizers one lane and two widths
-# say enough.
+# say enough, and of those the ones that can run where they are built.
 set(BINOCLE_KERNEL_DEFINITIONS HWY_DISABLED_TARGETS=HWY_SSSE3)
 if(BINOCLE_SANITIZE)
   set(BINOCLE_KERNEL_DEFINITIONS HWY_DISABLED_TARGETS=HWY_SSSE3|HWY_SSE4)
+  if(EXISTS /proc/cpuinfo)
+    file(STRINGS /proc/cpuinfo BINOCLE_PROCESSOR_FLAGS REGEX "^flags" LIMIT_COUNT 1)
+    string(APPEND BINOCLE_PROCESSOR_FLAGS " ")
+    if(NOT BINOCLE_PROCESSOR_FLAGS MATCHES " avx512f ")
+      string(APPEND BINOCLE_KERNEL_DEFINITIONS |HWY_AVX3)
+    endif()
+  endif()
 endif()

@@ -1,13 +1,14 @@
 #!/bin/bash
 # The steps of `make test`, in order, each with its time. Stops at the first that fails. ctest runs last: its summary closes the log.
 #
-#   tools/ci_steps.sh [STEP …]     without names: all of them but asan_all
+#   tools/ci_steps.sh [STEP[+STEP …] …]     side by side what a + joins; without names: all of them but asan_all
 set -euo pipefail
 cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 DEPS=${DEPS:-tools/install_deps.sh}
 
-all_steps=(deps layers proto text format headers scripts tools training python build cuda minimal install asan fuzz tests)
+# Beside one another are steps that keep one processor busy each.
+all_steps=(deps layers proto text format scripts tools training+headers python build cuda+install minimal asan fuzz tests)
 
 # Built and run once more with AddressSanitizer and UndefinedBehaviorSanitizer, beside the fuzz targets of weights files. The rest takes fifteen minutes more and is for who changes it: asan_all.
 asan_programs=(core attention)
@@ -175,11 +176,30 @@ step_tests() {
   ctest --test-dir build/dev -j "$((JOBS + 1))" --output-on-failure --no-tests=error
 }
 
-for step in "${@:-${all_steps[@]}}"; do
-  echo "== $step"
+passed() {  # step, when it began
+  awk -v a="$2" -v b="$(date +%s.%N)" -v s="$1" 'BEGIN { printf "== %s passed in %.1f s\n", s, b - a }'
+}
+
+# The first step of a group is this shell's own: what it leaves running it may wait for later.
+side_logs=$(mktemp -d)
+trap 'rm -rf "$fonts_log" "$side_logs"' EXIT
+for group in "${@:-${all_steps[@]}}"; do
+  IFS=+ read -ra names <<<"$group"
+  step=${names[0]} pids=()
   start=$(date +%s.%N)
+  for name in "${names[@]:1}"; do
+    (set -e; "step_$name"; passed "$name" "$start") </dev/null >"$side_logs/$name" 2>&1 &
+    pids+=($!)
+  done
+  echo "== $step"
   "step_$step" </dev/null
   # The closing lines of the last step are its own.
-  [ "$step" = tests ] || awk -v a="$start" -v b="$(date +%s.%N)" -v s="$step" 'BEGIN { printf "== %s passed in %.1f s\n", s, b - a }'
+  [ "$step" = tests ] || passed "$step" "$start"
+  for name in "${names[@]:1}"; do
+    echo "== $name"
+    wait "${pids[0]}" || { cat "$side_logs/$name" && exit 1; }
+    pids=("${pids[@]:1}")
+    cat "$side_logs/$name"
+  done
 done
 wait_for_python

@@ -23,7 +23,7 @@ CodePoints WordCharacters() {
   return set;
 }
 
-CodePoints WhiteSpace() {
+CodePoints SpaceClass() {
   CodePoints set = CodePoints::Range('\t', '\r');
   set.Add(' ', ' ');
   return set;
@@ -36,8 +36,8 @@ std::optional<CodePoints> ClassEscape(char c) {
     case 'D': return Digits().Complement();
     case 'w': return WordCharacters();
     case 'W': return WordCharacters().Complement();
-    case 's': return WhiteSpace();
-    case 'S': return WhiteSpace().Complement();
+    case 's': return SpaceClass();
+    case 'S': return SpaceClass().Complement();
     default: return std::nullopt;
   }
 }

@@ -31,7 +31,7 @@ double AQuarterReaches(std::vector<float> values) {
   return values[(values.size() + 3) / 4 - 1];
 }
 
-double Rounded(double value) { return std::round(value * 100) / 100; }
+double ToHundredths(double value) { return std::round(value * 100) / 100; }
 
 }  // namespace
 
@@ -173,7 +173,7 @@ SinkCalibration SinkFinder::Find() const {
                    [](const auto& a, const auto& b) { return a.strength > b.strength; });
   next.resize(std::min(next.size(), kReportedNext));
   out.strongest.insert(out.strongest.end(), next.begin(), next.end());
-  if (!out.dims.empty()) out.tau = Rounded(Tau(out));
+  if (!out.dims.empty()) out.tau = ToHundredths(Tau(out));
   return out;
 }
 

@@ -17,14 +17,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class Descriptor {
+class OpenFile {
  public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
+  explicit OpenFile(int fd) : fd_(fd) {}
+  ~OpenFile() {
     if (fd_ >= 0) close(fd_);
   }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
+  OpenFile(const OpenFile&) = delete;
+  OpenFile& operator=(const OpenFile&) = delete;
   int get() const { return fd_; }
   // Where the kernel says it is.
   fs::path link() const { return fs::path("/proc/self/fd") / std::to_string(fd_); }
@@ -115,7 +115,7 @@ std::string UriReader::Read(const std::string& uri, int64_t max_bytes) const {
   };
   if (directories_.empty()) refuse();
   // O_PATH opens without touching: no FIFO is waited for, no device woken.
-  const Descriptor place(open(path.c_str(), O_PATH | O_CLOEXEC));
+  const OpenFile place(open(path.c_str(), O_PATH | O_CLOEXEC));
   std::error_code error;
   if (place.get() < 0) {
     if (!Allows(fs::weakly_canonical(path, error)) || error) refuse();
@@ -128,7 +128,7 @@ std::string UriReader::Read(const std::string& uri, int64_t max_bytes) const {
   if (info.st_size > max_bytes)
     Invalid(Text("has ", info.st_size, " bytes, expected at most ", max_bytes));
   // The same file again, whatever its path leads to by now.
-  const Descriptor file(open(place.link().c_str(), O_RDONLY | O_CLOEXEC));
+  const OpenFile file(open(place.link().c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0)
     throw Error(Code::kPermissionDenied, "is a file that the server may not read");
   return ReadAll(file.get(), info.st_size);

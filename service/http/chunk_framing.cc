@@ -11,7 +11,7 @@ namespace {
 
 // A size with its extensions.
 constexpr size_t kMaxLineBytes = 4096;
-constexpr size_t kMaxQuotedBytes = 40;
+constexpr size_t kQuotedLineBytes = 40;
 
 // "1f" or "1f ; name=value".
 bool ParseSize(std::string_view line, uint64_t& size) {
@@ -50,7 +50,7 @@ bool ChunkFraming::EndLine() {
   switch (part_) {
     case Part::kSize:
       if (!whole || !ParseSize(line, left_))
-        return Fail(Text("a chunk's size is \"", ValidUtf8(line, kMaxQuotedBytes),
+        return Fail(Text("a chunk's size is \"", ValidUtf8(line, kQuotedLineBytes),
                          "\", expected hexadecimal digits"));
       part_ = left_ == 0 ? Part::kTrailer : Part::kData;
       return true;
@@ -60,7 +60,7 @@ bool ChunkFraming::EndLine() {
       return true;
     case Part::kTrailer:
       if (line.empty()) return true;
-      return Fail(Text("after the last chunk comes the line \"", ValidUtf8(line, kMaxQuotedBytes),
+      return Fail(Text("after the last chunk comes the line \"", ValidUtf8(line, kQuotedLineBytes),
                        "\", expected none: trailer fields are not supported"));
     case Part::kData: return true;
   }

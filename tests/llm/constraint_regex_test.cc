@@ -117,7 +117,7 @@ TEST(ConstraintRegex, MatchesByDefinition) {
   Random random(5);
   size_t matches = 0;
   size_t compared = 0;
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < 150; ++round) {
     const Sample sample = RandomSample(random, 3);
     std::optional<Automaton> automaton;
     const std::string error = testing::ErrorOf([&] { automaton = Compile(sample.pattern); });
@@ -132,8 +132,8 @@ TEST(ConstraintRegex, MatchesByDefinition) {
       ++compared;
     }
   }
-  EXPECT_GT(matches, 5000u);
-  EXPECT_GT(compared - matches, 10000u);
+  EXPECT_GT(matches, 1500u);
+  EXPECT_GT(compared - matches, 3000u);
 }
 
 TEST(ConstraintRegex, EveryStateIsReachedAndLeadsToTheEnd) {

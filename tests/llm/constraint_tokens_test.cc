@@ -166,13 +166,15 @@ TEST(ConstrainedAnswer, AllowsTheTokensWhoseReportedTextGoesOn) {
             const std::vector<int32_t> allowed = Allowed(answer, size);
             for (int32_t id = 0; id < static_cast<int32_t>(size); ++id) {
               const bool is_allowed = std::binary_search(allowed.begin(), allowed.end(), id);
-              const std::string where = model.name + ", " + name + ", after '" + report.text() +
-                                        "': " + std::to_string(id) + " '" +
-                                        std::string(tokenizer.Piece(id).text) + "'";
+              const auto where = [&] {
+                return model.name + ", " + name + ", after '" + report.text() +
+                       "': " + std::to_string(id) + " '" + std::string(tokenizer.Piece(id).text) +
+                       "'";
+              };
               if (vocabulary->IsEnd(id)) {
                 ASSERT_EQ(is_allowed,
                           report.unfinished().empty() && language.Accepts(report.text()))
-                    << where;
+                    << where();
                 continue;
               }
               Report next = report;
@@ -188,11 +190,11 @@ TEST(ConstrainedAnswer, AllowsTheTokensWhoseReportedTextGoesOn) {
               const bool goes_on =
                   !damaged && language.Walk(Automaton::kStart, text) != Automaton::kDead;
               if (!blank) {
-                ASSERT_EQ(is_allowed, goes_on) << where << " gives '" << text << "'";
+                ASSERT_EQ(is_allowed, goes_on) << where() << " gives '" << text << "'";
               } else if (is_allowed) {
-                ASSERT_EQ(tokenizer.Piece(id).text, " ") << where;
+                ASSERT_EQ(tokenizer.Piece(id).text, " ") << where();
               }
-              ASSERT_FALSE(is_allowed && tokenizer.IsSpecial(id)) << where;
+              ASSERT_FALSE(is_allowed && tokenizer.IsSpecial(id)) << where();
             }
             ASSERT_FALSE(allowed.empty());
             const int32_t id = allowed[random.Below(allowed.size())];

@@ -152,6 +152,14 @@ std::string Memory::Place(const Region& region, size_t offset) const {
 
 // The region of an access, or null: not the device's memory (the thread's own), or a report.
 Region* Memory::Find(uintptr_t address, size_t bytes, const char* what) {
+  const size_t at = address - reinterpret_cast<uintptr_t>(global_);
+  Region* region = at < kArena ? units_[at / kUnit] : nullptr;
+  if (region != nullptr && address - region->begin + bytes <= region->bytes) return region;
+  return FindElsewhere(address, bytes, what);
+}
+
+// As Find, also where there is no buffer.
+Region* Memory::FindElsewhere(uintptr_t address, size_t bytes, const char* what) {
   const auto global = reinterpret_cast<uintptr_t>(global_);
   const auto shared = reinterpret_cast<uintptr_t>(shared_);
   Region* region = nullptr;
@@ -246,7 +254,7 @@ void Memory::Read(const void* address, size_t bytes, const Access& by) {
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "a read");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g) {
+  for (size_t g = region->CellOf(offset); g <= region->CellOf(offset + bytes - 1); ++g) {
     CheckRead(*region, g * region->granule, region->cells[g], by);
     if (!region->reads.empty()) ++region->reads[g];
   }
@@ -256,7 +264,7 @@ void Memory::Write(const void* address, size_t bytes, const Access& by, bool ato
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "a write");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g)
+  for (size_t g = region->CellOf(offset); g <= region->CellOf(offset + bytes - 1); ++g)
     CheckWrite(*region, g * region->granule, region->cells[g], by, atomic);
 }
 
@@ -264,7 +272,7 @@ void Memory::BeginCopy(const void* address, size_t bytes, const Access& by) {
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "an asynchronous copy");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g) {
+  for (size_t g = region->CellOf(offset); g <= region->CellOf(offset + bytes - 1); ++g) {
     CheckWrite(*region, g * region->granule, region->cells[g], by, false);
     region->cells[g].pending = true;
   }
@@ -274,14 +282,15 @@ void Memory::EndCopy(const void* address, size_t bytes, const Access& by) {
   Region* region = Find(reinterpret_cast<uintptr_t>(address), bytes, "an asynchronous copy");
   if (region == nullptr) return;
   const size_t offset = reinterpret_cast<uintptr_t>(address) - region->begin;
-  for (size_t g = offset / region->granule; g <= (offset + bytes - 1) / region->granule; ++g) {
+  for (size_t g = region->CellOf(offset); g <= region->CellOf(offset + bytes - 1); ++g) {
     region->cells[g].pending = false;
     region->cells[g].writer = by;
   }
 }
 
 void Memory::CheckAligned(const void* address, size_t bytes) {
-  if (reinterpret_cast<uintptr_t>(address) % bytes == 0) return;
+  const bool is_vector = (bytes & (bytes - 1)) == 0;  // and no range
+  if (!is_vector || (reinterpret_cast<uintptr_t>(address) & (bytes - 1)) == 0) return;
   const auto global = reinterpret_cast<uintptr_t>(global_);
   const auto shared = reinterpret_cast<uintptr_t>(shared_);
   const auto at = reinterpret_cast<uintptr_t>(address);

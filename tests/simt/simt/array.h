@@ -40,8 +40,8 @@ class Array {
   // Element i of an output, from the host: from then on it has a value.
   void Set(size_t i, T value) {
     data()[i] = value;
-    const size_t granule = region_->granule;
-    for (size_t g = i * sizeof(T) / granule; g <= (i * sizeof(T) + sizeof(T) - 1) / granule; ++g)
+    for (size_t g = region_->CellOf(i * sizeof(T)); g <= region_->CellOf((i + 1) * sizeof(T) - 1);
+         ++g)
       region_->cells[g].initialised = true;
   }
   std::span<const T> span() const { return {data(), count_}; }
@@ -49,7 +49,7 @@ class Array {
   // From here on reads are counted, in checked builds.
   void CountReads() { region_->reads.assign(region_->cells.size(), 0); }
   // How often the first bytes of element i were read.
-  uint32_t reads(size_t i) const { return region_->reads[i * sizeof(T) / region_->granule]; }
+  uint32_t reads(size_t i) const { return region_->reads[region_->CellOf(i * sizeof(T))]; }
 
  private:
   Array(std::string name, const std::vector<T>& contents, bool read_only)
@@ -75,7 +75,7 @@ class WatchedReads {
   WatchedReads& operator=(const WatchedReads&) = delete;
 
   // Of the two bytes at `offset`.
-  uint32_t At(size_t offset) const { return region_.reads[offset / region_.granule]; }
+  uint32_t At(size_t offset) const { return region_.reads[region_.CellOf(offset)]; }
 
  private:
   Region& region_;

@@ -61,9 +61,11 @@ struct Region {
   std::string name;
   bool shared = false;
   bool read_only = false;
-  size_t granule = 2;  // bytes of a cell
+  size_t granule = 2;  // bytes of a cell: 2 or 1
   std::vector<Cell> cells;
   std::vector<uint32_t> reads;  // per granule; empty: nobody counts
+
+  size_t CellOf(size_t offset) const { return offset >> (granule - 1); }
 };
 
 // One for the process: tests run side by side as processes.
@@ -105,6 +107,7 @@ class Memory {
  private:
   Memory();
   Region* Find(uintptr_t address, size_t bytes, const char* what);
+  Region* FindElsewhere(uintptr_t address, size_t bytes, const char* what);
   void CheckRead(Region& region, size_t offset, Cell& cell, const Access& by);
   void CheckWrite(Region& region, size_t offset, Cell& cell, const Access& by, bool atomic);
   bool SameLaunch(uint32_t block) const { return block >= first_block_; }
