@@ -52,6 +52,9 @@ struct Scheduler {
   std::vector<Thread> threads;
   Thread* running = nullptr;
   void* self = nullptr;
+  // The warp that runs: whose turn is next, by which step the turns go on, and how many are left.
+  std::span<Thread*> lanes;
+  size_t next = 0, step = 1, turns = 0;
   const std::function<void()>* body = nullptr;
   bool checked = false;
   uint32_t block = 0;  // counted over all launches
@@ -86,11 +89,27 @@ Access Now() {
           .thread = static_cast<uint16_t>(s.running->index)};
 }
 
-void Yield() {
+// Goes on with the next lane of the warp that is ready, or in RunWarp after all had their turn. Where the caller is, is left in *from.
+void GoOn(void** from) {
   Scheduler& s = S();
+  while (s.turns > 0) {
+    Thread* t = s.lanes[s.next];
+    --s.turns;
+    s.next += s.step;
+    if (s.next >= s.lanes.size()) s.next -= s.lanes.size();
+    if (t->state != State::kReady) continue;
+    s.running = t;
+    current_ids = &t->ids;
+    SimtSwitch(from, t->fiber);
+    return;
+  }
+  SimtSwitch(from, s.self);
+}
+
+void Yield() {
   checking = false;
-  SimtSwitch(&s.running->fiber, s.self);
-  checking = s.checked;
+  GoOn(&S().running->fiber);
+  checking = S().checked;
 }
 
 void ThreadMain() {
@@ -99,15 +118,8 @@ void ThreadMain() {
   (*s.body)();
   checking = false;
   s.running->state = State::kDone;
-  SimtSwitch(&s.running->fiber, s.self);
+  GoOn(&s.running->fiber);
   std::abort();
-}
-
-void Resume(Thread& thread) {
-  Scheduler& s = S();
-  s.running = &thread;
-  current_ids = &thread.ids;
-  SimtSwitch(&s.self, thread.fiber);
 }
 
 std::string At(const Place& place) {
@@ -221,40 +233,33 @@ const Thread* Stray(std::span<Thread*> lanes) {
   return nullptr;
 }
 
-// Runs a warp until its lanes wait at a barrier of the block or have ended. Whether anything ran.
-bool RunWarp(std::span<Thread*> lanes) {
+// Runs a warp until its lanes wait at a barrier of the block or have ended.
+void RunWarp(std::span<Thread*> lanes) {
   Scheduler& s = S();
-  bool ran = false;
-  const size_t count = lanes.size();
   while (!s.abandoned) {
     // An order that is cheap to draw, since this is the emulator's innermost loop: from any lane on, by an odd number, which meets all of 32.
     const uint64_t random = s.Random();
-    const size_t step = count == kLanes ? random / kLanes % kLanes | 1 : 1;
-    size_t next = random % count;
-    bool any_waits = false;
-    for (size_t i = 0; i < count;
-         ++i, next = next + step < count ? next + step : next + step - count) {
-      Thread* t = lanes[next];
-      if (t->state == State::kReady) {
-        Resume(*t);
-        ran = true;
-      }
-      any_waits |= t->state == State::kInWarp;
-    }
-    if (!any_waits) return ran;
+    s.lanes = lanes;
+    s.step = lanes.size() == kLanes ? random / kLanes % kLanes | 1 : 1;
+    s.next = random % lanes.size();
+    s.turns = lanes.size();
+    GoOn(&s.self);
     if (const Thread* stray = Stray(lanes)) {
-      Abandon(Fault::kWarpDivergence, Whereabouts(*lanes[0]) + ", but " + Whereabouts(*stray));
-      return ran;
+      const bool any_waits = std::any_of(
+          lanes.begin(), lanes.end(), [](const Thread* t) { return t->state == State::kInWarp; });
+      if (any_waits)
+        Abandon(Fault::kWarpDivergence, Whereabouts(*lanes[0]) + ", but " + Whereabouts(*stray));
+      return;
     }
+    if (lanes[0]->state != State::kInWarp) return;
     // A warp of fewer lanes than 32 has no matrices to share out.
     if (lanes.size() < kLanes && lanes[0]->request.op >= WarpOp::kLoadMatrix) {
       Abandon(Fault::kWarpDivergence, "a matrix operation in a warp that is not whole");
-      return ran;
+      return;
     }
     Perform(lanes);
     for (Thread* t : lanes) t->state = State::kReady;
   }
-  return ran;
 }
 
 // Lets go of the threads that wait at a barrier, or ends the launch. False: the block is done.
@@ -365,8 +370,15 @@ void Launch(Dim3 grid, Dim3 block, size_t dynamic_shared, bool checked,
 }
 
 uint64_t MeetWarp(const WarpRequest& request, Place place) {
+  S().running->request = request;
+  return MeetWarp(request.op, request.value, request.argument, place);
+}
+
+uint64_t MeetWarp(WarpOp op, uint64_t value, unsigned argument, Place place) {
   Thread& t = *S().running;
-  t.request = request;
+  t.request.op = op;
+  t.request.value = value;
+  t.request.argument = argument;
   t.place = place;
   t.state = State::kInWarp;
   Yield();

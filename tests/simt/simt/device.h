@@ -64,7 +64,7 @@ inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return
 #define SIMT_HERE const char *file = __builtin_FILE(), int line = __builtin_LINE()
 
 inline void __syncthreads(SIMT_HERE) { ::simt::MeetBlock({file, line}); }
-inline void __syncwarp(SIMT_HERE) { ::simt::MeetWarp({.op = ::simt::WarpOp::kSync}, {file, line}); }
+inline void __syncwarp(SIMT_HERE) { ::simt::MeetWarp(::simt::WarpOp::kSync, 0, 0, {file, line}); }
 
 namespace simt {
 template <typename T>
@@ -73,7 +73,7 @@ T ShuffleAs(unsigned mask, WarpOp op, T value, unsigned argument, Place place) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8);
   uint64_t bits = 0;
   std::memcpy(&bits, &value, sizeof(T));
-  bits = MeetWarp({.op = op, .value = bits, .argument = argument}, place);
+  bits = MeetWarp(op, bits, argument, place);
   std::memcpy(&value, &bits, sizeof(T));
   return value;
 }
@@ -95,8 +95,8 @@ T __shfl_down_sync(unsigned mask, T value, unsigned lanes, SIMT_HERE) {
 }
 inline unsigned __ballot_sync(unsigned mask, int predicate, SIMT_HERE) {
   ::simt::CheckMask(mask, {file, line});
-  return static_cast<unsigned>(::simt::MeetWarp(
-      {.op = ::simt::WarpOp::kBallot, .value = predicate != 0 ? 1U : 0U}, {file, line}));
+  return static_cast<unsigned>(
+      ::simt::MeetWarp(::simt::WarpOp::kBallot, predicate != 0 ? 1U : 0U, 0, {file, line}));
 }
 inline int __any_sync(unsigned mask, int predicate, SIMT_HERE) {
   return __ballot_sync(mask, predicate, file, line) != 0 ? 1 : 0;

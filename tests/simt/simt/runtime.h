@@ -68,8 +68,9 @@ struct ThreadIds {
 extern ThreadIds* current_ids;
 extern bool checking;
 
-// Meets the other lanes of the warp; returns when the operation is done. `value` of the request is the result.
+// Meets the other lanes of the warp; returns when the operation is done. `value` of the request is the result. What needs no matrix says so in registers.
 uint64_t MeetWarp(const WarpRequest& request, Place place);
+uint64_t MeetWarp(WarpOp op, uint64_t value, unsigned argument, Place place);
 // Reports a mask of fewer lanes than all: kernels here have operations of whole warps only.
 void CheckMask(unsigned mask, Place place);
 void MeetBlock(Place place);
