@@ -131,7 +131,7 @@ step_minimal() {
 
 step_install() { tools/test_install.sh build/dev; }
 
-# Without the longest sums, which take half of the time and no other paths than shorter ones, and without what counts memory, which is the sanitizer's here.
+# Without the longest sums, which take most of the time and no other paths than shorter ones, and without tests that count memory, which is the sanitizer's here.
 step_asan() { GTEST_FILTER=-*OfManyLongRows*:ProductRows.OfSwiGlu:Allocation.* asan "${asan_programs[@]/%/_test}" "${asan_fuzzers[@]/#/fuzz_}"; }
 step_asan_all() { asan "${asan_all_programs[@]/%/_test}" "${asan_all_fuzzers[@]/#/fuzz_}"; }
 

@@ -169,7 +169,7 @@ class Draining(Serving):
 
     def test_what_takes_longer_than_the_patience_is_cancelled(self):
         server = self.serve("--model", LLAVA, "--drain-seconds", "0", *ROOM)
-        # Twice as many answers as there is room for: when the first has begun the last has yet to wait, on whatever machine.
+        # Twice as many answers as there is room for: when the first has begun, others still wait, however quick the machine is.
         streams = [Stream(server, "a b c", seed=seed, n=8, **LONG) for seed in range(4)]
         streams[0].began.wait(CALL_SECONDS)
         server.terminate()
