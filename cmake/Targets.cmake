@@ -44,7 +44,7 @@ function(binocle_asan_by_calls)
 endfunction()
 
 # binocle_kernels_for(FLAG FILE …): kernels for processors with FLAG, a name of /proc/cpuinfo. Under sanitizers a processor without it would never run
-# them, and checks would only take time to compile.
+# them: without checks and optimisation they take a third of the time to compile.
 function(binocle_kernels_for flag)
   if(BINOCLE_PROCESSOR_FLAGS AND NOT BINOCLE_PROCESSOR_FLAGS MATCHES " ${flag} ")
     set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON COMPILE_OPTIONS "-fno-sanitize=all;-O0")

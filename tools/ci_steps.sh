@@ -182,14 +182,15 @@ passed() {  # step, when it began
 
 # The first step of a group is this shell's own: what it leaves running it may wait for later.
 side_logs=$(mktemp -d)
+declare -A side
 trap 'rm -rf "$fonts_log" "$side_logs"' EXIT
 for group in "${@:-${all_steps[@]}}"; do
   IFS=+ read -ra names <<<"$group"
-  step=${names[0]} pids=()
+  step=${names[0]}
   start=$(date +%s.%N)
   for name in "${names[@]:1}"; do
     (set -e; "step_$name"; passed "$name" "$start") </dev/null >"$side_logs/$name" 2>&1 &
-    pids+=($!)
+    side[$name]=$!
   done
   echo "== $step"
   "step_$step" </dev/null
@@ -197,8 +198,7 @@ for group in "${@:-${all_steps[@]}}"; do
   [ "$step" = tests ] || passed "$step" "$start"
   for name in "${names[@]:1}"; do
     echo "== $name"
-    wait "${pids[0]}" || { cat "$side_logs/$name" && exit 1; }
-    pids=("${pids[@]:1}")
+    wait "${side[$name]}" || { cat "$side_logs/$name" && exit 1; }
     cat "$side_logs/$name"
   done
 done
