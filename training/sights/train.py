@@ -109,7 +109,7 @@ def weights_to_begin_with(options: Options, stage: Stage) -> dict[str, torch.Ten
     return trained(options.model, options.rest, {n: p.shape for n, p in stage.named_parameters()}, stage.design)
 
 
-def prepare(options: Options) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]]:
+def prepare(options: Options, rank: int) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]]:
     """The stage with its parents' weights, its flat parameters, and what stays frozen."""
     torch.manual_seed(options.seed)
     stage = STAGES[options.stage](DESIGNS[options.design], words_of(options))
@@ -119,7 +119,7 @@ def prepare(options: Options) -> tuple[Stage, FlatModel, dict[str, torch.Tensor]
                 torch.nn.init.zeros_(getattr(module, name).weight)
     stage.to(DEVICE)
     inherited = weights_to_begin_with(options, stage)
-    flat = FlatModel(stage)
+    flat = FlatModel(stage, rank, options.ranks)
     flat.load_masters(inherited)
     frozen = {n: p for n, p in stage.named_parameters() if not p.requires_grad}
     for name, p in frozen.items():
@@ -163,7 +163,7 @@ def run(rank: int, options: Options, until: int | None = None) -> None:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     folder = options.folder
-    stage, flat, frozen = prepare(options)
+    stage, flat, frozen = prepare(options, rank)
     progress = resume(folder, flat)
     size = options.batch or stage.batch
     stream = options.stage if not options.seed else f"{options.stage} seed {options.seed}"

@@ -19,10 +19,10 @@ LETTER_HEADS = ((3, 3), (4, 3))  # the token that predicts a letter -> the patch
 
 def answer_loss(logits: torch.Tensor, text: Text) -> tuple[torch.Tensor, dict[str, float]]:
     """Weighted cross-entropy of the answer tokens, and the share of exact answers per kind."""
-    batch, _, ids, weight, kind, question = text.targets
+    line, _, ids, weight, kind, question = text.targets
     each = F.cross_entropy(logits.float(), ids, reduction="none")
     wrong = (logits.argmax(-1) != ids).float()
-    asked = batch * 64 + question
+    asked = line * 64 + question
     size = int(asked.max()) + 1
     failed = torch.zeros(size, device=wrong.device).scatter_reduce_(0, asked, wrong, "amax").cpu()
     kinds = torch.full((size,), -1, device=kind.device).scatter_(0, asked, kind).cpu()
@@ -31,10 +31,10 @@ def answer_loss(logits: torch.Tensor, text: Text) -> tuple[torch.Tensor, dict[st
 
 
 def _wanted(text: Text) -> list[tuple[tuple[tuple[int, int], ...], tuple]]:
-    """Which heads are told to look where: (heads, (batch, row, columns to look at [R, n] or index, share or None))."""
-    batch, row, first, last = text.links
+    """Which heads are told to look where: (heads, (line, row, columns to look at [R, n] or index, share or None))."""
+    line, row, first, last = text.links
     return [(NAME_HEADS, text.names), (EVIDENCE_HEADS, text.evidence), (LETTER_HEADS, text.letters),
-            (LINK_HEADS, (batch, row, first, None)), (LINK_LAST_HEADS, (batch, row, last, None))]
+            (LINK_HEADS, (line, row, first, None)), (LINK_LAST_HEADS, (line, row, last, None))]
 
 
 def _mass_loss(rows, allowed, share) -> torch.Tensor:
@@ -58,9 +58,9 @@ def attention_loss(p: list[torch.Tensor], text: Text, visual: int) -> tuple[torc
                  if at == layer and len(look[0])]
         if not asked:
             continue
-        batch, row = (torch.cat([look[k] for _, _, look in asked]) for k in range(2))
+        line, row = (torch.cat([look[k] for _, _, look in asked]) for k in range(2))
         head = torch.cat([torch.full_like(look[0], head) for _, head, look in asked])
-        found = p[layer][batch, head, row].float().split([len(look[0]) for _, _, look in asked])
+        found = p[layer][line, head, row].float().split([len(look[0]) for _, _, look in asked])
         for (i, _, (_, _, where, share)), rows in zip(asked, found):
             if share is None:
                 part = -(rows.gather(1, (visual + where)[:, None]) + 1e-4).log().mean()
@@ -75,7 +75,7 @@ def attention_loss(p: list[torch.Tensor], text: Text, visual: int) -> tuple[torc
 
 def answer(decoder: Decoder, visual: torch.Tensor, text: Text) -> tuple[torch.Tensor, dict[str, float]]:
     """Answer loss plus the attention loss."""
-    hidden, attentions = decoder(visual, text.tokens, text.positions, text.mask)
+    hidden, attentions = decoder(visual, text.picture, text.tokens, text.positions, text.mask)
     logits = decoder.logits(hidden[text.targets[0], text.targets[1]])
     loss, report = answer_loss(logits, text)
     look, looks = attention_loss(attentions, text, visual.shape[1])

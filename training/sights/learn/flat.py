@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from nets.number import NUMBER
@@ -27,11 +28,13 @@ def _matrix(name: str, parameter: nn.Parameter) -> bool:
 
 
 class FlatModel:
-    """Moves a module's parameters into flat buffers and steps them."""
+    """Moves a module's parameters into flat buffers and steps them; of `ranks` processes with equal gradients each makes a part of the
+    matrices' updates (a sixth of a step of 12 pictures, if each made all)."""
 
     BETAS, EPS, MOMENTUM, DECAY = (0.9, 0.98), 1e-8, 0.95, 0.01
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, rank: int = 0, ranks: int = 1):
+        self.rank, self.ranks = rank, ranks
         parts = {id(m.weight): m.parts for m in module.modules() if hasattr(m, "parts")}
         named = [(n, p) for n, p in module.named_parameters() if p.requires_grad]
         shapes: dict[tuple[int, int], list] = {}
@@ -70,14 +73,23 @@ class FlatModel:
             self.gradients.zero_()
             return
         self._adam(gradient[:self.vector_end], rates.adam, count)
-        for start, end, (rows, columns) in self.groups:
-            g, m = gradient[start:end], self.momentum[start:end]
-            m.lerp_(g, 1 - self.MOMENTUM)
-            update = orthogonal(g.lerp(m, self.MOMENTUM).view(-1, rows, columns))
-            scale = rates.muon * math.sqrt(max(1.0, rows / columns))
-            self.master[start:end].mul_(1 - rates.muon * self.DECAY).sub_(update.flatten(), alpha=scale)
+        self._muon(gradient, rates.muon)
         self.weights.copy_(self.master)
         self.gradients.zero_()
+
+    def _muon(self, gradient: torch.Tensor, rate: float) -> None:
+        """`gradient` becomes the update; where a process makes a part of it, the rest is zero until all are added up."""
+        for index, (start, end, (rows, columns)) in enumerate(self.groups):
+            g, m = gradient[start:end], self.momentum[start:end]
+            m.lerp_(g, 1 - self.MOMENTUM)
+            ahead = g.lerp(m, self.MOMENTUM).view(-1, rows, columns)
+            mine = slice((self.rank + index) % self.ranks, None, self.ranks)
+            g.zero_().view(-1, rows, columns)[mine] = orthogonal(ahead[mine])
+        if self.ranks > 1:
+            dist.all_reduce(gradient[self.vector_end:])
+        for start, end, (rows, columns) in self.groups:
+            scale = rate * math.sqrt(max(1.0, rows / columns))
+            self.master[start:end].mul_(1 - rate * self.DECAY).sub_(gradient[start:end], alpha=scale)
 
     def _adam(self, gradient: torch.Tensor, rate: float, count: int) -> None:
         m, v = self.momentum[:self.vector_end], self.square

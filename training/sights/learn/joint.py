@@ -16,7 +16,7 @@ from . import answers, losses
 from .data import Batch, see
 from .flat import Rates
 from .stages import STAGES, Stage
-from .text import PAIR_BUDGET, TEXT_BUDGET, collate, pack, pair_codes
+from .text import collate, pack, pair_codes
 
 PAIRS_EVERY = 3  # steps
 
@@ -33,12 +33,12 @@ class AskingStage(Stage):
             codes = codes.repeat_interleave(2, dim=1)
         facts = [Facts(sight) for sight, _ in seen]
         n = self.design.visual
-        packs = [pack(self.words, ask(f, rng, W.TRAIN_WORDS), n + 1, TEXT_BUDGET) for f, (_, rng) in zip(facts, seen)]
-        batch.text = collate(packs, codes)
+        lines = [pack(self.words, ask(f, rng, W.TRAIN_WORDS), i, n + 1) for i, (f, (_, rng)) in enumerate(zip(facts, seen))]
+        batch.text = collate(sum(lines, []), codes)
         if step % PAIRS_EVERY == 0:
-            pairs = [pack(self.words, ask_pair(facts[i], facts[i + 1], seen[i][1]), 2 * n + 1, PAIR_BUDGET)
+            lines = [pack(self.words, ask_pair(facts[i], facts[i + 1], seen[i][1]), i // 2, 2 * n + 1)
                      for i in range(0, size - 1, 2)]
-            batch.pairs = collate(pairs, pair_codes(codes))
+            batch.pairs = collate(sum(lines, []), pair_codes(codes))
         return batch
 
     def ask(self, visual: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:

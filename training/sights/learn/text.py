@@ -14,8 +14,7 @@ from world.questions import KIND_ORDER, Question, Turn
 from .labels import letter_code
 from world.pairs import SECOND
 
-TEXT_BUDGET = 320  # packed tokens a picture; lists go in first, so what overflows is a short question
-PAIR_BUDGET = 128
+LINE = 64  # tokens of a packed sequence: the longest question has 46 with <s>, and what stands in other lines costs no attention
 BOS, EOS, USER, ASSISTANT = 1, 2, 4, 5
 # A token's weight in the answer loss: a description has about 25 tokens, and counting is what is learnt last.
 WEIGHTS = {"describe": 0.35, "caption": 0.5, "count": 2.0}
@@ -37,8 +36,9 @@ class Words:
 
 @dataclass
 class Packed:
-    """The questions of one picture, or of one pair, in one sequence."""
+    """Some of the questions of one picture, or of one pair, in one sequence."""
 
+    picture: int  # its number in the batch
     base: int  # the first position after the pictures
     tokens: list[int] = field(default_factory=lambda: [BOS])
     positions: list[int] = field(default_factory=lambda: [0])
@@ -88,28 +88,35 @@ def _append_turn(words: Words, packed: Packed, t: Turn, kind: str, number: int) 
     packed.tokens += ids + answer
 
 
-def pack(words: Words, questions: list[Question], base: int, budget: int) -> Packed:
-    packed = Packed(base)
-    for q in sorted(questions, key=lambda q: q.kind not in ("describe", "caption")):
-        one = Packed(base)
-        append_question(words, one, q)
-        if len(packed.tokens) + len(one.tokens) - 1 <= budget:
-            append_question(words, packed, q)
-    return packed
+def pack(words: Words, questions: list[Question], picture: int, base: int) -> list[Packed]:
+    """All questions in few lines: the longest first, each into the first line that has room."""
+    def length(q: Question) -> int:
+        alone = Packed(picture, base)
+        append_question(words, alone, q)
+        return len(alone.tokens) - 1
+    lines: list[Packed] = []
+    for more, q in sorted(((length(q), q) for q in questions), key=lambda each: -each[0]):
+        line = next((p for p in lines if len(p.tokens) + more <= LINE), None)
+        if line is None:
+            line = Packed(picture, base)
+            lines.append(line)
+        append_question(words, line, q)
+    return lines
 
 
 @dataclass
 class Text:
-    """A batch of packed questions."""
+    """A batch of packed questions: L lines about B pictures."""
 
-    tokens: torch.Tensor  # [B, T]
-    positions: torch.Tensor  # [B, T]
-    mask: torch.Tensor  # [B, 1, T, n + T], 0 or -inf
-    targets: tuple[torch.Tensor, ...]  # batch, row, id, weight, kind, question
-    names: tuple[torch.Tensor, ...]  # batch, row, one owner's patches [R, n], the owner's share
+    picture: torch.Tensor  # [L], ascending: whose visual tokens a line sees
+    tokens: torch.Tensor  # [L, T]
+    positions: torch.Tensor  # [L, T]
+    mask: torch.Tensor  # [L, 1, T, n + T], 0 or -inf
+    targets: tuple[torch.Tensor, ...]  # line, row, id, weight, kind, question
+    names: tuple[torch.Tensor, ...]  # line, row, one owner's patches [R, n], the owner's share
     evidence: tuple[torch.Tensor, ...]  # likewise
     letters: tuple[torch.Tensor, ...]  # likewise
-    links: tuple[torch.Tensor, ...]  # batch, row, first, last
+    links: tuple[torch.Tensor, ...]  # line, row, first, last
 
     def to(self, device) -> "Text":
         fields = (tuple(t.to(device) for t in f) if isinstance(f, tuple) else f.to(device) for f in vars(self).values())
@@ -118,16 +125,17 @@ class Text:
 
 def collate(packs: list[Packed], codes: torch.Tensor) -> Text:
     """codes: [B, n, 3], what each visual token shows."""
-    b, t, visual = len(packs), max(len(p.tokens) for p in packs), codes.shape[1]
-    tokens, positions = torch.zeros(b, t, dtype=torch.long), torch.zeros(b, t, dtype=torch.long)
-    block = torch.full((b, t), -1)
+    n, t, visual = len(packs), max(len(p.tokens) for p in packs), codes.shape[1]
+    picture = torch.tensor([p.picture for p in packs])
+    tokens, positions = torch.zeros(n, t, dtype=torch.long), torch.zeros(n, t, dtype=torch.long)
+    block = torch.full((n, t), -1)
     for i, p in enumerate(packs):
         k = len(p.tokens)
         tokens[i, :k], positions[i, :k], block[i, :k] = map(torch.tensor, (p.tokens, p.positions, p.block))
     text = (block[:, :, None] == block[:, None, :]) & torch.ones(t, t, dtype=torch.bool).tril()
     text[:, :, 0] = True  # everybody sees <s>; so does padding, which keeps its rows finite
-    allowed = torch.cat(((block != 0)[:, :, None].expand(b, t, visual), text), dim=2)
-    mask = torch.zeros(b, t, visual + t).masked_fill_(~allowed, float("-inf"))[:, None].to(NUMBER)
+    allowed = torch.cat(((block != 0)[:, :, None].expand(n, t, visual), text), dim=2)
+    mask = torch.zeros(n, t, visual + t).masked_fill_(~allowed, float("-inf"))[:, None].to(NUMBER)
 
     def rows(lists, width):
         found = [(i, *entry) for i, entries in enumerate(lists) for entry in entries]
@@ -135,12 +143,12 @@ def collate(packs: list[Packed], codes: torch.Tensor) -> Text:
 
     def patches(lists):
         found = [(i, r, o, 1 / len(ids)) for i, e in enumerate(lists) for r, ids in e for o in ids]
-        batch, row, code = (torch.tensor([f[k] for f in found], dtype=torch.long) for k in range(3))
-        where = (codes[batch] == code[:, None, None]).any(-1)
+        line, row, code = (torch.tensor([f[k] for f in found], dtype=torch.long) for k in range(3))
+        where = (codes[picture[line]] == code[:, None, None]).any(-1)
         share = torch.tensor([f[3] for f in found]) * where.any(1)  # what no patch shows cannot be looked at
-        return batch, row, where, share
+        return line, row, where, share
 
-    return Text(tokens, positions, mask, rows([p.targets for p in packs], 6), patches([p.names for p in packs]),
+    return Text(picture, tokens, positions, mask, rows([p.targets for p in packs], 6), patches([p.names for p in packs]),
                 patches([p.evidence for p in packs]), patches([p.letters for p in packs]), rows([p.links for p in packs], 4))
 
 

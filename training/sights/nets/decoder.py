@@ -1,7 +1,7 @@
 """The LLaMA decoder with composite attention, or with stock attention, for packed questions.
 
-One sequence holds <s> and all the questions about one picture (or one pair); a mask keeps the questions apart. Visual
-keys and values do not depend on the text, so all the questions share them, and each question gets exactly the
+A line holds <s> and some of the questions about one picture (or one pair); a mask keeps them apart. Visual keys and values do
+not depend on the text, so they are made once for all the lines of a picture, and each question gets exactly the
 positions it has at inference: <s> at 0, the pictures at 1..n, the question from n + 1 on.
 """
 
@@ -67,8 +67,8 @@ class Layer(nn.Module):
         p = torch.softmax(scores.view(b, h, t, n) + mask, dim=-1)
         return merge_heads(torch.bmm(p.view(b * h, t, n), v.reshape(b * h, n, d)), h), p
 
-    def forward(self, text, visual, rope, masks, last: bool):
-        """text [B, T, D], visual [B, n, D]; both for the next layer, and the probabilities [B, H, T, n + T]."""
+    def forward(self, text, visual, picture, rope, masks, last: bool):
+        """text [L, T, D], visual [B, n, D], picture [L]; the first two for the next layer, and the probabilities [L, H, T, n + T]."""
         w = text.shape[-1]
         (cos_v, sin_v), (cos_t, sin_t) = rope
         q, k, v = (self._split(x) for x in self.qkv(self.norm1(text)).chunk(3, dim=-1))
@@ -80,12 +80,14 @@ class Layer(nn.Module):
             value = kv[..., w:]
             k_v, v_v = self._split(kv[..., :w]), self._split(value)
         k_v = rotate(k_v, cos_v, sin_v)
-        context, p = self._attend(q, torch.cat((k_v, k), dim=2), torch.cat((v_v, v), dim=2), masks[0])
+        keys, values = (torch.cat((seen.index_select(0, picture), own), dim=2) for seen, own in ((k_v, k), (v_v, v)))
+        context, p = self._attend(q, keys, values, masks[0])
         text = self.feed(text + self.out(context))
         if last or self.aligner == "none":
             return text, visual, p
         if self.aligner == "stock":  # visual rows see <s>, themselves and what lies before them
-            keys, values = torch.cat((k[:, :, :1], k_v), dim=2), torch.cat((v[:, :, :1], v_v), dim=2)
+            start = (own[:1, :, :1].expand(len(visual), -1, -1, -1) for own in (k, v))  # <s> is the same in every line
+            keys, values = (torch.cat((s, seen), dim=2) for s, seen in zip(start, (k_v, v_v)))
             return text, self.feed(visual + self.out(self._attend(rotate(q_v, cos_v, sin_v), keys, values, masks[1])[0])), p
         visual = visual + self.out(value)
         return text, self.feed(visual) if self.aligner == "vo_ffn" else visual, p
@@ -100,10 +102,10 @@ class Decoder(nn.Module):
         self.norm = RmsNorm(design.width, design.eps)
         nn.init.normal_(self.embed.weight, std=0.06)
 
-    def forward(self, visual, tokens, positions, mask):
-        """visual [B, n, D], tokens and positions [B, T], mask [B, 1, T, n + T] (0 or -inf).
+    def forward(self, visual, picture, tokens, positions, mask):
+        """visual [B, n, D]; picture [L], a line's among those; tokens and positions [L, T]; mask [L, 1, T, n + T] (0 or -inf).
 
-        Returns final hidden states [B, T, D] and each layer's attention.
+        Returns final hidden states [L, T, D] and each layer's attention.
         """
         text, n = self.embed(tokens), visual.shape[1]
         cos_v, sin_v = rope_table(torch.arange(1, n + 1, device=tokens.device), self.design)
@@ -113,7 +115,7 @@ class Decoder(nn.Module):
         causal = torch.full((n, n + 1), float("-inf"), dtype=text.dtype, device=tokens.device).triu_(2)
         attentions = []
         for index, layer in enumerate(self.layers):
-            text, visual, p = layer(text, visual, rope, (mask, causal), index == len(self.layers) - 1)
+            text, visual, p = layer(text, visual, picture, rope, (mask, causal), index == len(self.layers) - 1)
             attentions.append(p)
         return self.norm(text), attentions
 

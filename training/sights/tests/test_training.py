@@ -9,6 +9,7 @@ from pathlib import Path
 
 try:
     import torch
+    import torch.distributed as dist
 except ImportError as error:
     raise unittest.SkipTest("needs training/requirements.txt") from error
 
@@ -20,6 +21,7 @@ from answer import Model  # noqa: E402
 from export import export, read_back, rest_of, tensors_of  # noqa: E402
 from learn import joint  # noqa: E402
 from learn.data import view  # noqa: E402
+from learn.flat import FlatModel, Rates  # noqa: E402
 from learn.text import Packed, Words, append_question, collate  # noqa: E402
 from nets.number import NUMBER  # noqa: E402
 from nets.shape import DESIGNS  # noqa: E402
@@ -56,7 +58,7 @@ class Packing(unittest.TestCase):
         for index in range(40):
             sight, rng = sight_at("test of packing", index)
             for q in ask(Facts(sight), rng, W.TRAIN_WORDS):
-                packed = Packed(197)
+                packed = Packed(0, 197)
                 append_question(words, packed, q)
                 whole = [1]
                 for number, t in enumerate(q.turns):
@@ -104,6 +106,33 @@ class Resuming(unittest.TestCase):
             self.assertTrue(torch.equal(tensor, cut[name]), name)
 
 
+def stepped(rank: int, ranks: int, meeting: str) -> dict[str, torch.Tensor]:
+    """A few matrices after steps by one of `ranks` processes, which writes them beside `meeting`."""
+    torch.manual_seed(2)
+    flat = FlatModel(torch.nn.Sequential(*(torch.nn.Linear(*sizes) for sizes in ((8, 8), (8, 8), (8, 8), (8, 12)))), rank, ranks)
+    if ranks > 1:
+        dist.init_process_group("gloo", init_method="file://" + meeting, rank=rank, world_size=ranks)
+    for count in range(1, 4):
+        flat.gradients.copy_(torch.randn(len(flat.gradients)))
+        flat.step(Rates(0.1, 0.1), count)
+    if ranks > 1:
+        torch.save(flat.named_masters(), f"{meeting}.{rank}")
+        dist.destroy_process_group()
+    return flat.named_masters()
+
+
+class Optimiser(unittest.TestCase):
+    def test_processes_that_share_the_work_step_as_one_does(self):
+        with tempfile.TemporaryDirectory() as folder:
+            meeting = folder + "/meeting"
+            torch.multiprocessing.spawn(stepped, (2, meeting), nprocs=2)
+            alone = stepped(0, 1, "")
+            for rank in range(2):
+                shared = torch.load(f"{meeting}.{rank}")
+                for name, tensor in alone.items():
+                    self.assertLess((shared[name] - tensor).abs().max(), 1e-6, name)
+
+
 class Export(unittest.TestCase):
     def test_the_default_is_small_enough(self):
         stage = joint.JoinStage(DESIGNS["default"], Words(TOKENIZER))
@@ -140,10 +169,10 @@ class Export(unittest.TestCase):
                 self.agree(stage, model, words, q, visual, other)
 
     def agree(self, stage, model, words, q, visual, other):
-        packed = Packed(stage.design.visual + 1)
+        packed = Packed(0, stage.design.visual + 1)
         append_question(words, packed, q)
         text = collate([packed], torch.zeros(1, stage.design.visual, 3, dtype=torch.long))
-        hidden, _ = stage.decoder(visual, text.tokens, text.positions, text.mask.float())
+        hidden, _ = stage.decoder(visual, text.picture, text.tokens, text.positions, text.mask.float())
         mine = stage.decoder.logits(hidden)[0]
         embed = model.language["embed_tokens.weight"]
         rows = torch.cat((embed[1][None], other, embed[packed.tokens[1:]]))
