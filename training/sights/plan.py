@@ -144,11 +144,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Runs the default model's training, or says where it stands.")
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs")
     parser.add_argument("--ablations", action="store_true", help="and then the models of other designs")
-    parser.add_argument("--share", type=float, default=1.0, help="of each stage's steps, where there is less time; more may be asked for later")
+    parser.add_argument("--share", type=float, default=1.0, help="of each run's steps, where there is less time; more may be asked for later")
     parser.add_argument("--status", action="store_true")
     args = parser.parse_args()
-    trained = tuple(replace(step, steps=round(step.steps * args.share)) for step in PLAN)
-    plan = trained + (ABLATIONS if args.ablations else ())
+    plan = tuple(replace(step, steps=round(step.steps * args.share)) for step in PLAN + (ABLATIONS if args.ablations else ()))
     if args.status:
         print(status(args.runs, plan))
         return

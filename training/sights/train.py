@@ -105,7 +105,7 @@ def weights_to_begin_with(options: Options, stage: Stage) -> dict[str, torch.Ten
     if not options.model:
         return gather(options.parents or options.runs, type(stage))
     from export import trained
-    stage.ALIGN = 0
+    stage.align = 0
     return trained(options.model, options.rest, {n: p.shape for n, p in stage.named_parameters()}, stage.design)
 
 
@@ -117,6 +117,7 @@ def prepare(options: Options, rank: int) -> tuple[Stage, FlatModel, dict[str, to
         for name in ("out", "fc2", "down"):
             if isinstance(getattr(module, name, None), torch.nn.Linear):
                 torch.nn.init.zeros_(getattr(module, name).weight)
+    stage.align = min(stage.align, options.steps // 4)
     stage.to(DEVICE)
     inherited = weights_to_begin_with(options, stage)
     flat = FlatModel(stage, rank, options.ranks)

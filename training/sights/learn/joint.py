@@ -70,11 +70,11 @@ class DecoderStage(AskingStage):
 
 
 class JoinStage(AskingStage):
-    """Everything. For `ALIGN` steps the projector only learns to imitate the oracle; then answers count."""
+    """Everything. For `align` steps the projector only learns to imitate the oracle; then answers count."""
 
     rates = Rates(muon=0.012, adam=1e-3)
     batch = 12
-    ALIGN = 300
+    align = 300
     parents = ("anchor", "augment", "decoder")
 
     def __init__(self, design, words):
@@ -111,7 +111,7 @@ class JoinStage(AskingStage):
         tokens, told = losses.visual_loss(self.visual_heads, visual, labels)
         report |= {"imitate": imitate.item(), **{"v_" + k: v for k, v in told.items()}}
         local = losses.fusion_loss(fusion, self.near, self.design.fusion_heads) if fusion is not None else 0.0
-        if step < self.ALIGN:
+        if step < self.align:
             return sight + 3 * imitate + tokens + 0.3 * local, report
         answered, more = self.ask(visual, batch)
         return answered + 0.5 * (sight + tokens) + 0.3 * imitate + 0.05 * local, {**report, **more}

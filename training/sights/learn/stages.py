@@ -21,6 +21,7 @@ class Stage(nn.Module):
 
     rates = Rates(muon=0.02, adam=2e-3)
     batch = 32
+    align = 0  # steps without questions, of a stage that has some; a quarter of a short run
     parents: tuple[str, ...] = ()
 
     def __init__(self, design: Design, words):

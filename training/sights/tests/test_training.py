@@ -78,7 +78,7 @@ class Stages(unittest.TestCase):
             with self.subTest(name):
                 stage = joint.JoinStage(small(name), words).to(NUMBER)
                 batch = stage.make("test of stages", 0, 2, 0)
-                stage.ALIGN = 0
+                stage.align = 0
                 loss, report = stage.loss(batch, 0)
                 loss.backward()
                 self.assertTrue(torch.isfinite(loss))
