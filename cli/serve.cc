@@ -16,12 +16,14 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "binocle/server.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/freed_memory.h"
 #include "cli/load_engine.h"
+#include "cli/log_writer.h"
 #include "cli/new_file.h"
 #include "cli/output.h"
 #include "cli/quiet_grpc.h"
@@ -74,10 +76,9 @@ class PortFile {
 ServerOptions OptionsOf(const ServeFlags& flags) {
   ServerOptions options = flags.Options();
   if (flags.log == "json") {
-    options.log = [](std::string_view line) {
-      // One write, so that lines of several threads stay whole.
-      std::cerr << std::string(line) + '\n';
-    };
+    // Shared with calls, which may outlive the server.
+    const auto writer = std::make_shared<LogWriter>(STDERR_FILENO);
+    options.log = [writer](std::string_view line) { writer->Write(line); };
   } else if (flags.log != "none") {
     throw UsageError{"--log is " + flags.log + ", expected json or none"};
   }
@@ -178,6 +179,22 @@ void Stop(Server& server, const PortFile& ports, const StopSignal& signal, bool 
   drain.join();
 }
 
+// While models are loaded there is nothing to drain: the first signal ends the process.
+class EndWhileLoading {
+ public:
+  EndWhileLoading(const StopSignal& signal, const PortFile& ports)
+      : watch_([&](const std::stop_token& stop) {
+          while (!stop.stop_requested()) {
+            if (!signal.WaitFor(std::chrono::milliseconds(50))) continue;
+            ports.Remove();
+            std::_Exit(0);
+          }
+        }) {}
+
+ private:
+  std::jthread watch_;
+};
+
 // Each connection has a file descriptor, and most systems give a process few of those that it may have.
 void TakeFileDescriptors() {
   rlimit limit{};
@@ -198,7 +215,10 @@ void Serve(const ServeFlags& flags) {
   FollowWhereAsked(flags.Models());
   const StopSignal signal;
   PortFile ports(flags.port_file);
-  const std::unique_ptr<Server> server = Server::Start(Load(flags), options);
+  auto loading = std::make_unique<EndWhileLoading>(signal, ports);
+  std::vector<ServedModel> models = Load(flags);
+  loading.reset();
+  const std::unique_ptr<Server> server = Server::Start(std::move(models), options);
   ports.Write(*server);
   std::optional<std::string> failure;
   bool asked = false;

@@ -29,6 +29,9 @@ class ModelBackend {
   virtual ~ModelBackend() = default;
 
   virtual const ModelInfo& info() const = 0;
+  // Gives a request the deadline that the server gives all, where its own is not earlier: of those that wait before they are handed over. Submit and
+  // Explain do it too.
+  virtual void LimitTime(Request& /*request*/) const {}
   // As Engine::Submit: returns at once, and `events` tell how it goes, possibly before it has returned.
   virtual Cancel Submit(Request request, SubmissionEvents events) = 0;
   // These block. CANCELLED when keep_going says no.

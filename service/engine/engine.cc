@@ -169,7 +169,7 @@ struct Engine::Impl {
   PreparationQueue preparation;
   double load_ms = 0;
   std::atomic<int64_t> next_number{0};
-  std::mutex
+  std::timed_mutex
       watching;  // held by a request that watches rows: one at a time, since it cannot be sent back to wait
   EngineLoop loop;
   PreparationThreads workers;  // last: what they read goes to the loop
@@ -401,8 +401,13 @@ LoadedModel EngineAccess::loaded() const { return engine_.impl_->loaded(); }
 
 Response EngineAccess::Run(std::unique_ptr<PreparedRequest> prepared, const Observer& observer,
                            RequestHooks hooks) const {
-  std::unique_lock<std::mutex> alone;
-  if (hooks.watches()) alone = std::unique_lock(engine_.impl_->watching);
+  constexpr std::chrono::milliseconds kLook{20};
+  std::unique_lock alone(engine_.impl_->watching, std::defer_lock);
+  while (hooks.watches() && !alone.try_lock_for(kLook)) {
+    CheckDeadline(prepared->request);
+    if (observer.keep_going && !observer.keep_going())
+      throw Error(Code::kCancelled, "request: its caller left while it waited");
+  }
   return engine_.impl_->Run(std::move(prepared), observer, std::move(hooks));
 }
 

@@ -29,6 +29,7 @@ class GenerateStream::Reactor final : public Transport {
     if (next == UnaryCall::Next::kReadOn) return Read();
     if (next == UnaryCall::Next::kNothing) return;
     const grpc::Status status = Guarded([&] { handle_(stream_, request_.get()); });
+    request_.Free();
     if (!status.ok()) stream_->End(status);
   }
   void OnWriteDone(bool ok) override { stream_->OnWriteDone(ok); }

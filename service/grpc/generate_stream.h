@@ -28,7 +28,7 @@ class GenerateStream final : public StallWatch::Watched,
                              public std::enable_shared_from_this<GenerateStream> {
  public:
   using Transport = grpc::ServerBidiReactor<Incoming<v1::GenerateRequest>, grpc::ByteBuffer>;
-  // Called with the request when it has come, which is there as long as the stream. What it throws ends the stream.
+  // Called with the request when it has come, which is there until it returns. What it throws ends the stream.
   using Handle = std::function<void(const std::shared_ptr<GenerateStream>& stream,
                                     const v1::GenerateRequest& request)>;
 
@@ -72,7 +72,7 @@ class GenerateStream final : public StallWatch::Watched,
   grpc::CallbackServerContext* context_;  // gRPC's, there as long as reactor_ is
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the stream
   const size_t max_queued_;
-  const ReplyLimits& limits_;
+  const ReplyLimits limits_;      // its own: the engine may tell of an end when the server has gone
   Transport* reactor_ = nullptr;  // null once finished
   RequestWait wait_;
   std::deque<grpc::ByteBuffer> queue_;

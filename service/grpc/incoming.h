@@ -37,6 +37,8 @@ class Incoming {
     if (check_ != WireCheck::kFine) ThrowUnread(check_);
     return message_;
   }
+  // What is converted has copies of its own, which count for the queue.
+  void Free() { Message().Swap(&message_); }
 
  private:
   friend class grpc::SerializationTraits<Incoming>;

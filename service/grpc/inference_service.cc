@@ -124,7 +124,8 @@ InferenceServiceImpl::InferenceServiceImpl(const ServiceContext& services)
   Serve("ModelReady", CallKind::kQuestion, HandleModelReady);
   Serve("ServerMetadata", CallKind::kQuestion, HandleServerMetadata);
   Serve("ModelMetadata", CallKind::kQuestion, HandleModelMetadata);
-  Serve("ModelInfer", CallKind::kRequest, HandleModelInfer);
+  Serve("ModelInfer", CallKind::kRequest, HandleModelInfer,
+        RequestIs::kKept);  // the reply repeats some of it
 }
 
 }  // namespace binocle

@@ -20,7 +20,10 @@
 
 namespace binocle {
 
-// Answers one request; `request` and `response` are there until the call has ended.
+// Whether a request is needed when its handler has returned.
+enum class RequestIs : bool { kFreed, kKept };
+
+// Answers one request; `response` is there until the call has ended, `request` too where it is kept.
 template <typename Request, typename Response>
 using UnaryHandle = void (*)(const ServiceContext& services,
                              const grpc::CallbackServerContext& context,
@@ -35,9 +38,10 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, grp
   using Handle = UnaryHandle<Request, Response>;
 
   UnaryReactor(const ServiceContext& services, grpc::CallbackServerContext& context,
-               const std::shared_ptr<CallGate::Call>& call, Handle handle)
+               const std::shared_ptr<CallGate::Call>& call, RequestIs afterwards, Handle handle)
       : services_(services),
         context_(context),
+        afterwards_(afterwards),
         handle_(handle),
         call_(std::make_shared<UnaryCall>(context, call, *this, services.replies)) {
     if (!call->refusal().ok()) {
@@ -62,6 +66,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, grp
     if (next == UnaryCall::Next::kNothing) return;
     const grpc::Status status =
         Guarded([&] { handle_(services_, context_, call_, request_.get(), response_); });
+    if (afterwards_ == RequestIs::kFreed) request_.Free();
     if (!status.ok()) call_->End(status);
   }
   void OnCancel() override { call_->Cancel(); }
@@ -73,6 +78,7 @@ class UnaryReactor final : public grpc::ServerBidiReactor<Incoming<Request>, grp
  private:
   const ServiceContext& services_;
   grpc::CallbackServerContext& context_;
+  const RequestIs afterwards_;
   const Handle handle_;
   const std::shared_ptr<UnaryCall> call_;
   Incoming<Request> request_;
@@ -87,10 +93,11 @@ class EarlyService : public Proto::Service {
   explicit EarlyService(const ServiceContext& services) : services_(services) {}
 
   template <typename Request, typename Response>
-  void Serve(const char* method, CallKind kind, UnaryHandle<Request, Response> handle) {
+  void Serve(const char* method, CallKind kind, UnaryHandle<Request, Response> handle,
+             RequestIs afterwards = RequestIs::kFreed) {
     Begin<Request>(method, [=, &services = services_](auto* context) {
       return new UnaryReactor<Request, Response>(
-          services, *context, services.gate.Enter(*context, method, kind), handle);
+          services, *context, services.gate.Enter(*context, method, kind), afterwards, handle);
     });
   }
 

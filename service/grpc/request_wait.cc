@@ -1,9 +1,18 @@
 #include "service/grpc/request_wait.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "binocle/error.h"
 #include "service/grpc/status.h"
 
 namespace binocle {
+namespace {
+
+// Stock clients say with their message that it is the only one. Until they do it is unpacked, and in no queue whose bytes are limited.
+constexpr std::chrono::seconds kForTheEnd{2};
+
+}  // namespace
 
 std::optional<grpc::Status> RequestWait::OnRead(bool message,
                                                 const grpc::CallbackServerContext& context,
@@ -11,6 +20,7 @@ std::optional<grpc::Status> RequestWait::OnRead(bool message,
   const bool first = !come_;
   if (message && first) {
     come_ = true;
+    since_ = StallWatch::Clock::now();
     return std::nullopt;
   }
   since_.reset();
@@ -23,7 +33,9 @@ std::optional<grpc::Status> RequestWait::OnRead(bool message,
 }
 
 std::optional<grpc::Status> RequestWait::IfLate(StallWatch::Clock::time_point before) const {
-  if (!since_ || *since_ > before) return std::nullopt;
+  if (!since_) return std::nullopt;
+  const auto latest = come_ ? std::max(before, StallWatch::Clock::now() - kForTheEnd) : before;
+  if (*since_ > latest) return std::nullopt;
   return come_ ? RequestHasNoEnd() : RequestIsLate();
 }
 

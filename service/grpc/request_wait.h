@@ -3,7 +3,7 @@
 // piece has a time of its own.
 //
 // A request is one message and the end of what its client sends. Stock clients send both at once; what came behind the message would be kept by gRPC
-// for as long as the call lasts.
+// for as long as the call lasts. For that end there are some seconds, however long a client may stall.
 #pragma once
 
 #include <grpcpp/server_context.h>

@@ -63,8 +63,8 @@ class UnaryCall : public StallWatch::Watched,
   mutable std::mutex mutex_;              // guards what follows
   grpc::CallbackServerContext* context_;  // null once gRPC is done with the call
   std::shared_ptr<CallGate::Call> call_;  // shared with nobody who outlives the call
-  const ReplyLimits& limits_;
-  Transport* transport_;  // null once ended
+  const ReplyLimits limits_;              // its own, as GenerateStream's
+  Transport* transport_;                  // null once ended
   RequestWait wait_;
   WaitingShare waiting_;  // the response, while it is written
   // Of the response; when a client that reads would have had it.

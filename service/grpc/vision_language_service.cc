@@ -39,9 +39,12 @@ SubmissionEvents EventsOf(const std::shared_ptr<GenerateStream>& stream, const s
 using Work = std::function<std::function<void()>(const ModelBackend::KeepGoing&)>;
 
 void RunOnWorker(const ServiceContext& services, const grpc::CallbackServerContext& context,
-                 const std::shared_ptr<UnaryCall>& call, WorkerPool::About about, Work work) {
-  const auto deadline = DeadlineOf(context);
-  const auto late = [deadline] { return deadline && CallGate::Clock::now() >= *deadline; };
+                 const std::shared_ptr<UnaryCall>& call, WorkerPool::About about, Work work,
+                 std::optional<CallGate::Clock::time_point> limit = {}) {
+  const auto late = [deadline = DeadlineOf(context), limit] {
+    const auto now = CallGate::Clock::now();
+    return (deadline && now >= *deadline) || (limit && now >= *limit);
+  };
   const auto task = [call, late, work = std::move(work)] {
     if (call->ended()) return;
     std::function<void()> fill;
@@ -149,13 +152,17 @@ void HandleExplain(const ServiceContext& services, const grpc::CallbackServerCon
                    v1::ExplainResponse& response) {
   auto prepared = Prepare<ExplainInput>(services, request, ExplainInputOf);
   if (!prepared.status.ok()) return call->End(prepared.status);
-  RunOnWorker(services, context, call, WorkerPool::About::kPictures,
-              [model = *prepared.model, input = std::move(prepared.value),
-               fields = FieldsOf(request), &response](const ModelBackend::KeepGoing& keep_going) {
-                auto made = std::make_shared<v1::ExplainResponse>(
-                    Explained(model, input, fields, keep_going));
-                return [made, &response] { response.Swap(made.get()); };
-              });
+  prepared.model->backend->LimitTime(prepared.value.request);
+  const auto limit = prepared.value.request.deadline;
+  RunOnWorker(
+      services, context, call, WorkerPool::About::kPictures,
+      [model = *prepared.model, input = std::move(prepared.value), fields = FieldsOf(request),
+       &response](const ModelBackend::KeepGoing& keep_going) {
+        auto made =
+            std::make_shared<v1::ExplainResponse>(Explained(model, input, fields, keep_going));
+        return [made, &response] { response.Swap(made.get()); };
+      },
+      limit);
 }
 
 }  // namespace

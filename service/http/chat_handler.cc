@@ -72,6 +72,8 @@ class RunningChat {
 
   const ChatRequest& chat() const { return chat_; }
   const ReplyHead& head() const { return head_; }
+  // Its client does not read as fast as the engine writes.
+  bool slow() const { return queue_->overflowed(); }
   TokenTexts texts() const {
     return [this](int32_t id) { return model_.backend->TokenText(id); };
   }
@@ -138,9 +140,18 @@ bool SendEvents(RunningChat& running, std::optional<ChatEvent> event, EventStrea
       const std::string chunk = writer.Delta(std::move(*delta));
       if (!chunk.empty() && !stream.Send(chunk)) return false;
     } else if (const auto* response = std::get_if<Response>(&*event)) {
-      return SendAll(stream, writer.Finish(*response));
+      const std::vector<std::string> last = writer.Finish(*response);
+      stream.Ending();
+      return SendAll(stream, last);
     }
   }
+}
+
+bool SendFailure(const RunningChat& running, const HttpError& error, EventStream& stream) {
+  constexpr int kClientsDoing = 499;
+  stream.Failed(running.slow() ? kClientsDoing : error.status);
+  stream.Ending();
+  return stream.Send(ChunkWriter::Failure(error));
 }
 
 // Runs after the handler; nothing may come out of it.
@@ -150,9 +161,9 @@ bool StreamChat(RunningChat& running, ChatEvent first, EventStream& stream) {
   } catch (const ClientIsGone&) {
     return false;
   } catch (const Error& error) {
-    return stream.Send(ChunkWriter::Failure(ToHttpError(error)));
+    return SendFailure(running, ToHttpError(error), stream);
   } catch (const std::exception& error) {
-    return stream.Send(ChunkWriter::Failure(ToHttpError(Error(Code::kInternal, error.what()))));
+    return SendFailure(running, ToHttpError(Error(Code::kInternal, error.what())), stream);
   }
 }
 

@@ -18,6 +18,10 @@ class EventStream {
   // One event with one write; false: the client is gone, and nothing more will arrive.
   virtual bool Send(std::string_view event) = 0;
   virtual bool PeerIsGone() const = 0;
+  // What is sent from here on ends the reply: whoever has it may ask again.
+  virtual void Ending() = 0;
+  // How the reply ended in truth, for log and metrics; its status has been sent. 499: the client was too slow.
+  virtual void Failed(int status) = 0;
 };
 
 class Exchange {

@@ -1,6 +1,7 @@
 // The endpoints that answer in one piece.
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,27 +18,36 @@ namespace {
 
 constexpr std::string_view kModelPrefix = "/v1/models/";
 
-// Looks whether the client of work that blocks is still there.
+// Looks whether the client of work that blocks is still there, and whether there is time left for it.
 class GoneWatch {
  public:
-  GoneWatch(ServerState& state, Exchange& exchange) : state_(state), exchange_(exchange) {}
+  using Deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+  GoneWatch(ServerState& state, Exchange& exchange, Deadline deadline = {})
+      : state_(state), exchange_(exchange), deadline_(deadline) {}
 
   bool KeepGoing() {
     if (!gone_ && exchange_.PeerIsGone()) {
       gone_ = true;
       ++state_.cancelled;
     }
-    return !gone_ && !state_.aborting;
+    return !gone_ && !state_.aborting && !late();
   }
   void CheckClient() const {
     if (gone_) throw ClientIsGone{};
   }
+  bool late() const { return deadline_ && std::chrono::steady_clock::now() >= *deadline_; }
 
  private:
   ServerState& state_;
   Exchange& exchange_;
+  const Deadline deadline_;
   bool gone_ = false;
 };
+
+Error TookTooLong() {
+  return {Code::kDeadlineExceeded, "request: its deadline passed before it was done"};
+}
 
 // Holds one of the server's places for as long as the work takes.
 class Place {
@@ -46,6 +56,7 @@ class Place {
       : places_(state.places), about_(about) {
     if (places_.Take(about, [&] { return watch.KeepGoing(); })) return;
     watch.CheckClient();
+    if (watch.late()) throw TookTooLong();
     throw Error(Code::kUnavailable, "the server is shutting down");
   }
   ~Place() { places_.Give(about_); }
@@ -136,6 +147,9 @@ void ReplyJson(Exchange& exchange, int status, const Json& json) {
 }
 
 void ReplyError(Exchange& exchange, const HttpError& error) {
+  constexpr int kUnauthorized = 401;
+  if (error.status == kUnauthorized)
+    exchange.SetHeader("WWW-Authenticate", "Bearer");  // RFC 9110, 15.5.2
   if (error.retry_after_seconds)
     exchange.SetHeader("Retry-After", std::to_string(*error.retry_after_seconds));
   ReplyJson(exchange, error.status, ErrorJson(error));
@@ -174,7 +188,8 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
   Body body = exchange.ReadBody();  // its share stays until the reply
   ExplainRequest request = ParseInTurn(state, body, ParseExplainRequest);
   ModelBackend& model = *state.models.Find(request.chat.model).backend;
-  GoneWatch watch(state, exchange);
+  model.LimitTime(request.chat.request);
+  GoneWatch watch(state, exchange, request.chat.request.deadline);
   const Place place(state, WorkPlaces::About::kPictures, watch);
   try {
     const Explanation explanation =
@@ -185,6 +200,7 @@ void HandleExplain(ServerState& state, Exchange& exchange) {
     throw;
   } catch (const Error& error) {
     watch.CheckClient();
+    if (error.code() == Code::kCancelled && watch.late()) throw TookTooLong();
     throw InBodyTerms(error, request.chat);
   }
 }

@@ -1,6 +1,8 @@
 #include "service/http/listener.h"
 
+#include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -26,13 +28,22 @@ constexpr int kBacklog =
     512;  // the library's is 5, and a burst of clients waits a second for its second try
 constexpr size_t kMaxPathBytes =
     512;  // no endpoint is longer; the library's router recurses once per byte
+// Connections above the limit that may ask whether the server lives, and for how long they may take to.
+constexpr int kLateConnections = 4;
+constexpr std::chrono::milliseconds kLatePatience{2'000};
+
+bool AsksHowTheServerIs(const httplib::Request& request) {
+  return request.method == "GET" && (request.path == "/healthz" || request.path == "/readyz");
+}
 
 // The request that this thread is working on. The library gives handlers neither the stream nor a place to put something beside the
 // request; nothing outside this file sees it.
 struct Current {
   Connection* connection = nullptr;
   RequestHead head;
-  bool handled = false;       // by us, not refused by the library
+  bool handled = false;  // by us, not refused by the library
+  bool late = false;     // of a connection above the limit
+  bool streaming = false;
   bool body_is_left = false;  // on the connection, which can serve no other request then
   bool closing = false;
   bool cut = false;
@@ -93,8 +104,14 @@ bool IsHost(const std::string& host) {
 // The library knows no absolute-form targets; it is given the path.
 RequestHead TakeHead(Connection& connection) {
   const std::optional<std::string_view> come = connection.PeekHead();
-  if (!come) return {};  // the library comes to the same end, and answers
+  if (!come) {
+    RequestHead none;  // by looser rules than ours the library might find one in what has come
+    none.fault = "the head does not come whole, expected header lines and an empty line";
+    return none;
+  }
   RequestHead head = ReadHead(*come);
+  for (auto line = head.to_leave_out.rbegin(); line != head.to_leave_out.rend(); ++line)
+    connection.ReplaceInHead(line->at, line->size, "");
   if (head.authority_size > 0)
     connection.ReplaceInHead(head.authority_at, head.authority_size, head.has_path ? "" : "/");
   return head;
@@ -105,6 +122,12 @@ class SinkStream : public EventStream {
   explicit SinkStream(httplib::DataSink& sink) : sink_(sink) {}
   bool Send(std::string_view event) override { return sink_.write(event.data(), event.size()); }
   bool PeerIsGone() const override { return current->connection->PeerIsGone(); }
+  void Ending() override { current->lease.reset(); }
+  void Failed(int status) override {
+    constexpr int kClientsDoing = 499;
+    current->finished.status = status;
+    current->cut = status == kClientsDoing;
+  }
 
  private:
   httplib::DataSink& sink_;
@@ -179,13 +202,14 @@ class Listener::HttplibExchange : public Exchange {
 
   void Stream(std::function<bool(EventStream&)> events) override {
     response_.status = 200;
+    current->streaming = true;
     response_.set_header("Cache-Control", "no-cache");
     response_.set_header("X-Accel-Buffering", "no");
     // All in one call: between two, the library looks whether the server has stopped, and would cut an answer off.
     const auto write = [events = std::move(events)](size_t, httplib::DataSink& sink) {
       SinkStream stream(sink);
       const bool whole = events(stream);
-      current->cut = !whole;
+      current->cut = current->cut || !whole;
       if (whole) sink.done();
       return whole;
     };
@@ -210,7 +234,7 @@ Listener::Listener(const ListenerOptions& options, Handlers handlers)
   SetHandlers();
   set_socket_options(SetSocketOptions);
   new_task_queue = [this] {
-    return new ConnectionThreads(static_cast<size_t>(options_.max_connections));
+    return new ConnectionThreads(static_cast<size_t>(options_.max_connections + kLateConnections));
   };
   const std::string address = options.host + ":" + std::to_string(options.port);
   port_ = options.port;
@@ -225,11 +249,12 @@ Listener::Listener(const ListenerOptions& options, Handlers handlers)
     throw Error(Code::kUnavailable, address + ": cannot listen there: " + reason);
   }
   ::listen(svr_sock_, kBacklog);
+  // Who has gone between poll() and accept() must not be waited for.
+  fcntl(svr_sock_, F_SETFL, fcntl(svr_sock_, F_GETFL) | O_NONBLOCK);
   stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   accepting_ = std::thread([this] {
     accepting_id_ = std::this_thread::get_id();
-    listen_after_bind();
-    accepting_is_over_ = true;
+    AcceptAll();
   });
 }
 
@@ -243,9 +268,26 @@ void Listener::Stop() {
   const uint64_t one = 1;
   // Stays readable, for every connection that looks.
   if (write(stop_fd_, &one, sizeof one) != sizeof one) return;
-  while (!is_running() && !accepting_is_over_) std::this_thread::yield();
-  stop();
   accepting_.join();
+}
+
+void Listener::AcceptAll() {
+  const std::unique_ptr<httplib::TaskQueue> threads(new_task_queue());
+  pollfd waiting[2] = {{.fd = stop_fd_, .events = POLLIN, .revents = 0},
+                       {.fd = svr_sock_, .events = POLLIN, .revents = 0}};
+  for (;;) {
+    if (poll(waiting, 2, -1) < 0) continue;  // EINTR
+    if (waiting[0].revents != 0) break;
+    const socket_t socket = accept4(svr_sock_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (socket >= 0) {
+      threads->enqueue([this, socket] { process_and_close_socket(socket); });
+    } else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+      // What others let go of comes back: descriptors, buffers. The connection waits in the backlog meanwhile.
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+  }
+  close(svr_sock_.exchange(INVALID_SOCKET));  // which tells the library that this is the end
+  threads->shutdown();
 }
 
 void Listener::Break() {
@@ -288,6 +330,8 @@ void Listener::SetHandlers() {
       response.set_header("X-Request-Id", handlers_.new_request_id());
     current->finished.request_id = response.get_header_value("X-Request-Id");
     current->finished.traceparent = request.get_header_value("traceparent");
+    // Who has the whole reply may ask again at once, and is to find his place free.
+    if (!current->streaming) current->lease.reset();
     current->closing = current->closing || current->body_is_left || request.version == "HTTP/1.0" ||
                        response.get_header_value("Connection") == "close";
     response.headers.erase("Keep-Alive");  // what the library would do
@@ -310,6 +354,11 @@ void Listener::Handle(const httplib::Request& request, httplib::Response& respon
     current->body_is_left = true;  // if there is one: nobody knows where this request ends
     return exchange.Reply(400, handlers_.refuse(400, fault), "application/json");
   }
+  if (current->late && !AsksHowTheServerIs(request)) {
+    ++refused_;
+    exchange.SetHeader("Retry-After", "1");
+    return exchange.Reply(503, handlers_.refuse(503, {}), "application/json");
+  }
   current->finished.handled = true;
   handlers_.handle(exchange);
 }
@@ -319,13 +368,15 @@ bool Listener::process_and_close_socket(socket_t sock) {
     RefuseConnection(sock);
     return false;
   }
-  ++connections_;
+  const bool late = ++connections_ > options_.max_connections;
   {
     const std::lock_guard lock(mutex_);
     sockets_.insert(sock);
   }
-  Connection connection(sock, stop_fd_, hurry_, options_.limits);
-  if (Serve(connection) == Rest::kLeft) connection.CloseGently();
+  ConnectionLimits limits = options_.limits;
+  if (late) limits.idle = limits.head = kLatePatience;
+  Connection connection(sock, stop_fd_, hurry_, limits);
+  if (Serve(connection, late) == Rest::kLeft) connection.CloseGently();
   {
     const std::lock_guard lock(mutex_);
     sockets_.erase(sock);
@@ -335,7 +386,7 @@ bool Listener::process_and_close_socket(socket_t sock) {
   return true;
 }
 
-Listener::Rest Listener::Serve(Connection& connection) {
+Listener::Rest Listener::Serve(Connection& connection, bool late) {
   const auto setup = [](httplib::Request& request) {
     current->finished.method = request.method;
     if (request.path.size() > kMaxPathBytes) request.path.resize(kMaxPathBytes);
@@ -353,6 +404,7 @@ Listener::Rest Listener::Serve(Connection& connection) {
   while (going_on && connection.AwaitRequest()) {
     Current now;
     now.connection = &connection;
+    now.late = now.closing = late;
     current = &now;
     const int64_t written = connection.bytes_written();
     const auto start = Clock::now();

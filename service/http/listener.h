@@ -2,7 +2,7 @@
 //
 // Written for the versions 0.11 (Debian 12) to 0.17 (Ubuntu 24.04 has 0.14). What we replace is process_and_close_socket(), which owns a
 // connection, because the library's own has no deadlines for heads and bodies, no limit for chunked bodies, and nothing by which a
-// handler could see that its client is gone.
+// handler could see that its client is gone; and its loop that accepts, which ends for good at the first error but EMFILE.
 #pragma once
 
 #include <httplib.h>
@@ -70,10 +70,13 @@ class Listener : private httplib::Server {
  private:
   class HttplibExchange;
 
+  void AcceptAll();
+
   bool process_and_close_socket(socket_t sock) override;
   // Whether the client is still sending.
   enum class Rest { kNone, kLeft };
-  Rest Serve(Connection& connection);
+  // `late`: others have all the room, and what is asked for is only told how the server is.
+  Rest Serve(Connection& connection, bool late);
   void RefuseConnection(socket_t sock);
   void Handle(const httplib::Request& request, httplib::Response& response,
               const httplib::ContentReader* reader);
@@ -91,7 +94,6 @@ class Listener : private httplib::Server {
   std::atomic<bool> hurry_ = false;
   std::thread accepting_;
   std::thread::id accepting_id_;  // written before the first connection
-  std::atomic<bool> accepting_is_over_ = false;
 };
 
 }  // namespace binocle::http

@@ -126,6 +126,18 @@ std::string BodyName(const std::string& option, const ChatRequest& chat) {
   return option;
 }
 
+// Not a deadline, nor a fault of ours, whose message begins with "request: " too.
+bool IsAboutTheRequest(Code code) {
+  switch (code) {
+    case Code::kInvalidArgument:
+    case Code::kOutOfRange:
+    case Code::kFailedPrecondition:
+    case Code::kUnimplemented:
+    case Code::kResourceExhausted: return true;
+    default: return false;
+  }
+}
+
 // A picture in an engine's message is called by its place ("messages[0].content[1].image_url.url: is …"), all of them together "request"
 // ("request: has 70 pictures, …").
 std::string PlaceInMessage(const std::string& message) {
@@ -199,7 +211,11 @@ ChatRequest ParseChatRequest(std::string body, const RequestLimits& limits) {
 
 Error InBodyTerms(const Error& error, const ChatRequest& chat) {
   const std::string& option = error.option();
-  if (option.empty()) return Error(error.code(), error.message(), PlaceInMessage(error.message()));
+  if (option.empty()) {
+    const std::string place =
+        IsAboutTheRequest(error.code()) ? PlaceInMessage(error.message()) : std::string();
+    return Error(error.code(), error.message(), place);
+  }
   const std::string name = BodyName(option, chat);
   if (!error.message().starts_with(option)) return error;
   return Error(error.code(), name + error.message().substr(option.size()), name);

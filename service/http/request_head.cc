@@ -130,6 +130,8 @@ RequestHead ReadHead(std::string_view head) {
     at += kLineEnd.size();
     const std::string_view line = head.substr(at, head.find(kLineEnd, at) - at);
     read.fault = FaultOfLine(line, framing);
+    if (IsCaselessly(line.substr(0, line.find(':')), "Range"))
+      read.to_leave_out.push_back({at - kLineEnd.size(), kLineEnd.size() + line.size()});
     at += line.size();
   }
   if (read.fault.empty()) read.fault = FaultOf(framing, first.substr(two + 1));

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace binocle::http {
 
@@ -18,6 +19,11 @@ struct RequestHead {
   size_t authority_at = 0, authority_size = 0;
   bool has_path = true;  // else "/" takes the authority's place
   bool chunked = false;  // the body comes in chunks
+  // Lines with their ends that the library is not to see, in order. Ranges: no answer has any, and it reads them by a regular expression that recurses.
+  struct Extent {
+    size_t at = 0, size = 0;
+  };
+  std::vector<Extent> to_leave_out;
 };
 
 // `head` reaches from the request line to the empty line, which is left out. Follows RFC 9112: one Host in HTTP/1.1 (3.2), absolute-form

@@ -115,13 +115,13 @@ class MeteredBackend final : public ModelBackend {
   }
   std::string TokenText(int32_t id) const override { return model_->TokenText(id); }
 
- private:
-  void LimitTime(Request& request) const {
+  void LimitTime(Request& request) const override {
     if (timeout_ == timeout_.zero()) return;
     const auto limit = Clock::now() + timeout_;
     request.deadline = std::min(request.deadline.value_or(limit), limit);
   }
 
+ private:
   std::shared_ptr<ModelBackend> model_;      // shared with the server
   std::shared_ptr<Metrics::Model> metrics_;  // shared with the requests
   const std::chrono::milliseconds timeout_;

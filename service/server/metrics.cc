@@ -149,11 +149,19 @@ std::string Metrics::Text() const {
 }
 
 void AddEngine(Metrics& metrics, const std::string& model, const std::shared_ptr<Engine>& engine) {
+  // Requests own the metrics, and must not own the engine that they run on: its thread would have to wait for itself.
+  const std::weak_ptr<Engine> model_engine = engine;
   const auto stat = [&](int64_t EngineStats::*field) -> Metrics::Read {
-    return [engine, field] { return static_cast<double>(engine->stats().*field); };
+    return [model_engine, field] {
+      const std::shared_ptr<Engine> there = model_engine.lock();
+      return there ? static_cast<double>(there->stats().*field) : 0.0;
+    };
   };
   const auto cached = [&](int64_t ImageCacheInfo::*field) -> Metrics::Read {
-    return [engine, field] { return static_cast<double>(engine->image_cache().*field); };
+    return [model_engine, field] {
+      const std::shared_ptr<Engine> there = model_engine.lock();
+      return there ? static_cast<double>(there->image_cache().*field) : 0.0;
+    };
   };
   const Metrics::Labels labels{{"model", model}};
   const auto with = [&](const char* name, const char* value) {

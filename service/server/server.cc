@@ -29,6 +29,7 @@
 #include "service/http/http_error.h"
 #include "service/http/http_server.h"
 #include "service/server/call_log.h"
+#include "service/server/fingerprint.h"
 #include "service/server/metered_backend.h"
 #include "service/server/metrics.h"
 
@@ -113,9 +114,9 @@ std::string FingerprintOf(const Engine& engine) {
   const ModelInfo& info = engine.info();
   const EngineOptions& options = engine.options();
   const std::string all =
-      Text(Version(), '\n', info.name, '\n', info.file_bytes, '\n', info.parameters, '\n',
-           info.attention, '\n', info.aligner, '\n', info.fusion, '\n', info.conversation, '\n',
-           info.device, '\n', info.compute, '\n', options.compute_parts);
+      Text(Version(), '\n', info.name, '\n', WeightsFingerprint(info.path), '\n', info.parameters,
+           '\n', info.attention, '\n', info.aligner, '\n', info.fusion, '\n', info.conversation,
+           '\n', info.device, '\n', info.compute, '\n', options.compute_parts);
   return "fp_" + Sha256Hex(all).substr(0, 12);
 }
 

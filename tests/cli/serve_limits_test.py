@@ -55,8 +55,9 @@ class Overload(Serving):
         for connection in held:
             connection.request("GET", "/healthz")
             connection.getresponse().read()
-        reply = server.get("/healthz")
+        reply = server.get("/v1/models")
         self.assertEqual(reply.status, 503)
+        self.assertEqual(server.get("/healthz").status, 200)
         self.assertGreater(int(reply.headers["Retry-After"]), 0)
         for connection in held:
             connection.close()

@@ -1,11 +1,16 @@
 """`binocle serve` from outside: when it is ready, what it answers, how it ends and begins anew."""
 
 import base64
+import http.client
 import json
+import shutil
+import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
-from program import SCENE, main, run
+from program import SCENE, main, program, run
 from server import CALL_SECONDS, FTZ, LLAVA, Serving, Stream, free_ports, taken_port
 
 LONG = {"max_tokens": 340, "temperature": 1}  # what the context leaves
@@ -176,6 +181,46 @@ class Draining(Serving):
         self.assertEqual(server.wait(), 0)
         self.assertFalse(all(stream.finish().done for stream in streams))
         self.assertIn("cancelled", server.log_lines[-1]["message"])
+
+    def test_a_log_that_nobody_reads_stops_nothing(self):
+        port_file = self.folder / "unread.json"
+        command = [program(), "serve", "--model", LLAVA, "--listen", "none", "--http", "127.0.0.1:0", "--port-file", port_file, "--drain-seconds", "1"]
+        process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            while not port_file.exists() or not port_file.read_text().endswith("\n"):
+                self.assertIsNone(process.poll())
+                time.sleep(0.01)
+            connection = http.client.HTTPConnection("127.0.0.1", json.loads(port_file.read_text())["http"], timeout=CALL_SECONDS)
+            for _ in range(1500):  # a pipe holds some 350 lines
+                connection.request("GET", "/healthz")
+                self.assertEqual(connection.getresponse().read(), b'{"status":"ok"}')
+            connection.close()
+            process.terminate()
+            self.assertEqual(process.wait(CALL_SECONDS), 0)
+        finally:
+            process.kill()
+            process.communicate()
+
+    def test_other_weights_have_another_fingerprint(self):
+        def fingerprint(model):
+            return self.serve("--model", f"one={model}").chat("hello", model="one", max_tokens=1).json["system_fingerprint"]
+
+        copy = Path(shutil.copytree(LLAVA, self.folder / LLAVA.name))
+        self.assertEqual(fingerprint(copy), fingerprint(LLAVA))
+        weights = copy / "model.safetensors"
+        data = bytearray(weights.read_bytes())
+        data[-4] ^= 1  # the least bit of a number
+        weights.write_bytes(data)
+        self.assertNotEqual(fingerprint(copy), fingerprint(LLAVA))
+
+    def test_a_signal_while_models_load_ends_it(self):
+        for seconds in (0.0, 0.02, 0.05):
+            command = [program(), "serve", "--model", LLAVA, "--listen", "none", "--http", "127.0.0.1:0"]
+            process = subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            time.sleep(seconds)
+            process.terminate()
+            process.communicate(timeout=CALL_SECONDS)
+            self.assertIn(process.returncode, (0, -signal.SIGTERM))  # before it waits for signals, they end it as they end any process
 
     def test_a_second_signal_ends_it(self):
         server = self.serve("--model", LLAVA, *ROOM)

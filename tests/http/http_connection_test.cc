@@ -518,6 +518,10 @@ TEST(HttpConnections, AreNotMoreThanTheLimit) {
   one.Send(ChatText(true));
   two.Send(ChatText(true));
   EXPECT_TRUE(Eventually([&] { return server.stats().active == 2; }));
+  // Four more may ask whether the server lives.
+  std::vector<std::unique_ptr<RawClient>> late(4);
+  for (auto& client : late) client = std::make_unique<RawClient>(server.port());
+  EXPECT_TRUE(Eventually([&] { return server.stats().connections == 6; }));
   const auto start = std::chrono::steady_clock::now();
   RawClient three(server.port());
   const RawReply reply = three.ReadReply();
@@ -525,6 +529,7 @@ TEST(HttpConnections, AreNotMoreThanTheLimit) {
   EXPECT_EQ(reply.headers.at("retry-after"), "1");
   EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(1000));
   EXPECT_EQ(server.stats().refused, 1);
+  late.clear();
   one.Close();
   EXPECT_TRUE(Eventually([&] { return server.stats().connections == 1; }));
   EXPECT_EQ(Exchange1(server.port(), GetText("/healthz")).status, 200);

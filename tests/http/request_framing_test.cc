@@ -45,6 +45,14 @@ TEST(RequestHead, HasOneHost) {
   EXPECT_EQ(FaultOf("", "GET / HTTP/1.0"), "");
 }
 
+TEST(RequestHead, LeavesRangesOut) {
+  std::string text = "GET / HTTP/1.1\r\nrange: bytes=0-1\r\nHost: x\r\nRanges: y\r\nRANGE:";
+  const RequestHead head = ReadHead(text);
+  for (auto line = head.to_leave_out.rbegin(); line != head.to_leave_out.rend(); ++line)
+    text.erase(line->at, line->size);
+  EXPECT_EQ(text, "GET / HTTP/1.1\r\nHost: x\r\nRanges: y");
+}
+
 TEST(RequestHead, LinesAreWhole) {
   for (const char* line : {"Host", "Host : x", " folded", "X: a\nContent-Length: 5", "X: a\rb", ""})
     EXPECT_TRUE(FaultOf(std::string("\r\nHost: x\r\n") + line).starts_with("a header line"))

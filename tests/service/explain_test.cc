@@ -201,6 +201,32 @@ TEST_F(ExplainEngine, AnswersAsGenerateDoesAndLeavesNothingBehind) {
     EXPECT_EQ(e.response.answers[0].logprobs[i][0].value, plain.answers[0].logprobs[i][0].value);
 }
 
+// One request at a time watches rows. Who waits for another's end has his deadline, and may leave, meanwhile.
+TEST_F(ExplainEngine, WaitsForAnotherOnlyAsLongAsItMay) {
+  Engine engine = testing::LoadEngine(GoldenModel("binocle_ftz"), {});
+  Request request = Ask("What is it?", {Scene("70x70")});
+  request.generation.max_new_tokens = 3;
+  std::atomic<bool> begun = false, go_on = false;
+  std::thread other([&] {
+    engine.Explain(request, {}, {.keep_going = [&] {
+                     begun = true;
+                     while (!go_on) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                     return true;
+                   }});
+  });
+  while (!begun) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  Request late = request;
+  late.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(30);
+  EXPECT_THAT(testing::ErrorOf([&] { engine.Explain(late, {}); }), HasSubstr("DEADLINE_EXCEEDED"));
+  std::atomic<int> asked = 0;
+  EXPECT_THAT(testing::ErrorOf([&] {
+                engine.Explain(request, {}, {.keep_going = [&] { return ++asked < 4; }});
+              }),
+              HasSubstr("CANCELLED"));
+  go_on = true;
+  other.join();
+}
+
 TEST_F(ExplainEngine, DrawnFromWhatItReturns) {
   const Explanation e = Explain({});
   EXPECT_THAT(RenderOverlay(e, e.map, 0), HasSubstr("IHDR"));

@@ -210,6 +210,17 @@ TEST_F(HalfSentTest, ARequestIsAllThatIsSent) {
   EXPECT_THAT(whole.headers(), Not(HasSubstr("expected one message")));
 }
 
+// Whatever clients may stall: until its end has come a message is unpacked, and counts for no queue.
+TEST_F(HalfSentTest, AMessageWaitsForItsEndForSecondsAlone) {
+  GrpcServerOptions options = Impatient();
+  options.stall_limit = std::chrono::seconds(10);
+  Start(options);
+  HalfClient client(server_->port());
+  client.Call("/binocle.v1.VisionLanguageService/Ask", kEmptyMessage);
+  EXPECT_TRUE(client.WaitForEnd(std::chrono::seconds(6)));
+  EXPECT_THAT(client.headers(), HasSubstr("expected one message and the end"));
+}
+
 TEST_F(HalfSentTest, AnswersThatMayNotBeSentEndToo) {
   Start(Impatient());
   for (const char* method :
