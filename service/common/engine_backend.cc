@@ -43,6 +43,7 @@ class EngineBackend final : public ModelBackend {
                       const KeepGoing& keep_going) override {
     CheckGoing(keep_going);
     CheckSize(request.generation, info());
+    CheckExplanationSize(request, info());
     Explanation explanation =
         engine_->Explain(request, options, {.on_delta = {}, .keep_going = keep_going});
     CheckGoing(keep_going);
@@ -65,6 +66,20 @@ class EngineBackend final : public ModelBackend {
 };
 
 }  // namespace
+
+void CheckExplanationSize(const Request& request, const ModelInfo& info) {
+  constexpr int64_t kMostWeights = 50'000'000;
+  int64_t pictures = 0;
+  for (const Message& message : request.messages) pictures += std::ssize(message.images);
+  const int64_t visual = std::min(pictures * info.image_tokens, info.context_tokens);
+  const int64_t tokens = std::min(request.generation.max_new_tokens, info.context_tokens);
+  const int64_t most = kMostWeights / std::max<int64_t>(visual, 1);
+  if (tokens <= most) return;
+  throw Error(Code::kInvalidArgument,
+              Text("max_new_tokens is ", request.generation.max_new_tokens, ", expected at most ", most,
+                   " for an explanation with ", visual, " visual tokens"),
+              "max_new_tokens");
+}
 
 std::shared_ptr<ModelBackend> MakeEngineBackend(std::shared_ptr<Engine> engine) {
   return std::make_shared<EngineBackend>(std::move(engine));

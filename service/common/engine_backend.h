@@ -11,4 +11,7 @@ namespace binocle {
 // The engine is shared with whoever else of the program uses it.
 std::shared_ptr<ModelBackend> MakeEngineBackend(std::shared_ptr<Engine> engine);
 
+// An explanation has a weight for each token and visual token, several times over: INVALID_ARGUMENT where that would be too many.
+void CheckExplanationSize(const Request& request, const ModelInfo& info);
+
 }  // namespace binocle

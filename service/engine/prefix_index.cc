@@ -1,6 +1,7 @@
 #include "service/engine/prefix_index.h"
 
 #include <algorithm>
+#include <queue>
 
 namespace binocle {
 namespace {
@@ -132,19 +133,19 @@ int64_t PrefixIndex::evictable_pages() const {
   return Evictable(root_, whole);
 }
 
-// The least recently used page without pages after it that the index alone holds.
-PrefixIndex::Node* PrefixIndex::Oldest(Node& under) const {
-  Node* oldest = nullptr;
-  std::vector<Node*> open = {&under};
+bool PrefixIndex::IsEvictableLeaf(const Node* node) const {
+  return node != &root_ && node->children.empty() && pool_.holders(node->page) == 1;
+}
+
+std::vector<PrefixIndex::Node*> PrefixIndex::EvictableLeaves() {
+  std::vector<Node*> leaves, open = {&root_};
   while (!open.empty()) {
     Node* node = open.back();
     open.pop_back();
-    const bool leaf = node->children.empty() && node != &root_;
-    if (leaf && pool_.holders(node->page) == 1 && (oldest == nullptr || node->used < oldest->used))
-      oldest = node;
+    if (IsEvictableLeaf(node)) leaves.push_back(node);
     for (const auto& child : node->children) open.push_back(child.get());
   }
-  return oldest;
+  return leaves;
 }
 
 void PrefixIndex::Remove(Node* node) {
@@ -154,10 +155,16 @@ void PrefixIndex::Remove(Node* node) {
 }
 
 void PrefixIndex::Evict(int64_t pages) {
-  while (pool_.free_pages() < pages) {
-    Node* oldest = Oldest(root_);
-    if (oldest == nullptr) return;
-    Remove(oldest);
+  if (pool_.free_pages() >= pages) return;
+  // One walk for all that go: an index may have ten thousand pages, and a long prompt wants hundreds.
+  const auto later = [](const Node* a, const Node* b) { return a->used > b->used; };
+  std::priority_queue<Node*, std::vector<Node*>, decltype(later)> oldest(later, EvictableLeaves());
+  while (pool_.free_pages() < pages && !oldest.empty()) {
+    Node* node = oldest.top();
+    oldest.pop();
+    Node* parent = node->parent;
+    Remove(node);
+    if (IsEvictableLeaf(parent)) oldest.push(parent);
   }
 }
 

@@ -64,7 +64,9 @@ class PrefixIndex {
   Match Longest(std::span<const Place> places, std::vector<int32_t>* pages);
   int64_t Evictable(const Node& node, bool& whole) const;
   void Remove(Node* node);
-  Node* Oldest(Node& under) const;
+  // Those without pages after them that the index alone holds.
+  std::vector<Node*> EvictableLeaves();
+  bool IsEvictableLeaf(const Node* node) const;
 
   KvPool& pool_;
   Node root_;
