@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "binocle/busy_error.h"
 #include "binocle/engine.h"
 #include "service/common/text.h"
 
@@ -32,6 +33,11 @@ class EngineBackend final : public ModelBackend {
 
   const ModelInfo& info() const override { return engine_->info(); }
 
+  void CheckRoom() const override {
+    const int64_t waiting = engine_->stats().queued;
+    if (waiting >= engine_->options().max_queued_requests)
+      throw BusyError(Text("queue: ", waiting, " requests wait, as many as may; try again later"));
+  }
   Cancel Submit(Request request, SubmissionEvents events) override {
     CheckSize(request.generation, info());
     return [submission = engine_->Submit(std::move(request), std::move(events))]() mutable {
@@ -76,8 +82,8 @@ void CheckExplanationSize(const Request& request, const ModelInfo& info) {
   const int64_t most = kMostWeights / std::max<int64_t>(visual, 1);
   if (tokens <= most) return;
   throw Error(Code::kInvalidArgument,
-              Text("max_new_tokens is ", request.generation.max_new_tokens, ", expected at most ", most,
-                   " for an explanation with ", visual, " visual tokens"),
+              Text("max_new_tokens is ", request.generation.max_new_tokens, ", expected at most ",
+                   most, " for an explanation with ", visual, " visual tokens"),
               "max_new_tokens");
 }
 

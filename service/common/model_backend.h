@@ -32,6 +32,8 @@ class ModelBackend {
   // Gives a request the deadline that the server gives all, where its own is not earlier: of those that wait before they are handed over. Submit and
   // Explain do it too.
   virtual void LimitTime(Request& /*request*/) const {}
+  // Throws what Submit would where as many requests wait as may: before much is fetched for one more.
+  virtual void CheckRoom() const {}
   // As Engine::Submit: returns at once, and `events` tell how it goes, possibly before it has returned.
   virtual Cancel Submit(Request request, SubmissionEvents events) = 0;
   // These block. CANCELLED when keep_going says no.

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "binocle/v1/vision_language_service.pb.h"
@@ -66,6 +67,8 @@ Prepared<Converted> Prepare(const ServiceContext& context, const Proto& request,
   Violations violations;
   prepared.status = Guarded([&] {
     prepared.model = &context.models.FindOrDefault(request.model());
+    // A few bytes name uploads and files of megabytes, which are copied now.
+    if constexpr (std::is_same_v<Converted, Request>) prepared.model->backend->CheckRoom();
     ServedImages images(context);
     prepared.value =
         convert(request, ConvertContext{prepared.model->backend->info(), context.limits, images},

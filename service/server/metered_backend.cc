@@ -66,6 +66,7 @@ class MeteredBackend final : public ModelBackend {
 
   const ModelInfo& info() const override { return model_->info(); }
 
+  void CheckRoom() const override { model_->CheckRoom(); }
   Cancel Submit(Request request, SubmissionEvents events) override {
     LimitTime(request);
     // Owned by the events.

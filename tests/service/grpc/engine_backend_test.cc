@@ -33,9 +33,10 @@ TEST(EngineBackend, RefusesExplanationsOfMoreThanMemoryHas) {
   request.generation.max_new_tokens = 8000;
   EXPECT_NO_THROW(CheckExplanationSize(request, info));
   request.generation.max_new_tokens = 9000;
-  EXPECT_EQ(testing::ErrorOf([&] { CheckExplanationSize(request, info); }),
-            "INVALID_ARGUMENT: max_new_tokens is 9000, expected at most 8680 for an explanation with "
-            "5760 visual tokens");
+  EXPECT_EQ(
+      testing::ErrorOf([&] { CheckExplanationSize(request, info); }),
+      "INVALID_ARGUMENT: max_new_tokens is 9000, expected at most 8680 for an explanation with "
+      "5760 visual tokens");
   request.messages[0].images.clear();
   EXPECT_NO_THROW(CheckExplanationSize(request, info));
 }

@@ -33,6 +33,10 @@ class FakeBackend final : public ModelBackend {
 
   const ModelInfo& info() const override { return info_; }
 
+  std::atomic<bool> full = false;
+  void CheckRoom() const override {
+    if (full) throw BusyError("queue: is full");
+  }
   Cancel Submit(Request request, SubmissionEvents events) override {
     ThrowIfAsked(request);
     auto cancelled = std::make_shared<std::atomic<bool>>(false);

@@ -153,5 +153,22 @@ TEST_F(UploadTest, AnUploadThatStallsIsEnded) {
   EXPECT_FALSE(writer->Finish().ok());
 }
 
+// Two hundred bytes may name hundreds of megabytes: they are not fetched for a request that has no place.
+TEST_F(UploadTest, NothingIsFetchedForAFullQueue) {
+  Start();
+  const auto ask = [&] {
+    grpc::ClientContext context;
+    v1::AskResponse answer;
+    const std::string id(64, 'a');
+    return stub_->Ask(&context,
+                      Parse<v1::AskRequest>(
+                          "messages { role: ROLE_USER text: 'say a' images { id: '" + id + "' } }"),
+                      &answer);
+  };
+  EXPECT_EQ(ask().error_code(), grpc::StatusCode::NOT_FOUND);
+  backend_->full = true;
+  EXPECT_EQ(ask().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+}
+
 }  // namespace
 }  // namespace binocle
