@@ -32,6 +32,9 @@ void AskOne(const AskFlags& flags) {
     throw UsageError{
         "--logprobs goes with --json or --requests: it is reported in the JSON object"};
   }
+  if (request.grounding && !flags.json)
+    throw UsageError{
+        "--grounding goes with --json or --requests: it is reported in the JSON object"};
   Message message{.role = MessageRole::kUser, .text = flags.prompt, .images = {}};
   for (const std::string& image : flags.images)
     message.images.push_back(flags.generation.Picture(image));
@@ -57,6 +60,8 @@ void AskFile(const AskFlags& flags) {
         "--requests takes its questions and pictures from the file, found a question or --image "
         "beside it"};
   }
+  if (flags.timings)
+    throw UsageError{"--timings is for one question: the lines of --requests have timings_ms"};
   const RequestDefaults defaults{.request = flags.generation.Defaults(),
                                  .picture = flags.generation.Picture(""),
                                  .folder = RequestsFolder(flags.requests)};

@@ -62,6 +62,8 @@ void Run(const ClientAskFlags& flags) {
     throw UsageError{"the question is missing: binocle client ask --image FILE \"question\""};
   if (flags.generation.generation.logprobs != 0 && !flags.json)
     throw UsageError{"--logprobs goes with --json: it is reported in the JSON object"};
+  if (flags.generation.grounding && !flags.json)
+    throw UsageError{"--grounding goes with --json: it is reported in the JSON object"};
   const Request request = flags.MakeRequest();
   Client client = flags.connection.Connect();
   const InterruptFlag interrupt;

@@ -205,7 +205,9 @@ void AddOptions(CLI::App& command, LoadFlags& flags) {
       .add_option("--malformed-share", o.malformed_share,
                   "0 to 1: share that must come back with INVALID_ARGUMENT")
       ->capture_default_str();
-  command.add_option("--seed", o.seed, "of everything that is drawn")->capture_default_str();
+  command.add_option("--seed", o.seed, "of everything that is drawn")
+      ->check(IsSeed("--seed"))
+      ->capture_default_str();
   command.add_flag("--check", flags.check,
                    "compare each answer with the first one to the same request");
   command.add_flag("--json", flags.json, "print one JSON object");

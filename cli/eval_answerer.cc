@@ -29,6 +29,17 @@ Json IdentityJson(const ModelInfo& info) {
           {"conversation", info.conversation}};
 }
 
+// How each part's matrices are kept, which --compute alone does not say.
+Json ComputeJson(const ModelInfo& info) {
+  Json computes = Json::object();
+  for (const PartInfo& part : info.parts) {
+    for (const auto& [key, value] : part.properties) {
+      if (key == "compute") computes[part.name] = value;
+    }
+  }
+  return computes;
+}
+
 Answerer FromEngine(const ModelFlags& flags, int64_t concurrency) {
   EngineOptions options = flags.Options();
   options.max_queued_requests = std::max(options.max_queued_requests, concurrency);
@@ -37,8 +48,10 @@ Answerer FromEngine(const ModelFlags& flags, int64_t concurrency) {
   const auto engine = std::make_shared<Engine>(LoadEngine(path, options));
   Json identity = IdentityJson(engine->info());
   identity["digest"] = EvalModelDigest(path);
+  if (!options.projector.empty()) identity["projector"] = EvalModelDigest(options.projector);
   const Json where = {{"device", engine->info().device},
                       {"compute", engine->info().compute},
+                      {"compute_parts", ComputeJson(engine->info())},
                       {"max_images", options.max_images},
                       {"max_image_bytes", options.max_image_bytes},
                       {"max_image_pixels", options.max_image_pixels}};
@@ -68,7 +81,7 @@ Answerer FromServer(const ModelFlags& model, ConnectionFlags connection) {
   return {.ask = [client, call](const Request& request) { return client->Ask(request, call); },
           .model = {.name = info.name, .family = info.family, .identity = identity.dump()},
           .attention = attention.Get(),
-          .where = "{}"};
+          .where = Json{{"compute_parts", ComputeJson(info)}}.dump()};
 }
 #endif
 

@@ -130,10 +130,12 @@ void FinishEval(const std::string& command, const EvalResult& result, OutputForm
                                       " samples done; the same command goes on from there");
   const int64_t failed = FailedSamples(result);
   if (failed == 0) return;
+  const char* again =
+      command == "eval merge"
+          ? "; their parts, run again (--shard I/N), ask them again, and then a merge"
+          : "; binocle eval run, given again, asks them again";
   std::string message =
-      command + ": " + std::to_string(failed) +
-      " samples failed and are counted apart; binocle eval run, given again, asks "
-      "them again";
+      command + ": " + std::to_string(failed) + " samples failed and are counted apart" + again;
   if (!result.first_failure.empty()) message += "; the first: " + result.first_failure;
   throw Error(Code::kFailedPrecondition, message);
 }

@@ -90,12 +90,14 @@ void Report(const ReportFlags& flags, const CLI::App& command) {
   const bool explains = command.count("--model") > 0;
   CheckReport(flags, explains);
   const std::string out = flags.out.empty() ? flags.runs[0] + "/report.html" : flags.out;
-  const InterruptFlag interrupt;
+  const InterruptFlag interrupt(InterruptFlag::Again::kEnds);
   EvalFigures figures(flags.data, explains ? std::optional(flags.model) : std::nullopt);
   EvalReportOptions options = flags.options;
   options.data = flags.data;
   options.figures = [&](const EvalShownSample& sample) { return figures.Of(sample); };
-  if (!flags.out.empty()) CheckNewFile(out, flags.may_overwrite());
+  std::error_code ignored;  // a run that is not there is told as such
+  if (!flags.out.empty() || std::filesystem::is_directory(flags.runs[0], ignored))
+    CheckNewFile(out, flags.may_overwrite());
   const EvalReport report = ReportEval(flags.runs, options);
   WriteNewFile(out, report.html, flags.may_overwrite());
   if (flags.json) {

@@ -58,6 +58,10 @@ void Run(const RunFlags& flags, const CLI::App& command) {
   if (flags.run.data.empty()) throw UsageError{"--data is missing, expected the data's folder"};
   if (flags.run.out.empty()) throw UsageError{"--out is missing, expected a folder"};
   flags.answerer.Check(command);
+  for (const char* own : {"--choices", "--regex", "--json-schema"}) {
+    if (flags.run.task_constraint && command.count(own) > 0)
+      throw UsageError{std::string(own) + " and --task-constraint each say what answers may be"};
+  }
   EvalRun run = flags.run;
   if (command.count("--limit") > 0) run.limit = flags.limit;
   const ShardChoice shard = ChooseShard(flags.shard, flags.answerer.ranks());
@@ -68,7 +72,7 @@ void Run(const RunFlags& flags, const CLI::App& command) {
     std::cerr << "shard " << run.shard.index << "/" << run.shard.count << ", says " << shard.from
               << std::endl;
 
-  const InterruptFlag interrupt;
+  const InterruptFlag interrupt(InterruptFlag::Again::kEnds);
   const Answerer answerer = flags.answerer.Get(run.concurrency);
   FillAnswerer(flags, answerer, run);
   EvalProgressLine line;

@@ -3,10 +3,18 @@
 namespace binocle::cli {
 namespace {
 
-// The one thing a signal handler may touch.
+// What a signal handler may touch.
 volatile std::sig_atomic_t g_interrupted = 0;
 
-void OnInterrupt(int) { g_interrupted = 1; }
+volatile std::sig_atomic_t g_ends_when_raised_again = 0;
+
+void OnInterrupt(int signal) {
+  if (g_interrupted != 0 && g_ends_when_raised_again != 0) {
+    std::signal(signal, SIG_DFL);
+    std::raise(signal);
+  }
+  g_interrupted = 1;
+}
 
 void Install(int signal, void (*handler)(int)) {
   struct sigaction action {};
@@ -23,7 +31,9 @@ bool IsIgnored(int signal) {
 
 }  // namespace
 
-InterruptFlag::InterruptFlag() : InterruptFlag({SIGINT}) {}
+InterruptFlag::InterruptFlag(Again again) : InterruptFlag({SIGINT}) {
+  g_ends_when_raised_again = again == Again::kEnds ? 1 : 0;
+}
 
 InterruptFlag::InterruptFlag(std::initializer_list<int> signals) {
   Clear();
@@ -35,6 +45,7 @@ InterruptFlag::InterruptFlag(std::initializer_list<int> signals) {
 }
 
 InterruptFlag::~InterruptFlag() {
+  g_ends_when_raised_again = 0;
   for (const int signal : taken_) Install(signal, SIG_DFL);
 }
 

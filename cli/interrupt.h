@@ -10,7 +10,9 @@ namespace binocle::cli {
 // While it lives, SIGINT sets a flag and does not end the program.
 class InterruptFlag {
  public:
-  InterruptFlag();
+  // kEnds: a second SIGINT, which the work has not looked for, ends the program.
+  enum class Again : bool { kSetsTheFlag, kEnds };
+  explicit InterruptFlag(Again again = Again::kSetsTheFlag);
   // So do these signals. Others than SIGINT stay ignored where they are, as nohup has it.
   explicit InterruptFlag(std::initializer_list<int> signals);
   ~InterruptFlag();

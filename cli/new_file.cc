@@ -1,11 +1,14 @@
 #include "cli/new_file.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
+#include <string_view>
 
 #include "binocle/error.h"
 
@@ -19,6 +22,26 @@ namespace {
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) code = Code::kResourceExhausted;
   if (error == EISDIR || error == ENAMETOOLONG) code = Code::kInvalidArgument;
   throw Error(code, path + ": cannot be written: " + std::strerror(error));
+}
+
+// 0, or what errno says.
+int WriteAll(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t done = write(fd, text.data(), text.size());
+    if (done < 0 && errno == EINTR) continue;
+    if (done < 0) return errno;
+    text.remove_prefix(static_cast<size_t>(done));
+  }
+  return 0;
+}
+
+// A pipe or a device takes what is written, and stays what it is.
+void WriteInto(const std::string& path, std::string_view text) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) ThrowErrno(path, errno);
+  const int error = WriteAll(fd, text);
+  close(fd);
+  if (error != 0) ThrowErrno(path, error);
 }
 
 }  // namespace
@@ -52,27 +75,30 @@ NewFolder::~NewFolder() {
   }
 }
 
-// Under another name first, so that a full disk leaves what was there.
 void WriteNewFile(const std::string& path, const std::string& text, Overwrite overwrite) {
   CheckNewFile(path, overwrite);
-  const std::string part = path + ".part";
-  errno = 0;
-  std::ofstream file(part, std::ios::binary | std::ios::trunc);
-  file << text << std::flush;
-  if (!file) {
-    const int error = errno;
-    file.close();
-    std::error_code ignored;
-    std::filesystem::remove(part, ignored);
-    ThrowErrno(path, error);
-  }
-  file.close();
   std::error_code failure;
-  std::filesystem::rename(part, path, failure);
-  if (!failure) return;
-  std::error_code ignored;
-  std::filesystem::remove(part, ignored);
-  ThrowErrno(path, failure.value());
+  const auto there = std::filesystem::status(path, failure).type();
+  if (there != std::filesystem::file_type::regular &&
+      there != std::filesystem::file_type::not_found)
+    return WriteInto(path, text);
+  // What a link leads to is replaced, and not the link.
+  const std::filesystem::path target = std::filesystem::is_symlink(path, failure)
+                                           ? std::filesystem::weakly_canonical(path, failure)
+                                           : std::filesystem::path(path);
+  // Under a name that nobody has, so that a full disk leaves what was there.
+  std::string part = target.string() + ".XXXXXX";
+  const int fd = mkostemp(part.data(), O_CLOEXEC);
+  if (fd < 0) ThrowErrno(path, errno);
+  const mode_t mask = umask(0);
+  umask(mask);
+  int error = WriteAll(fd, text);
+  if (error == 0 && (fchmod(fd, 0666 & ~mask) != 0 || fsync(fd) != 0)) error = errno;
+  if (close(fd) != 0 && error == 0) error = errno;
+  if (error == 0 && rename(part.c_str(), target.c_str()) != 0) error = errno;
+  if (error == 0) return;
+  unlink(part.c_str());
+  ThrowErrno(path, error);
 }
 
 }  // namespace binocle::cli

@@ -45,7 +45,9 @@ void Progress::Advance(std::string note) {
 }
 
 void Progress::Draw() {
-  std::fprintf(stderr, "\r\x1b[K%s", Line().c_str());
+  // A line that wraps could not be drawn over.
+  std::fprintf(stderr, "\r\x1b[K%s",
+               Line().substr(0, static_cast<size_t>(std::max(Width() - 1, 1))).c_str());
   drawn_ = true;
 }
 
@@ -64,7 +66,6 @@ std::string Progress::Line() const {
                 static_cast<long long>(done_), static_cast<long long>(*total_), rate,
                 static_cast<long long>(left / 60), static_cast<long long>(left % 60));
   const std::string rest = text + note;
-  // A line that wraps could not be drawn over.
   const int bar =
       std::clamp(Width() - static_cast<int>(what_.size() + rest.size()) - 4, 0, kBarWidth);
   const int filled = *total_ > 0 ? static_cast<int>(bar * done_ / *total_) : bar;

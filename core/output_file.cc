@@ -24,9 +24,13 @@ namespace {
   Throw(code, path.string(), ": cannot be written: ", std::strerror(error));
 }
 
-// "DIR/" is DIR.
-std::filesystem::path WithoutSlash(std::filesystem::path path) {
-  return path.has_filename() ? path : path.parent_path();
+// "DIR/" is DIR, and a link the folder that it leads to.
+std::filesystem::path PlaceOf(std::filesystem::path path) {
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code failure;
+  if (!std::filesystem::is_symlink(path, failure)) return path;
+  std::filesystem::path place = std::filesystem::weakly_canonical(path, failure);
+  return failure ? path : place;
 }
 
 std::filesystem::path PartOf(std::filesystem::path path) { return path += ".part"; }
@@ -89,7 +93,7 @@ void OutputFile::Commit() {
 }
 
 NewFolder::NewFolder(std::filesystem::path path, Replace replace)
-    : path_(WithoutSlash(std::move(path))), part_(PartOf(path_)) {
+    : path_(PlaceOf(std::move(path))), part_(PartOf(path_)) {
   std::error_code failure;
   const auto status = std::filesystem::status(path_, failure);
   const bool there = status.type() != std::filesystem::file_type::not_found;
@@ -138,8 +142,7 @@ void NewFolder::Commit() {
 
 void CheckRoom(const std::filesystem::path& path, int64_t bytes) {
   std::error_code failure;
-  std::filesystem::path there =
-      std::filesystem::absolute(WithoutSlash(path), failure).parent_path();
+  std::filesystem::path there = std::filesystem::absolute(PlaceOf(path), failure).parent_path();
   const auto space = std::filesystem::space(there, failure);
   if (failure || space.available >= static_cast<uintmax_t>(bytes)) return;
   Throw(Code::kResourceExhausted, path.string(), ": takes ", bytes, " bytes, ", there.string(),

@@ -7,7 +7,9 @@
 #
 # OUT is a folder that all nodes see. Partition, account and the like: the variables that sbatch reads (SBATCH_PARTITION, SBATCH_ACCOUNT);
 # what a part needs: eval.sbatch. BINOCLE names the program. Prints the numbers of both jobs. The same command again goes on where parts
-# were cancelled, ran out of time or failed; parts that are done end at once. Some parts alone: eval.sbatch.
+# were cancelled, ran out of time or failed; parts that are done end at once. Some parts alone: eval.sbatch. A part some of whose samples can never be
+# answered (a picture that is none) ends with 1 each time, and the merge is not run: `sbatch deploy/slurm/merge.sbatch OUT` then; it says of how many
+# samples its scores are.
 set -euo pipefail
 
 if [ $# -lt 3 ] || ! [[ $1 =~ ^[1-9][0-9]*$ ]]; then

@@ -130,6 +130,21 @@ void WriteJournal(const std::map<int64_t, const ShardJournal*>& shards, const fs
   out.Commit();
 }
 
+// The journal of a whole run that is there already: nobody may be writing it, and it must be of this run. Else nothing.
+std::unique_ptr<eval::Journal> TakeWhole(const fs::path& path, const Json& run) {
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return nullptr;
+  auto lock = std::make_unique<eval::Journal>(path);
+  const JournalFile whole = lock->Read();
+  if (whole.lines() == 0) return lock;
+  const Json found = whole.Parse(0).value("run", Json());
+  if (found != run)
+    Throw(Code::kFailedPrecondition, whole.path(),
+          ": is the journal of another run: ", eval::DifferenceOf(found, run),
+          "; name another folder");
+  return lock;
+}
+
 }  // namespace
 
 EvalResult MergeEval(const std::vector<std::string>& from, const std::string& out) {
@@ -140,6 +155,7 @@ EvalResult MergeEval(const std::vector<std::string>& from, const std::string& ou
   for (const auto& [index, shard] : shards) CheckFinished(*shard);
   eval::MakeFolder(out);
   const fs::path path = eval::JournalPath(out, {});
+  const auto lock = TakeWhole(path, shards.begin()->second->index->run());
   WriteJournal(shards, path);
   const JournalFile whole(path);
   return eval::WriteFinalFiles(whole, JournalIndex(whole), out);

@@ -56,6 +56,10 @@ Constraint ConstraintOf(const Task& task, const Sample& sample) {
 
 }  // namespace
 
+bool HasConstraint(const Task& task) {
+  return !task.constraint.choices.empty() || task.constraint.option_letters;
+}
+
 Request RequestOf(const EvalRun& run, const PlannedTask& planned, const Sample& sample,
                   const std::string& prompt) {
   Request request = run.request;
@@ -63,7 +67,8 @@ Request RequestOf(const EvalRun& run, const PlannedTask& planned, const Sample& 
   request.generation.max_new_tokens = planned.generation.max_new_tokens;
   request.generation.temperature = planned.generation.temperature;
   request.generation.stop = planned.generation.stops;
-  if (run.task_constraint) request.constraint = ConstraintOf(planned.task, sample);
+  if (run.task_constraint && HasConstraint(planned.task))
+    request.constraint = ConstraintOf(planned.task, sample);
   Message message{.role = MessageRole::kUser, .text = prompt, .images = {}};
   for (const SampleImage& image : sample.images) {
     message.images.push_back(image.path.empty() ? ImageInput::FromBytes(image.bytes, sample.place)

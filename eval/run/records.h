@@ -11,6 +11,9 @@
 
 namespace binocle::eval {
 
+// Whether the task says what its answers may be.
+bool HasConstraint(const Task& task);
+
 // What a model is asked.
 Request RequestOf(const EvalRun& run, const PlannedTask& planned, const Sample& sample,
                   const std::string& prompt);

@@ -3,10 +3,12 @@
 #include <chrono>
 #include <ctime>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -54,10 +56,29 @@ void CheckSameRun(const JournalFile& file, const OrderedJson& head) {
         "; begin anew, or name another folder");
 }
 
+// What an earlier run left in this folder beside its journal, under the names that its head gives: reports would take it for this run's.
+void RemoveResults(const EvalRun& run, const JournalFile& file) {
+  std::error_code ignored;
+  std::filesystem::remove(eval::TimesPath(run.out, run.shard), ignored);
+  if (run.shard.count > 1 || file.lines() == 0) return;
+  const Json head = file.Parse(0).value("run", Json());
+  const std::string model = head.value(Json::json_pointer("/model/name"), std::string());
+  const eval::FinalNames names{.out = run.out, .model = eval::FileNameOf(model)};
+  std::filesystem::remove(names.Results(), ignored);
+  for (const Json& task : head.value("tasks", Json::array())) {
+    const std::string name = task.value("task", std::string());
+    for (const auto& path : {names.Samples(name), names.Judge(name), names.Verdicts(name)})
+      std::filesystem::remove(path, ignored);
+  }
+}
+
 // Makes the journal one of this run, or goes on with one that is.
 void BeginJournal(const EvalRun& run, const OrderedJson& head, Journal& journal,
                   const EvalObserver& observer) {
-  if (run.fresh) journal.Cut(0);
+  if (run.fresh) {
+    RemoveResults(run, journal.Read());
+    journal.Cut(0);
+  }
   const JournalFile file = journal.Read();
   if (file.lines() > 0) CheckSameRun(file, head);
   if (file.is_torn()) {
@@ -130,14 +151,21 @@ bool Asking::Run() {
   std::vector<std::thread> threads;
   const int64_t left = progress_.total - progress_.done;
   for (int64_t i = 0; i < std::min(run_.concurrency, left); ++i) {
-    threads.emplace_back([this] {
-      try {
-        Work();
-      } catch (...) {
-        const std::lock_guard lock(mutex_);
-        if (!failure_) failure_ = std::current_exception();
-      }
-    });
+    try {
+      threads.emplace_back([this] {
+        try {
+          Work();
+        } catch (...) {
+          const std::lock_guard lock(mutex_);
+          if (!failure_) failure_ = std::current_exception();
+        }
+      });
+    } catch (const std::system_error& error) {
+      // The system gives no more: those that there are do the work.
+      if (threads.empty())
+        Throw(Code::kResourceExhausted, "a thread to ask from: ", error.code().message());
+      break;
+    }
   }
   for (std::thread& thread : threads) thread.join();
   if (failure_) std::rethrow_exception(failure_);
@@ -273,6 +301,21 @@ void CheckDivision(const std::filesystem::path& out, const EvalShard& shard) {
   }
 }
 
+// A merge puts the journal of the whole in its place, so that of another run may not be there.
+void CheckNoOtherWhole(const EvalRun& run, const OrderedJson& plan_run) {
+  const std::filesystem::path path = eval::JournalPath(run.out, {});
+  std::error_code ignored;
+  if (run.shard.count == 1 || !std::filesystem::exists(path, ignored)) return;
+  const JournalFile whole(path);
+  if (whole.lines() == 0) return;
+  const Json found = whole.Parse(0).value("run", Json()),
+             wanted = Json::parse(eval::DumpLine(plan_run));
+  if (found != wanted)
+    Throw(Code::kFailedPrecondition, whole.path(),
+          ": is the journal of another run, which a merge would replace: ",
+          eval::DifferenceOf(found, wanted), "; name another folder");
+}
+
 }  // namespace
 
 EvalResult RunEval(const EvalRun& run, const EvalAsk& ask, const EvalObserver& observer) {
@@ -280,6 +323,15 @@ EvalResult RunEval(const EvalRun& run, const EvalAsk& ask, const EvalObserver& o
   NoteSkipped(plan, observer);
   eval::MakeFolder(run.out);
   CheckDivision(run.out, run.shard);
+  CheckNoOtherWhole(run, plan.run);
+  if (run.task_constraint) {
+    for (const PlannedTask& task : plan.tasks) {
+      if (!eval::HasConstraint(task.task))
+        Note(observer, task.task.name +
+                           " says nothing of what its answers may be: --task-constraint holds them "
+                           "to nothing");
+    }
+  }
   Journal journal(eval::JournalPath(run.out, run.shard));
   BeginJournal(run, eval::JournalHead(plan.run, run.shard, plan.Samples(run.shard.index)), journal,
                observer);

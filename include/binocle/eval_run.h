@@ -172,8 +172,8 @@ BINOCLE_EXPORT EvalResult MergeEval(const std::vector<std::string>& from, const 
 BINOCLE_EXPORT EvalResult JudgeEval(const std::string& out, const std::string& task,
                                     const std::string& file);
 
-// Tells models apart: a SHA-256 over the names and contents of a directory's "*.json", "*.model" and "*.safetensors". Of a file of more
-// than 64 MiB it sees its size and 1,024 parts of 64 KiB.
-BINOCLE_EXPORT std::string EvalModelDigest(const std::string& directory);
+// Tells models apart: a SHA-256 over the names and contents of a directory's "*.json", "*.model" and "*.safetensors", and of those of the checkpoints
+// that an assembled one names; or of a GGUF file with its splits. Of a file of more than 64 MiB it sees its size and 1,024 parts of 64 KiB.
+BINOCLE_EXPORT std::string EvalModelDigest(const std::string& path);
 
 }  // namespace binocle

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import math
 import sys
 
 
@@ -24,6 +25,8 @@ def plain(value: object) -> object:
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no word for it, and pandas writes missing numbers so
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     return str(value)  # dates, decimals
@@ -37,11 +40,12 @@ def main() -> None:
         import pyarrow.parquet
     except ImportError:
         sys.exit("parquet_to_jsonl: needs pyarrow: pip install pyarrow")
+    sys.stdout.reconfigure(encoding="utf-8")
     for path in args.files:
         try:
             for batch in pyarrow.parquet.ParquetFile(path).iter_batches(batch_size=64):
                 for row in batch.to_pylist():
-                    print(json.dumps(plain(row), ensure_ascii=False))
+                    print(json.dumps(plain(row), ensure_ascii=False, allow_nan=False))
         except (OSError, pyarrow.ArrowException) as error:
             sys.exit(f"parquet_to_jsonl: {path}: {error}")
 

@@ -190,6 +190,7 @@ class AsyncStream(AsyncIterator[GenerateDelta]):
         self._transcript = Transcript()
         self._closed = False
         self._loop = asyncio.get_running_loop()
+        self._reading: asyncio.Task[Any] | None = None  # of the next message
         self._responses = self._attempt()
 
     @property
@@ -213,10 +214,28 @@ class AsyncStream(AsyncIterator[GenerateDelta]):
             with contextlib.suppress(AttributeError, RuntimeError):
                 self._loop.call_soon_threadsafe(self._responses.cancel)
 
+    async def _next_message(self) -> Any:
+        """The next message. A caller that stops waiting, as wait_for does, leaves it to the next one that asks: cancelling the read would cancel
+        the call."""
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._responses.read())
+            self._reading.add_done_callback(lambda reading: reading.cancelled() or reading.exception())  # seen, should nobody ask again
+        try:
+            message = await asyncio.shield(self._reading)
+        except asyncio.CancelledError:
+            if self._reading.done():  # the call was cancelled, and not who waits
+                self._reading = None
+            raise
+        except grpc.RpcError:
+            self._reading = None
+            raise
+        self._reading = None
+        return message
+
     async def __anext__(self) -> GenerateDelta:
         while not self._closed:
             try:
-                message = await self._responses.read()
+                message = await self._next_message()
             except grpc.RpcError as failure:
                 if self._closed:
                     break

@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 READY_SECONDS = 600  # until a server has its model
 STOP_SECONDS = 60
 USAGE_ERROR = 2  # exit status of `binocle` for a command line that would be wrong again
+COUNTED_APART = "samples failed and are counted apart"  # what it says of a part that is done but for these
 OBJECT_STORE_BYTES = 80_000_000  # of a Ray that is started here; nothing but exit statuses goes through it
 SHARDS_PER_WORKER = 4
 NOT_FOR_PARTS = ("--out", "--shard", "--fresh", "--server", "--data", "--model")
@@ -188,6 +189,9 @@ class _Driver:
             self.say(f"worker {slot.name} did part {shard}/{self.shards}; {self.done} done")
         elif ended.status == USAGE_ERROR:
             raise EvalError(ended.message)
+        elif COUNTED_APART in ended.message and self.tried[shard] >= self.plan.attempts:
+            self.done += 1  # all that can be answered is; a merge says of how many its scores are
+            self.say(f"worker {slot.name} did part {shard}/{self.shards}, {ended.message}; {self.done} done")
         else:
             self.say(f"worker {slot.name}, part {shard}/{self.shards}: {ended.message or f'exit status {ended.status}'}")
             self.again(shard, ended.message)

@@ -10,7 +10,7 @@ from unittest import mock
 
 import grpc
 from clients import QUICK, with_both
-from fake_server import Failure, FakeServer, retry_info
+from fake_server import WORDS, Failure, FakeServer, retry_info
 
 import binocle
 
@@ -172,6 +172,23 @@ class Waiting(unittest.TestCase):
                 self.assertTrue(await asyncio.get_running_loop().run_in_executor(None, server.cancelled.wait, 5))
 
         asyncio.run(run())
+
+    def test_a_wait_that_ends_early_leaves_the_answer_to_the_next(self):
+        server = FakeServer()
+        self.addCleanup(server.close)
+        server.hold = threading.Event()
+
+        async def run():
+            async with binocle.AsyncClient(server.address) as client:
+                stream = client.stream("Well?")
+                first = await stream.__anext__()
+                for _ in range(2):
+                    with self.assertRaises(asyncio.TimeoutError):
+                        await asyncio.wait_for(stream.__anext__(), 0.1)
+                server.hold.set()
+                return first.text + "".join([delta.text async for delta in stream])
+
+        self.assertEqual(asyncio.run(run()), "".join(WORDS))
 
 
 class Pauses(unittest.TestCase):
