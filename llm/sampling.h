@@ -48,6 +48,9 @@ class Sampler {
   double NextUniform() const;
   int32_t Take(int32_t chosen);
 
+  // Gives its buffers back: nothing is sampled after this.
+  void Free() { candidates_ = {}; }
+
  private:
   struct Candidate {
     double score = 0.0;   // penalised logit

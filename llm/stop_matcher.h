@@ -17,7 +17,7 @@ namespace binocle {
 
 class StopMatcher {
  public:
-  static constexpr size_t kMaxStops = 64;
+  static constexpr size_t kMaxStops = 80;  // 64 of a request, and those of a template
   static constexpr size_t kMaxStopBytes = 1024;
 
   // Throws INVALID_ARGUMENT for an empty stop string, one that is no UTF-8 or too long, and for too many of them.

@@ -9,6 +9,7 @@ namespace {
 // The context ends an answer before this; it bounds what a caller may ask for.
 constexpr int64_t kMaxNewTokens = int64_t{1} << 20;
 constexpr int64_t kMaxAnswers = 64;
+constexpr size_t kMaxStops = 64;
 
 }  // namespace
 
@@ -26,6 +27,8 @@ void CheckOptions(const GenerationOptions& options, std::optional<int64_t> vocab
   CheckOption("n", options.n, 1, kMaxAnswers);
   CheckOption("logprobs", options.logprobs, 0, vocabulary.value_or(INT32_MAX));
   CheckSamplingParams(SamplingOf(options, 0));
+  if (options.stop.size() > kMaxStops)
+    ThrowOption("stop", "is given ", options.stop.size(), " times, expected at most ", kMaxStops);
   const StopMatcher checked(options.stop);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <queue>
+#include <utility>
 
 namespace binocle {
 namespace {
@@ -89,10 +90,25 @@ void PrefixIndex::Begin(const SequenceTokens& tokens, RunningSequence& sequence)
   pool_.Give(best->page);
 }
 
+// Two sequences that began alike before the index had it have computed the same pages twice. What hangs below a page must not outlive it: the sequence's
+// page takes the place of one that the index alone holds, to the same bits. False: another sequence still uses the one that is here.
+bool PrefixIndex::TakePages(const Match& match, const KvSequence& sequence) {
+  int64_t index = match.length / kPageTokens;
+  for (Node* node = match.node; node != &root_; node = node->parent) {
+    const int32_t own = sequence.pages()[static_cast<size_t>(--index)];
+    if (node->page == own) continue;
+    if (pool_.holders(node->page) > 1) return false;
+    pool_.Share(own);
+    pool_.Give(std::exchange(node->page, own));
+  }
+  return true;
+}
+
 void PrefixIndex::Keep(const SequenceTokens& tokens, const KvSequence& sequence, int64_t end) {
   const std::vector<Place> places = PlacesOf(tokens, end);
   Match match = Longest(places, nullptr);
   for (Node* node = match.node; node != &root_; node = node->parent) node->used = ++clock_;
+  if (!TakePages(match, sequence)) return;
   while (match.length < end) {
     const auto rest = std::span<const Place>(places).subspan(static_cast<size_t>(match.length));
     const auto page = rest.first(std::min(rest.size(), kPage));

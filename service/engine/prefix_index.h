@@ -62,6 +62,7 @@ class PrefixIndex {
     int64_t length;  // its end
   };
   Match Longest(std::span<const Place> places, std::vector<int32_t>* pages);
+  bool TakePages(const Match& match, const KvSequence& sequence);
   int64_t Evictable(const Node& node, bool& whole) const;
   void Remove(Node* node);
   // Those without pages after them that the index alone holds.

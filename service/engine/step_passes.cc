@@ -34,13 +34,11 @@ StepPasses::Pass& StepPasses::PassFor(const SequenceRows& rows) {
 
 void StepPasses::Run() {
   for (const Pass& pass : passes_) {
-    try {
-      Run(pass);
-    } catch (const Error& error) {
-      // A device that fails, or has no memory left. What the pass would have computed is lost.
-      for (Lane* lane : pass.lanes)
-        if (!lane->request.ended()) lane->request.Fail(error);
-    }
+    const auto error = ErrorOf([&] { Run(pass); });
+    if (!error) continue;
+    // A device that fails, or has no memory left, as the host may have none. What the pass would have computed is lost.
+    for (Lane* lane : pass.lanes)
+      if (!lane->request.ended()) lane->request.Fail(*error);
   }
 }
 

@@ -357,7 +357,8 @@ void StepRunner::Choose(Lane& lane) {
   if (lane.constrained) lane.constrained->Push(token);
   if (!lane.builder.Push(token) || (lane.constrained && lane.constrained->Complete()))
     return End(lane, FinishReason::kStop);
-  if (std::ssize(lane.tokens) >= g.max_new_tokens || main.computed >= m_.info.context_tokens)
+  // The token that was chosen is the next position, computed or not.
+  if (std::ssize(lane.tokens) >= g.max_new_tokens || main.computed + 1 >= m_.info.context_tokens)
     End(lane, FinishReason::kLength);
 }
 
@@ -386,6 +387,9 @@ void StepRunner::End(Lane& lane, FinishReason reason) {
     request.hooks.take_watch(std::move(main.watch));
   }
   lane.sequences = NewSequences(m_.pool, request.paired());
+  // Of many answers to one question those that have ended wait for the others.
+  lane.logits = {};
+  lane.sampler.Free();
   lane.running = false;
 }
 

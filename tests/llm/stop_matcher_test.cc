@@ -110,7 +110,7 @@ TEST(StopMatcher, RefusesStopsThatMakeNoSense) {
   EXPECT_THROW(StopMatcher({""}), Error);
   EXPECT_THROW(StopMatcher({"\xC3"}), Error);
   EXPECT_THROW(StopMatcher({std::string(1025, 'a')}), Error);
-  EXPECT_THROW(StopMatcher(std::vector<std::string>(65, "a")), Error);
+  EXPECT_THROW(StopMatcher(std::vector<std::string>(StopMatcher::kMaxStops + 1, "a")), Error);
 }
 
 }  // namespace

@@ -381,30 +381,5 @@ TEST_F(Submitting, ConstrainedAnswersAreWhatTheyMustBe) {
               ::testing::HasSubstr("INVALID_ARGUMENT: regex"));
 }
 
-TEST(PrefixIndex, AnEqualBeginningIsComputedOnce) {
-  for (const char* model : {"llava", "binocle_mixed_vo"}) {
-    Engine engine = testing::LoadEngine(GoldenModel(model), {.kv_tokens = 4096});
-    const std::string text(150, 'a');
-    const Response first =
-        engine.Generate(testing::Raw("<image>" + text + "one", {Scene("61x83")}));
-    const Response again =
-        engine.Generate(testing::Raw("<image>" + text + "one", {Scene("61x83")}));
-    EXPECT_TRUE(SameAnswer(again, first));
-    EXPECT_EQ(again.prefix_tokens, first.prompt_tokens - 1);
-    const Response other =
-        engine.Generate(testing::Raw("<image>" + text + "two", {Scene("61x83")}));
-    EXPECT_GT(other.prefix_tokens, first.prompt_tokens / 2);
-    EXPECT_LT(other.prefix_tokens, other.prompt_tokens);
-    const Response picture =
-        engine.Generate(testing::Raw("<image>" + text + "one", {Scene("70x70")}));
-    EXPECT_LT(picture.prefix_tokens, 3) << "another picture shares nothing after its mark";
-    Engine fresh = testing::LoadEngine(GoldenModel(model), {});
-    EXPECT_TRUE(SameAnswer(
-        other, fresh.Generate(testing::Raw("<image>" + text + "two", {Scene("61x83")}))));
-    EXPECT_TRUE(SameAnswer(
-        picture, fresh.Generate(testing::Raw("<image>" + text + "one", {Scene("70x70")}))));
-  }
-}
-
 }  // namespace
 }  // namespace binocle

@@ -228,12 +228,24 @@ TEST_F(EngineTest, ADialogueIsItsRenderedPrompt) {
   EXPECT_EQ(engine_.Generate(request).prompt_token_ids, engine_.Generate(raw).prompt_token_ids);
 }
 
+// Those of the chat's template come on top.
+TEST_F(EngineTest, ARequestMayHaveAllItsStops) {
+  Engine chat =
+      testing::LoadEngine(std::string(BINOCLE_TEST_DATA) + "/llava", {.conversation = "vicuna_v1"});
+  Request request = Ask("Hi");
+  request.generation.max_new_tokens = 2;
+  for (int i = 0; i < 64; ++i) request.generation.stop.push_back("stop " + std::to_string(i));
+  EXPECT_EQ(chat.Generate(request).answers[0].token_ids.size(), 2U);
+  request.generation.stop.emplace_back("one more");
+  EXPECT_THAT(ErrorOf([&] { chat.Generate(request); }), HasSubstr("stop is given 65 times"));
+}
+
 TEST_F(EngineTest, TheContextBoundsPromptAndAnswer) {
   Engine small = testing::LoadEngine(kModel, {.context_tokens = 64});
   const Response response = small.Generate(Question(64));
   EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kLength);
   EXPECT_LE(response.prompt_tokens + static_cast<int64_t>(response.answers[0].token_ids.size()),
-            65);
+            64);
   Request long_prompt = Ask(std::string(400, 'x'), {ImageInput::FromFile(kPicture)});
   long_prompt.generation.max_new_tokens = 1;
   EXPECT_THAT(ErrorOf([&] { small.Generate(long_prompt); }), HasSubstr("expected at most 63"));
