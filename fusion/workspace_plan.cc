@@ -4,6 +4,7 @@
 
 #include "attention/attention.h"
 #include "attention/attention_plan.h"
+#include "attention/place_kv.h"
 #include "core/ops/gemm_cuda.h"
 
 namespace binocle {
@@ -25,7 +26,8 @@ int64_t RowsOfPart(const ModelConfig& c, const std::string& part, int64_t decode
   return rows;
 }
 
-// Pixels of the most views for each tower, and the visual tokens that they become.
+// Pixels of the most views for each tower, and the visual tokens that they become; where these stand alone, also their keys and values in all layers,
+// which are made before any sequence has room for them.
 int64_t PictureBytes(const ModelConfig& c) {
   if (!c.takes_pictures()) return 0;
   int64_t floats = c.visual_tokens() * c.text.width;
@@ -35,6 +37,8 @@ int64_t PictureBytes(const ModelConfig& c) {
     const TowerShape shape = ShapeOfTower(**tower);
     floats += (tower == &c.anchor ? views : 1) * shape.patches * shape.patch_width;
   }
+  if (c.layers.images_stand_alone())
+    floats += c.text.layers * KeptKv::Floats(c.text.kv_heads, c.text.head_dim, c.visual_tokens());
   return floats * 4;
 }
 
