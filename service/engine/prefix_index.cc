@@ -93,11 +93,15 @@ void PrefixIndex::Begin(const SequenceTokens& tokens, RunningSequence& sequence)
 // Two sequences that began alike before the index had it have computed the same pages twice. What hangs below a page must not outlive it: the sequence's
 // page takes the place of one that the index alone holds, to the same bits. False: another sequence still uses the one that is here.
 bool PrefixIndex::TakePages(const Match& match, const KvSequence& sequence) {
+  std::vector<std::pair<Node*, int32_t>> others;  // all or none of them
   int64_t index = match.length / kPageTokens;
   for (Node* node = match.node; node != &root_; node = node->parent) {
     const int32_t own = sequence.pages()[static_cast<size_t>(--index)];
     if (node->page == own) continue;
     if (pool_.holders(node->page) > 1) return false;
+    others.emplace_back(node, own);
+  }
+  for (const auto& [node, own] : others) {
     pool_.Share(own);
     pool_.Give(std::exchange(node->page, own));
   }

@@ -45,6 +45,25 @@ TEST(PrefixIndex, HangsNothingBelowAPageThatTheSequenceDoesNotHold) {
   EXPECT_EQ(pool.free_pages(), 8);
 }
 
+TEST(PrefixIndex, TakesAllPagesOfASequenceOrNone) {
+  KvPool pool(1, 1, 4, 8);
+  PrefixIndex index(pool);
+  const LayerPlan plan;
+  ExpandedPrompt prompt;
+  for (int32_t i = 0; i < 3 * static_cast<int32_t>(kPageTokens); ++i) prompt.ids.push_back(i);
+  const SequenceTokens tokens{prompt, {}, {}, plan};
+  KvSequence a(pool), b(pool);
+  a.Extend(2 * kPageTokens);
+  b.Extend(3 * kPageTokens);
+  index.Keep(tokens, a, 2 * kPageTokens);
+  a.Truncate(kPageTokens);  // its second page is the index's alone, its first is not
+  index.Keep(tokens, b, 3 * kPageTokens);
+  EXPECT_EQ(index.pages(), 2);
+  EXPECT_EQ(index.evictable_pages(), 1);
+  a.Truncate(0);
+  EXPECT_EQ(index.evictable_pages(), 2) << "none is kept there by b's";
+}
+
 // A neighbour that began alike, and ended first, must not keep a request from the pages that it needs.
 TEST(PrefixIndex, WhoFitsAloneFitsBesideOthers) {
   const EngineOptions options{
