@@ -6,6 +6,7 @@
 OUT/0000.png ... (RGB, 224 x 224) and three files of one object a line, which `binocle ask --requests` reads:
 questions.jsonl: {"id": "0000-03", "image": "0000.png", "prompt": "...", "answer": "...", "kind": "what"};
 pairs.jsonl, about two pictures: "images" instead of "image"; dialogues.jsonl, second questions: "messages" instead of both.
+about.jsonl has what only scores need: {"id", "about": a part of the kind, "held_out": whether it is about what training never showed}.
 The same arguments give the same questions everywhere, and the same pixels with the same Pillow and FreeType.
 """
 
@@ -22,11 +23,13 @@ from world import VERSION, words
 from world.asking_more import ask
 from world.facts import Facts
 from world.pairs import ask_pair
+from world.objects import held_out
 from world.questions import Question
 from world.render import Sight, look
 from world.sample import RECIPES, sample
+from world.scene import PANEL_ID
 
-FILES = ("questions.jsonl", "pairs.jsonl", "dialogues.jsonl")
+FILES, ABOUT = ("questions.jsonl", "pairs.jsonl", "dialogues.jsonl"), "about.jsonl"
 SETS = tuple(name for name in RECIPES if name != "train")
 
 
@@ -46,6 +49,18 @@ def questions_about(name: str, sight: Sight, rng: random.Random) -> list[Questio
     return ask(Facts(sight), rng, pool)
 
 
+def shows_held_out(sight: Sight, owner: int) -> bool:
+    """Whether training never shows this thing here, or a word of this panel."""
+    if owner >= PANEL_ID:
+        return any(word.lower() in words.HELD_OUT_WORDS for word in sight.scene.panels[owner - PANEL_ID].text.split(" "))
+    return held_out(sight.scene.things[owner - 1].kind, sight.scene.backdrop)
+
+
+def about(identity: str, sight: Sight, q: Question) -> dict:
+    owners = {o for t in q.turns for found in [o for _, o in t.refs] + t.answer_refs for o in found}
+    return {"id": identity, "about": q.about, "held_out": any(shows_held_out(sight, o) for o in owners)}
+
+
 def row(identity: str, images: list[str], q: Question) -> dict:
     end = {"answer": q.answer, "kind": q.kind}
     if len(q.turns) > 1:
@@ -60,8 +75,8 @@ def file_of(line: dict) -> str:
     return "dialogues.jsonl" if "messages" in line else "pairs.jsonl" if "images" in line else "questions.jsonl"
 
 
-def rows(name: str, seed: int, images: int) -> Iterator[tuple[str, Sight, list[dict]]]:
-    """A picture's file name, the sight, and its questions; every second picture also those about it and the one before."""
+def rows(name: str, seed: int, images: int) -> Iterator[tuple[str, Sight, list[dict], list[dict]]]:
+    """A picture's file name, the sight, its questions, every second picture's also those about it and the one before, and what they are about."""
     stream, last = sight_stream(name, seed), None
     for index in range(images):
         sight, rng = next(stream)
@@ -70,7 +85,9 @@ def rows(name: str, seed: int, images: int) -> Iterator[tuple[str, Sight, list[d
         if last and index % 2:
             made += [([f"{index - 1:04d}.png", file], q) for q in ask_pair(Facts(last), Facts(sight), rng)]
         last = sight
-        yield file, sight, [row(f"{index:04d}-{n:02d}", files, q) for n, (files, q) in enumerate(made)]
+        named = [(f"{index:04d}-{n:02d}", files, q) for n, (files, q) in enumerate(made)]
+        yield (file, sight, [row(*each) for each in named],
+               [about(identity, sight, q) for identity, files, q in named if len(files) == 1])
 
 
 def write(name: str, seed: int, images: int, out: Path) -> int:
@@ -78,11 +95,12 @@ def write(name: str, seed: int, images: int, out: Path) -> int:
     out.mkdir(parents=True, exist_ok=True)
     total = 0
     with contextlib.ExitStack() as stack:
-        files = {f: stack.enter_context(open(out / f, "w", encoding="utf-8")) for f in FILES}
-        for picture, sight, made in rows(name, seed, images):
+        files = {f: stack.enter_context(open(out / f, "w", encoding="utf-8")) for f in (*FILES, ABOUT)}
+        for picture, sight, made, parts in rows(name, seed, images):
             sight.picture.save(out / picture)
             for line in made:
                 files[file_of(line)].write(json.dumps(line) + "\n")
+            files[ABOUT].writelines(json.dumps(line) + "\n" for line in parts)
             total += len(made)
     return total
 

@@ -13,8 +13,8 @@ import json
 import subprocess
 from pathlib import Path
 
-from generate import FILES, SETS, write
-from score import score, shown
+from generate import ABOUT, FILES, SETS, write
+from score import read_about, score, shown
 
 
 def answers(binocle: Path, model: Path, requests: Path) -> dict[str, str]:
@@ -31,7 +31,7 @@ def judge(binocle: Path, model: Path, folder: Path, name: str, seed: int, images
         questions += map(json.loads, lines)
         said |= answers(binocle, model, folder / file) if lines else {}
     (folder / "answers.jsonl").write_text("".join(json.dumps({"id": i, "answer": a}) + "\n" for i, a in said.items()))
-    table = score(questions, said)
+    table = score(questions, said, read_about(folder / ABOUT))
     (folder / "score.json").write_text(json.dumps(table, indent=2) + "\n")
     return table
 

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--only", nargs="+", help="names of runs")
     args = parser.parse_args()
-    steps = [s for s in (PLAN[-1], *ABLATIONS) if saved_all(args.runs, s) and (not args.only or s.run in args.only)]
+    steps = [s for s in (PLAN[-1], *ABLATIONS) if s.stage == "join" and saved_all(args.runs, s) and (not args.only or s.run in args.only)]
     for step in steps:
         folder, weights = args.runs / step.run, args.runs / step.place / "weights.pt"
         export_run(torch.load(weights), folder / "model", DESIGNS[step.design], step.run, TOKENIZER)

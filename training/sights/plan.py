@@ -22,7 +22,6 @@ from pathlib import Path
 from learn import joint  # noqa: F401  its stages join STAGES
 from learn.stages import STAGES
 from nets.number import DEVICE
-from nets.shape import DESIGNS
 
 HERE = Path(__file__).resolve().parent
 CORES = 2
@@ -41,6 +40,8 @@ class Step:
     design: str = "default"
     seed: int = 0
     batch: int = 0  # 0: the stage's own
+    parents: tuple[str, ...] = ("default",)  # runs; the first that has a parent gives it
+    frozen: bool = False  # the towers
 
     @property
     def place(self) -> str:
@@ -52,9 +53,16 @@ PARENTS = ("default/anchor", "default/augment", "default/decoder")
 # Core-minutes on an idle machine: anchor 43, augment 82, decoder 107, join 400. README.md has the reasons.
 PLAN = (Step("default", "anchor", 2600), Step("default", "augment", 3400), Step("default", "decoder", 2600),
         Step("default", "join", 3600, PARENTS, cores=2, cooldown=0.5))
-# One budget for all, from the same parents; a seed is that of what is new and of the scenes.
-ABLATIONS = tuple(Step(f"{design}-{seed}", "join", 200, PARENTS, cooldown=0.5, design=design, seed=seed, batch=24)
-                  for seed in (1, 2) for design in DESIGNS)
+# What the default is compared with, one budget for all; a seed is that of what is new and of the scenes. Encoders stay as they were trained alone.
+FUSIONS = ("default", "anchor", "augment", "add", "channel_concat", "interleave")
+ALIGNERS = {"stock": "stock", "vo": "default", "vo_ffn": "vo_ffn", "none": "none"}  # runs, and their designs
+SEEDS = (1, 2)
+_SHORT = Step("", "join", 150, PARENTS, cooldown=0.5, batch=24, frozen=True)
+# Each aligner has a decoder of its own to begin with: one that learnt with another would have to learn anew.
+ABLATIONS = (*(replace(_SHORT, run=f"{f}-{seed}", design=f, seed=seed) for seed in SEEDS for f in FUSIONS),
+             *(Step(f"{run}-decoder", "decoder", 300, design=design) for run, design in ALIGNERS.items()),
+             *(replace(_SHORT, run=f"{run}-{seed}", design=design, seed=seed, after=(*PARENTS[:2], f"{run}-decoder/decoder"),
+                       parents=(f"{run}-decoder", "default")) for seed in SEEDS for run, design in ALIGNERS.items()))
 
 
 def reached(runs: Path, step: Step) -> dict:
@@ -79,7 +87,7 @@ def command(step: Step, runs: Path) -> list[str]:
         shared = ["--batch", str(batch), "--workers", str(max(1, (os.cpu_count() or 1) * step.cores // CORES))]
     return [sys.executable, str(HERE / "train.py"), "--stage", step.stage, "--steps", str(step.steps), *shared,
             "--cooldown", str(step.cooldown), "--design", step.design, "--seed", str(step.seed), "--runs", str(runs / step.run),
-            "--parents", str(runs / "default")]
+            *(["--frozen-towers"] if step.frozen else []), "--parents", *(str(runs / parent) for parent in step.parents)]
 
 
 def taken(runs: Path, step: Step) -> bool:
@@ -144,10 +152,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Runs the default model's training, or says where it stands.")
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs")
     parser.add_argument("--ablations", action="store_true", help="and then the models of other designs")
-    parser.add_argument("--share", type=float, default=1.0, help="of each run's steps, where there is less time; more may be asked for later")
+    parser.add_argument("--share", type=float, default=1.0, help="of each stage's steps, where there is less time; more may be asked for later")
+    parser.add_argument("--steps", nargs="+", default=[], metavar="STAGE=N", help="steps of the model's stages, one by one")
     parser.add_argument("--status", action="store_true")
     args = parser.parse_args()
-    plan = tuple(replace(step, steps=round(step.steps * args.share)) for step in PLAN + (ABLATIONS if args.ablations else ()))
+    chosen = {stage: int(steps) for stage, _, steps in (text.partition("=") for text in args.steps)}
+    if unknown := chosen.keys() - {step.stage for step in PLAN}:
+        parser.error(f"--steps has {', '.join(unknown)}, expected some of {', '.join(step.stage for step in PLAN)}")
+    plan = tuple(replace(step, steps=chosen.get(step.stage, round(step.steps * args.share))) for step in PLAN)
+    plan += ABLATIONS if args.ablations else ()
     if args.status:
         print(status(args.runs, plan))
         return

@@ -4,7 +4,8 @@
     python3 training/sights/report.py [--runs training/runs] [--seed 2026] [--images 200] [--page docs/default_model.md]
 
 A table stands between <!-- NAME --> and <!-- end NAME --> and is written anew; the words around it are the page's own.
-Intervals hold 95 % of 2,000 resamplings of the pictures; a difference is taken picture by picture, both seeds together.
+Intervals hold 95 % of 2,000 resamplings of the pictures; a difference is taken picture by picture, both seeds together. They say how sure the pictures make
+a number, and not how far another seed of training would be from it: each seed's mean stands beside.
 Needs NumPy.
 """
 
@@ -19,16 +20,16 @@ from pathlib import Path
 import numpy as np
 
 from cost import multiplications
-from generate import FILES, SETS
-from score import GOALS, parts, score
+from generate import ABOUT, FILES, SETS
+from score import GOALS, parts, place, read_about, score
 
 HERE = Path(__file__).resolve().parent
 RESAMPLINGS = 2000
-FUSIONS = ("default", "anchor", "augment", "add", "channel_concat", "interleave")
-ALIGNERS = ("stock", "default", "vo_ffn", "none")
+FUSIONS = ("default", "anchor", "augment", "add", "channel_concat", "interleave")  # runs of plan.py, each with a number behind it
+ALIGNERS = ("stock", "vo", "vo_ffn", "none")
 # Rows that a comparison shows: of which set, and of which kinds there (none: the mean over all kinds).
 COLUMNS = {"all kinds": ("in_style", None), "reading": ("in_style", ("read",)), "small and far": ("small_far", None),
-           "long text": ("long_text", ("read",)), "unseen": ("unseen", None), "clip art": ("clip_art", None)}
+           "small things": ("small_far", ("exist", "what", "count", "where", "colour")), "long text": ("long_text", ("read",)), "unseen": ("unseen", None), "clip art": ("clip_art", None)}
 
 
 @dataclass
@@ -53,12 +54,12 @@ def lines(path: Path) -> list[dict]:
 
 def read(folder: Path) -> Judged:
     """A picture is where a question's id begins; one about two pictures counts for the second."""
-    questions = [q for file in FILES for q in lines(folder / file)]
+    questions, about = [q for file in FILES for q in lines(folder / file)], read_about(folder / ABOUT)
     out = Judged(1 + max(int(q["id"].split("-")[0]) for q in questions), questions=questions,
                  said={a["id"]: a["answer"].strip() for a in lines(folder / "answers.jsonl")})
     for q in questions:
         at, right = int(q["id"].split("-")[0]), out.said.get(q["id"], "") == q["answer"]
-        for part in parts(q):
+        for part in parts(q, about.get(q["id"])):
             for counts, more in ((out.right, right), (out.asked, True)):
                 counts.setdefault(part, np.zeros(out.pictures))[at] += more
     return out
@@ -76,17 +77,22 @@ def kinds_of(judged: Judged) -> tuple[str, ...]:
     return tuple(kind for kind in judged.asked if ":" not in kind)
 
 
-def drawn(pictures: int) -> np.ndarray:
+def drawn(pictures: int, seed: int) -> np.ndarray:
     """[RESAMPLINGS + 1, pictures]: how often each picture counts; once each in the first row."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     return np.concatenate([np.ones((1, pictures)), rng.multinomial(pictures, np.full(pictures, 1 / pictures), RESAMPLINGS)])
 
 
-def accuracies(judged: Judged, kinds: tuple[str, ...] | None) -> np.ndarray:
-    """[RESAMPLINGS + 1]: the mean of the kinds' accuracies, the first of all pictures."""
-    weights = drawn(judged.pictures)
-    each = [weights @ judged.right[k] / np.maximum(weights @ judged.asked[k], 1) for k in kinds or kinds_of(judged) if k in judged.asked]
-    return np.mean(each, axis=0)
+def accuracies(judged: Judged, kinds: tuple[str, ...] | None, seed: int = 0) -> np.ndarray:
+    """[RESAMPLINGS + 1]: the mean of the kinds' accuracies, the first of all pictures. A drawing that has no question of a kind leaves it out.
+    Sets of different pictures are drawn with different seeds, models on the same pictures with the same."""
+    weights = drawn(judged.pictures, seed)
+    each = []
+    for kind in kinds or kinds_of(judged):
+        if kind in judged.asked:
+            right, asked = weights @ judged.right[kind], weights @ judged.asked[kind]
+            each.append(np.divide(right, asked, out=np.full(len(asked), np.nan), where=asked > 0))
+    return np.nanmean(each, axis=0)
 
 
 def interval(values: np.ndarray, scale: float = 1, digits: int = 3, sign: bool = False) -> str:
@@ -101,16 +107,18 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 def accuracy_table(model: dict[str, Judged]) -> str:
     """Kinds down, sets across, of one model."""
-    names = [kind for kind in model["in_style"].asked]
+    names = sorted({kind for judged in model.values() for kind in judged.asked}, key=place)
     rows = []
     for kind in names:
-        cells = [interval(accuracies(model["in_style"], (kind,)))]
-        cells += [f"{accuracies(model[s], (kind,))[0]:.3f}" if kind in model[s].asked else "" for s in SETS if s != "in_style"]
+        cells = [interval(accuracies(model[s], (kind,))) if kind in model[s].asked else "" for s in SETS]
         goal = f"{GOALS[kind]:.2f}" if kind in GOALS else ""
-        rows.append([kind, f"{int(model['in_style'].asked[kind].sum())}", *cells, goal])
-    rows.append(["all kinds", "", interval(accuracies(model["in_style"], None)),
-                 *(f"{accuracies(model[s], None)[0]:.3f}" for s in SETS if s != "in_style"), ""])
-    return markdown(["kind", "questions", "in style", *(s.replace("_", " ") for s in SETS if s != "in_style"), "asked for"], rows)
+        questions = int(model["in_style"].asked[kind].sum()) if kind in model["in_style"].asked else 0
+        rows.append([kind, str(questions), *cells, goal])
+    rows.append(["all kinds", "", *(interval(accuracies(model[s], None)) for s in SETS), ""])
+    style = accuracies(model["in_style"], None)
+    rows.append(["all kinds, points from in style", "", "",
+                 *(interval(accuracies(model[s], None, 1 + i) - style, 100, 1, sign=True) for i, s in enumerate(SETS) if s != "in_style"), ""])
+    return markdown(["kind", "questions in style", *(s.replace("_", " ") for s in SETS), "asked for"], rows)
 
 
 def caption_table(model: dict[str, Judged]) -> str:
@@ -129,6 +137,27 @@ def together(seeds: list[dict[str, Judged]], column: str) -> np.ndarray:
     return np.mean([accuracies(seed[name], kinds) for seed in seeds], axis=0)
 
 
+def runs_of(runs: Path, sets: tuple[int, int], design: str) -> list[Path]:
+    """The measured runs of a design, one for each seed."""
+    return sorted(p for p in runs.glob(f"{design}-[0-9]") if (p / "bench.json").exists() and judged_whole(judged_folder(p, *sets)))
+
+
+def kinds_table(runs: Path, sets: tuple[int, int], pairs: tuple[tuple[str, str], ...]) -> str:
+    """Kinds down, in points how far the first design of a pair is from the second, in style."""
+    found = {d: [read(judged_folder(p, *sets) / "in_style") for p in runs_of(runs, sets, d)] for pair in pairs for d in pair}
+    pairs = tuple(pair for pair in pairs if all(found[d] for d in pair))
+    if not pairs:
+        return ""
+    kinds = sorted({kind for judged in found.values() for one in judged for kind in kinds_of(one)}, key=place)
+
+    def mean(design: str, kind: str) -> np.ndarray:
+        return np.mean([accuracies(judged, (kind,)) for judged in found[design]], axis=0)
+
+    rows = [[kind, *(interval(mean(a, kind) - mean(b, kind), 100, 1, sign=True) for a, b in pairs)] for kind in kinds]
+    named = {"default": "ftz"}
+    return markdown(["kind", *(f"{named.get(a, a)} from {named.get(b, b)}, points" for a, b in pairs)], rows)
+
+
 def first_token(bench: list[dict]) -> float:
     """Milliseconds from a picture and a question to the first token: the median of the rounds' medians."""
     return float(np.median([s["milliseconds"]["median"] for b in bench for s in b["stages"] if s["stage"] == "picture"]))
@@ -136,8 +165,7 @@ def first_token(bench: list[dict]) -> float:
 
 def comparison(runs: Path, sets: tuple[int, int], designs: tuple[str, ...], beside: str, relative: bool) -> str:
     """Designs down: the first number is a design's accuracy, the second how far in points it is from `beside`."""
-    found = {d: sorted(p for p in runs.glob(f"{d}-[0-9]") if (p / "bench.json").exists() and judged_whole(judged_folder(p, *sets)))
-             for d in designs}
+    found = {d: runs_of(runs, sets, d) for d in designs}
     if not found[beside]:
         return ""
     judged = {d: [read_all(judged_folder(p, *sets)) for p in paths] for d, paths in found.items() if paths}
@@ -150,9 +178,10 @@ def comparison(runs: Path, sets: tuple[int, int], designs: tuple[str, ...], besi
             cells.append(f"{own[0]:.3f}" if design == beside else f"{own[0]:.3f}, {interval(own - other, 100, 1, sign=True)}")
         milliseconds = np.mean([first_token(json.loads((p / "bench.json").read_text())) for p in found[design]])
         cost, whole = costs[design], costs[beside]
-        rows.append([design.replace("default", "ftz, vo"), str(len(seeds)), *cells, str(cost.visual_tokens), f"{cost.total / 1e9:.2f}",
+        each = " ".join(f"{accuracies(seed['in_style'], None)[0]:.3f}" for seed in seeds)
+        rows.append([design.replace("default", "ftz"), each, *cells, str(cost.visual_tokens), f"{cost.total / 1e9:.2f}",
                      *([f"{cost.prefill / whole.prefill:.2f}"] if relative else []), f"{milliseconds:.1f}"])
-    return markdown(["", "seeds", *COLUMNS, "visual tokens", "G multiplications", *(["of stock's prefill"] if relative else []), "first token, ms"],
+    return markdown(["", "each seed, all kinds", *COLUMNS, "visual tokens", "G multiplications", *(["of stock's prefill"] if relative else []), "first token, ms"],
                     rows)
 
 
@@ -166,7 +195,8 @@ def replace_table(page: str, name: str, table: str) -> str:
 def tables(runs: Path, sets: tuple[int, int]) -> dict[str, str]:
     """Those for which there are whole runs. `sets`: the seed of the sets, and their pictures."""
     out: dict[str, str] = {"fusions": comparison(runs, sets, FUSIONS, "anchor", relative=False),
-                           "aligners": comparison(runs, sets, ALIGNERS, "stock", relative=True)}
+                           "aligners": comparison(runs, sets, ALIGNERS, "stock", relative=True),
+                           "kinds": kinds_table(runs, sets, (("default", "anchor"), ("vo", "stock")))}
     folder = judged_folder(runs / "default", *sets)
     if judged_whole(folder):
         model = read_all(folder)

@@ -48,7 +48,8 @@ class Options:
     workers: int
     seed: int
     runs: Path
-    parents: Path | None
+    parents: list[Path]
+    frozen_towers: bool
     model: Path | None
     rest: Path | None
     tokenizer: Path
@@ -59,8 +60,9 @@ class Options:
 
 
 def rate_factor(step: int, steps: int, cooldown: float) -> float:
-    """Linear warm-up, constant, linear to zero over the last `cooldown` of the steps."""
-    return max(0.0, min((step + 1) / WARM_UP, 1.0, (steps - step) / max(1.0, cooldown * steps)))
+    """Linear warm-up, over a tenth of a short run, constant, linear to zero over the last `cooldown` of the steps."""
+    warm_up = max(1, min(WARM_UP, steps // 10))
+    return max(0.0, min((step + 1) / warm_up, 1.0, (steps - step) / max(1.0, cooldown * steps)))
 
 
 class Log:
@@ -103,7 +105,7 @@ def words_of(options: Options):
 def weights_to_begin_with(options: Options, stage: Stage) -> dict[str, torch.Tensor]:
     """Those of the parents, or of a whole model, whose answers count from the first step."""
     if not options.model:
-        return gather(options.parents or options.runs, type(stage))
+        return gather(options.parents or [options.runs], type(stage))
     from export import trained
     stage.align = 0
     return trained(options.model, options.rest, {n: p.shape for n, p in stage.named_parameters()}, stage.design)
@@ -118,6 +120,8 @@ def prepare(options: Options, rank: int) -> tuple[Stage, FlatModel, dict[str, to
             if isinstance(getattr(module, name, None), torch.nn.Linear):
                 torch.nn.init.zeros_(getattr(module, name).weight)
     stage.align = min(stage.align, options.steps // 4)
+    if options.frozen_towers:
+        stage.freeze_towers()
     stage.to(DEVICE)
     inherited = weights_to_begin_with(options, stage)
     flat = FlatModel(stage, rank, options.ranks)
@@ -173,6 +177,9 @@ def run(rank: int, options: Options, until: int | None = None) -> None:
     log, clocks, saved = Log(folder / "log.jsonl"), Clocks(progress, options.ranks), time.time()
     parent = os.getppid()
     end = until or options.steps
+    if progress["step"] >= end:  # as after a kill between the last line of the log and its weights
+        save(folder, flat, frozen, progress)
+        return
     steps = range(progress["step"], end)
     made = batches(lambda step: stage.make(stream, (step * options.ranks + rank) * size, size, step), steps, options.workers)
     for step, batch in zip(steps, made):
@@ -212,13 +219,17 @@ def parse() -> Options:
     parser.add_argument("--workers", type=int, default=0, help="processes that make the batches (0: the one that trains)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--runs", type=Path, default=HERE.parent / "runs/default")
-    parser.add_argument("--parents", type=Path, help="the runs whose towers and decoder `join` starts from (RUNS)")
+    parser.add_argument("--parents", type=Path, nargs="+", default=[],
+                        help="the runs whose towers and decoder `join` starts from, each from the first that has it (RUNS)")
+    parser.add_argument("--frozen-towers", action="store_true", help="`join` leaves the towers as they are")
     parser.add_argument("--tokenizer", type=Path, default=HERE / "tokenizer/tokenizer.model")
     parser.add_argument("--model", type=Path, help="a directory of export.py that `join` goes on from, in place of parents")
     parser.add_argument("--rest", type=Path, help="what export.py --rest wrote beside it")
     options = Options(**vars(parser.parse_args()))
     if (options.model is None) != (options.rest is None) or (options.model and options.stage != "join"):
         parser.error("--model and --rest go together, and with --stage join")
+    if options.frozen_towers and options.stage != "join":
+        parser.error("--frozen-towers goes with --stage join")
     return options
 
 

@@ -83,23 +83,32 @@ class JoinStage(AskingStage):
         for tower in design.uses:
             shape = getattr(design, tower)
             self.add_module(tower, Tower(shape))
-            self.add_module(tower + "_heads", PatchHeads(shape.width, reads=tower == "augment"))
+            self.add_module(tower + "_heads", PatchHeads(shape.width, presence=tower == "anchor"))
         self.bridge, self.visual_heads = Bridge(design), VisualHeads(design.width)
         self.decoder, self.oracle = Decoder(design, words.pieces), Oracle(design)
         self.register_buffer("near", losses.neighbourhood(design), persistent=False)
         for p in self.oracle.parameters():
             p.requires_grad_(False)
+        self.frozen = False
+
+    def freeze_towers(self) -> None:
+        """They stay as the parents have them, and so do their readouts."""
+        self.frozen = True
+        for tower in self.towers:
+            for part in (tower, tower + "_heads"):
+                getattr(self, part).requires_grad_(False)
 
     def see(self, pixels: dict[str, torch.Tensor]):
         """Each tower's features and class token, the visual tokens, and FtZ's attention."""
-        seen = {tower: getattr(self, tower)(pixels[tower]) for tower in self.towers}
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            seen = {tower: getattr(self, tower)(pixels[tower]) for tower in self.towers}
         a, b = (seen[t][0] if t in seen else None for t in ("anchor", "augment"))
         return seen, *self.bridge(a, b)
 
     def loss(self, batch, step):
         seen, visual, fusion = self.see(batch.pixels)
         sight, report = 0.0, {}
-        for tower, (features, summary) in seen.items():
+        for tower, (features, summary) in () if self.frozen else seen.items():
             part, told = losses.patch_loss(getattr(self, tower + "_heads"), features, summary, batch.labels[tower],
                                            getattr(self.design, tower).side)
             sight, report = sight + part, {**report, **{tower[:2] + "_" + k: v for k, v in told.items()}}

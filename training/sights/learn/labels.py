@@ -14,7 +14,7 @@ LETTER_CODE = 1000  # codes of letters, beside the owners' ids: LETTER_CODE·(pa
 
 
 def letter_code(panel: int, place: int) -> int:
-    return LETTER_CODE * (panel + 1) + place
+    return LETTER_CODE * (panel + 1) + min(place, H.PLACES - 1)
 
 
 def patch_owners(owner: np.ndarray, side: int) -> np.ndarray:

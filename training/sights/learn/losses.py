@@ -40,7 +40,7 @@ def letter_loss(letters: H.LetterHeads, place, x, labels) -> tuple[torch.Tensor,
 
 
 def patch_loss(heads: H.PatchHeads, features, summary, labels, side: int) -> tuple[torch.Tensor, dict[str, float]]:
-    """Object, colour and centre of every patch; letters for a tower that reads, presence for one that does not."""
+    """Object, colour, centre and letters of every patch, and presence where the tower is asked for it."""
     x, report = heads.norm(features), {}
     objects = labels["object"]
     logits = heads.object(x).float()
@@ -55,10 +55,10 @@ def patch_loss(heads: H.PatchHeads, features, summary, labels, side: int) -> tup
     seen = objects > 0
     centre = F.smooth_l1_loss(heads.centre(x).float()[seen], offset[seen])
     middle, report["middle"] = _where(named, heads.middle(x), labels["middle"])
-    loss = loss + 0.5 * colour + 0.5 * centre + 0.5 * middle
-    if heads.reads:
-        letter, more = letter_loss(heads.letters, heads.place, x, labels)
-        return loss + letter, {**report, **more}
+    letter, more = letter_loss(heads.letters, heads.place, x, labels)
+    loss, report = loss + 0.5 * colour + 0.5 * centre + 0.5 * middle + letter, report | more
+    if heads.presence is None:
+        return loss, report
     there = labels["presence"]
     guess = heads.presence(summary).float()
     report["presence"] = ((guess > 0) & (there > 0)).sum().item() / there.sum().item()

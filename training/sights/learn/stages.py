@@ -54,7 +54,7 @@ class AnchorStage(TowerStage):
 
     def __init__(self, design, words):
         super().__init__(design, words)
-        self.anchor, self.anchor_heads = Tower(design.anchor), PatchHeads(design.anchor.width, reads=False)
+        self.anchor, self.anchor_heads = Tower(design.anchor), PatchHeads(design.anchor.width, presence=True)
 
 
 class AugmentStage(TowerStage):
@@ -62,15 +62,16 @@ class AugmentStage(TowerStage):
 
     def __init__(self, design, words):
         super().__init__(design, words)
-        self.augment, self.augment_heads = Tower(design.augment), PatchHeads(design.augment.width, reads=True)
+        self.augment, self.augment_heads = Tower(design.augment), PatchHeads(design.augment.width, presence=False)
 
 
 STAGES: dict[str, type[Stage]] = {"anchor": AnchorStage, "augment": AugmentStage}
 
 
-def gather(runs: Path, stage: type[Stage]) -> dict[str, torch.Tensor]:
-    """The parents' weights, by name."""
+def gather(runs: list[Path], stage: type[Stage]) -> dict[str, torch.Tensor]:
+    """The parents' weights, by name, each from the first run that has it."""
     named: dict[str, torch.Tensor] = {}
     for parent in stage.parents:
-        named.update(torch.load(runs / parent / "weights.pt", map_location="cpu"))
+        found = next((run for run in runs if (run / parent / "weights.pt").exists()), runs[-1])
+        named.update(torch.load(found / parent / "weights.pt", map_location="cpu"))
     return named

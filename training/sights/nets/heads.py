@@ -24,19 +24,16 @@ def letter_class(character: str, starts: bool) -> int:
 
 
 class PatchHeads(nn.Module):
-    """Linear readouts of a tower's patch features; `reads`: letters, else what the class token says is there."""
+    """Linear readouts of a tower's patch features; of the anchor also what its class token says is there."""
 
-    def __init__(self, width: int, reads: bool):
+    def __init__(self, width: int, presence: bool):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.object = nn.Linear(width, CLASSES)
         self.colour = nn.Linear(width, len(COLOUR_CLASS))
         self.centre, self.middle = nn.Linear(width, 2), nn.Linear(width, 2)
-        self.reads = reads
-        if reads:
-            self.letters, self.place = LetterHeads(width), nn.Linear(width, PLACES)
-        else:
-            self.presence = nn.Linear(width, PRESENCE)
+        self.letters, self.place = LetterHeads(width), nn.Linear(width, PLACES)
+        self.presence = nn.Linear(width, PRESENCE) if presence else None
 
 
 class LetterHeads(nn.Module):

@@ -11,7 +11,8 @@ sys.path.insert(0, str(HERE))
 
 from cost import language, multiplications, tower  # noqa: E402
 from generate import SETS  # noqa: E402
-from report import accuracies, comparison, interval, judged_folder, markdown, read, replace_table, tables  # noqa: E402
+from score import mentions, named  # noqa: E402
+from report import accuracies, comparison, interval, judged_folder, kinds_table, markdown, read, replace_table, tables  # noqa: E402
 
 SETS_OF = (3, 20)
 TEXT = {"hidden_size": 8, "intermediate_size": 6, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": 10}
@@ -34,6 +35,8 @@ def judged(folder: Path, wrong: set[int], pictures: int = 20) -> None:
         (folder / file).write_text("")
     said = ({"id": i, "answer": "DOG" if k == "read" and int(i[:4]) in wrong else "CAT"} for i, k in asked)
     (folder / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
+    (folder / "about.jsonl").write_text("".join(json.dumps({"id": i, "about": "objects" if k == "exist" else "", "held_out": k == "read"}) + "\n"
+                                               for i, k in asked))
     (folder / "score.json").write_text("{}")
 
 
@@ -44,6 +47,20 @@ def run(runs: Path, name: str, wrong: set[int], settings: dict) -> None:
     (runs / name / "model/config.json").write_text(json.dumps(settings))
     stage = {"stage": "picture", "milliseconds": {"median": 3.0}}
     (runs / name / "bench.json").write_text(json.dumps([{"stages": [stage]}] * 3))
+
+
+class Descriptions(unittest.TestCase):
+    def test_what_they_name_stands_where_they_say(self):
+        text = "2 goats, an orange circle with a label, a traffic light, a goat, 2 signs and 3 scarves"
+        found = named(text)
+        self.assertEqual([(name, times) for name, times, _, _ in found],
+                         [("goat", 2), ("orange circle", 1), ("traffic light", 1), ("goat", 1), ("scarf", 3)])
+        self.assertEqual([text[begin:end] for _, _, begin, end in found], ["goats", "orange circle", "traffic light", "goat", "scarves"])
+        self.assertEqual(mentions(text)["goat"], 3)
+
+    def test_what_is_none_names_nothing(self):
+        self.assertEqual(mentions(""), {})
+        self.assertEqual(mentions("a sign"), {})
 
 
 class Costs(unittest.TestCase):
@@ -88,22 +105,28 @@ class Tables(unittest.TestCase):
         run(self.runs, "default-2", set(range(4)), config())
         table = comparison(self.runs, SETS_OF, ("default", "anchor", "augment"), "anchor", relative=False)
         rows = {line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:-1]] for line in table.splitlines()[2:]}
-        self.assertEqual(list(rows), ["ftz, vo", "anchor"], "designs without a run have no row")
-        self.assertRegex(rows["ftz, vo"][1], r"^0\.900, \+10\.0 \[\+\d\.\d, \+1\d\.\d\]$")
-        self.assertRegex(rows["ftz, vo"][2], r"^0\.800, \+20\.0 \[\+\d\.\d, \+3\d\.\d\]$")
-        self.assertEqual(rows["anchor"][:3], ["2", "0.800", "0.600"])
+        self.assertEqual(list(rows), ["ftz", "anchor"], "designs without a run have no row")
+        self.assertRegex(rows["ftz"][1], r"^0\.900, \+10\.0 \[\+\d\.\d, \+1\d\.\d\]$")
+        self.assertRegex(rows["ftz"][2], r"^0\.800, \+20\.0 \[\+\d\.\d, \+3\d\.\d\]$")
+        self.assertEqual(rows["anchor"][:3], ["0.750 0.850", "0.800", "0.600"])
+        table = kinds_table(self.runs, SETS_OF, (("default", "anchor"), ("vo", "stock")))
+        self.assertEqual(table.splitlines()[0], "| kind | ftz from anchor, points |", "no stock was run")
+        self.assertRegex(table, r"\| read \| \+20\.0 \[")
+        self.assertRegex(table, r"\| exist \| \+0\.0 \[\+0\.0, \+0\.0\] \|")
 
     def test_only_what_was_measured_is_written(self):
         self.assertEqual(tables(self.runs, SETS_OF), {})
         run(self.runs, "stock-1", set(), config(aligner=None))
-        run(self.runs, "default-1", {1}, config())
-        self.assertEqual(list(tables(self.runs, SETS_OF)), ["aligners"])
+        run(self.runs, "vo-1", {1}, config())
+        self.assertEqual(list(tables(self.runs, SETS_OF)), ["aligners", "kinds"])
         run(self.runs, "default", {1}, config())
         made = tables(self.runs, SETS_OF)
-        self.assertEqual(sorted(made), ["accuracy", "aligners"], "nothing was captioned")
+        self.assertEqual(sorted(made), ["accuracy", "aligners", "kinds"], "nothing was captioned")
         self.assertEqual(tables(self.runs, (3, 21)), {}, "other sets")
         (judged_folder(self.runs / "default", *SETS_OF) / "unseen/score.json").unlink()
-        self.assertEqual(list(tables(self.runs, SETS_OF)), ["aligners"], "one set is not done")
+        self.assertEqual(list(tables(self.runs, SETS_OF)), ["aligners", "kinds"], "one set is not done")
+        self.assertIn("| any kind: never shown | 20 | 0.950 [", made["accuracy"])
+        self.assertIn("| all kinds, points from in style |  |  | +0.0 [", made["accuracy"])
         self.assertIn("| read | 20 | 0.950 [", made["accuracy"])
 
     def test_words_around_a_table_stay(self):

@@ -1,7 +1,10 @@
 """Packing equals the rendered prompt, and the exported directory answers as the training's code does. Needs torch."""
 
 import dataclasses
+import json
+import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -84,6 +87,16 @@ class Stages(unittest.TestCase):
                 self.assertTrue(torch.isfinite(loss))
                 self.assertIn("exist", report)
 
+    def test_frozen_towers_have_no_gradient_and_the_rest_has(self):
+        stage = joint.JoinStage(small("default"), Words(TOKENIZER)).to(NUMBER)
+        stage.align = 0
+        stage.freeze_towers()
+        stage.loss(stage.make("test of freezing", 0, 2, 1), 1)[0].backward()
+        for name, p in stage.named_parameters():
+            free = not name.startswith(("anchor", "augment", "oracle"))
+            self.assertEqual(p.requires_grad, free, name)
+            self.assertEqual(p.grad is not None, free, name)
+
     def test_all_stages_are_known(self):
         self.assertEqual(set(STAGES), {"anchor", "augment", "decoder", "join"})
 
@@ -92,7 +105,7 @@ class Resuming(unittest.TestCase):
     def weights(self, folder: str, *until: int, workers: int = 0):
         """Of a small decoder after runs that end at the given steps."""
         for steps in until:
-            options = train.Options("decoder", 3, "small", 0.5, 2, 1, workers, 0, Path(folder), None, None, None, TOKENIZER)
+            options = train.Options("decoder", 3, "small", 0.5, 2, 1, workers, 0, Path(folder), [], False, None, None, TOKENIZER)
             options.folder.mkdir(parents=True, exist_ok=True)
             train.run(0, options, until=steps)
         return torch.load(Path(folder) / "decoder/weights.pt")
@@ -167,6 +180,33 @@ class Export(unittest.TestCase):
             self.assertLess((visual[0] - other).abs().max() / other.abs().max(), 1e-4)
             for q in ask(Facts(sight), rng, W.TRAIN_WORDS)[:4]:
                 self.agree(stage, model, words, q, visual, other)
+
+    @unittest.skipUnless(os.environ.get("BINOCLE"), "BINOCLE names no program")
+    def test_the_runtime_answers_as_the_training_does_in_every_design(self):
+        words = Words(TOKENIZER)
+        for name in DESIGNS:
+            with self.subTest(name), tempfile.TemporaryDirectory() as folder, torch.inference_mode():
+                stage, out = shaken(small(name), words), Path(folder)
+                export(dict(stage.named_parameters()), out, stage.design, "small")
+                for file in ("tokenizer.model", "tokenizer_config.json"):
+                    shutil.copyfile(TOKENIZER.parent / file, out / file)
+                sight, rng = sight_at("test of the runtime", 0)
+                sight.picture.save(out / "picture.png")
+                pixels = {t: torch.from_numpy(view(sight.picture, t, stage.design))[None] for t in stage.design.uses}
+                visual = stage.see(pixels)[1]
+                q = next(q for q in ask(Facts(sight), rng, W.TRAIN_WORDS) if len(q.turns) == 1)
+                packed = Packed(0, stage.design.visual + 1)
+                append_question(words, packed, q)
+                text = collate([packed], torch.zeros(1, stage.design.visual, 3, dtype=torch.long))
+                hidden, _ = stage.decoder(visual, text.picture, text.tokens, text.positions, text.mask.float())
+                mine = torch.log_softmax(stage.decoder.logits(hidden)[0, packed.targets[0][0]].float(), -1)
+                command = [os.environ["BINOCLE"], "ask", "--model", folder, "--image", str(out / "picture.png"), "--json", "--max-new-tokens", "1",
+                           "--logprobs", str(words.pieces), q.prompt]
+                said = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)["logprobs"][0]
+                theirs = torch.full_like(mine, float("nan"))
+                for token, value in said:
+                    theirs[token] = value
+                self.assertLess((mine - theirs).abs().max(), 2e-3, name)
 
     def agree(self, stage, model, words, q, visual, other):
         packed = Packed(0, stage.design.visual + 1)

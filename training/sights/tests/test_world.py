@@ -11,23 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+HERE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(HERE))
 
 import generate  # noqa: E402
 from score import mentions, parts  # noqa: E402
 from world import SIZE, VERSION, clipart, facts, objects, words  # noqa: E402
+from world.asking import Asker  # noqa: E402
 from world.facts import Facts  # noqa: E402
 from world.objects import Kind, held_out  # noqa: E402
 from world.questions import KIND_ORDER  # noqa: E402
 from world.render import letters, look  # noqa: E402
 from world.sample import sample  # noqa: E402
-from world.scene import CELLS, PANEL_ID  # noqa: E402
+from world.scene import CELLS, PANEL_ID, Panel, Scene, Thing  # noqa: E402
 
 # Of the questions about eight pictures of each set, seed 1. A change of one of these is a new VERSION of the world.
 HASHES = {
-    "in_style": "0ae167111d98415c", "unseen": "d9b36c62ea9a3862", "clip_art": "b0827d458a12b3f2",
-    "small_far": "2a0a253bea0d96b7", "long_text": "38648a46b1194699"}
-MEANS = {"in_style": 98.09, "unseen": 122.98, "clip_art": 150.69, "small_far": 86.75, "long_text": 205.75}  # of the first picture
+    "in_style": "7dcb9c570ae7c1d3", "unseen": "82adcd3bdd4172ad", "clip_art": "2eb7cd084b0924b3",
+    "small_far": "1bc046fa976ebc95", "long_text": "a23504921d4df4d1"}
+MEANS = {"in_style": 142.44, "unseen": 119.22, "clip_art": 163.49, "small_far": 180.29, "long_text": 117.31}  # of the first picture
 HAVE_CLIP_ART = clipart.ROOT.exists()
 
 
@@ -85,7 +87,7 @@ class HeldOut(unittest.TestCase):
 
     def test_long_texts_are_long(self):
         texts = [p.text for s, _ in sights("long_text", 2, 60) for p in s.scene.panels]
-        self.assertGreater(sum(" " in t for t in texts), 50)
+        self.assertGreater(sum(" " in t for t in texts), 40)
 
     @unittest.skipUnless(HAVE_CLIP_ART, "needs openclipart-png")
     def test_clip_art_is_all_that_is_drawn(self):
@@ -95,12 +97,12 @@ class HeldOut(unittest.TestCase):
 
 class Determinism(unittest.TestCase):
     def test_the_sets_are_what_they_were(self):
-        self.assertEqual(VERSION, 1)
+        self.assertEqual(VERSION, 2)
         for name, want in HASHES.items():
             if name == "clip_art" and not HAVE_CLIP_ART:
                 continue
             digest, first = hashlib.sha256(), None
-            for _, sight, made in generate.rows(name, 1, 8):
+            for _, sight, made, _ in generate.rows(name, 1, 8):
                 first = np.asarray(sight.picture).mean() if first is None else first
                 for line in made:
                     digest.update(json.dumps(line, sort_keys=True).encode())
@@ -112,6 +114,37 @@ class Determinism(unittest.TestCase):
             self.assertEqual(generate.write("in_style", 11, 4, Path(a)), generate.write("in_style", 11, 4, Path(b)))
             for name in sorted(p.name for p in Path(a).iterdir()):
                 self.assertEqual((Path(a) / name).read_bytes(), (Path(b) / name).read_bytes(), name)
+
+
+class Arguable(unittest.TestCase):
+    """What somebody might say otherwise is not asked."""
+
+    def facts(self, *panels: Panel) -> Facts:
+        things = [Thing(Kind("apple"), 60, 50, 40), Thing(Kind("bell"), 60, 150, 40), Thing(Kind("star", "red"), 200, 120, 40, style="shape")]
+        return Facts(look(Scene("plain", 1, things, list(panels))))
+
+    def test_a_panel_may_be_what_lies_there_or_nearest(self):
+        sign = Panel(["OPEN"], words.FONTS[0], 60, 100, 60, 20, 12, "white", (250, 250, 250), (0, 0, 0))
+        plain, between = self.facts(), self.facts(sign)
+        self.assertEqual([plain.in_direction(0, "below"), plain.closest(0)], [[1], 1])
+        self.assertNotEqual(len(between.in_direction(0, "below")), 1)
+        self.assertEqual(between.in_direction(2, "above", shapes_only=True), plain.in_direction(2, "above", shapes_only=True))
+        self.assertIsNone(between.closest(0))
+
+    def test_a_cell_with_an_edge_in_it_is_not_empty(self):
+        facts = self.facts()
+        self.assertTrue(facts.empty(2))
+        self.assertFalse(facts.empty(0))
+        self.assertFalse(facts.empty(5))
+
+    def test_every_shape_that_training_shows_is_also_denied(self):
+        shown = {k.label for k in objects.SHAPE_KINDS if not objects.held_out_shape(k)}
+        denied, rng = set(), random.Random(5)
+        asker = Asker(self.facts(), rng, words.TRAIN_WORDS)
+        for _ in range(30000):
+            denied.add(asker.absent())
+        self.assertLessEqual(shown - {"red star"}, denied)
+        self.assertFalse(denied & ({k.label for k in objects.SHAPE_KINDS} - shown))
 
 
 class GroundTruth(unittest.TestCase):
@@ -189,7 +222,7 @@ class Questions(unittest.TestCase):
                     self.assertLessEqual(set(owners), valid)
 
     def test_all_kinds_are_asked_and_no_answer_dominates(self):
-        rows = [line for _, _, made in generate.rows("in_style", 9, 300) for line in made]
+        rows = [line for _, _, made, _ in generate.rows("in_style", 9, 300) for line in made]
         self.assertEqual({r["kind"] for r in rows}, set(KIND_ORDER))
         for kind in KIND_ORDER:
             given = [r["answer"] for r in rows if r["kind"] == kind]

@@ -4,5 +4,5 @@ Needs only Pillow, NumPy and the Debian font packages of `tools/install_deps.sh 
 anything that a picture or a question of a given seed depends on.
 """
 
-VERSION = 1
+VERSION = 2
 SIZE = 224  # pixels, both sides

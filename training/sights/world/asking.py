@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 
 from . import objects
-from .facts import Facts
+from .facts import Facts, kind_of
 from .objects import Kind, plural, with_article
 from .phrases import CATEGORY_ARTICLES, TOWARDS
 from .questions import Part, Question, Turn, turn
 from .scene import CELLS, PANEL_ID
+
+MANY_SHAPES = 4  # in a picture, from which on colours are easily taken from the wrong one
 
 
 class Asker:
@@ -41,7 +43,7 @@ class Asker:
                 other = rng.choice((Kind(kind.name, rng.choice(objects.COLOUR_NAMES)), Kind(rng.choice(objects.SHAPES), kind.colour)))
             else:
                 other = Kind(rng.choice(objects.BY_CATEGORY[kind.category]))
-            if other.is_shape and objects.held_out(other, ""):
+            if objects.held_out_shape(other):
                 continue
             name = other.name if other.is_shape and rng.random() < 0.3 else other.label
             if f.absent(name):
@@ -58,7 +60,8 @@ class Asker:
             return None
         name = rng.choice(sorted(f.owners)) if answer == "yes" else self.absent()
         owners = f.owners.get(name, ())
-        return Question("exist", [turn(rng, "exist", self.naming(name, owners), answer, owners)])
+        about = "shapes" if kind_of(name).is_shape or name in objects.SHAPES else "objects"
+        return Question("exist", [turn(rng, "exist", self.naming(name, owners), answer, owners)], about)
 
     def _exist_category(self, answer: str) -> Question | None:
         options = [c for c in objects.ASKABLE if (m := self.facts.members(c)) is not None and bool(m) == (answer == "yes")]
@@ -103,7 +106,7 @@ class Asker:
             touching = f.touching(cell)
             if len(inside) == 1 and touching in ([], [inside[0] + 1]):
                 options.append((name, f.label(inside[0]), (inside[0] + 1,)))
-            elif not inside and not touching and self.rng.random() < 0.08:
+            elif not inside and self.rng.random() < 0.08 and f.empty(cell):
                 options.append((name, "nothing", ()))
         return self.rng.choice(options) if options else None
 
@@ -145,7 +148,8 @@ class Asker:
         if not options:
             return None
         i, n = self.rng.choice(options)
-        return Question("what", [turn(self.rng, "bearer", {"w": (f.panels[n].text, (PANEL_ID + n,))}, f.label(i), (i + 1,))])
+        phrase = "bearer word" if f.panels[n].text.isalpha() and self.rng.random() < 0.33 else "bearer"
+        return Question("what", [turn(self.rng, phrase, {"w": (f.panels[n].text, (PANEL_ID + n,))}, f.label(i), (i + 1,))])
 
     def category(self) -> Question | None:
         f = self.facts
@@ -165,7 +169,8 @@ class Asker:
         if not options:
             return None
         name, colour, owner = self.rng.choice(options)
-        return Question("colour", [turn(self.rng, "colour", {"x": (name, (owner,))}, colour, (owner,))])
+        about = "signs" if owner >= PANEL_ID else "shapes" if sum(t.kind.is_shape for t in f.things) < MANY_SHAPES else "many shapes"
+        return Question("colour", [turn(self.rng, "colour", {"x": (name, (owner,))}, colour, (owner,))], about)
 
     def count(self) -> Question | None:
         f, rng, draw = self.facts, self.rng, self.rng.random()

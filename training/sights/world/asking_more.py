@@ -20,10 +20,11 @@ class KeenAsker(Asker):
     def _sizes(self) -> Question | None:
         f, rng = self.facts, self.rng
         order = sorted(range(len(f.things)), key=lambda i: -f.sides[i])
-        if len(order) > 1 and f.sides[order[0]] >= LARGER * f.sides[order[1]] and rng.random() < 0.3:
+        panels = max((max(p.width, p.height) for p in f.panels), default=0)
+        if len(order) > 1 and f.sides[order[0]] >= LARGER * max(f.sides[order[1]], panels) and rng.random() < 0.3:
             top = order[0]
             return Question("compare", [turn(rng, "biggest", {}, f.label(top), (top + 1,))])
-        pairs = [(a, b) for a in f.unique for b in f.unique if f.sides[a] >= LARGER * f.sides[b]]
+        pairs = [(a, b) for a in f.unique for b in f.unique if f.sides[a] >= LARGER * f.sides[b] and f.areas[a] > f.areas[b]]
         if not pairs:
             return None
         big, small = rng.choice(pairs)
@@ -89,7 +90,10 @@ class KeenAsker(Asker):
         f, rng = self.facts, self.rng
         if rng.random() < 0.4:
             name = rng.choice(sorted(f.owners))
-            there, other = (with_article(name), f.owners[name]), (with_article(self.absent()), ())
+            other = self.absent()
+            while name.split(" ")[-1] == other or other.split(" ")[-1] == name:
+                other = self.absent()  # a triangle or a red triangle?
+            there, other = (with_article(name), f.owners[name]), (with_article(other), ())
             x, y = (there, other) if rng.random() < 0.5 else (other, there)
             return Question("choice", [turn(rng, "or", {"x": x, "y": y}, there[0], f.owners[name])])
         found = self.in_cell()

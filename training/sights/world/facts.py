@@ -14,20 +14,21 @@ CLOSER = 1.5  # the least ratio of distances before "closest" is asked
 
 # Asking for the first is arguable where one of the others is: is a volcano a mountain?
 ARGUABLE_NAMES = {
-    "tree": "palm_tree", "mouse": "hamster", "bear": "panda koala", "fish": "shark dolphin whale", "clock": "watch",
+    "tree": "palm_tree island", "palm tree": "island", "mouse": "hamster", "bear": "panda koala", "fish": "shark dolphin whale fishing_rod", "clock": "watch school",
     "television": "monitor", "monitor": "television laptop", "laptop": "monitor", "telephone": "smartphone",
     "smartphone": "telephone", "truck": "ambulance", "car": "ambulance truck", "house": "hut", "hut": "house",
     "mountain": "volcano island", "crocodile": "lizard", "lizard": "crocodile dinosaur", "dinosaur": "dragon",
-    "dragon": "dinosaur", "planet": "globe moon", "globe": "planet", "moon": "planet", "crown": "king",
-    "hat": "cap helmet police_officer santa snowman", "cap": "hat helmet police_officer", "egg": "pan nest", "box": "gift",
-    "flame": "candle", "bolt": "lightning_bolt gear", "cup": "teapot", "bottle": "wine_glass",
-    "keyboard": "laptop piano", "tower": "castle church", "rose": "tulip bouquet", "tulip": "rose bouquet",
+    "dragon": "dinosaur", "planet": "globe moon", "globe": "planet", "moon": "planet mosque", "crown": "king",
+    "hat": "cap helmet police_officer santa snowman", "cap": "hat helmet police_officer", "egg": "pan nest", "box": "gift juice_box toolbox mailbox", "gift": "box",
+    "flame": "candle volcano", "candle": "cake", "wine glass": "cocktail", "shower": "bathtub", "tooth": "skull", "bolt": "lightning_bolt gear", "cup": "teapot", "bottle": "wine_glass",
+    "keyboard": "laptop piano", "tower": "castle church mosque", "rose": "tulip bouquet", "tulip": "rose bouquet",
     "blossom": "bouquet sunflower", "sunflower": "blossom", "ship": "sailboat", "sailboat": "ship", "horse": "unicorn",
     "sandal": "high_heel", "high heel": "sandal", "sneaker": "roller_skate boot", "boot": "sneaker ice_skate",
     "chair": "wheelchair", "bone": "skull", "skull": "bone", "doll": "baby", "dove": "swan eagle",
-    "chick": "rooster", "swan": "dove duck", "duck": "swan", "shirt": "coat kimono", "coat": "shirt kimono", "dress": "kimono",
+    "chick": "rooster", "swan": "dove duck", "duck": "swan", "shirt": "coat kimono", "coat": "shirt kimono", "dress": "kimono dancer",
     "coin": "medal", "melon": "watermelon", "cake": "cupcake", "pie": "cake",
-    "cross": "ambulance hospital helmet", "circle": "ring", "diamond": "gem"}
+    "cross": "ambulance hospital helmet church", "circle": "ring target", "ring": "target", "diamond": "gem", "star": "medal wand",
+    **dict.fromkeys(("eye", "mouth", "nose"), "robot alien ghost snowman statue doll")}
 _OF_BODIES = objects.BY_CATEGORY["body part"]
 _BODIES = ("animal", "bird", "sea creature", "insect", "person")
 
@@ -45,6 +46,7 @@ class Facts:
         self.unique = [i for i, t in enumerate(self.things) if len(self.owners[t.kind.label]) == 1]
         self.centres = [((a + c) / 2, (b + d) / 2) for a, b, c, d in sight.boxes]
         self.sides = [max(c - a, d - b) for a, b, c, d in sight.boxes]
+        self.areas = [int((sight.owner == i + 1).sum()) for i in range(len(self.things))]
         self.labels = {p.owner: n for n, p in enumerate(self.panels) if p.owner >= 0}
         self.signs = [n for n, p in enumerate(self.panels) if p.owner < 0]
 
@@ -84,18 +86,19 @@ class Facts:
         return direction(self.centres[a], self.centres[b])
 
     def in_direction(self, of: int, towards: str, shapes_only: bool = False) -> list[int]:
-        """The things in that direction; things that might be said to lie there count as two."""
-        found = []
+        """The things in that direction. What might be said to lie there counts as two, and so does a panel unless only shapes are meant."""
+        found = [] if shapes_only else [len(self.things)] * 2 * self._panel_towards(of, towards)
         for i in range(len(self.things)):
             if i == of or (shapes_only and not self.things[i].kind.is_shape):
                 continue
-            dx, dy = self.centres[i][0] - self.centres[of][0], self.centres[i][1] - self.centres[of][1]
-            lead, other = {"left": (-dx, dy), "right": (dx, dy), "above": (-dy, dx), "below": (dy, dx)}[towards]
             if self.direction(i, of) == towards:
                 found.append(i)
-            elif lead > MIN_OFFSET / 2 and lead > 0.8 * abs(other):
+            elif arguably(self.centres[i], self.centres[of], towards):
                 found += [i, i]
         return found
+
+    def _panel_towards(self, of: int, towards: str) -> bool:
+        return any(arguably((p.x, p.y), self.centres[of], towards) for p in self.panels)
 
     def cell(self, index: int) -> int | None:
         return cell_at(*self.centres[index])
@@ -112,11 +115,22 @@ class Facts:
                 found.append(i + 1)
         return found + [PANEL_ID + n for n in range(len(self.panels)) if (ids == PANEL_ID + n).sum() > 60]
 
+    def empty(self, cell: int) -> bool:
+        """Whether not even the end of something is in a cell."""
+        third = SIZE // 3
+        y, x = divmod(cell, 3)
+        return int((self.sight.owner[y * third:(y + 1) * third, x * third:(x + 1) * third] > 0).sum()) < 30
+
     def closest(self, index: int) -> int | None:
-        """The one thing clearly nearest to a thing."""
+        """The one thing clearly nearest to a thing, panels among those that might be nearer."""
         x, y = self.centres[index]
-        far = sorted(((px - x) ** 2 + (py - y) ** 2) ** .5 for i, (px, py) in enumerate(self.centres) if i != index)
-        if not far or (len(far) > 1 and far[1] < CLOSER * far[0]):
+        others = [c for i, c in enumerate(self.centres) if i != index]
+        if not others:
+            return None
+        panels = [((p.x - x) ** 2 + (p.y - y) ** 2) ** .5 for p in self.panels]
+        far = sorted(((px - x) ** 2 + (py - y) ** 2) ** .5 for px, py in others)
+        far = far[:1] + sorted(far[1:] + panels)
+        if len(far) > 1 and far[1] < CLOSER * far[0]:
             return None
         return min((i for i in range(len(self.things)) if i != index),
                    key=lambda i: (self.centres[i][0] - x) ** 2 + (self.centres[i][1] - y) ** 2)
@@ -143,6 +157,13 @@ def direction(a: tuple[float, float], b: tuple[float, float]) -> str:
     if abs(dy) >= MIN_OFFSET and abs(dy) > DOMINANCE * abs(dx):
         return "above" if dy < 0 else "below"
     return ""
+
+
+def arguably(a: tuple[float, float], b: tuple[float, float], towards: str) -> bool:
+    """Whether somebody might say that a lies that way of b."""
+    dx, dy = a[0] - b[0], a[1] - b[1]
+    lead, other = {"left": (-dx, dy), "right": (dx, dy), "above": (-dy, dx), "below": (dy, dx)}[towards]
+    return lead > MIN_OFFSET / 2 and lead > 0.8 * abs(other)
 
 
 def kind_of(label: str) -> Kind:

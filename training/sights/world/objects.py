@@ -114,12 +114,15 @@ def _bucket(text: str) -> int:
     return zlib.crc32(text.encode()) % 100
 
 
+def held_out_shape(kind: Kind) -> bool:
+    """Whether training shows this colour of a shape nowhere."""
+    return kind.is_shape and _bucket(f"shape|{kind.label}") < HELD_OUT_PERCENT
+
+
 @lru_cache(maxsize=None)
 def held_out(kind: Kind, backdrop: str) -> bool:
     """Whether training never shows this: some colours of shapes at all, some objects on some backdrops."""
-    if kind.is_shape and _bucket(f"shape|{kind.label}") < HELD_OUT_PERCENT:
-        return True
-    return _bucket(f"{kind.label}|{backdrop}") < HELD_OUT_PERCENT
+    return held_out_shape(kind) or _bucket(f"{kind.label}|{backdrop}") < HELD_OUT_PERCENT
 
 
 @lru_cache(maxsize=None)

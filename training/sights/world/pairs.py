@@ -62,6 +62,8 @@ class PairAsker:
         shared = labels[0] & labels[1]
         if len(shared) > 1:
             return None
+        if not shared and all(f.panels for f in self.facts):
+            return None  # both have a sign or a label
         if not shared:
             return self._turn("shared", "", "nothing") if self.rng.random() < 0.15 else None
         return self._turn("shared", "", next(iter(shared)))

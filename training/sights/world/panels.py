@@ -69,10 +69,13 @@ def _panel(rng: random.Random, lines: list[str], lower: bool, size: int) -> Pane
     return panel
 
 
-def place_sign(rng: random.Random, pool: tuple[str, ...], long: bool, taken) -> Panel | None:
-    """A sign with room for it, or None."""
+SIGN_SIZES = (11, 12, 13, 14, 15, 16, 18, 20, 22, 25, 28, 32, 38, 46)
+
+
+def place_sign(rng: random.Random, pool: tuple[str, ...], long: bool, taken, largest: int = SIGN_SIZES[-1]) -> Panel | None:
+    """A sign with letters of at most `largest` pixels, with room for it, or None."""
     lines, lower = (_long(rng, pool), True) if long else _text(rng, pool, short=False)
-    sign = _panel(rng, lines, lower, rng.choice((11, 12, 13, 14, 15, 16, 18, 20, 22, 25, 28, 32, 38, 46)))
+    sign = _panel(rng, lines, lower, rng.choice([size for size in SIGN_SIZES if size <= largest]))
     if sign is None or sign.height > SIZE // 2:
         return None
     for _ in range(8):

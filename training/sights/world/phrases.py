@@ -8,7 +8,7 @@ PHRASES = {
     "cell": ("What is in the {c}?", "What can you see in the {c}?", "Which thing is in the {c}?", "What is at the {c} of the picture?"),
     "beside": ("What is {d} the {x}?", "What can you see {d} the {x}?", "Which thing is {d} the {x}?"),
     "closest": ("What is closest to the {x}?", "What is next to the {x}?", "Which thing is nearest to the {x}?"),
-    "bearer": ("What has the label {w}?", "What is above the word {w}?", "Which thing is labelled {w}?"),
+    "bearer": ("What has the label {w}?", "Which thing is labelled {w}?"), "bearer word": ("What is above the word {w}?",),
     "category": ("What kind of thing is the {x}?", "What sort of thing is the {x}?", "What is the {x} an example of?"),
     "category beside": ("What kind of thing is {d} the {x}?", "What sort of thing is {d} the {x}?"),
     "colour": ("What colour is the {x}?", "Which colour is the {x}?", "What is the colour of the {x}?", "What color is the {x}?",

@@ -30,6 +30,7 @@ class Turn:
 class Question:
     kind: str
     turns: list[Turn]
+    about: str = ""  # a part of its kind: "objects" of "exist"
 
     @property
     def prompt(self) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from . import SIZE, clipart, objects, words
 from .backdrop import KINDS as BACKDROPS
 from .objects import COLOUR_NAMES, Kind, held_out
-from .panels import label_for, place_label, place_sign
+from .panels import SIGN_SIZES, label_for, place_label, place_sign
 from .scene import Finish, Scene, Thing
 from .sprites import SMALLEST_SKETCH, can_sketch, extent
 
 SMALLEST, LARGEST = 18, 124
+SMALL_LETTERS = 14  # of signs where everything is small
 LABEL_SHARE, SIGN_SHARE = 0.28, 0.42
 SKETCH_SHARE = 0.13
 COLOUR_TELLS = ("fruit", "vegetable", "food", "ball", "plant")  # a grey peach might be an apple
@@ -69,8 +70,8 @@ class Sampler:
         return low, high
 
     def _allowed(self, kind: Kind) -> bool:
-        if self.recipe.style == "clip" and not kind.is_shape:
-            return clipart.drawable(kind.name)
+        if self.recipe.style == "clip" and not kind.is_shape and not clipart.drawable(kind.name):
+            return False
         return self.recipe.held_out != "never" or not held_out(kind, self.scene.backdrop)
 
     def _draw(self, pool) -> Kind:
@@ -172,7 +173,8 @@ class Sampler:
         return words.HELD_OUT_WORDS if self.recipe.held_out == "always" else words.TRAIN_WORDS
 
     def _sign(self) -> None:
-        sign = place_sign(self.rng, self._text_pool(), self.recipe.texts == "long", self.panel_boxes)
+        largest = SMALL_LETTERS if self.recipe.sizes else SIGN_SIZES[-1]
+        sign = place_sign(self.rng, self._text_pool(), self.recipe.texts == "long", self.panel_boxes, largest)
         if sign:
             self.scene.panels.append(sign)
             self.panel_boxes.append(sign.box)
@@ -193,7 +195,7 @@ class Sampler:
         if rng.random() < 0.4:
             f.quality = rng.randint(45 if small < 30 else 28, 92)
         if rng.random() < 0.4:
-            f.gain, f.shift = round(rng.uniform(.8, 1.15), 2), rng.randint(-18, 18)
+            f.gain, f.shift = round(rng.uniform(.88, 1.12), 2), rng.randint(-10, 10)
         f.clutter = rng.randrange(1, 1 << 30) if rng.random() < 0.2 else 0
         return f
 

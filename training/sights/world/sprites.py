@@ -17,7 +17,7 @@ SUPERSAMPLE = 4
 SMALLEST_SKETCH = 34  # thinner lines vanish
 # Symbola lacks these, draws them too sparsely, or as something else.
 UNSKETCHED = frozenset("""rhino caterpillar bank stadium chick tangerine brain monitor basketball cap snowman statue ticket
-watch lizard frog carrot chili canoe sled spoon egg drop comet""".split()) | {"fishing rod", "game controller"}
+watch lizard frog carrot chili canoe sled spoon egg drop comet box laptop kiwi tornado sandal volcano satellite unicorn bikini""".split()) | {"fishing rod", "game controller"}
 
 
 @lru_cache(maxsize=1)
