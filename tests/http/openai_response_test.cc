@@ -19,7 +19,7 @@ const ReplyHead kHead = {.id = "chatcmpl-1", .created = 7, .model = "tiny", .fin
 // Token 0 is special; the others are "t1", "t2", …
 std::string TokenText(int32_t id) { return id == 0 ? "" : "t" + std::to_string(id); }
 
-ChatRequest Chat(int64_t n = 1) {
+ChatRequest ChatOf(int64_t n = 1) {
   ChatRequest chat{.model = "tiny"};
   chat.request.generation.n = n;
   return chat;
@@ -45,7 +45,7 @@ Json Parsed(const std::string& event) {
 }
 
 TEST(Completion, HasWhatClientsNeed) {
-  const Json json = Completion(Chat(), TwoTokens());
+  const Json json = Completion(ChatOf(), TwoTokens());
   EXPECT_EQ(json,
             Json::parse(
                 R"({"id": "chatcmpl-1", "object": "chat.completion", "created": 7, "model": "tiny",
@@ -57,14 +57,14 @@ TEST(Completion, HasWhatClientsNeed) {
 TEST(Completion, SeveralAnswersHaveTheirIndex) {
   Response response = TwoTokens();
   response.answers.push_back({.text = "", .finish_reason = FinishReason::kLength});
-  const Json json = Completion(Chat(2), response);
+  const Json json = Completion(ChatOf(2), response);
   EXPECT_EQ(json["choices"][1]["index"], 1);
   EXPECT_EQ(json["choices"][1]["message"]["content"], "");
   EXPECT_EQ(json["choices"][1]["finish_reason"], "length");
 }
 
 TEST(Completion, LogprobsInOpenAisShape) {
-  ChatRequest chat = Chat();
+  ChatRequest chat = ChatOf();
   chat.logprobs = true;
   chat.top_logprobs = 1;
   const Json json = Completion(chat, TwoTokens());
@@ -78,7 +78,7 @@ TEST(Completion, LogprobsInOpenAisShape) {
 TEST(Completion, TextsThatLookLikeMembersAreTexts) {
   Response response = TwoTokens();
   response.answers[0].text = R"("logprobs":null,"choices":[])";
-  ChatRequest chat = Chat();
+  ChatRequest chat = ChatOf();
   chat.logprobs = true;
   const ReplyHead head{.id = R"("choices":[])", .model = R"("choices":[])"};
   const Json json = Json::parse(CompletionLine(head, chat, response, TokenText));
@@ -90,7 +90,7 @@ TEST(Completion, TextsThatLookLikeMembersAreTexts) {
 TEST(Completion, InfinitiesAreNumbersOfJson) {
   Response response = TwoTokens();
   response.answers[0].logprobs[0][1].value = -INFINITY;
-  ChatRequest chat = Chat();
+  ChatRequest chat = ChatOf();
   chat.logprobs = true;
   chat.top_logprobs = 2;
   const Json json = Completion(chat, response);
@@ -98,7 +98,7 @@ TEST(Completion, InfinitiesAreNumbersOfJson) {
 }
 
 TEST(Completion, ExtrasComeWhenTheBodyHadTheObject) {
-  ChatRequest chat = Chat();
+  ChatRequest chat = ChatOf();
   chat.extras = true;
   Response response = TwoTokens();
   response.answers[0].grounding = {0.5, 0.25, 0};
@@ -112,7 +112,7 @@ TEST(Completion, ExtrasComeWhenTheBodyHadTheObject) {
 TEST(Completion, BrokenBytesDoNotBreakTheLine) {
   Response response = TwoTokens();
   response.answers[0].text = "a\xFF\nb";
-  const std::string line = CompletionLine(kHead, Chat(), response, TokenText);
+  const std::string line = CompletionLine(kHead, ChatOf(), response, TokenText);
   EXPECT_EQ(Json::parse(line)["choices"][0]["message"]["content"], "a\uFFFD\nb");
 }
 
@@ -121,7 +121,7 @@ DeltaEvent Text(int64_t answer, const char* text) {
 }
 
 TEST(Chunks, AStreamFromRoleToDone) {
-  ChatRequest chat = Chat();
+  ChatRequest chat = ChatOf();
   chat.include_usage = true;
   ChunkWriter writer(kHead, chat, TokenText);
   const auto begin = writer.Begin();
@@ -145,13 +145,13 @@ TEST(Chunks, AStreamFromRoleToDone) {
 }
 
 TEST(Chunks, WithoutUsageUnlessAskedFor) {
-  ChunkWriter writer(kHead, Chat(), TokenText);
+  ChunkWriter writer(kHead, ChatOf(), TokenText);
   EXPECT_FALSE(Parsed(writer.Begin()[0]).contains("usage"));
   EXPECT_EQ(writer.Finish(TwoTokens()).size(), 2U);
 }
 
 TEST(Chunks, EveryAnswerHasARoleAndAnEnd) {
-  ChunkWriter writer(kHead, Chat(2), TokenText);
+  ChunkWriter writer(kHead, ChatOf(2), TokenText);
   ASSERT_EQ(writer.Begin().size(), 2U);
   EXPECT_EQ(Parsed(writer.Begin()[1])["choices"][0]["index"], 1);
   EXPECT_EQ(Parsed(writer.Delta(Text(1, "x")))["choices"][0]["index"], 1);
@@ -159,7 +159,7 @@ TEST(Chunks, EveryAnswerHasARoleAndAnEnd) {
 }
 
 TEST(Chunks, LogprobsComeWithTheTextOfTheirTokens) {
-  ChatRequest chat = Chat();
+  ChatRequest chat = ChatOf();
   chat.logprobs = true;
   const Response whole = TwoTokens();
   const Answer& answer = whole.answers[0];

@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // What transformers made of public templates: tools/reference/template_goldens.py.
-const Json& Golden() {
+const Json& TemplateGoldens() {
   static const Json golden =
       ReadJsonFile(fs::path(BINOCLE_TEST_DATA) / "conversations" / "templates.json");
   return golden;
@@ -46,7 +46,7 @@ std::string ErrorIn(ConversationStyle style, const Conversation& conversation) {
 
 TEST(ChatTemplate, EveryStyleRendersWhatTheTemplatesDo) {
   std::set<std::string> styles;
-  for (const Json& row : Golden().at("rows")) {
+  for (const Json& row : TemplateGoldens().at("rows")) {
     styles.insert(row.at("style").get<std::string>());
     EXPECT_EQ(RenderConversation(StyleOf(row), ConversationOf(row)),
               row.at("text").get<std::string>())
@@ -58,7 +58,7 @@ TEST(ChatTemplate, EveryStyleRendersWhatTheTemplatesDo) {
 TEST(ChatTemplate, IdsAreThoseOfTransformers) {
   std::map<std::string, std::unique_ptr<Tokenizer>> tokenizers;
   int compared = 0;
-  for (const Json& row : Golden().at("rows")) {
+  for (const Json& row : TemplateGoldens().at("rows")) {
     if (!row.contains("ids")) continue;
     const auto folder = row.at("vocabulary").get<std::string>();
     auto& tokenizer = tokenizers[folder];
@@ -74,7 +74,7 @@ TEST(ChatTemplate, IdsAreThoseOfTransformers) {
 }
 
 TEST(ChatTemplate, EveryHashLeadsToItsStyle) {
-  const Json& hashes = Golden().at("hashes");
+  const Json& hashes = TemplateGoldens().at("hashes");
   ASSERT_EQ(ChatTemplateHashes().size(), hashes.size());
   for (const Json& row : hashes) {
     const auto style = row[1].get<std::string>();

@@ -14,10 +14,10 @@
 namespace binocle {
 namespace {
 
-Automaton Compile(std::string_view schema) { return Determinize(ParseJsonSchema(schema)); }
+Automaton CompileSchema(std::string_view schema) { return Determinize(ParseJsonSchema(schema)); }
 
-std::string ErrorOf(const std::string& schema) {
-  return testing::ErrorOf([&] { Compile(schema); });
+std::string SchemaErrorOf(const std::string& schema) {
+  return testing::ErrorOf([&] { CompileSchema(schema); });
 }
 
 using testing::Random;
@@ -183,7 +183,7 @@ TEST(ConstraintSchema, EveryTextIsJsonThatTheSchemaAccepts) {
     const std::string text = Quoted(quoted);
     const Json schema = Json::parse(text);
     const Validator validator(schema);
-    const Automaton automaton = Compile(text);
+    const Automaton automaton = CompileSchema(text);
     int checked = 0;
     for (int round = 0; round < 400; ++round) {
       const auto answer = RandomText(automaton, random);
@@ -235,7 +235,7 @@ TEST(ConstraintSchema, AllowsTheSpellingsThatItPromises) {
        {"'123e4567e89b12d3a456426614174000'"}},
   };
   for (const auto& [schema, yes, no] : kCases) {
-    const Automaton automaton = Compile(Quoted(schema));
+    const Automaton automaton = CompileSchema(Quoted(schema));
     for (const char* text : yes)
       EXPECT_TRUE(automaton.Accepts(Quoted(text))) << schema << ": " << text;
     for (const char* text : no)
@@ -248,8 +248,9 @@ TEST(ConstraintSchema, IntegerBoundsAreExact) {
   for (int round = 0; round < 60; ++round) {
     const auto a = static_cast<int64_t>(random.Below(4000)) - 2000;
     const int64_t b = a + static_cast<int64_t>(random.Below(round % 2 == 0 ? 20 : 3000));
-    const Automaton automaton = Compile(R"({"type":"integer","minimum":)" + std::to_string(a) +
-                                        R"(,"maximum":)" + std::to_string(b) + "}");
+    const Automaton automaton =
+        CompileSchema(R"({"type":"integer","minimum":)" + std::to_string(a) + R"(,"maximum":)" +
+                      std::to_string(b) + "}");
     for (int64_t i = -5200; i <= 5200; ++i)
       ASSERT_EQ(automaton.Accepts(std::to_string(i)), i >= a && i <= b)
           << i << " in " << a << " … " << b;
@@ -262,7 +263,7 @@ TEST(ConstraintSchema, NamesTheKeywordAndItsPlace) {
     return "UNIMPLEMENTED: " + Quoted(what) +
            " is outside the supported subset (docs/constraints.md)";
   };
-  const auto error = [](const std::string& schema) { return ErrorOf(Quoted(schema)); };
+  const auto error = [](const std::string& schema) { return SchemaErrorOf(Quoted(schema)); };
   EXPECT_EQ(error("{}"), outside("at #: a schema without type, enum, const, anyOf, oneOf or $ref"));
   EXPECT_EQ(error("true"), outside("at #: a schema that accepts everything"));
   EXPECT_EQ(error("{'type': 'object'}"), outside("at #: an object without 'properties'"));
@@ -299,7 +300,7 @@ TEST(ConstraintSchema, NamesTheKeywordAndItsPlace) {
 }
 
 TEST(ConstraintSchema, NamesMistakesAndTheirPlace) {
-  const auto error = [](const std::string& schema) { return ErrorOf(Quoted(schema)); };
+  const auto error = [](const std::string& schema) { return SchemaErrorOf(Quoted(schema)); };
   const std::string invalid = "INVALID_ARGUMENT: ";
   EXPECT_EQ(error("{'type'"), invalid + "the schema: not valid JSON: it ends too early");
   EXPECT_EQ(error("{'type' 3}"), invalid + "the schema: not valid JSON: no JSON from byte 9 on");
@@ -331,7 +332,7 @@ TEST(ConstraintSchema, NamesMistakesAndTheirPlace) {
 
 TEST(ConstraintSchema, HostileSchemasRunIntoLimits) {
   const auto exhausted = [](const std::string& schema) {
-    return ErrorOf(Quoted(schema)).starts_with("RESOURCE_EXHAUSTED: ");
+    return SchemaErrorOf(Quoted(schema)).starts_with("RESOURCE_EXHAUSTED: ");
   };
   EXPECT_TRUE(exhausted("{'type': 'string', 'maxLength': 1000000000}"));
   EXPECT_TRUE(exhausted("{'type': 'array', 'items': {'type': 'string'}, 'minItems': 1000000000}"));
@@ -351,7 +352,7 @@ TEST(ConstraintSchema, HostileSchemasRunIntoLimits) {
   for (int i = 0; i < 3000; ++i)
     properties += (i > 0 ? ", 'p" : "'p") + std::to_string(i) + "': {'enum': [1]}";
   EXPECT_TRUE(exhausted("{'type': 'object', 'properties': {" + properties + "}}"));
-  EXPECT_TRUE(ErrorOf(std::string(60000, '[')).starts_with("INVALID_ARGUMENT: "))
+  EXPECT_TRUE(SchemaErrorOf(std::string(60000, '[')).starts_with("INVALID_ARGUMENT: "))
       << "too deep to parse";
 }
 

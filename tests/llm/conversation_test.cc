@@ -10,7 +10,7 @@
 namespace binocle {
 namespace {
 
-std::string ErrorOf(const Conversation& conversation) {
+std::string ConversationErrorOf(const Conversation& conversation) {
   return testing::ErrorOf([&] { RenderConversation(ConversationStyle::kVicunaV1, conversation); });
 }
 
@@ -61,30 +61,32 @@ TEST(Conversation, KeepsTheMarksOfTheText) {
 }
 
 TEST(Conversation, RefusesMarksThatDoNotMatchThePictures) {
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "<image> and <image>", .images = 1}}}),
+  EXPECT_EQ(ConversationErrorOf({.turns = {{.text = "<image> and <image>", .images = 1}}}),
             "INVALID_ARGUMENT: prompt: has 2 <image> marks, expected 1, one per image");
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "<image>?"}}}),
+  EXPECT_EQ(ConversationErrorOf({.turns = {{.text = "<image>?"}}}),
             "INVALID_ARGUMENT: prompt: has 1 <image> mark, expected 0, one per image");
-  EXPECT_EQ(ErrorOf({.system = "<image>", .turns = {{.text = "a"}}}),
+  EXPECT_EQ(ConversationErrorOf({.system = "<image>", .turns = {{.text = "a"}}}),
             "INVALID_ARGUMENT: system: has 1 <image> mark, expected 0, one per image");
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "<image>"}}}),
+  EXPECT_EQ(ConversationErrorOf(
+                {.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "<image>"}}}),
             "INVALID_ARGUMENT: messages[1]: has 1 <image> mark, expected 0, one per image");
 }
 
 TEST(Conversation, RefusesTurnsOutOfOrder) {
-  EXPECT_EQ(ErrorOf({}), "INVALID_ARGUMENT: the conversation has no turns, expected at least one");
+  EXPECT_EQ(ConversationErrorOf({}),
+            "INVALID_ARGUMENT: the conversation has no turns, expected at least one");
   EXPECT_EQ(
-      ErrorOf({.turns = {{.role = Role::kAssistant, .text = "a"}}}),
+      ConversationErrorOf({.turns = {{.role = Role::kAssistant, .text = "a"}}}),
       "INVALID_ARGUMENT: prompt: is the assistant's, expected turns to alternate and the user "
       "to begin");
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "a"}, {.text = "b"}}}),
+  EXPECT_EQ(ConversationErrorOf({.turns = {{.text = "a"}, {.text = "b"}}}),
             "INVALID_ARGUMENT: messages[1]: is the user's, expected turns to alternate and the "
             "user to begin");
-  EXPECT_EQ(ErrorOf({.turns = {{.text = "a", .images = -1}}}),
+  EXPECT_EQ(ConversationErrorOf({.turns = {{.text = "a", .images = -1}}}),
             "INVALID_ARGUMENT: prompt: has -1 images, expected 0 or more");
-  EXPECT_EQ(
-      ErrorOf({.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "b", .images = 1}}}),
-      "INVALID_ARGUMENT: messages[1]: is the assistant's and has 1 images, expected none");
+  EXPECT_EQ(ConversationErrorOf(
+                {.turns = {{.text = "a"}, {.role = Role::kAssistant, .text = "b", .images = 1}}}),
+            "INVALID_ARGUMENT: messages[1]: is the assistant's and has 1 images, expected none");
 }
 
 TEST(Conversation, NamesItsStyles) {

@@ -49,7 +49,7 @@ double ChiSquare(const std::vector<int>& counts, const std::vector<double>& expe
   return statistic;
 }
 
-std::string ErrorOf(const SamplingParams& params) {
+std::string ParamsErrorOf(const SamplingParams& params) {
   return testing::ErrorOf([&] { CheckSamplingParams(params); });
 }
 
@@ -248,16 +248,18 @@ TEST(Sampling, BrokenLogitsAreInternalErrors) {
 }
 
 TEST(Sampling, OptionsOutOfRangeNameTheOptionAndTheRange) {
-  EXPECT_EQ(ErrorOf({.temperature = -0.5}),
+  EXPECT_EQ(ParamsErrorOf({.temperature = -0.5}),
             "INVALID_ARGUMENT: temperature is -0.5, expected 0 to 100");
-  EXPECT_EQ(ErrorOf({.temperature = std::nan("")}),
+  EXPECT_EQ(ParamsErrorOf({.temperature = std::nan("")}),
             "INVALID_ARGUMENT: temperature is nan, expected 0 to 100");
-  EXPECT_EQ(ErrorOf({.top_k = -1}), "INVALID_ARGUMENT: top_k is -1, expected 0 (off) or more");
-  EXPECT_EQ(ErrorOf({.top_p = 1.5}), "INVALID_ARGUMENT: top_p is 1.5, expected 0 to 1");
-  EXPECT_EQ(ErrorOf({.min_p = -1}), "INVALID_ARGUMENT: min_p is -1, expected 0 to 1");
-  EXPECT_EQ(ErrorOf({.repetition_penalty = 0}),
+  EXPECT_EQ(ParamsErrorOf({.top_k = -1}),
+            "INVALID_ARGUMENT: top_k is -1, expected 0 (off) or more");
+  EXPECT_EQ(ParamsErrorOf({.top_p = 1.5}), "INVALID_ARGUMENT: top_p is 1.5, expected 0 to 1");
+  EXPECT_EQ(ParamsErrorOf({.min_p = -1}), "INVALID_ARGUMENT: min_p is -1, expected 0 to 1");
+  EXPECT_EQ(ParamsErrorOf({.repetition_penalty = 0}),
             "INVALID_ARGUMENT: repetition_penalty is 0, expected 0.01 to 100");
-  EXPECT_EQ(ErrorOf({.temperature = 100, .top_k = 1 << 30, .top_p = 0, .min_p = 1}), "no error");
+  EXPECT_EQ(ParamsErrorOf({.temperature = 100, .top_k = 1 << 30, .top_p = 0, .min_p = 1}),
+            "no error");
 }
 
 TEST(LogProbs, EqualTheReferenceSoftmax) {

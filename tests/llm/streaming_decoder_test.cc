@@ -13,12 +13,12 @@ namespace binocle {
 namespace {
 
 // 0 … 255 are bytes, then a few words and a special token.
-class FakeTokenizer final : public Tokenizer {
+class CatTokenizer final : public Tokenizer {
  public:
   static constexpr int32_t kCat = 256, kSpaceCat = 257, kSpace = 258, kSpecial = 259, kEmpty = 260,
                            kSize = 261;
 
-  explicit FakeTokenizer(LeadingSpace rule) : rule_(rule) {
+  explicit CatTokenizer(LeadingSpace rule) : rule_(rule) {
     for (size_t i = 0; i < bytes_.size(); ++i) bytes_[i] = static_cast<char>(i);
   }
 
@@ -53,16 +53,16 @@ class FakeTokenizer final : public Tokenizer {
 };
 
 std::string Text(LeadingSpace rule, std::vector<int32_t> ids) {
-  return Decode(FakeTokenizer(rule), ids);
+  return Decode(CatTokenizer(rule), ids);
 }
 std::string DropOne(std::vector<int32_t> ids) {
   return Text(LeadingSpace::kDropOne, std::move(ids));
 }
 
-using F = FakeTokenizer;
+using F = CatTokenizer;
 
 TEST(StreamingDecoder, EmitsOnlyWholeCharacters) {
-  const FakeTokenizer tokenizer(LeadingSpace::kDropOne);
+  const CatTokenizer tokenizer(LeadingSpace::kDropOne);
   StreamingDecoder decoder(tokenizer);
   EXPECT_EQ(decoder.Push(0xF0), "");
   EXPECT_EQ(decoder.Push(0x9F), "");
@@ -97,14 +97,14 @@ TEST(StreamingDecoder, TheLeadingSpaceFollowsTheRule) {
 }
 
 TEST(StreamingDecoder, StartsAnewAfterFinish) {
-  const FakeTokenizer tokenizer(LeadingSpace::kDropOne);
+  const CatTokenizer tokenizer(LeadingSpace::kDropOne);
   StreamingDecoder decoder(tokenizer);
   EXPECT_EQ(decoder.Push(F::kSpaceCat) + decoder.Finish(), "cat");
   EXPECT_EQ(decoder.Push(F::kSpaceCat) + decoder.Finish(), "cat");
 }
 
 TEST(StreamingDecoder, AnUnknownIdIsAnErrorAndChangesNothing) {
-  const FakeTokenizer tokenizer(LeadingSpace::kDropOne);
+  const CatTokenizer tokenizer(LeadingSpace::kDropOne);
   StreamingDecoder decoder(tokenizer);
   decoder.Push(0xC3);
   EXPECT_THROW(decoder.Push(F::kSize), Error);
@@ -120,7 +120,7 @@ TEST(StreamingDecoder, RandomBytesDecodeLikeWholeTextReplacement) {
   };
   constexpr std::array<int32_t, 12> kBytes = {0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0,
                                               0x9F, 0x99, 0xED, 0xF4, 0x41, 0xFF};
-  const FakeTokenizer tokenizer(LeadingSpace::kDropOne);
+  const CatTokenizer tokenizer(LeadingSpace::kDropOne);
   for (int round = 0; round < 20000; ++round) {
     std::string bytes;
     std::string streamed;

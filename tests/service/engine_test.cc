@@ -27,7 +27,7 @@ using ::testing::HasSubstr;
 const std::string kModel = std::string(BINOCLE_TEST_DATA) + "/binocle_ftz";
 const std::string kPicture = std::string(BINOCLE_TEST_DATA) + "/images/scene_61x83.png";
 
-Request Question(int64_t tokens = 20) {
+Request QuestionOf(int64_t tokens = 20) {
   Request request = Ask("What colour is the cat?", {ImageInput::FromFile(kPicture)});
   request.generation.max_new_tokens = tokens;
   return request;
@@ -41,7 +41,7 @@ class EngineTest : public ::testing::Test {
 TEST_F(EngineTest, DeltasAddUpToTheAnswerAndItsTokens) {
   std::string text;
   std::vector<int32_t> tokens;
-  const Response response = engine_.Generate(Question(40), {.on_delta = [&](const Delta& delta) {
+  const Response response = engine_.Generate(QuestionOf(40), {.on_delta = [&](const Delta& delta) {
                                                text += delta.text;
                                                tokens.insert(tokens.end(), delta.token_ids.begin(),
                                                              delta.token_ids.end());
@@ -52,7 +52,7 @@ TEST_F(EngineTest, DeltasAddUpToTheAnswerAndItsTokens) {
 }
 
 TEST_F(EngineTest, DeltasCarryWhatIsAskedForPerToken) {
-  Request request = Question(40);
+  Request request = QuestionOf(40);
   request.generation.n = 3;
   request.generation.temperature = 1.3;
   request.generation.logprobs = 4;
@@ -83,7 +83,7 @@ TEST_F(EngineTest, DeltasCarryWhatIsAskedForPerToken) {
       }
     }
   }
-  engine_.Generate(Question(), {.on_delta = [](const Delta& delta) {
+  engine_.Generate(QuestionOf(), {.on_delta = [](const Delta& delta) {
                      EXPECT_TRUE(delta.logprobs.empty());
                      EXPECT_TRUE(delta.grounding.empty());
                    }});
@@ -106,18 +106,18 @@ TEST_F(EngineTest, TextsOfTokensAreTheBytesTheyAdd) {
 }
 
 TEST_F(EngineTest, TheSameRequestGivesTheSameTokensAgain) {
-  Request request = Question();
+  Request request = QuestionOf();
   request.generation.temperature = 1.5;
   request.generation.seed = 9;
   const auto first = engine_.Generate(request).answers[0].token_ids;
-  engine_.Generate(Question());
+  engine_.Generate(QuestionOf());
   EXPECT_EQ(engine_.Generate(request).answers[0].token_ids, first);
   request.generation.seed = 10;
   EXPECT_NE(engine_.Generate(request).answers[0].token_ids, first);
 }
 
 TEST_F(EngineTest, AnswerIUsesSeedPlusI) {
-  Request request = Question();
+  Request request = QuestionOf();
   request.generation.temperature = 1.5;
   request.generation.seed = 4;
   request.generation.n = 3;
@@ -129,7 +129,7 @@ TEST_F(EngineTest, AnswerIUsesSeedPlusI) {
 }
 
 TEST_F(EngineTest, AStopStringCutsTheAnswerBeforeIt) {
-  const std::string whole = engine_.Generate(Question(60)).answers[0].text;
+  const std::string whole = engine_.Generate(QuestionOf(60)).answers[0].text;
   // Two plain characters in a row, well inside the answer.
   size_t at = 6;
   while (at + 2 < whole.size() && !(std::isalpha(static_cast<unsigned char>(whole[at])) &&
@@ -137,7 +137,7 @@ TEST_F(EngineTest, AStopStringCutsTheAnswerBeforeIt) {
     ++at;
   ASSERT_LT(at + 2, whole.size()) << whole;
   const std::string stop = whole.substr(at, 2);
-  Request request = Question(60);
+  Request request = QuestionOf(60);
   request.generation.stop = {stop};
   const Response response = engine_.Generate(request);
   EXPECT_EQ(response.answers[0].text, whole.substr(0, whole.find(stop)));
@@ -147,12 +147,13 @@ TEST_F(EngineTest, AStopStringCutsTheAnswerBeforeIt) {
 TEST_F(EngineTest, CancellingEndsTheAnswerAtTheNextStep) {
   int64_t steps = 0;
   const Response response =
-      engine_.Generate(Question(), {.keep_going = [&] { return ++steps <= 6; }});
+      engine_.Generate(QuestionOf(), {.keep_going = [&] { return ++steps <= 6; }});
   EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kCancelled);
   EXPECT_LE(response.answers[0].token_ids.size(), 6U);
-  const Response none = engine_.Generate(Question(), {.keep_going = [] { return false; }});
+  const Response none = engine_.Generate(QuestionOf(), {.keep_going = [] { return false; }});
   EXPECT_TRUE(none.answers[0].token_ids.empty());
-  EXPECT_EQ(engine_.Generate(Question()).answers[0].token_ids.size(), 20U) << "the engine goes on";
+  EXPECT_EQ(engine_.Generate(QuestionOf()).answers[0].token_ids.size(), 20U)
+      << "the engine goes on";
 }
 
 TEST_F(EngineTest, PicturesMayComeAsBytes) {
@@ -160,7 +161,7 @@ TEST_F(EngineTest, PicturesMayComeAsBytes) {
       Ask("What colour is the cat?", {ImageInput::FromBytes(ReadFile(kPicture, 1 << 20))});
   request.generation.max_new_tokens = 20;
   EXPECT_EQ(engine_.Generate(request).answers[0].token_ids,
-            engine_.Generate(Question()).answers[0].token_ids);
+            engine_.Generate(QuestionOf()).answers[0].token_ids);
 }
 
 TEST_F(EngineTest, BytesWithoutContentAreNoFile) {
@@ -242,20 +243,20 @@ TEST_F(EngineTest, ARequestMayHaveAllItsStops) {
 
 TEST_F(EngineTest, TheContextBoundsPromptAndAnswer) {
   Engine small = testing::LoadEngine(kModel, {.context_tokens = 64});
-  const Response response = small.Generate(Question(64));
+  const Response response = small.Generate(QuestionOf(64));
   EXPECT_EQ(response.answers[0].finish_reason, FinishReason::kLength);
   EXPECT_LE(response.prompt_tokens + static_cast<int64_t>(response.answers[0].token_ids.size()),
             64);
   Request long_prompt = Ask(std::string(400, 'x'), {ImageInput::FromFile(kPicture)});
   long_prompt.generation.max_new_tokens = 1;
   EXPECT_THAT(ErrorOf([&] { small.Generate(long_prompt); }), HasSubstr("expected at most 63"));
-  EXPECT_EQ(small.Generate(Question(3)).answers[0].token_ids.size(), 3U)
+  EXPECT_EQ(small.Generate(QuestionOf(3)).answers[0].token_ids.size(), 3U)
       << "no page is lost to the refused prompt";
 }
 
 TEST_F(EngineTest, OptionsOutOfRangeAreNamed) {
   const auto error_of = [&](const std::function<void(GenerationOptions&)>& change) {
-    Request request = Question();
+    Request request = QuestionOf();
     change(request.generation);
     return ErrorOf([&] { engine_.Generate(request); });
   };
@@ -313,11 +314,11 @@ TEST_F(EngineTest, RequestsThatMakeNoSenseAreRefused) {
   EXPECT_THAT(
       ErrorOf([&] { engine_.Generate(Ask("what?", {ImageInput::FromFile("/nonexistent.png")})); }),
       HasSubstr("NOT_FOUND: /nonexistent.png"));
-  Request raw = Question();
+  Request raw = QuestionOf();
   raw.prompt_format = PromptFormat::kRaw;
   EXPECT_THAT(ErrorOf([&] { engine_.Generate(raw); }), HasSubstr("image"));
   Engine strict = testing::LoadEngine(kModel, {.max_images = 0});
-  EXPECT_THAT(ErrorOf([&] { strict.Generate(Question()); }),
+  EXPECT_THAT(ErrorOf([&] { strict.Generate(QuestionOf()); }),
               HasSubstr("RESOURCE_EXHAUSTED: request: has 1 pictures"));
 }
 
@@ -456,7 +457,7 @@ TEST_F(TextModel, AnswersLikeTheVisionModelAroundItWithoutPictures) {
   EXPECT_EQ(text.Generate(request).answers[0].token_ids,
             llava.Generate(request).answers[0].token_ids);
   EXPECT_EQ(text.info().image_tokens, 0);
-  EXPECT_THAT(ErrorOf([&] { text.Generate(Question()); }), HasSubstr("is a text model"));
+  EXPECT_THAT(ErrorOf([&] { text.Generate(QuestionOf()); }), HasSubstr("is a text model"));
   EXPECT_THAT(ErrorOf([&] { text.EmbedImage(ImageInput::FromFile(kPicture)); }),
               HasSubstr("takes no pictures"));
   EXPECT_THAT(ErrorOf([&] { text.CheckImage(ImageInput::FromFile(kPicture)); }),

@@ -21,7 +21,7 @@ using testing::Scene;
 
 const std::string kPrompt = "Look at the light: <image> What colour is it?";
 
-Request Question(const Interventions& interventions = {}) {
+Request PictureQuestion(const Interventions& interventions = {}) {
   Request request = Raw(kPrompt, {Scene("61x83")});
   request.interventions = interventions;
   return request;
@@ -56,9 +56,9 @@ INSTANTIATE_TEST_SUITE_P(Models, WithInterventions,
 
 TEST_P(WithInterventions, OffIsOffToTheBit) {
   Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
-  const Response first = engine.Generate(Question());
+  const Response first = engine.Generate(PictureQuestion());
   // On a GPU products of other numbers of rows round otherwise (ADR 0019), and what is cached is no row: with the same cached, off is off to the bit there too.
-  const Response plain = engine.Generate(Question());
+  const Response plain = engine.Generate(PictureQuestion());
   if (testing::TestDevice() == "cpu") {
     EXPECT_TRUE(SameAnswer(plain, first));
   }
@@ -68,21 +68,21 @@ TEST_P(WithInterventions, OffIsOffToTheBit) {
   Interventions pai;
   pai.pai = PaiOptions{.alpha = 0, .layers = Layers{0, 2}};
   for (const Interventions& off : {Var(0), release, nothing, pai})
-    EXPECT_TRUE(SameAnswer(engine.Generate(Question(off)), plain));
-  Request grounded = Question();
+    EXPECT_TRUE(SameAnswer(engine.Generate(PictureQuestion(off)), plain));
+  Request grounded = PictureQuestion();
   grounded.grounding = true;
   EXPECT_TRUE(SameAnswer(engine.Generate(grounded), plain)) << "measuring changes nothing";
-  EXPECT_TRUE(SameAnswer(engine.Generate(Question()), plain)) << "nothing is left behind";
+  EXPECT_TRUE(SameAnswer(engine.Generate(PictureQuestion()), plain)) << "nothing is left behind";
 }
 
 TEST_P(WithInterventions, EachChangesTheAnswerAndRepeatsToTheBit) {
   Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
-  const Response plain = engine.Generate(Question());
+  const Response plain = engine.Generate(PictureQuestion());
   const std::vector<Interventions> all = Everything();
   for (size_t i = 0; i < all.size(); ++i) {
-    const Response changed = engine.Generate(Question(all[i]));
+    const Response changed = engine.Generate(PictureQuestion(all[i]));
     EXPECT_FALSE(SameAnswer(changed, plain)) << i;
-    EXPECT_TRUE(SameAnswer(engine.Generate(Question(all[i])), changed)) << i;
+    EXPECT_TRUE(SameAnswer(engine.Generate(PictureQuestion(all[i])), changed)) << i;
   }
 }
 
@@ -93,7 +93,7 @@ TEST_P(WithInterventions, HowThePromptIsCutAndWhatIsCachedDoNotMatter) {
     Engine cut = testing::LoadEngine(GoldenModel(GetParam()),
                                      {.prefill_chunk_tokens = chunk, .image_cache_bytes = 0});
     for (size_t i = 0; i < all.size(); ++i) {
-      Request request = Question(all[i]);
+      Request request = PictureQuestion(all[i]);
       request.grounding = true;
       const Response want = whole.Generate(request), got = cut.Generate(request);
       EXPECT_TRUE(SameAnswer(got, want)) << i << ", chunks of " << chunk;
@@ -105,7 +105,7 @@ TEST_P(WithInterventions, HowThePromptIsCutAndWhatIsCachedDoNotMatter) {
 TEST_P(WithInterventions, SeveralAnswersStartFromTheSamePrompt) {
   Engine engine = testing::LoadEngine(GoldenModel(GetParam()), {});
   for (const Interventions& interventions : Everything()) {
-    Request request = Question(interventions);
+    Request request = PictureQuestion(interventions);
     request.generation.n = 2;
     request.grounding = true;
     const Response both = engine.Generate(request);
@@ -117,10 +117,10 @@ TEST_P(WithInterventions, SeveralAnswersStartFromTheSamePrompt) {
 
 TEST(Interventions, StartingAtDecodeLeavesTheFirstTokenAlone) {
   Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
-  const Response plain = engine.Generate(Question());
+  const Response plain = engine.Generate(PictureQuestion());
   Interventions pai;
   pai.pai = PaiOptions{.alpha = 2, .layers = Layers{0, 2}, .start = InterventionStart::kDecode};
-  Request request = Question(pai);
+  Request request = PictureQuestion(pai);
   const Response later = engine.Generate(request);
   for (size_t k = 0; k < plain.answers[0].logprobs[0].size(); ++k)
     EXPECT_EQ(later.answers[0].logprobs[0][k].value, plain.answers[0].logprobs[0][k].value);
@@ -129,7 +129,7 @@ TEST(Interventions, StartingAtDecodeLeavesTheFirstTokenAlone) {
 
 TEST(Interventions, GroundingIsAShareOfAttention) {
   Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
-  Request request = Question();
+  Request request = PictureQuestion();
   request.grounding = true;
   const Response r = engine.Generate(request);
   ASSERT_EQ(r.answers[0].grounding.size(), r.answers[0].token_ids.size());
@@ -147,7 +147,7 @@ TEST(Interventions, ResponsesSayWhatWasApplied) {
   Engine engine = testing::LoadEngine(GoldenModel("llava"), {});
   Interventions asked;
   asked.pai = PaiOptions{.layers = Layers{1, 1}};
-  const Response r = engine.Generate(Question(asked));
+  const Response r = engine.Generate(PictureQuestion(asked));
   ASSERT_TRUE(r.interventions.pai.has_value());
   EXPECT_EQ(r.interventions.pai->layers->first, 1);
   EXPECT_FALSE(r.interventions.var.has_value());
@@ -161,24 +161,26 @@ TEST(Interventions, WhatMeansNothingIsRefused) {
   Engine engine = testing::LoadEngine(GoldenModel("llava"), {});  // three layers
   Interventions i;
   i.var = VarOptions{.layers = Layers{0, 1}};
-  EXPECT_EQ(ErrorOf(engine, Question(i)).substr(0, 24), "FAILED_PRECONDITION: var");
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)).substr(0, 24), "FAILED_PRECONDITION: var");
   i.var->dims = {28};
-  EXPECT_EQ(ErrorOf(engine, Question(i)), "INVALID_ARGUMENT: var.dims has 28, expected 0 to 27");
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)),
+            "INVALID_ARGUMENT: var.dims has 28, expected 0 to 27");
   i = Var(1.5);
-  EXPECT_EQ(ErrorOf(engine, Question(i)), "INVALID_ARGUMENT: var.p is 1.5, expected 0 to 1");
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)), "INVALID_ARGUMENT: var.p is 1.5, expected 0 to 1");
   i = Var();
   i.var->layers.reset();
-  EXPECT_EQ(ErrorOf(engine, Question(i)),
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)),
             "INVALID_ARGUMENT: var.layers is 2-1 by default, expected first-last within 0-2");
   i = {};
   i.pai = PaiOptions{.alpha = NAN, .layers = Layers{0, 1}};
-  EXPECT_EQ(ErrorOf(engine, Question(i)), "INVALID_ARGUMENT: pai.alpha is nan, expected -10 to 10");
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)),
+            "INVALID_ARGUMENT: pai.alpha is nan, expected -10 to 10");
   i.pai->alpha = 1;
   i.modulate = ModulationOptions{.layers = Layers{0, 1}};
-  EXPECT_EQ(ErrorOf(engine, Question(i)),
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)),
             "INVALID_ARGUMENT: modulate and pai change the same scores, expected one of them");
   i = {.var = {}, .modulate = {}, .pai = {}, .guidance = GuidanceOptions{}, .vcd = VcdOptions{}};
-  EXPECT_EQ(ErrorOf(engine, Question(i)).substr(0, 17), "INVALID_ARGUMENT:");
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)).substr(0, 17), "INVALID_ARGUMENT:");
   i.vcd.reset();
   Request text = Raw("No picture.", {});
   text.interventions = i;
@@ -187,7 +189,8 @@ TEST(Interventions, WhatMeansNothingIsRefused) {
   i = {};
   i.modulate =
       ModulationOptions{.layers = Layers{0, 1}, .heads = ModulationOptions::Heads::kCalibrated};
-  EXPECT_EQ(ErrorOf(engine, Question(i)).substr(0, 35), "FAILED_PRECONDITION: modulate.heads");
+  EXPECT_EQ(ErrorOf(engine, PictureQuestion(i)).substr(0, 35),
+            "FAILED_PRECONDITION: modulate.heads");
 }
 
 // The cut goes by the best token that the constraint allows: with the best of all it may leave none.
