@@ -36,13 +36,13 @@ void AddGgufTensors(const std::shared_ptr<const GgufFile>& file, TensorSet& set)
 TensorSet ReadTensors(const std::filesystem::path& path) {
   TensorSet set;
   std::error_code ignored;
-  const auto index_path = path / "model.safetensors.index.json";
+  const auto whole = path / "model.safetensors", index = path / "model.safetensors.index.json";
   if (!std::filesystem::is_directory(path, ignored)) {
     AddFile(path, set);
-  } else if (std::filesystem::exists(index_path, ignored)) {
-    for (const std::string& shard : ShardNames(index_path)) AddFile(path / shard, set);
-  } else {
-    AddFile(path / "model.safetensors", set);
+  } else if (!std::filesystem::exists(whole, ignored) && std::filesystem::exists(index, ignored)) {
+    for (const std::string& shard : ShardNames(index)) AddFile(path / shard, set);
+  } else {  // also beside an index, which is then an earlier save's: transformers takes it so
+    AddFile(whole, set);
   }
   return set;
 }

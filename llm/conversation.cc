@@ -144,6 +144,7 @@ void CheckTurn(const Conversation& conversation, size_t index) {
   if (turn.role == Role::kAssistant && turn.images != 0) {
     ThrowInvalid(where, " is the assistant's and has ", turn.images, " images, expected none");
   }
+  if (!conversation.takes_pictures) return;
   const bool unmarked = turn.role == Role::kUser && CountImageMarks(turn.text) == 0;
   if (!unmarked) CheckImageMarks(turn.text, turn.images, where);
 }
@@ -179,7 +180,7 @@ std::string ConversationStyleNames() {
 std::string RenderConversation(ConversationStyle style, const Conversation& conversation) {
   if (conversation.turns.empty())
     ThrowInvalid("the conversation has no turns, expected at least one");
-  CheckImageMarks(conversation.system.value_or(""), 0, "system:");
+  if (conversation.takes_pictures) CheckImageMarks(conversation.system.value_or(""), 0, "system:");
   for (size_t i = 0; i < conversation.turns.size(); ++i) CheckTurn(conversation, i);
   const Template& chosen = TemplateOf(style);
   if (chosen.origin != Origin::kConversation) CheckForTemplate(conversation, chosen);

@@ -72,6 +72,7 @@ struct Conversation {
   // The tokenizer's, where a public template writes them.
   std::string bos = "<s>";
   std::string eos = "</s>";
+  bool takes_pictures = true;  // else a mark of one is text like any other
 };
 
 // A user's text may place its pictures itself: then it has one mark per picture. Without marks they come first.

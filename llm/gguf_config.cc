@@ -8,15 +8,20 @@
 namespace binocle {
 namespace {
 
-// What llama.cpp's converter does to an architecture's rows, and whether it has the keys of Granite's multipliers.
+// What llama.cpp's converter does to an architecture's rows, whether it has the keys of Granite's multipliers, and what every model of it has.
 struct Architecture {
   std::string_view name;
   bool interleaved_qk = false;
   bool scales = false;
+  bool qkv_bias = false;
+  bool qk_norm = false;
 };
 
 constexpr Architecture kArchitectures[] = {
-    {"granite", true, true}, {"llama", true}, {"qwen2"}, {"qwen3"}};
+    {.name = "granite", .interleaved_qk = true, .scales = true},
+    {.name = "llama", .interleaved_qk = true},
+    {.name = "qwen2", .qkv_bias = true},
+    {.name = "qwen3", .qk_norm = true}};
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
 const Architecture& ArchitectureOf(const GgufFile& file) {
@@ -33,14 +38,22 @@ const Architecture& ArchitectureOf(const GgufFile& file) {
 // One for each pair of a head, by which llama.cpp's converter has worked out Llama 3's scaling.
 RopeScaling ScalingOf(const GgufFile& file, const std::string& prefix, int64_t head_dim) {
   const GgufMetadata& m = file.metadata();
-  const std::string kind = m.StringOr(prefix + "rope.scaling.type", "none");
+  // As llama.cpp: linear unless it is said otherwise, by a factor that early files have under another key; 0 and no factor mean 1.
+  const std::string kind = m.StringOr(prefix + "rope.scaling.type", "linear");
   if (kind != "none" && kind != "linear") {
     Throw(Code::kUnimplemented, file.path(), ": ", prefix, "rope.scaling.type is ",
           Printable(kind, 40), ", expected none or linear");
   }
-  if (kind == "linear") return LinearRopeScaling{m.Number(prefix + "rope.scaling.factor", 1, 1e6)};
+  const std::string key = prefix + (m.Has(prefix + "rope.scaling.factor") ? "rope.scaling.factor"
+                                                                          : "rope.scale_linear");
+  const double said = kind == "linear" ? m.NumberOr(key, 0, 0, 1e6) : 0;
+  const double linear = said == 0 ? 1 : said;
+  if (linear < 1) m.Fail(key, "0 (none), or 1 to 1000000");
   const auto factors = file.tensors().find(kRopeFactors);
-  if (factors == file.tensors().end()) return {};
+  if (factors == file.tensors().end()) {
+    if (linear == 1) return {};
+    return LinearRopeScaling{linear};
+  }
   const TensorView& view = factors->second;
   if (!IsReal(view.dtype()) || view.shape() != Shape{head_dim / 2}) {
     ThrowInvalid(file.path(), ": ", kRopeFactors, " is ", DTypeName(view.dtype()), " ",
@@ -48,9 +61,10 @@ RopeScaling ScalingOf(const GgufFile& file, const std::string& prefix, int64_t h
   }
   FactorRopeScaling scaling{std::vector<float>(static_cast<size_t>(head_dim / 2))};
   ReadAsF32(view, 0, head_dim / 2, scaling.factors.data());
-  for (const float factor : scaling.factors) {
+  for (float& factor : scaling.factors) {
     if (!(factor >= 1e-3F && factor <= 1e6F))
       ThrowInvalid(file.path(), ": ", kRopeFactors, " has ", factor, ", expected 0.001 to 1e6");
+    factor *= static_cast<float>(linear);
   }
   return scaling;
 }
@@ -123,11 +137,11 @@ LlamaConfig ReadGgufTextConfig(const GgufFile& file) {
       .rope = {.theta = m.NumberOr(prefix + "rope.freq_base", 10000, 1, 1e12)},
       .epsilon = static_cast<float>(m.Number(prefix + "attention.layer_norm_rms_epsilon", 0, 1)),
       .tied_head = !has("output.weight"),
-      .qkv_bias = has("blk.0.attn_q.bias"),
+      .qkv_bias = architecture.qkv_bias || has("blk.0.attn_q.bias"),
       .out_bias = has("blk.0.attn_output.bias"),
       .mlp_bias = has("blk.0.ffn_up.bias"),
       .interleaved_qk = architecture.interleaved_qk,
-      .qk_norm = has("blk.0.attn_q_norm.weight")};
+      .qk_norm = architecture.qk_norm || has("blk.0.attn_q_norm.weight")};
   c.kv_heads = m.IntOr(prefix + "attention.head_count_kv", c.heads, 1, 1024);
   if (c.heads % c.kv_heads != 0)
     m.Fail(prefix + "attention.head_count_kv", "a divisor of " + std::to_string(c.heads));

@@ -134,8 +134,10 @@ LlamaConfig ParseTextConfig(const JsonObject& json) {
       .out_bias = family.biases_named && json.BoolOr("attention_bias", false),
       .mlp_bias = json.BoolOr("mlp_bias", false),
       .qk_norm = family.qk_norm};
-  c.kv_heads =
-      json.IntOr("num_key_value_heads", family.kv_heads == 0 ? c.heads : family.kv_heads, 1, 1024);
+  // null is not absent: as many as query heads, whatever the family's default.
+  const auto kv_heads = json.json().find("num_key_value_heads");
+  const bool all = family.kv_heads == 0 || (kv_heads != json.json().end() && kv_heads->is_null());
+  c.kv_heads = json.IntOr("num_key_value_heads", all ? c.heads : family.kv_heads, 1, 1024);
   const int64_t usual_dim = family.head_dim == 0 ? c.width / c.heads : family.head_dim;
   c.head_dim = json.IntOr("head_dim", usual_dim, 1, kMaxHeadDim);
   if (!json.Has("head_dim") && family.head_dim == 0 && c.width % c.heads != 0) {

@@ -109,17 +109,20 @@ std::unique_ptr<Tokenizer> MakeLlama(const GgufMetadata& m, const Vocabulary& v,
       config.added[static_cast<int32_t>(id)] = {.content = std::string(v.tokens[id]),
                                                 .special = true};
   }
-  const auto role = [&](const char* name, std::optional<std::string>& content) {
-    const int32_t id = IdOf(m, name, v);
+  // `usual`: of a file that does not say, as llama.cpp has it.
+  const auto role = [&](const char* name, int32_t usual, std::optional<std::string>& content) {
+    const bool said = m.Has(std::string("tokenizer.ggml.") + name + "_token_id");
+    const int32_t id =
+        said || usual >= static_cast<int32_t>(v.tokens.size()) ? IdOf(m, name, v) : usual;
     if (id < 0) return;
     content = std::string(v.tokens[static_cast<size_t>(id)]);
     config.added[id] = {.content = *content, .special = true};
     config.roles.push_back(config.added[id]);
   };
-  role("bos", config.bos);
-  role("eos", config.eos);
-  role("unknown", config.unk);
-  role("padding", config.pad);
+  role("bos", 1, config.bos);
+  role("eos", 2, config.eos);
+  role("unknown", 0, config.unk);
+  role("padding", -1, config.pad);
   return MakeSentencePieceTokenizer(SentencePieceModel(m, v), std::move(config), where);
 }
 

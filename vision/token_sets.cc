@@ -27,6 +27,7 @@ double Percentile(const std::vector<float>& sorted, double share) {
 
 AttentionTap PatchAttentionTap(int64_t layers, int64_t run) {
   AttentionTap tap;
+  if (run == 0) return tap;  // features are the embedding's: nothing attends
   const int64_t late = std::clamp<int64_t>(layers - 2, 0, run - 1);
   tap.layers.push_back({.index = 0, .received_wanted = true, .class_weights = {}, .received = {}});
   if (late != 0)
@@ -36,6 +37,7 @@ AttentionTap PatchAttentionTap(int64_t layers, int64_t run) {
 }
 
 PatchAttention ReadPatchAttention(const AttentionTap& tap) {
+  if (tap.layers.empty()) return {};
   const AttentionTap::Layer& first = tap.layers.front();
   return {.first_class = SumOverHeads(first.class_weights),
           .late_class = SumOverHeads(tap.layers.back().class_weights),
@@ -64,6 +66,7 @@ int64_t OutlierCount(std::span<const float> values) {
 }
 
 TokenSets SelectTokens(const PatchAttention& attention, double local, double spatial) {
+  if (attention.patches() == 0) return {};
   const auto patches = static_cast<double>(attention.patches());
   const auto share = [&](double part) { return static_cast<int64_t>(part * patches); };
   // As published: the share of outliers of all patches, and then that share of them.

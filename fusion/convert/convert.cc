@@ -70,11 +70,23 @@ DirectoryForm FormOf(const Source& source, const std::string& to) {
   return SameForm(source.files, source.checked.config(), source.names);
 }
 
+// A tied model has its head in the embedding table; a matrix of its own beside it is read by nobody.
+void CheckHead(const WeightEdits& edits, const ModelConfig& config, const std::string& from) {
+  if (!config.text.tied_head) return;
+  for (const auto& [name, list] : edits) {
+    if (name.ends_with("lm_head.weight"))
+      ThrowInvalid(
+          from, ": the adapter changes ", name,
+          ", which the model does not read: its head is the embedding table (tie_word_embeddings)");
+  }
+}
+
 WeightEdits EditsOf(const Source& source, const std::string& from,
                     const std::vector<std::unique_ptr<LoraAdapter>>& adapters) {
   WeightEdits edits;
   for (const auto& adapter : adapters)
     adapter->AddEdits(source.checked.tensors(), source.names, from, edits);
+  CheckHead(edits, source.checked.config(), from);
   return edits;
 }
 

@@ -240,8 +240,15 @@ std::vector<float> KeyGains(const Interventions& resolved, const ExpandedPrompt&
       continue;
     }
     const ModulationOptions& m = *resolved.modulate;
-    const TokenSets sets =
-        SelectTokens(*attention[static_cast<size_t>(image.image)], m.local, m.spatial);
+    const PatchAttention& looked = *attention[static_cast<size_t>(image.image)];
+    if (looked.patches() == 0) {
+      throw Error(Code::kFailedPrecondition,
+                  "modulate goes by how the leading tower's layers attend, and its features are "
+                  "read before "
+                  "the first of them (vision_feature_layer)",
+                  "modulate");
+    }
+    const TokenSets sets = SelectTokens(looked, m.local, m.spatial);
     const auto give = [&](const std::vector<int64_t>& patches, double gain) {
       for (const int64_t patch : patches) {
         if (const int64_t token = places.TokenOf(patch); token >= 0)

@@ -28,7 +28,7 @@ std::vector<int32_t> EncodeWithMarks(const std::string& text, AddSpecial add,
   }
 }
 
-std::string RenderRaw(const Request& request) {
+std::string RenderRaw(const Request& request, bool takes_pictures) {
   if (request.messages.size() != 1 || request.messages[0].role != MessageRole::kUser) {
     ThrowInvalid("prompt_format raw takes one user message, found ", request.messages.size(),
                  " messages");
@@ -36,7 +36,8 @@ std::string RenderRaw(const Request& request) {
   if (request.system)
     ThrowInvalid("system: goes with prompt_format chat: a raw prompt is the whole prompt");
   const Message& message = request.messages[0];
-  CheckImageMarks(message.text, static_cast<int>(message.images.size()), "prompt:");
+  if (takes_pictures)
+    CheckImageMarks(message.text, static_cast<int>(message.images.size()), "prompt:");
   return message.text;
 }
 
@@ -52,6 +53,7 @@ std::string RenderChat(const Request& request, const VlmModel& model) {
         "; expected --prompt-format raw, or --conversation with one of ", ConversationStyleNames());
   }
   Conversation conversation{.system = request.system};
+  conversation.takes_pictures = model.config().takes_pictures();
   conversation.bos = TextOf(model.tokenizer().bos_id(), model.tokenizer());
   conversation.eos = TextOf(model.tokenizer().eos_id(), model.tokenizer());
   for (const Message& message : request.messages) {
@@ -88,7 +90,7 @@ RenderedPrompt RenderPrompt(const Request& request, const VlmModel& model) {
   std::string text;
   AddSpecial add = AddSpecial::kYes;
   if (request.prompt_format == PromptFormat::kRaw) {
-    text = RenderRaw(request);
+    text = RenderRaw(request, model.config().takes_pictures());
   } else {
     text = RenderChat(request, model);
     add = ConversationSpecials(style, model.config().takes_pictures(), text,
@@ -122,7 +124,7 @@ PreparedPrompt ExpandRendered(RenderedPrompt rendered, const VlmModel& model,
 
 ExpandedPrompt PrepareText(const std::string& text, const VlmModel& model, int64_t context_tokens) {
   if (text.empty()) ThrowInvalid("text: is empty");
-  CheckImageMarks(text, 0, "text:");
+  if (model.config().takes_pictures()) CheckImageMarks(text, 0, "text:");
   ExpandedPrompt prompt{.ids = model.tokenizer().Encode(text, AddSpecial::kYes), .images = {}};
   const int64_t tokens = std::ssize(prompt.ids);
   if (tokens == 0) ThrowInvalid("text: is empty");
