@@ -221,6 +221,12 @@ FastTokenizerConfig ReadFastTokenizerConfig(const std::filesystem::path& directo
   } else if (IsThere(map)) {
     json.update(ReadJsonFile(map));
   }
+  config.add_prefix_space = file.BoolOr("add_prefix_space", false);
+  const std::string type = file.StringOr("tokenizer_class", "");
+  if (type == "LlamaTokenizer" || type == "LlamaTokenizerFast") {
+    config.llama_ends = {.bos = file.BoolOr("add_bos_token", true),
+                         .eos = file.BoolOr("add_eos_token", false)};
+  }
   std::vector<AddedToken> roles;
   Roles(file, Roles::Defaults::kNone).Read(config, roles);
   for (auto& entry : config.added) {

@@ -56,6 +56,14 @@ TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory);
 struct FastTokenizerConfig {
   std::map<int32_t, AddedToken> added = {};                           // by id
   std::optional<std::string> bos = {}, eos = {}, unk = {}, pad = {};  // contents
+  // What a bare ByteLevel pre-tokenizer goes by, whatever tokenizer.json says.
+  bool add_prefix_space = false;
+  // Of the classes LlamaTokenizer and LlamaTokenizerFast alone, which put their own post-processor in the place of the file's: whether BOS stands before a
+  // text, and EOS behind it.
+  struct Ends {
+    bool bos = true, eos = false;
+  };
+  std::optional<Ends> llama_ends = {};
 };
 
 // added_tokens of tokenizer.json, over which those of tokenizer_config.json are laid; tokens with a role are special. Throws

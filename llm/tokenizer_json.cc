@@ -182,12 +182,23 @@ void ReadRoles(const FastTokenizerConfig& config, BpeSpec& spec) {
     if (!content) return -1;
     for (const auto& [id, token] : spec.added)
       if (token.content == *content) return id;
-    return -1;
+    // Of the vocabulary alone: a token with a role is an added one, whatever the lists say.
+    const auto found = std::find(spec.spellings.begin(), spec.spellings.end(), *content);
+    if (found == spec.spellings.end()) return -1;
+    const auto id = static_cast<int32_t>(found - spec.spellings.begin());
+    spec.added[id] = {.content = *content, .special = true};
+    return id;
   };
   spec.bos = id_of(config.bos);
   spec.eos = id_of(config.eos);
   spec.unk = id_of(config.unk);
   spec.pad = id_of(config.pad);
+  if (!config.llama_ends) return;
+  const auto one = [](bool wanted, int32_t id) {
+    return wanted && id >= 0 ? std::vector<int32_t>{id} : std::vector<int32_t>{};
+  };
+  spec.front = one(config.llama_ends->bos, spec.bos);
+  spec.back = one(config.llama_ends->eos, spec.eos);
 }
 
 void CheckIds(const BpeSpec& spec, const std::string& where) {
@@ -214,6 +225,8 @@ std::unique_ptr<Tokenizer> LoadJsonTokenizer(const std::filesystem::path& direct
   ReadPostProcessor(json, spec);
   ReadDecoder(json);
   const FastTokenizerConfig config = ReadFastTokenizerConfig(directory);
+  if (json.Object("pre_tokenizer").StringOr("type", "") == "ByteLevel")
+    spec.prefix_space = config.add_prefix_space;
   spec.added = config.added;
   for (const auto& [id, token] : spec.added) {
     if (token.single_word)

@@ -1,6 +1,8 @@
 // Byte-level BPE against the tokenizers library, and what its reader refuses.
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -228,6 +230,62 @@ TEST(JsonTokenizer, RefusesKindsByName) {
         for (Json& token : j["added_tokens"])
           if (token["content"] == "<tool_call>") token["single_word"] = true;
       });
+}
+
+// What transformers 4.57 does beside tokenizer.json, seen with the same files changed in the same way.
+class BesideTheFile : public ::testing::Test {
+ protected:
+  BesideTheFile() { fs::copy(kBpeData / "gpt2", folder_); }
+  ~BesideTheFile() override { fs::remove_all(folder_); }
+
+  // Tokenizes with members of tokenizer_config.json set to these; and without the list of added tokens.
+  Ids Encode(const std::string& text, const Json& members, bool added = true) {
+    Json config = ReadJsonFile(kBpeData / "gpt2" / "tokenizer_config.json");
+    config.update(members);
+    Json file = ReadJsonFile(kBpeData / "gpt2" / "tokenizer.json");
+    if (!added) {
+      config.erase("added_tokens_decoder");
+      file["added_tokens"] = Json::array();
+    }
+    std::ofstream(folder_ / "tokenizer_config.json") << config;
+    std::ofstream(folder_ / "tokenizer.json") << file;
+    fs::remove(folder_ / "special_tokens_map.json");
+    return LoadTokenizer(folder_)->Encode(text, AddSpecial::kYes);
+  }
+
+ private:
+  const fs::path folder_ = fs::temp_directory_path() / ("binocle_bpe_" + std::to_string(getpid()));
+};
+
+TEST_F(BesideTheFile, ABareByteLevelTakesItsPrefixSpaceFromTheConfiguration) {
+  const Ids plain = Encode("hello", {{"add_prefix_space", false}});
+  EXPECT_EQ(Encode("hello", Json::object()), plain) << "false is the default";
+  const Ids spaced = Encode("hello", {{"add_prefix_space", true}});
+  EXPECT_NE(spaced, plain);
+  EXPECT_EQ(spaced, Encode(" hello", {{"add_prefix_space", false}}));
+}
+
+TEST_F(BesideTheFile, LlamasClassPutsBosInFront) {
+  const Json roles = {{"bos_token", "<|im_end|>"}, {"eos_token", "<|im_end|>"}};
+  Json llama = roles;
+  llama["tokenizer_class"] = "LlamaTokenizerFast";
+  const Ids plain = Encode("hello", roles);
+  Ids wanted = plain;
+  wanted.insert(wanted.begin(), 0);
+  EXPECT_EQ(Encode("hello", llama), wanted);
+  llama["add_eos_token"] = true;
+  wanted.push_back(0);
+  EXPECT_EQ(Encode("hello", llama), wanted);
+  llama["add_bos_token"] = false;
+  wanted.erase(wanted.begin());
+  EXPECT_EQ(Encode("hello", llama), wanted);
+}
+
+TEST_F(BesideTheFile, ATokenWithARoleIsOneWhetherItIsListedOrNot) {
+  const Json roles = {{"eos_token", "<|im_end|>"}};
+  EXPECT_EQ(Encode("hello<|im_end|>", roles).back(), 0);
+  EXPECT_EQ(Encode("hello<|im_end|>", roles, /*added=*/false), Encode("hello<|im_end|>", roles))
+      << "it is in the vocabulary";
 }
 
 }  // namespace
