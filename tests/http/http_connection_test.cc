@@ -18,6 +18,7 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::ChatBody;
+using testing::ChatText;
 using testing::EventsOf;
 using testing::Exchange1;
 using testing::FakeBackend;
@@ -27,13 +28,6 @@ using testing::RawClient;
 using testing::RawReply;
 using testing::Script;
 using testing::Served;
-
-std::string ChatText(bool stream) {
-  Json body = ChatBody();
-  body["model"] = "fake";
-  body["stream"] = stream;
-  return PostText("/v1/chat/completions", body.dump());
-}
 
 // Speaks until somebody cancels.
 Script Endless(const Request&) {

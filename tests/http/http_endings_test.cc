@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "service/http/http_server.h"
-#include "tests/http/bodies.h"
+#include "service/http/json_body.h"
 #include "tests/http/fake_backend.h"
 #include "tests/http/raw_client.h"
 
@@ -17,23 +17,17 @@ namespace binocle::http {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::ChatBody;
+using testing::ChatText;
 using testing::EventsOf;
 using testing::Exchange1;
 using testing::FakeBackend;
 using testing::GetText;
-using testing::PostText;
 using testing::RawClient;
 using testing::RawReply;
 using testing::Script;
 using testing::Served;
 
-std::string Question(bool stream) {
-  Json body = ChatBody();
-  body["model"] = "fake";
-  body["stream"] = stream;
-  return PostText("/v1/chat/completions", body.dump(), "Authorization: Bearer x\r\n");
-}
+constexpr char kKey[] = "Authorization: Bearer x\r\n";
 
 // A key for one request at a time: how many are under way, and were at most.
 class OneAtATime {
@@ -58,10 +52,10 @@ TEST(HttpEndings, WhoHasTheWholeReplyHasHisPlaceBack) {
   OneAtATime key;
   const HttpServer server(Served(backend), {}, key.Callbacks());
   for (int i = 0; i < 50; ++i) {
-    EXPECT_EQ(Exchange1(server.port(), Question(false)).status, 200);
+    EXPECT_EQ(Exchange1(server.port(), ChatText(false, kKey)).status, 200);
     EXPECT_EQ(key.held(), 0) << i;
     RawClient client(server.port());
-    client.Send(Question(true));
+    client.Send(ChatText(true, kKey));
     std::string bytes;
     while (bytes.find("[DONE]") == std::string::npos) bytes += client.Receive();
     EXPECT_EQ(key.held(), 0) << i;
@@ -82,7 +76,7 @@ TEST(HttpEndings, AStreamThatFailsIsNoSuccessInTheLog) {
                         const std::lock_guard lock(mutex);
                         log.push_back(entry);
                       }});
-    const RawReply reply = Exchange1(server.port(), Question(true));
+    const RawReply reply = Exchange1(server.port(), ChatText(true, kKey));
     EXPECT_EQ(reply.status, 200) << "it had been sent";
     body = reply.body;
   }
@@ -139,7 +133,7 @@ TEST(HttpEndings, HealthIsToldWhenOthersHaveAllConnections) {
   const HttpServer server(Served(backend), {.max_connections = 2}, {});
   RawClient one(server.port()), two(server.port());
   for (RawClient* client : {&one, &two}) {
-    client->Send(Question(true));
+    client->Send(ChatText(true, kKey));
     EXPECT_FALSE(client->Receive().empty());
   }
   const RawReply models = Exchange1(server.port(), GetText("/v1/models"));

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "core/error.h"
+#include "tests/http/bodies.h"
 
 namespace binocle::http::testing {
 
@@ -112,6 +113,13 @@ std::string RawClient::ReadAll() {
 std::string PostText(const std::string& path, const std::string& body, const std::string& headers) {
   return "POST " + path + " HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n" +
          headers + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string ChatText(bool stream, const std::string& headers) {
+  Json body = ChatBody();
+  body["model"] = "fake";
+  body["stream"] = stream;
+  return PostText("/v1/chat/completions", body.dump(), headers);
 }
 
 std::string GetText(const std::string& path, const std::string& headers) {

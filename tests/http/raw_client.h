@@ -43,6 +43,8 @@ class RawClient {
 // A POST with a JSON body.
 std::string PostText(const std::string& path, const std::string& body,
                      const std::string& headers = "");
+// A question for the model "fake", answered whole or as events.
+std::string ChatText(bool stream, const std::string& headers = "");
 std::string GetText(const std::string& path, const std::string& headers = "");
 
 // One request on a connection of its own.
